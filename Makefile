@@ -1,0 +1,93 @@
+# Set up, test and build. Needs make, git and some Python 3; everything else goes into .venv/ and .tools/ of this checkout.
+#   PYTHON=/path/to/python   the interpreter to make .venv with (else the first one >= 3.12 that works)
+#   TESTS=tests/test_x.py    what to test
+#   WORKERS=4                processes for the tests (0: none besides pytest's own)
+
+PYTHON ?=
+TESTS ?= tests
+WORKERS ?= auto
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := sh .ci/uv
+PYTEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 8
+export PYTHON
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help env demo test test-slow test-all test-lowest lint format types docs wheel bench bench-peers clean distclean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
+	    | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+# -- environment: one stamp for the interpreter, one for each dependency group, so that a second make is quick --
+
+$(VENV)/.created: .ci/find-python .python-version
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || { \
+	    python=$$(sh .ci/find-python) || { python=$$(cat .python-version); \
+	        echo "No Python 3.12 or newer found (PYTHON=... names one): uv tries to fetch $$python"; }; \
+	    $(UV) venv --clear --python "$$python" $(VENV); }
+	@touch $@
+
+$(VENV)/.group-%: pyproject.toml $(VENV)/.created
+	$(UV) pip install --quiet --python $(BIN)/python --editable . --group $*
+	@touch $@
+
+env: $(VENV)/.group-dev ## everything a developer needs, in .venv/
+
+# -- use --
+
+demo: $(VENV)/.group-demo ## run the demonstration
+	$(BIN)/python docs/examples/demo.py $(ARGS)
+
+# -- check --
+
+test: $(VENV)/.group-test ## the quick tests
+	$(PYTEST) $(TESTS) $(ARGS)
+
+test-slow: $(VENV)/.group-test ## only the slow tests
+	$(PYTEST) -m slow $(TESTS) $(ARGS) || [ $$? -eq 5 ] # 5: none was found
+
+test-all: $(VENV)/.group-test ## every test
+	$(PYTEST) -m "slow or not slow" $(TESTS) $(ARGS)
+
+test-lowest: $(VENV)/.created ## the quick tests on the lowest versions that pyproject.toml allows
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable . --group test
+	.venv-lowest/bin/pytest -n $(WORKERS) --maxprocesses 8 $(TESTS) $(ARGS)
+
+lint: $(VENV)/.group-lint ## formatting and lint rules, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(VENV)/.group-lint ## format, and repair what can be repaired
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.group-lint ## static types
+	$(BIN)/mypy
+
+docs: $(VENV)/.group-docs ## the documentation, warnings are errors; in build/docs
+	$(BIN)/python -m sphinx -W --keep-going -b html -d build/doctrees docs build/docs
+
+# -- build and measure --
+
+wheel: $(VENV)/.created ## source distribution and wheel, in dist/
+	rm -rf dist build/lib build/bdist.*
+	$(UV) build --quiet --python $(BIN)/python --out-dir dist
+
+bench: $(VENV)/.group-demo ## the benchmarks (ARGS=... goes to the script)
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+bench-peers: $(VENV)/.created ## the benchmarks with the peers beside, in .venv-peers/
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-peers
+	$(UV) pip install --quiet --python .venv-peers/bin/python --editable . --group demo -r tests/benchmarks/requirements-peers.txt
+	.venv-peers/bin/python tests/benchmarks/run.py $(ARGS)
+
+clean: ## remove what was built, keep the environments
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov
+	find vi callbacks tests docs .ci -type d -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environments too
+	rm -rf .venv .venv-lowest .venv-peers .tools

@@ -1,0 +1,67 @@
+"""Stop when the parameters have settled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vi.diagnostics.change import Difference, change
+from vi.training.status import Converged
+
+from .base import Callback
+
+__all__ = ["CheckParametersConvergence"]
+
+
+class CheckParametersConvergence(Callback):
+    """Stop when the reported parameters change by less than a tolerance between two checks.
+
+    It sees what ``approx`` reports: the averaged iterates where averaging is on. Small changes are no proof that the
+    optimum is reached.
+
+    Parameters
+    ----------
+    every : int
+        Steps between two checks.
+    tolerance : float
+        The run ends when the norm of the change is below it.
+    diff : {"relative", "absolute"}
+        Change relative to the last check's parameters, or absolute; see :func:`vi.diagnostics.change`.
+    ord : float
+        Order of the norm over the parameters, as in :func:`numpy.linalg.norm`.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model():
+    ...     x = pm.Normal("x", 2.0, 3.0)
+    ...     check = vi.callbacks.CheckParametersConvergence(diff="absolute", tolerance=1e-3)
+    ...     approx = vi.fit(method="advi", random_seed=1, callbacks=[check], progressbar=False)
+    >>> approx.status.ending
+    'converged'
+    """
+
+    def __init__(
+        self, every: int = 100, tolerance: float = 1e-3, diff: Difference = "relative", ord: float = np.inf
+    ) -> None:
+        super().__init__(every)
+        if diff not in ("relative", "absolute"):
+            raise ValueError(f"diff={diff!r} is unknown; use 'relative' or 'absolute'.")
+        if not tolerance > 0:
+            raise ValueError(f"tolerance={tolerance!r}: must be a positive number.")
+        self.tolerance = tolerance
+        self.diff: Difference = diff
+        self.ord = ord
+        self.previous: np.ndarray | None = None
+
+    def __call__(self, approx: Any, losses: np.ndarray, i: int) -> None:
+        current = np.concatenate([shared.get_value().ravel() for shared in approx.params])
+        previous, self.previous = self.previous, current
+        if previous is not None and previous.shape == current.shape:
+            norm = change(current, previous, self.diff, self.ord)
+            if norm < self.tolerance:
+                raise Converged(
+                    f"the parameters changed by {norm:.2g} ({self.diff}) in {self.every} steps, "
+                    f"less than the tolerance {self.tolerance:g}."
+                )

@@ -1,0 +1,91 @@
+"""Tracker: record anything during a fit."""
+
+from __future__ import annotations
+
+import collections
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .base import Callback
+
+__all__ = ["Tracker"]
+
+
+class Tracker(Callback):
+    """Record the values of functions during a fit.
+
+    Each function is called with no arguments if its signature allows that (or cannot be read), and otherwise with
+    ``(approx, losses, i)``; this is decided at construction, so that an error inside a function is seen as what it is.
+
+    Parameters
+    ----------
+    every : int
+        Steps between two records.
+    **fns
+        Functions by the name under which their values are recorded.
+
+    Raises
+    ------
+    TypeError
+        If something is not a function, or takes neither none nor those three arguments.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model():
+    ...     x = pm.Normal("x", 2.0, 3.0)
+    ...     advi = vi.ADVI(random_seed=1)
+    >>> tracker = vi.callbacks.Tracker(mean=advi.approx.mean.eval, loss=lambda approx, losses, i: losses[-1])
+    >>> _ = advi.fit(10, callbacks=[tracker], progressbar=False)
+    >>> len(tracker["mean"]), len(tracker["loss"])
+    (10, 10)
+    """
+
+    def __init__(self, *, every: int = 1, **fns: Callable[..., Any]) -> None:
+        super().__init__(every)
+        self._functions = {name: _with_three_arguments(name, fn) for name, fn in fns.items()}
+        self.hist: dict[str, list[Any]] = collections.defaultdict(list)
+
+    def __call__(self, approx: Any, losses: np.ndarray, i: int) -> None:
+        for name, function in self._functions.items():
+            self.hist[name].append(function(approx, losses, i))
+
+    record = __call__
+
+    def clear(self) -> None:
+        """Forget everything recorded so far."""
+        self.hist = collections.defaultdict(list)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        """The values recorded under a name."""
+        if name not in self._functions:
+            raise KeyError(f"{name!r} is not tracked; tracked: {', '.join(self._functions) or 'nothing'}.")
+        return self.hist[name]
+
+
+def _with_three_arguments(name: str, function: Any) -> Callable[[Any, np.ndarray, int], Any]:
+    """The function in the one form in which it will be called."""
+    if not callable(function):
+        raise TypeError(f"Tracker({name}=...): {function!r} is not a function. (For a value, pass its .eval, uncalled.)")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # builtins without a signature
+        return lambda approx, losses, i: function()
+    if _binds(signature, 0):
+        return lambda approx, losses, i: function()
+    if _binds(signature, 3):
+        return lambda approx, losses, i: function(approx, losses, i)
+    raise TypeError(
+        f"Tracker({name}=...): the function takes {signature}; it must take no arguments or (approx, losses, i)."
+    )
+
+
+def _binds(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*(None,) * count)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""Shared by all tests: random numbers fixed by the test's name, and a check that JAX's 64-bit flag stays as it was."""
+
+import zlib
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import pytest
+
+# Importing PyTensor's JAX conversions switches JAX to 64 bits for the whole process. The library has to work without
+# that: import them here, in whatever order the tests come, and put the flag back.
+_x64 = bool(jax.config.jax_enable_x64)
+import pytensor.link.jax.dispatch  # noqa: E402, F401
+
+jax.config.update("jax_enable_x64", _x64)
+
+
+def _seed(request: pytest.FixtureRequest) -> int:
+    return zlib.crc32(request.node.name.encode())
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """NumPy's random numbers, the same in every run of this test."""
+    return np.random.default_rng(_seed(request))
+
+
+@pytest.fixture
+def key(request: pytest.FixtureRequest) -> jax.Array:
+    """A JAX random key, the same in every run of this test."""
+    return jax.random.key(_seed(request))
+
+
+@pytest.fixture
+def strict_ranks() -> Iterator[None]:
+    """No silent broadcasting between ranks in `jax.numpy`: for our own code; graphs from PyTensor may need it."""
+    with jax.numpy_rank_promotion("raise"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def x64_flag_is_left_alone() -> Iterator[None]:
+    """The library never changes JAX's process-wide precision: the flag is at the end what it was at the start."""
+    before = bool(jax.config.jax_enable_x64)
+    yield
+    after = bool(jax.config.jax_enable_x64)
+    jax.config.update("jax_enable_x64", before)
+    assert after == before, f"jax_enable_x64 was {before} before the test and is {after} after it"

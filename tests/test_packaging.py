@@ -1,0 +1,96 @@
+"""The packaging: what pyproject.toml says against the folders, the imports and what an installation really gives."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
+SOURCES = sorted([*ROOT.glob("vi/**/*.py"), *ROOT.glob("callbacks/**/*.py")])
+
+
+def folders() -> dict[str, Path]:
+    """Every folder with an ``__init__.py`` under ``vi/`` and ``callbacks/``, by the name that it is imported by."""
+    found = {}
+    for root, name in ((ROOT / "vi", "vi"), (ROOT / "callbacks", "vi.callbacks")):
+        for init in root.rglob("__init__.py"):
+            found[".".join([name, *init.parent.relative_to(root).parts])] = init.parent
+    return found
+
+
+def distribution(requirement: str) -> str:
+    return re.match(r"[A-Za-z0-9._-]+", requirement)[0].lower().replace("_", "-")
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of everything that a file imports absolutely."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def run_away_from_the_checkout(code: str, folder: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_packages_are_the_folders() -> None:
+    assert sorted(SETUPTOOLS["packages"]) == sorted(folders()), "pyproject.toml, [tool.setuptools] packages"
+
+
+def test_every_python_file_is_in_a_package() -> None:
+    assert {path.parent for path in SOURCES} <= set(folders().values()), "a folder lacks its __init__.py"
+
+
+@pytest.mark.parametrize("name", SETUPTOOLS["packages"])
+def test_package_imports_from_its_folder(name: str) -> None:
+    module = importlib.import_module(name)
+    assert Path(module.__file__).parent == folders()[name]
+
+
+def test_typing_files_are_there() -> None:
+    assert (ROOT / "vi" / "py.typed").is_file()
+    assert (ROOT / "vi" / "callbacks.pyi").is_file()
+
+
+def test_callbacks_are_imported_by_their_public_name_only() -> None:
+    wrong = [str(path.relative_to(ROOT)) for path in SOURCES if "callbacks" in imported(path)]
+    assert not wrong, "write `from vi.callbacks import ...`, or inside callbacks/ `from .sibling import ...`"
+
+
+def test_no_top_level_callbacks_away_from_the_checkout(tmp_path: Path) -> None:
+    code = "import importlib.util, vi.callbacks; print(importlib.util.find_spec('callbacks'))"
+    assert run_away_from_the_checkout(code, tmp_path) == "None"
+
+
+def test_a_users_own_callbacks_module_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "callbacks.py").write_text("mine = True\n")
+    assert run_away_from_the_checkout("import vi.callbacks, callbacks; print(callbacks.mine)", tmp_path) == "True"
+
+
+def test_import_does_not_change_jax_precision(tmp_path: Path) -> None:
+    code = "import jax; before = jax.config.jax_enable_x64; import vi; print(before == jax.config.jax_enable_x64)"
+    assert run_away_from_the_checkout(code, tmp_path) == "True"
+
+
+def test_what_is_imported_is_declared() -> None:
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    declared = {distribution(r) for group in [PYPROJECT["project"]["dependencies"], *extras] for r in group}
+    used = set().union(*(imported(path) for path in SOURCES)) - set(sys.stdlib_module_names) - {"vi"}
+    assert {name.replace("_", "-") for name in used} <= declared
+
+
+def test_plots_extra_and_group_are_the_same() -> None:
+    assert PYPROJECT["project"]["optional-dependencies"]["plots"] == PYPROJECT["dependency-groups"]["plots"]

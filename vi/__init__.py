@@ -1,0 +1,58 @@
+"""Variational inference that people can trust, for PyMC models."""
+
+import logging as _logging
+
+from vi.approximation import Approximation, FullRank, MeanField, load
+from vi.fit import METHODS, fit
+from vi.inference import ADVI, FullRankADVI, Inference, KLqp
+from vi.optimizers import (
+    PolynomialAverage,
+    adadelta,
+    adagrad,
+    adagrad_window,
+    adam,
+    adamax,
+    momentum,
+    nesterov_momentum,
+    rmsprop,
+    scale_free_adam,
+    sgd,
+)
+from vi.training import Converged, DivergedError, Status
+from vi.version import __version__
+
+from vi import callbacks  # isort: skip  (it imports the names above)
+
+__all__ = [
+    "ADVI",
+    "METHODS",
+    "Approximation",
+    "Converged",
+    "DivergedError",
+    "FullRank",
+    "FullRankADVI",
+    "Inference",
+    "KLqp",
+    "MeanField",
+    "PolynomialAverage",
+    "Status",
+    "__version__",
+    "adadelta",
+    "adagrad",
+    "adagrad_window",
+    "adam",
+    "adamax",
+    "callbacks",
+    "fit",
+    "load",
+    "momentum",
+    "nesterov_momentum",
+    "rmsprop",
+    "scale_free_adam",
+    "sgd",
+]
+
+_logger = _logging.getLogger("vi")
+if not _logging.root.handlers and not _logger.handlers:
+    _logger.setLevel(_logging.INFO)
+    _logger.addHandler(_logging.StreamHandler())

@@ -1,0 +1,67 @@
+"""What an algorithm is: three pure functions, init, ask and tell, over one pytree of state."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+
+from vi.families.base import Family, Params
+
+__all__ = ["Algorithm", "State"]
+
+Pytree: TypeAlias = Any
+
+
+class State(NamedTuple):
+    """Everything a run is: a pytree of arrays, so that it can be saved, copied, vmapped and resumed.
+
+    Parameters
+    ----------
+    params : dict of arrays
+        The raw iterate.
+    optimizer : pytree
+        State of the optimiser.
+    average : pytree
+        State of the iterate average, an empty tuple where averaging is off.
+    key : jax.Array
+        The run's random key; it never changes, the noise of a step is a function of the key and the step.
+    step : jax.Array
+        Number of steps done, a scalar integer.
+    """
+
+    params: Params
+    optimizer: Pytree
+    average: Pytree
+    key: jax.Array
+    step: jax.Array
+
+
+class Algorithm(abc.ABC):
+    """Learns from a model by asking for its log density and score at some points.
+
+    One step is: ``points = ask(state)``; the backend evaluates log p and its gradient at them; ``state, loss =
+    tell(state, points, log_prob, score)``. All three are pure JAX functions that trace into one compiled loop.
+    """
+
+    family: Family
+    """The family that is fitted."""
+
+    @abc.abstractmethod
+    def init(self, params: Params, key: jax.Array) -> State:
+        """State before the first step."""
+
+    @abc.abstractmethod
+    def ask(self, state: State) -> jax.Array:
+        """Points, shape ``(B, D)``, at which the next step wants log p and the score."""
+
+    @abc.abstractmethod
+    def tell(
+        self, state: State, points: jax.Array, log_prob: jax.Array, score: jax.Array
+    ) -> tuple[State, jax.Array]:
+        """The state after the step and the step's loss, from values ``(B,)`` and scores ``(B, D)``."""
+
+    @abc.abstractmethod
+    def report(self, state: State) -> Params:
+        """The parameters to report: the average of the iterates where averaging is on."""

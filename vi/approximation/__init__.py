@@ -1,0 +1,7 @@
+"""The live approximation: parameters, moments, draws, files."""
+
+from vi.approximation.approximation import Approximation
+from vi.approximation.kinds import FullRank, MeanField
+from vi.approximation.storage import load
+
+__all__ = ["Approximation", "FullRank", "MeanField", "load"]

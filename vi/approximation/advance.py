@@ -1,0 +1,99 @@
+"""Advance an approximation by some steps: the one place where the loop meets the live object."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from vi.algorithms.base import State
+from vi.precision import precision
+from vi.training.loop import Callback, train
+from vi.training.progress import ProgressBar
+from vi.training.runners import runner_for
+from vi.training.status import DivergedError, Status
+from vi.targets.base import Batch, Target
+
+if TYPE_CHECKING:
+    from vi.approximation.approximation import Approximation
+
+__all__ = ["advance"]
+
+logger = logging.getLogger("vi")
+
+
+def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, progressbar: bool) -> None:
+    """Do ``n`` steps with the approximation's algorithm and state.
+
+    Raises
+    ------
+    DivergedError
+        If a loss or a parameter stops being finite; the state before that step is kept.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+        raise ValueError(f"n={n!r}: the number of steps must be a whole number of at least 0.")
+    algorithm, state = approx._algorithm, approx._state
+    if algorithm is None or state is None:
+        raise TypeError("The approximation has no algorithm yet: call fit() first.")
+    approx._callbacks = callbacks
+    if n == 0:
+        approx._status = Status("initialised", int(state.step), "no steps were asked for.")
+        return
+    target = approx.target(training=True)
+    if target.dim != approx.ndim:
+        raise ValueError(
+            f"The model now has {target.dim} unconstrained entries, the approximation {approx.ndim}: "
+            "a variable's shape follows the changed data. Start a new fit."
+        )
+    batch = target.batch()
+
+    def commit(new: State) -> None:
+        approx._state = new
+
+    with ProgressBar(int(n), f"{approx.family.short_name}:", progressbar) as progress:
+        try:
+            status = train(
+                runner=runner_for(target, algorithm),
+                state=state,
+                batch=batch,
+                n=int(n),
+                dtype=approx.dtype,
+                history=approx._history if approx._score else None,
+                callbacks=callbacks,
+                commit=commit,
+                publish=approx.publish,
+                progress=progress,
+            )
+        finally:
+            approx.publish()
+    if status.ending == "diverged":
+        status = _name_culprits(approx, target, batch)
+    approx._status = status
+    if status.ending == "diverged":
+        raise DivergedError(status.message, approx)
+    logger.info("%s", status)
+
+
+def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Status:
+    """Repeat the failing step's evaluation and name the variables whose values are not finite."""
+    algorithm, state = approx._algorithm, approx._state
+    assert algorithm is not None and state is not None
+    step = int(state.step) + 1
+    with precision(approx.dtype):
+        points = np.asarray(jax.jit(algorithm.ask)(state))
+        value, score = (np.asarray(a) for a in target.value_and_score(points, batch))
+    bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
+    if bad.size:
+        what = f"the gradient or the value of {approx.layout.describe(bad)} is not finite"
+    elif not np.all(np.isfinite(value)):
+        extreme = np.argsort(-np.abs(points).max(axis=0))[:3]
+        what = f"log p is {value[~np.isfinite(value)][0]} (largest entries: {approx.layout.describe(extreme)})"
+    else:
+        what = "the update of the parameters overflowed"
+    advice = (
+        "The state before it is kept and usable (approx, or the error's .approx). Smaller steps (obj_optimizer), "
+        "a start nearer the posterior (start, start_sigma) or tighter priors usually help."
+    )
+    return Status("diverged", step - 1, f"NaN or infinity at step {step}: {what}. {advice}")

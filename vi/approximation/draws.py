@@ -1,0 +1,84 @@
+"""Draws of q as an ArviZ DataTree: constrained values, log densities, data, and the record of the fit."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import pymc as pm
+import xarray as xr
+from arviz_base import dict_to_dataset
+from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants, find_observations
+
+from vi.families.base import Family, Params
+from vi.precision import precision
+
+__all__ = ["draw", "fit_record", "log_q", "to_datatree"]
+
+BLOCK = 1024
+
+
+def draw(family: Family, params: Params, seed: int, draws: int, dtype: np.dtype) -> np.ndarray:
+    """``draws`` points of q, shape ``(draws, D)``."""
+    with precision(dtype):
+        return np.asarray(_draw(family)(params, jax.random.split(jax.random.key(seed), draws)))
+
+
+def log_q(family: Family, params: Params, points: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return ``log q`` at points ``(..., D)``."""
+    points = np.asarray(points, dtype)
+    with precision(dtype):
+        flat = _log_q(family)(params, points.reshape(-1, points.shape[-1]))
+    return np.asarray(flat).reshape(points.shape[:-1])
+
+
+@functools.cache
+def _draw(family: Family) -> Any:
+    return jax.jit(lambda params, keys: jax.lax.map(lambda key: family.draw(params, key), keys, batch_size=BLOCK))
+
+
+@functools.cache
+def _log_q(family: Family) -> Any:
+    return jax.jit(lambda params, points: jax.lax.map(lambda z: family.log_prob(params, z), points, batch_size=BLOCK))
+
+
+def to_datatree(
+    model: pm.Model,
+    posterior: Mapping[str, np.ndarray],
+    sample_stats: Mapping[str, np.ndarray],
+    record: xr.Dataset,
+    store_data: bool,
+) -> xr.DataTree:
+    """Assemble the groups; arrays of draws come as ``(draws, *shape)`` and become one chain."""
+    coords, dims = coords_and_dims_for_inferencedata(model)
+
+    def draws_to_dataset(values: Mapping[str, np.ndarray]) -> xr.Dataset:
+        chains = {name: np.asarray(value)[None] for name, value in values.items()}
+        return dict_to_dataset(chains, coords=coords, dims=dims, inference_library=pm, attrs=_library())
+
+    groups = {"posterior": draws_to_dataset(posterior)}
+    if sample_stats:
+        groups["sample_stats"] = draws_to_dataset(sample_stats)
+    if store_data:
+        for name, data in (("observed_data", find_observations(model)), ("constant_data", find_constants(model))):
+            if data:
+                groups[name] = dict_to_dataset(
+                    data, coords=coords, dims=dims, sample_dims=[], inference_library=pm, attrs=_library()
+                )
+    groups["fit"] = record
+    return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
+
+
+def fit_record(losses: np.ndarray, settings: Mapping[str, Any]) -> xr.Dataset:
+    """The ``fit`` group: the loss of every step, and the settings as attributes."""
+    steps = np.arange(1, len(losses) + 1)
+    return xr.Dataset({"loss": ("step", np.array(losses))}, coords={"step": steps}, attrs=dict(settings))
+
+
+def _library() -> dict[str, str]:
+    from vi.version import __version__
+
+    return {"inference_library": "pymc-vi", "inference_library_version": __version__}

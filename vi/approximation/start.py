@@ -1,0 +1,63 @@
+"""Where a fit starts: the model's initial point, with what the user knows better put in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+from pymc.initial_point import make_initial_point_fn
+
+from vi.layout import Layout
+from vi.targets.checks import check_start
+from vi.targets.graph import layout_from
+
+__all__ = ["layout_of", "start_point", "start_std"]
+
+START_STD = float(np.log(2.0))
+"""softplus(0), PyMC's start."""
+
+
+def layout_of(model: pm.Model, point: Mapping[str, np.ndarray]) -> Layout:
+    """The layout of a model's flat vector."""
+    return layout_from(model, point)
+
+
+def start_point(model: pm.Model, start: Mapping[str, Any] | None, seed: int) -> dict[str, np.ndarray]:
+    """A point of the model by value name: constrained start values transformed, unconstrained ones as they are."""
+    if start is None:
+        return dict(model.initial_point(random_seed=seed))
+    start = {getattr(name, "name", name): value for name, value in start.items()}
+    check_start(model, start)
+    names = {variable.name for variable in model.free_RVs}
+    overrides = {name: value for name, value in start.items() if name in names}
+    function = make_initial_point_fn(model=model, overrides=overrides, jitter_rvs=set(), return_transformed=True)
+    point = dict(function(seed))
+    for name, value in start.items():
+        if name not in names:
+            point[name] = np.broadcast_to(np.asarray(value, point[name].dtype), point[name].shape).copy()
+    return point
+
+
+def start_std(layout: Layout, start_sigma: Mapping[str, Any] | None, dtype: np.dtype) -> np.ndarray:
+    """Standard deviations of q at the start, in the unconstrained space."""
+    std = np.full(layout.dim, START_STD, dtype)
+    for name, value in (start_sigma or {}).items():
+        key = getattr(name, "name", name)
+        try:
+            slot = layout[key]
+        except KeyError:
+            raise ValueError(
+                f"start_sigma has a value for {key!r}, which is not a free variable. Known: {', '.join(layout.names)}."
+            ) from None
+        sigma = np.asarray(value, dtype)
+        if not np.all(np.isfinite(sigma) & (sigma > 0)):
+            raise ValueError(f"start_sigma[{key!r}] must be positive and finite, got {sigma}.")
+        try:
+            std[slot.slice] = np.ravel(np.broadcast_to(sigma, slot.shape))
+        except ValueError:
+            raise ValueError(
+                f"start_sigma[{key!r}] has shape {sigma.shape}, but {key!r} has unconstrained shape {slot.shape}."
+            ) from None
+    return std

@@ -1,0 +1,266 @@
+"""An approximation in one file: arrays and plain settings, no code, nothing that is executed on reading."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import optax
+import pymc as pm
+
+from vi.algorithms.base import State
+from vi.algorithms.gradient import Gradient
+from vi.families import FAMILIES
+from vi.objectives import ESTIMATORS
+from vi.optimizers import OPTIMIZERS, Averaging, Named, PolynomialAverage
+from vi.precision import precision
+from vi.targets.checks import model_in_context
+from vi.training.history import History
+from vi.training.status import Status
+from vi.version import __version__
+
+if TYPE_CHECKING:
+    from vi.approximation.approximation import Approximation
+
+__all__ = ["describe_settings", "load", "save", "state_from_numpy", "state_to_numpy"]
+
+FORMAT = 1
+
+
+def state_to_numpy(state: State) -> State:
+    """The state with NumPy leaves and the key as its raw data."""
+    return jax.tree.map(np.array, state._replace(key=jax.random.key_data(state.key)))  # type: ignore[no-any-return]
+
+
+def state_from_numpy(state: State) -> State:
+    """The inverse of :func:`state_to_numpy`."""
+    return state._replace(key=jax.random.wrap_key_data(np.asarray(state.key)))
+
+
+def describe_settings(approx: Approximation) -> dict[str, Any]:
+    """How an approximation was fitted, as values that any file format can hold as attributes."""
+    settings: dict[str, Any] = {
+        "family": approx.family.short_name,
+        "backend": approx.target().backend,
+        "dtype": approx.dtype.name,
+        "random_seed": approx.random_seed,
+        "steps": len(approx.hist) if approx.state is None else int(approx.state.step),
+        "status": approx.status.ending,
+        "status_message": approx.status.message,
+        "pymc_vi_version": __version__,
+        "pymc_version": pm.__version__,
+        "jax_version": jax.__version__,
+    }
+    algorithm = approx._algorithm
+    if isinstance(algorithm, Gradient):
+        settings |= {
+            "objective": repr(algorithm.objective),
+            "optimizer": _optimizer_name(algorithm.optimizer),
+            "averaging": repr(algorithm.averaging),
+            "draws_per_step": algorithm.n_draws,
+        }
+    return settings
+
+
+def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
+    """Write an approximation to ``path``: a zip of ``.npy`` arrays and one JSON text (NumPy's ``.npz``)."""
+    arrays: dict[str, np.ndarray] = {"history": np.array(approx.hist)}
+    arrays |= {f"start/{name}": np.array(value) for name, value in approx._start.items()}
+    if approx._state is not None:
+        state = state_to_numpy(approx._state)
+        arrays |= {f"params/{name}": value for name, value in state.params.items()}
+        arrays |= {f"optimizer/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))}
+        arrays |= {f"average/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.average))}
+        arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
+    arrays |= {f"point/{name}": np.asarray(value) for name, value in approx._point.items()}
+    meta = {
+        "format": FORMAT,
+        "version": __version__,
+        "family": {"name": approx.family.short_name, "settings": _fields(approx.family)},
+        "dtype": approx.dtype.name,
+        "layout": _layout_table(approx),
+        "seed": approx.random_seed,
+        "backend": approx.backend,
+        "status": asdict(approx.status),
+        "score": approx._score,
+        "include_transformed": approx.include_transformed,
+        "replacements": len(approx._replacements),
+        "algorithm": _describe_algorithm(approx._algorithm),
+    }
+    arrays["meta"] = np.array(json.dumps(meta))
+    _write_atomically(os.fspath(path), arrays)
+
+
+def load(
+    path: str | os.PathLike[str],
+    model: pm.Model | None = None,
+    *,
+    obj_optimizer: optax.GradientTransformation | None = None,
+) -> Approximation:
+    """Read an approximation that :meth:`Approximation.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    model : pymc.Model, optional
+        The model that was fitted, built again; the one in context by default.
+    obj_optimizer : optax.GradientTransformation, optional
+        The optimiser of the run, needed to ``refine`` only if it was not one of ``vi``'s named ones (a file holds no
+        code).
+
+    Returns
+    -------
+    Approximation
+        Equal to the one that was saved: parameters, loss trace, and the state from which ``refine`` goes on.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one of an approximation, or the model's variables are not those that were fitted.
+    """
+    from vi.approximation.approximation import Approximation
+
+    model = model_in_context(model)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(str(arrays.pop("meta")))
+    except (ValueError, KeyError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{os.fspath(path)!r} is not a file written by Approximation.save: {error}") from error
+    if meta["format"] > FORMAT:
+        raise ValueError(f"{os.fspath(path)!r} was written by pymc-vi {meta['version']}; this is {__version__}. Update.")
+    family = FAMILIES[meta["family"]["name"]](**meta["family"]["settings"])
+    point = _group(arrays, "point")
+    approx = Approximation(family, model=model, random_seed=meta["seed"], dtype=meta["dtype"])
+    approx._seed = meta["seed"]
+    if _layout_table(approx) != meta["layout"]:
+        raise ValueError(
+            "The model's variables are not those that were fitted.\n"
+            f"  file:  {_describe_layout(meta['layout'])}\n  model: {_describe_layout(_layout_table(approx))}"
+        )
+    approx._point = point
+    approx.backend, approx._score = meta["backend"], meta["score"]
+    approx.include_transformed = meta["include_transformed"]
+    approx._history = History(arrays["history"])
+    approx._status = Status(**meta["status"])
+    with precision(approx.dtype):
+        approx._start = jax.tree.map(jax.numpy.asarray, _group(arrays, "start"))
+        if "step" in arrays:
+            _restore_run(approx, arrays, meta, obj_optimizer)
+    approx.publish()
+    return approx
+
+
+def _restore_run(
+    approx: Approximation,
+    arrays: dict[str, np.ndarray],
+    meta: dict[str, Any],
+    obj_optimizer: optax.GradientTransformation | None,
+) -> None:
+    described = meta["algorithm"]
+    named = described["optimizer"]
+    lost = None
+    if obj_optimizer is None and named["name"] in OPTIMIZERS and named["settings"] is not None:
+        obj_optimizer = OPTIMIZERS[named["name"]](**named["settings"])
+    elif obj_optimizer is None:
+        lost = f"It was fitted with an optimiser that a file cannot hold ({named['name']}): load(..., obj_optimizer=...)."
+    if meta["replacements"]:
+        lost = "It was fitted with more_replacements, which a file cannot hold: fit again with them."
+    averaging = None if described["averaging"] is None else PolynomialAverage(**described["averaging"])
+    objective = ESTIMATORS[described["objective"]["name"]](**described["objective"]["settings"])
+    algorithm = Gradient(
+        family=approx.family,
+        objective=objective,
+        optimizer=_lost_optimizer(lost) if lost or obj_optimizer is None else obj_optimizer,
+        averaging=averaging,
+        n_draws=described["n_draws"],
+        max_gradient_norm=described["max_gradient_norm"],
+    )
+    params = jax.tree.map(jax.numpy.asarray, _group(arrays, "params"))
+    template = algorithm.init(params, jax.random.wrap_key_data(arrays["key"]))
+    optimizer = () if lost else _fill(template.optimizer, _group(arrays, "optimizer"), "optimiser")
+    average = _fill(template.average, _group(arrays, "average"), "average")
+    approx._algorithm = algorithm
+    approx._state = State(params, optimizer, average, template.key, jax.numpy.asarray(arrays["step"]))
+
+
+def _fill(template: Any, leaves: dict[str, np.ndarray], what: str) -> Any:
+    """A pytree like ``template`` with the stored leaves."""
+    old, structure = jax.tree.flatten(template)
+    new = [jax.numpy.asarray(leaves[str(i)]) for i in range(len(leaves))]
+    if [leaf.shape for leaf in old] != [leaf.shape for leaf in new]:
+        raise ValueError(f"The stored state of the {what} does not fit the {what} given; pass the one of the run.")
+    return jax.tree.unflatten(structure, new)
+
+
+def _lost_optimizer(message: str | None) -> optax.GradientTransformation:
+    """Stands in for an optimiser that could not be stored; says so when a step is asked for."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        raise ValueError(message)
+
+    return optax.GradientTransformation(lambda params: (), update)
+
+
+def _describe_algorithm(algorithm: Any) -> dict[str, Any] | None:
+    if not isinstance(algorithm, Gradient):
+        return None
+    optimizer = algorithm.optimizer
+    plain = isinstance(optimizer, Named) and not any(callable(value) for value in optimizer.settings.values())
+    return {
+        "objective": {"name": algorithm.objective.short_name, "settings": _fields(algorithm.objective)},
+        "optimizer": {
+            "name": _optimizer_name(optimizer),
+            "settings": optimizer.settings if plain and isinstance(optimizer, Named) else None,
+        }
+        | ({"name": optimizer.name} if plain and isinstance(optimizer, Named) else {}),
+        "averaging": _averaging_settings(algorithm.averaging),
+        "n_draws": algorithm.n_draws,
+        "max_gradient_norm": algorithm.max_gradient_norm,
+    }
+
+
+def _averaging_settings(averaging: Averaging | None) -> dict[str, Any] | None:
+    return None if averaging is None else _fields(averaging)
+
+
+def _optimizer_name(optimizer: optax.GradientTransformation) -> str:
+    return repr(optimizer) if isinstance(optimizer, Named) else f"{type(optimizer).__module__}.{type(optimizer).__name__}"
+
+
+def _fields(item: Any) -> dict[str, Any]:
+    return asdict(item) if is_dataclass(item) and not isinstance(item, type) else {}
+
+
+def _layout_table(approx: Approximation) -> list[list[Any]]:
+    return [[slot.name, slot.value_name, list(slot.shape), slot.transform] for slot in approx.layout]
+
+
+def _describe_layout(table: list[list[Any]]) -> str:
+    return ", ".join(f"{value_name}{tuple(shape)}" for _, value_name, shape, _ in table)
+
+
+def _group(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    start = len(prefix) + 1
+    return {name[start:]: value for name, value in arrays.items() if name.startswith(f"{prefix}/")}
+
+
+def _write_atomically(path: str, arrays: dict[str, np.ndarray]) -> None:
+    """Write beside the target and rename, so that a crash leaves the old file."""
+    folder = os.path.dirname(path) or "."
+    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,23 @@
+"""A table of draws, by ArviZ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import xarray as xr
+from arviz_stats import summary
+
+__all__ = ["summary_table"]
+
+
+def summary_table(draws: xr.DataTree, var_names: Sequence[str] | None) -> pd.DataFrame:
+    """Means, standard deviations and quantiles of the posterior group."""
+    names = None if var_names is None else list(var_names)
+    options = {"var_names": names, "ci_prob": 0.9, "ci_kind": "eti", "round_to": "none"}
+    table = summary(draws, kind="stats", **options)
+    median = summary(draws, kind="stats_median", **options)["median"]
+    low, high = (column for column in table.columns if column not in ("mean", "sd"))
+    return pd.DataFrame(
+        {"mean": table["mean"], "sd": table["sd"], "q5": table[low], "median": median, "q95": table[high]}
+    )

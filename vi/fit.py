@@ -1,0 +1,174 @@
+"""The one-liner: ``vi.fit()``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from vi.approximation import Approximation
+from vi.inference import ADVI, FullRankADVI, Inference
+from vi.optimizers import Averaging
+from vi.targets.checks import model_in_context
+from vi.training import Callback
+
+__all__ = ["METHODS", "fit"]
+
+METHODS: dict[str, type[Inference]] = {"advi": ADVI, "fullrank_advi": FullRankADVI}
+"""Inference classes by the name that ``method=`` takes."""
+
+
+def fit(
+    n: int = 10_000,
+    method: str | type[Inference] | Inference = "advi",
+    model: pm.Model | None = None,
+    random_seed: Any = None,
+    start: Mapping[str, Any] | None = None,
+    start_sigma: Mapping[str, Any] | None = None,
+    inf_kwargs: Mapping[str, Any] | None = None,
+    *,
+    callbacks: Sequence[Callback] | None = None,
+    progressbar: bool = True,
+    obj_optimizer: Any = None,
+    obj_n_mc: int = 1,
+    backend: str | None = "auto",
+    dtype: str | np.dtype | None = None,
+    estimator: str | None = None,
+    averaging: Averaging | str | None = "auto",
+    score: bool | None = None,
+    include_transformed: bool = False,
+    total_grad_norm_constraint: float | None = None,
+    more_replacements: Mapping[Any, Any] | None = None,
+    scale_cost_to_minibatch: bool | None = None,
+    tf_n_mc: int | None = None,
+    progressbar_theme: Any = None,
+    compile_kwargs: Mapping[str, Any] | None = None,
+    fn_kwargs: Mapping[str, Any] | None = None,
+    test_optimizer: Any = None,
+    more_obj_params: Any = None,
+    more_tf_params: Any = None,
+    more_updates: Any = None,
+) -> Approximation:
+    """Fit a PyMC model by variational inference.
+
+    Parameters
+    ----------
+    n : int
+        Steps; 0 initialises only.
+    method : str, class or instance
+        ``"advi"``, ``"fullrank_advi"``, an :class:`vi.Inference` class, or an instance of one (which goes on from where
+        it is, unless a start or a seed is given).
+    model : pymc.Model, optional
+        The model; the one in context by default.
+    random_seed : int, optional
+        Seed of everything random in the fit: the same seed gives the same result, bit for bit.
+    start, start_sigma : dict, optional
+        Where q starts, and how wide; see :class:`vi.Approximation`.
+    inf_kwargs : dict, optional
+        More arguments of the inference class.
+    callbacks : sequence of callables, optional
+        Each is called as ``callback(approx, losses, i)`` after step ``i``.
+    progressbar : bool
+        Whether to show progress.
+    obj_optimizer : optax.GradientTransformation, optional
+        The optimiser; :func:`vi.scale_free_adam` with averaged iterates by default.
+    obj_n_mc : int
+        Draws a step.
+    backend : {"auto", "jax", "pytensor"}
+        What evaluates the model.
+    dtype : {"float64", "float32"}, optional
+        Precision of the whole fit; the model's own by default.
+    estimator : str, optional
+        Estimator of the ELBO; see :class:`vi.KLqp`.
+    averaging, score, include_transformed, total_grad_norm_constraint, more_replacements, tf_n_mc
+        See :meth:`vi.Inference.fit`.
+    scale_cost_to_minibatch : bool, optional
+        Accepted for PyMC's sake: the loss is that of the full data in either case.
+    progressbar_theme, compile_kwargs, fn_kwargs
+        Without effect; a warning says what replaces them.
+    test_optimizer, more_obj_params, more_tf_params, more_updates
+        Not supported; a ``TypeError`` says why.
+
+    Returns
+    -------
+    Approximation
+        Draw from it with :meth:`~vi.Approximation.sample`, look at it with :meth:`~vi.Approximation.summary`.
+
+    Raises
+    ------
+    TypeError
+        If there is no model, or an argument is of the wrong kind.
+    ValueError
+        If the model cannot be fitted, or an argument has an impossible value.
+    vi.DivergedError
+        If a loss or a parameter stops being finite.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model():
+    ...     mu = pm.Normal("mu", 0.0, 10.0)
+    ...     y = pm.Normal("y", mu, 1.0, observed=[4.0, 6.0])
+    ...     approx = vi.fit(method="advi", random_seed=1, progressbar=False)
+    >>> approx.status.ending
+    'max_steps'
+    """
+    options = {
+        "start": start,
+        "start_sigma": start_sigma,
+        "random_seed": random_seed,
+        "dtype": dtype,
+        "estimator": estimator,
+        "scale_cost_to_minibatch": scale_cost_to_minibatch,
+        **dict(inf_kwargs or {}),
+    }
+    inference = _inference(method, model, {name: value for name, value in options.items() if value is not None})
+    return inference.fit(
+        n,
+        score,
+        callbacks,
+        progressbar,
+        progressbar_theme,
+        backend=backend,
+        include_transformed=include_transformed,
+        obj_n_mc=obj_n_mc,
+        tf_n_mc=tf_n_mc,
+        obj_optimizer=obj_optimizer,
+        averaging=averaging,
+        total_grad_norm_constraint=total_grad_norm_constraint,
+        more_replacements=more_replacements,
+        compile_kwargs=compile_kwargs,
+        fn_kwargs=fn_kwargs,
+        test_optimizer=test_optimizer,
+        more_obj_params=more_obj_params,
+        more_tf_params=more_tf_params,
+        more_updates=more_updates,
+    )
+
+
+def _inference(method: Any, model: pm.Model | None, options: dict[str, Any]) -> Inference:
+    """The inference object meant by ``method``, with start and seed applied."""
+    if isinstance(method, Inference):
+        return _continue_with(method, model, options)
+    if isinstance(method, str):
+        if method.lower() not in METHODS:
+            raise ValueError(f"method={method!r} is unknown; use {', '.join(map(repr, METHODS))}, a class or an instance.")
+        method = METHODS[method.lower()]
+    if not (isinstance(method, type) and issubclass(method, Inference)):
+        raise TypeError(f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got {method!r}.")
+    return method(model=model_in_context(model), **options)  # type: ignore[call-arg]
+
+
+def _continue_with(inference: Inference, model: pm.Model | None, options: dict[str, Any]) -> Inference:
+    approx = inference.approx
+    if model is not None and model is not approx.model:
+        raise ValueError("model= is not the model of the inference object that was given; leave it out.")
+    restart = {name: options.pop(name, None) for name in ("start", "start_sigma", "random_seed")}
+    options.pop("scale_cost_to_minibatch", None)
+    if options:
+        raise TypeError(f"{', '.join(options)} cannot be changed on an inference object; give it to its constructor.")
+    if any(value is not None for value in restart.values()):
+        approx.restart(**restart)
+    return inference

@@ -1,0 +1,30 @@
+"""What an objective is: a scalar of the parameters, K draws' keys and the log density."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax
+
+from vi.families.base import Family, Params
+
+__all__ = ["LogProb", "Objective"]
+
+LogProb: TypeAlias = Callable[[jax.Array], jax.Array]
+"""Log densities of K points: ``(K, D) -> (K,)``."""
+
+
+class Objective(abc.ABC):
+    """A loss whose gradient with respect to ``params`` is what a step follows.
+
+    A frozen dataclass. The loss is an estimate for the **full data**; it is a pure JAX function.
+    """
+
+    short_name: str
+    """Name of the objective in files, logs and arguments."""
+
+    @abc.abstractmethod
+    def loss(self, family: Family, params: Params, keys: jax.Array, log_prob: LogProb) -> jax.Array:
+        """Scalar to be minimised, estimated from one draw for each of the ``K`` keys."""

@@ -1,0 +1,73 @@
+"""Optimisers that know their own name and settings, so that a run can be saved and resumed without storing code."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import optax
+
+__all__ = ["OPTIMIZERS", "Named", "named"]
+
+P = ParamSpec("P")
+
+OPTIMIZERS: dict[str, Callable[..., Named]] = {}
+"""The named optimisers' constructors; contract tests run over all of them."""
+
+
+class Named(optax.GradientTransformationExtraArgs):
+    """An optax transformation with a name and settings; equal settings make equal objects, which share compiled code.
+
+    It is an ordinary ``(init, update)`` pair: ``optax.chain`` and every other wrapper take it.
+    """
+
+    name: str
+    settings: dict[str, Any]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Named) and (self.name, self.settings) == (other.name, other.settings)
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(sorted(self.settings))))
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.settings.items())})"
+
+    def __reduce__(self) -> tuple[Callable[..., Named], tuple[Any, ...]]:
+        return _rebuild, (self.name, self.settings)
+
+
+def named(constructor: Callable[P, optax.GradientTransformation]) -> Callable[P, Named]:
+    """Register a constructor of an optax transformation under its own name."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def build(*args: P.args, **kwargs: P.kwargs) -> Named:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        for key, value in bound.arguments.items():
+            _check_setting(constructor.__name__, key, value)
+        transformation = optax.with_extra_args_support(constructor(*args, **kwargs))
+        result = Named(transformation.init, transformation.update)
+        result.name = constructor.__name__
+        result.settings = dict(bound.arguments)
+        return result
+
+    OPTIMIZERS[constructor.__name__] = build
+    return build
+
+
+def _check_setting(name: str, key: str, value: Any) -> None:
+    """Refuse settings that cannot be: a rate that is not a positive number (or a schedule) is a typing error."""
+    if callable(value):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name}({key}={value!r}): expected a number{' or a schedule' * (key == 'learning_rate')}.")
+    if not value >= 0 or (key == "learning_rate" and value == 0):
+        raise ValueError(f"{name}({key}={value!r}): must be positive.")
+
+
+def _rebuild(name: str, settings: dict[str, Any]) -> Named:
+    return OPTIMIZERS[name](**settings)

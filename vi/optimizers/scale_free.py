@@ -1,0 +1,95 @@
+"""The default optimiser: Adam in units of q's own standard deviations, with strides that grow while the way is straight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vi.optimizers.named import named
+
+__all__ = ["scale_free_adam"]
+
+
+@named
+def scale_free_adam(
+    learning_rate: float = 0.05,
+    decay_steps: float = 200.0,
+    beta1: float = 0.9,
+    memory: float = 0.65,
+    stride_growth: float = 0.05,
+    stride_threshold: float = 0.7,
+    max_stride: float = 1e8,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Adam whose steps are measured in the parameters' natural units.
+
+    With ``u`` the family's units (:meth:`vi.families.Family.units`: a location's unit is the standard deviation of q
+    there) and ``g`` the gradient, step ``t = 1, 2, ...`` is
+
+    .. math::
+
+        m_t &= \beta_1 m_{t-1} + (1 - \beta_1)\, u g, \qquad
+        v_t = (1 - t^{-c}) v_{t-1} + t^{-c} (u g)^2, \qquad
+        d_t = \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t} + 10^{-8}} \\
+        r_t &= \mathrm{clip}\bigl(r_{t-1} \exp(\kappa (\min(|d_t|, 1) - \tau) / (1 - \tau)),\, 1,\, r_{max}\bigr) \\
+        \lambda_t &= \lambda_{t-1} - \frac{\alpha}{\sqrt{1 + (t - 1) / T}}\, u\, r_t\, d_t
+
+    Multiplying the data's unit by a constant multiplies the iterates' by it. The stride ``r`` is 1 where successive
+    gradients disagree and grows while they point the same way: distances of many standard deviations are crossed in a number
+    of steps that grows with their logarithm. The second moment's memory grows like :math:`t^c` (Adafactor's rule), so that
+    large gradients of the beginning are forgotten. Nothing depends on the number of steps planned.
+
+    Parameters
+    ----------
+    learning_rate : float
+        First step, in units (standard deviations of q).
+    decay_steps : float
+        ``T``; after it the step falls like one over the square root of the step count.
+    beta1 : float
+        Memory of the first moment.
+    memory : float
+        ``c``, exponent of the second moment's memory.
+    stride_growth, stride_threshold, max_stride : float
+        ``kappa``, ``tau`` and the largest stride.
+
+    References
+    ----------
+    Kingma and Ba (2015), Adam; Shazeer and Stern (2018), Adafactor, section 7 (the growing memory). The
+    stride follows the idea of delta-bar-delta (Jacobs 1988).
+    """
+
+    def init(params: optax.Params) -> Any:
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return jnp.zeros((), jnp.uint32), zeros, zeros, jax.tree.map(jnp.ones_like, params)
+
+    def update(
+        updates: optax.Updates, state: Any, params: optax.Params | None = None, *, units: Any = None, **_: Any
+    ) -> tuple[optax.Updates, Any]:
+        if units is None:
+            units = jax.tree.map(jnp.ones_like, updates)
+        count, first, second, stride = state
+        count = count + 1
+        dtype = jnp.result_type(*jax.tree.leaves(updates))
+        step = count.astype(dtype)
+        forget = step**-memory
+        rate = learning_rate * jax.lax.rsqrt(1 + (step - 1) / decay_steps)
+        correction = 1 - beta1**step
+
+        scaled = jax.tree.map(jnp.multiply, updates, units)
+        first = jax.tree.map(lambda m, g: m + (1 - beta1) * (g - m), first, scaled)
+        second = jax.tree.map(lambda v, g: v + forget * (g * g - v), second, scaled)
+        direction = jax.tree.map(lambda m, v: m / correction / (jnp.sqrt(v) + 1e-8), first, second)
+        growth = stride_growth / (1 - stride_threshold)
+        stride = jax.tree.map(
+            lambda r, d: jnp.clip(
+                r * jnp.exp(growth * (jnp.minimum(jnp.abs(d), 1) - stride_threshold)), 1, max_stride
+            ),
+            stride,
+            direction,
+        )
+        updates = jax.tree.map(lambda u, r, d: -rate * u * r * d, units, stride, direction)
+        return updates, (count, first, second, stride)
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,0 +1,68 @@
+"""Precision of a run: JAX's 64-bit switch in its scoped form, never the process-wide one."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import pytensor
+
+__all__ = ["guard_jax_config", "precision", "resolve_dtype"]
+
+
+def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
+    """Floating-point type of a run.
+
+    Parameters
+    ----------
+    dtype : {"float64", "float32"} or None
+        ``None`` takes PyTensor's ``floatX`` (``"float64"`` unless the user changed it).
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    ValueError
+        If the type is neither ``float32`` nor ``float64``.
+    """
+    wanted = pytensor.config.floatX if dtype is None else dtype
+    try:
+        resolved = np.dtype(wanted)
+    except TypeError:
+        resolved = None  # type: ignore[assignment]
+    if resolved not in (np.dtype("float32"), np.dtype("float64")):
+        raise ValueError(f"dtype={dtype!r} is not a precision of a fit; use 'float64' or 'float32' (None: floatX).")
+    return resolved
+
+
+@contextlib.contextmanager
+def precision(dtype: np.dtype) -> Iterator[None]:
+    """Run the enclosed JAX code in ``dtype``, whatever the process-wide setting is.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpy as np
+    >>> with precision(np.dtype("float64")):
+    ...     jnp.zeros(2).dtype.name
+    'float64'
+    """
+    with jax.enable_x64(np.dtype(dtype).itemsize == 8), warnings.catch_warnings():
+        # A float64 graph traced in float32 asks for float64 casts that JAX rightly truncates.
+        warnings.filterwarnings("ignore", message="Explicitly requested dtype", category=UserWarning)
+        yield
+
+
+@contextlib.contextmanager
+def guard_jax_config() -> Iterator[None]:
+    """Undo what an import does to JAX's process-wide 64-bit switch (PyTensor's JAX dispatch turns it on)."""
+    before = bool(jax.config.jax_enable_x64)
+    try:
+        yield
+    finally:
+        if bool(jax.config.jax_enable_x64) != before:
+            jax.config.update("jax_enable_x64", before)

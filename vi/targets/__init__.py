@@ -1,0 +1,6 @@
+"""Targets: a PyMC model as one log density of a flat unconstrained vector."""
+
+from vi.targets.base import Batch, Target
+from vi.targets.pymc import Backend, from_pymc
+
+__all__ = ["Backend", "Batch", "Target", "from_pymc"]

@@ -1,0 +1,55 @@
+"""What a target is: a log density on a flat unconstrained vector, with the way back to the model's variables."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from vi.layout import Layout
+
+__all__ = ["Batch", "Target"]
+
+Batch: TypeAlias = tuple[Any, ...]
+"""The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order."""
+
+
+class Target(abc.ABC):
+    """A log density ``log p(z)`` of a flat vector ``z`` in ``R^D``.
+
+    ``log p`` is the density of the *unconstrained* variables: it includes the log Jacobian determinants of the transforms.
+    """
+
+    layout: Layout
+    """Where each variable lies in the flat vector."""
+
+    dtype: np.dtype
+    """Precision of the evaluation."""
+
+    backend: str
+    """Name of the evaluation, ``"jax"`` or ``"pytensor"``."""
+
+    traceable: bool
+    """Whether :meth:`value_and_score` traces into a compiled JAX loop; otherwise it is called on the host."""
+
+    @property
+    def dim(self) -> int:
+        """Length ``D`` of the flat vector."""
+        return self.layout.dim
+
+    @abc.abstractmethod
+    def batch(self) -> Batch:
+        """The current values of everything the log density reads (a changed ``pm.Data`` shows here)."""
+
+    @abc.abstractmethod
+    def value_and_score(self, points: Any, batch: Batch) -> tuple[Any, Any]:
+        """Return ``log p`` and its gradient at points ``(B, D)``: arrays ``(B,)`` and ``(B, D)``."""
+
+    @abc.abstractmethod
+    def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
+        """Return ``log p`` at points ``(..., D)``, as NumPy values ``(...)``; ``batch=None`` reads the current data."""
+
+    @abc.abstractmethod
+    def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+        """Variables and deterministics of the model at points ``(S, D)``, by name, each ``(S, *shape)``."""

@@ -1,0 +1,177 @@
+"""The model as PyTensor graphs of one flat vector: its log density and its variables, with large data lifted out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+from pymc.pytensorf import rvs_in_graph
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import graph_inputs
+from pytensor.tensor.type import TensorType
+
+from vi.layout import Layout, Slot
+from vi.targets.checks import check_replacements, check_variables, refuse_random_inputs
+
+__all__ = ["ModelGraph", "build_graph", "layout_from"]
+
+logger = logging.getLogger("vi")
+
+LIFTED_BYTES = 1024
+"""Constants of this size and more become arguments of the compiled code."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelGraph:
+    """Graphs of a model in terms of one flat vector.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where each variable lies in the flat vector.
+    flat : TensorVariable
+        The symbolic vector ``z``.
+    log_prob : TensorVariable
+        Scalar ``log p(z)``, log Jacobian determinants included.
+    variables : dict of {str: TensorVariable}
+        The model's free variables and deterministics, constrained, as functions of ``z``.
+    shared : tuple of SharedVariable
+        What else the graphs read: the model's data and its lifted constants. Their values are arguments of compiled code.
+    baked : tuple of (SharedVariable, value)
+        Shared variables that had to become constants (lengths of dims, masks); the graph is stale when one changes.
+    """
+
+    layout: Layout
+    flat: Any
+    log_prob: Any
+    variables: dict[str, Any]
+    shared: tuple[SharedVariable, ...]
+    baked: tuple[tuple[SharedVariable, Any], ...]
+
+    def stale(self) -> bool:
+        """Whether a value that was compiled in has changed since."""
+        return any(not np.array_equal(variable.get_value(borrow=True), value) for variable, value in self.baked)
+
+
+def build_graph(
+    model: pm.Model,
+    initial: Mapping[str, np.ndarray],
+    more_replacements: Mapping[Variable, Variable] | None = None,
+    lift_constants: bool = True,
+) -> ModelGraph:
+    """Build the graphs of a model.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model; refused if it has discrete or no free variables.
+    initial : mapping of {str: array}
+        A point of the model by value name; only its shapes are read.
+    more_replacements : mapping of variables, optional
+        Variables of the model's graph (data, say) that are replaced before anything else.
+    lift_constants : bool
+        Whether large constants become arguments of the compiled code.
+    """
+    check_variables(model)
+    values = model.value_vars
+    layout = layout_from(model, initial)
+    flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
+    pieces = _pieces(flat, layout, values)
+    names, variables = _variables(model)
+    outputs = [model.logp(), *variables]
+    if more_replacements:
+        check_replacements(more_replacements, outputs)
+        outputs = clone_replace(outputs, replace=dict(more_replacements))
+    inputs = _unique(graph_inputs(outputs))
+    refuse_random_inputs(model, inputs)
+    replace: dict[Variable, Variable] = dict(zip(values, pieces, strict=True))
+    shared: list[SharedVariable] = []
+    baked: list[tuple[SharedVariable, Any]] = []
+    for variable in inputs:
+        if isinstance(variable, SharedVariable):
+            if _must_be_constant(variable):
+                value = variable.get_value()
+                baked.append((variable, value))
+                replace[variable] = variable.type.constant_type(type=variable.type, data=value, name=variable.name)
+            else:
+                shared.append(variable)
+        elif lift_constants and isinstance(variable, Constant) and _is_large(variable):
+            lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
+            replace[variable] = lifted
+            shared.append(lifted)
+    outputs = clone_replace(outputs, replace=replace, rebuild_strict=False)
+    return ModelGraph(
+        layout, flat, outputs[0], dict(zip(names, outputs[1:], strict=True)), tuple(shared), tuple(baked)
+    )
+
+
+def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray]) -> Layout:
+    """The layout of a model's flat vector, with shapes as at a point of the model by value name."""
+    constrained = model.eval_rv_shapes()
+    slots, start = [], 0
+    for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
+        shape = tuple(np.shape(initial[value.name]))
+        stop = start + int(np.prod(shape, dtype=int))
+        transform = model.rvs_to_transforms.get(variable)
+        slots.append(
+            Slot(
+                name=variable.name,
+                value_name=value.name,
+                start=start,
+                stop=stop,
+                shape=shape,
+                constrained_shape=tuple(int(n) for n in constrained[variable.name]),
+                transform=None if transform is None else getattr(transform, "name", type(transform).__name__),
+                dims=tuple(model.named_vars_to_dims.get(variable.name, ()) or ()),
+            )
+        )
+        start = stop
+    return Layout(tuple(slots))
+
+
+def _pieces(flat: Any, layout: Layout, values: list[Any]) -> list[Any]:
+    """Each value variable as a piece of the symbolic flat vector, in its own shape and type."""
+    pieces = []
+    for slot, value in zip(layout, values, strict=True):
+        piece = flat[slot.start : slot.stop].reshape(slot.shape).astype(value.dtype)
+        pieces.append(piece if isinstance(value.type, TensorType) else value.type.filter_variable(piece))
+    return pieces
+
+
+def _variables(model: pm.Model) -> tuple[list[str], list[Any]]:
+    """Names and graphs, in terms of value variables, of free variables and deterministics."""
+    wanted = [*model.free_RVs, *model.deterministics]
+    names, graphs = [], []
+    for variable, graph in zip(wanted, model.replace_rvs_by_values(wanted), strict=True):
+        if rvs_in_graph([graph]):
+            logger.warning("The deterministic %r has random parts of its own and is left out.", variable.name)
+            continue
+        names.append(variable.name)
+        graphs.append(graph)
+    return names, graphs
+
+
+def _must_be_constant(variable: SharedVariable) -> bool:
+    """Whether a shared variable decides shapes: integer scalars (lengths of dims), masks, sparse matrices."""
+    if not isinstance(variable.type, TensorType):
+        return True
+    if variable.dtype == "bool":
+        return True
+    return variable.ndim == 0 and np.issubdtype(variable.dtype, np.integer)
+
+
+def _is_large(constant: Constant) -> bool:
+    data = constant.data
+    return isinstance(data, np.ndarray) and data.dtype != bool and data.nbytes >= LIFTED_BYTES
+
+
+def _unique(variables: Iterable[Variable]) -> list[Variable]:
+    return list(dict.fromkeys(variables))

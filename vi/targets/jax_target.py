@@ -1,0 +1,132 @@
+"""A model's log density evaluated by JAX: it traces into the compiled loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vi.batching import batched
+from vi.precision import precision
+from vi.targets.base import Batch, Target
+from vi.targets.graph import ModelGraph
+from vi.targets.jaxify import ConversionError, jax_function
+
+__all__ = ["JaxTarget"]
+
+BLOCK = 256
+"""Points per vectorised call when variables are computed for many draws."""
+
+CHECKED_POINTS = 6
+
+
+class JaxTarget(Target):
+    """A model's graph converted to JAX.
+
+    Parameters
+    ----------
+    graph : ModelGraph
+        The model's graphs.
+    dtype : numpy.dtype
+        Precision.
+
+    Raises
+    ------
+    ConversionError
+        If the graph cannot run in JAX, or runs with a wrong gradient; the message says why.
+    """
+
+    backend = "jax"
+    traceable = True
+
+    def __init__(self, graph: ModelGraph, dtype: np.dtype) -> None:
+        self.graph = graph
+        self.layout = graph.layout
+        self.dtype = dtype
+        with precision(dtype):  # constants become JAX arrays here
+            self._log_prob = jax_function([graph.flat, *graph.shared], [graph.log_prob])
+        self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self._many = jax.jit(lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK))
+        self._one = jax.jit(self.value_and_score)
+
+    def batch(self) -> Batch:
+        with precision(self.dtype):
+            return tuple(jax.device_put(self._cast(shared.get_value(borrow=True))) for shared in self.graph.shared)
+
+    def log_density(self, z: jax.Array, batch: Batch) -> jax.Array:
+        """Return ``log p`` of one point, traceable."""
+        return jnp.asarray(self._log_prob(z, *batch)[0], self.dtype)
+
+    def value_and_score(self, points: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        return batched(jax.value_and_grad(lambda z: self.log_density(z, batch)), points)
+
+    def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
+        points = np.asarray(points, self.dtype)
+        with precision(self.dtype):
+            flat = self._many(points.reshape(-1, self.dim), self.batch() if batch is None else batch)
+            return np.asarray(flat).reshape(points.shape[:-1])
+
+    def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+        names = tuple(self.graph.variables) if names is None else names
+        if names not in self._constrain:
+            outputs = [self.graph.variables[name] for name in names]
+            with precision(self.dtype):
+                function = jax_function([self.graph.flat, *self.graph.shared], outputs)
+            self._constrain[names] = jax.jit(
+                lambda points, batch: jax.lax.map(lambda z: tuple(function(z, *batch)), points, batch_size=BLOCK)
+            )
+        with precision(self.dtype):
+            values = self._constrain[names](np.asarray(points, self.dtype), self.batch())
+        return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
+
+    def check(self, start: np.ndarray) -> None:
+        """Trace the score, then compare it, as compiled, with forward mode at points near ``start``.
+
+        Raises
+        ------
+        ConversionError
+            If tracing fails, or reverse mode contradicts forward mode.
+        """
+        with precision(self.dtype):
+            batch = self.batch()
+            start = np.asarray(start, self.dtype)
+            try:
+                jax.eval_shape(self.value_and_score, start[None], batch)
+            except Exception as error:
+                raise ConversionError(f"tracing in JAX failed: {type(error).__name__}: {_first_line(error)}") from error
+            self._compare_with_forward_mode(start, batch)
+
+    def _compare_with_forward_mode(self, start: np.ndarray, batch: Batch) -> None:
+        forward = jax.jit(lambda z, v: jax.jvp(lambda x: self.log_density(x, batch), (z,), (v,))[1])
+        generator = np.random.default_rng(0)
+        tolerance = 1e-5 if self.dtype == np.float64 else 3e-2
+        for _ in range(CHECKED_POINTS):
+            point = (start + 0.1 * generator.standard_normal(start.shape)).astype(self.dtype)
+            direction = generator.standard_normal(start.shape).astype(self.dtype)
+            value, score = (np.asarray(a)[0] for a in self._one(point[None], batch))
+            if not np.isfinite(value):
+                continue
+            try:
+                expected = float(forward(point, direction))
+            except Exception as error:  # forward mode is only the yardstick
+                if isinstance(error, NotImplementedError | TypeError | ValueError):
+                    return
+                raise
+            terms = np.abs(score * direction)
+            if not abs(float(score @ direction) - expected) <= tolerance * (float(terms.sum()) + 1.0):
+                worst = self.layout.describe(np.argsort(-terms)[:3])
+                raise ConversionError(
+                    "JAX's reverse-mode gradient contradicts its forward mode "
+                    f"({float(score @ direction):.6g} against {expected:.6g}; largest terms: {worst})"
+                )
+
+    def _cast(self, value: Any) -> np.ndarray:
+        array = np.asarray(value)
+        return array.astype(self.dtype, copy=False) if np.issubdtype(array.dtype, np.floating) else array
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:300]

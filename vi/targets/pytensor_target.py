@@ -1,0 +1,104 @@
+"""A model's log density evaluated by PyTensor (numba or C) on the host, between a compiled ask and a compiled tell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from vi.targets.base import Batch, Target
+from vi.targets.graph import ModelGraph
+from vi.targets.lowering import to_float32
+
+__all__ = ["PytensorTarget"]
+
+logger = logging.getLogger("vi")
+
+
+class PytensorTarget(Target):
+    """A model's graph compiled by PyTensor's default linker.
+
+    Parameters
+    ----------
+    graph : ModelGraph
+        The model's graphs.
+    dtype : numpy.dtype
+        Precision; ``float32`` rebuilds the graph in single precision.
+    """
+
+    backend = "pytensor"
+    traceable = False
+
+    def __init__(self, graph: ModelGraph, dtype: np.dtype) -> None:
+        self.graph = graph
+        self.layout = graph.layout
+        self.dtype = dtype
+        inputs, (log_prob,) = self._in_precision([graph.log_prob])
+        score = pt.grad(log_prob, inputs[0], disconnected_inputs="ignore")
+        self._value_and_score = _compile(inputs, [log_prob.astype(dtype.name), score.astype(dtype.name)])
+        self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self._point = np.empty(self.dim, dtype)
+
+    def batch(self) -> Batch:
+        return tuple(self._cast(shared.get_value(borrow=True)) for shared in self.graph.shared)
+
+    def value_and_score(self, points: np.ndarray, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        values = np.empty(len(points), self.dtype)
+        scores = np.empty((len(points), self.dim), self.dtype)
+        for i, point in enumerate(points):
+            self._point[:] = point  # an owned, writable, contiguous buffer: numba compiles anew for any other layout
+            values[i], scores[i] = self._value_and_score(self._point, *batch)
+        return values, scores
+
+    def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
+        flat = np.asarray(points, self.dtype).reshape(-1, self.dim)
+        values, _ = self.value_and_score(flat, self.batch() if batch is None else batch)
+        return values.reshape(np.shape(points)[:-1])
+
+    def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+        names = tuple(self.graph.variables) if names is None else names
+        if names not in self._constrain:
+            inputs, outputs = self._in_precision([self.graph.variables[name] for name in names])
+            self._constrain[names] = _compile(inputs, outputs)
+        function, batch = self._constrain[names], self.batch()
+        rows = []
+        for point in np.asarray(points, self.dtype):
+            self._point[:] = point
+            rows.append([np.array(value) for value in function(self._point, *batch)])
+        return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(names)}
+
+    def _in_precision(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """The graph's inputs and outputs with data as explicit inputs, in the target's precision."""
+        stand_ins = [shared.type() for shared in self.graph.shared]
+        replace = dict(zip(self.graph.shared, stand_ins, strict=True))
+        outputs = pytensor.clone_replace(list(outputs), replace=replace) if replace else list(outputs)
+        inputs = [self.graph.flat, *stand_ins]
+        return to_float32(inputs, outputs) if self.dtype == np.float32 else (inputs, outputs)
+
+    def _cast(self, value: Any) -> Any:
+        array = np.asarray(value)
+        kind = self.dtype if np.issubdtype(array.dtype, np.floating) else array.dtype
+        return np.require(array.astype(kind, copy=False), requirements=["C", "W", "O"])
+
+
+def _compile(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., Any]:
+    """Compile with PyTensor's default mode; with its C or Python linker where numba fails."""
+    try:
+        function = _function(inputs, outputs, None)
+    except Exception as error:  # noqa: BLE001  # numba's failures have no common type
+        logger.info("PyTensor's default mode failed (%s); compiling with the C linker.", type(error).__name__)
+        function = _function(inputs, outputs, "CVM")
+    return function
+
+
+def _function(inputs: Sequence[Any], outputs: Sequence[Any], mode: str | None) -> Callable[..., Any]:
+    function = pytensor.function(
+        [pytensor.In(v, borrow=True) for v in inputs], list(outputs), mode=mode, on_unused_input="ignore"
+    )
+    function.trust_input = True
+    compiled: Callable[..., Any] = function
+    return compiled

@@ -1,0 +1,141 @@
+"""The loop: chunks of steps, then callbacks, then again. The only one in the library."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from vi.algorithms.base import State
+from vi.precision import precision
+from vi.targets.base import Batch
+from vi.training.history import History
+from vi.training.progress import ProgressBar, average_loss
+from vi.training.runners import BUFFER, Runner
+from vi.training.status import Converged, Status
+
+__all__ = ["Callback", "train"]
+
+Callback = Callable[[Any, np.ndarray, int], Any]
+
+CHUNK_SECONDS = 0.1
+
+
+def train(
+    *,
+    runner: Runner,
+    state: State,
+    batch: Batch,
+    n: int,
+    dtype: np.dtype,
+    history: History | None,
+    callbacks: Sequence[Callback],
+    commit: Callable[[State], None],
+    publish: Callable[[], Any],
+    progress: ProgressBar,
+) -> Status:
+    """Run ``n`` steps in chunks and call the callbacks on exactly their steps.
+
+    A chunk ends where a callback is due, and after about 0.1 s at the latest, so that the bar moves and Ctrl-C is heard.
+
+    Parameters
+    ----------
+    runner, state, batch, n, dtype
+        What advances, from where, on which data, how far, in which precision.
+    history : History or None
+        The loss trace, extended in place; with ``None`` losses are not kept and callbacks get ``None`` for them.
+    callbacks : sequence of callables
+        Called as ``callback(approx, losses, i)`` after step ``i``. One that is an instance of
+        :class:`vi.callbacks.Callback` is called where ``i`` is a multiple of its ``every``, any other after every step.
+    commit : callable
+        Takes the state after each chunk.
+    publish : callable
+        Brings the live approximation up to date and returns it; called when a callback is due.
+    progress : ProgressBar
+        An entered progress bar.
+
+    Returns
+    -------
+    Status
+        How the run ended. Exceptions of callbacks other than ``StopIteration`` and ``KeyboardInterrupt`` pass through;
+        everything up to their step is kept.
+    """
+    start = int(state.step)
+    goal = start + n
+    step = start
+    limit = 64
+    intervals = [_interval(callback) for callback in callbacks]
+    with precision(dtype):
+        runner.run(state, batch, 0)  # compiles
+    progress.begin()
+    with _deferred_interrupt() as interrupted:
+        while step < goal:
+            until = min([goal - step, limit] + [every - step % every for every in intervals])
+            began = time.perf_counter()
+            with precision(dtype):
+                state, losses, finite = runner.run(state, batch, until)
+            elapsed = time.perf_counter() - began
+            step += len(losses)
+            if history is not None:
+                history.extend(losses)
+            commit(state)
+            progress.update(step - start, losses if history is None else history.values, final=step == goal)
+            if not finite:
+                return Status("diverged", step, "a loss or a parameter of the next step is not finite.")
+            if until == limit:
+                limit = _next_limit(limit, elapsed)
+            try:
+                for callback, every in zip(callbacks, intervals, strict=True):
+                    if step % every == 0:
+                        callback(publish(), None if history is None else history.values, step)
+            except Converged as stop:
+                return Status("converged", step, _reason(stop, "a convergence check was satisfied."))
+            except StopIteration as stop:
+                return Status("stopped", step, _reason(stop, "a callback raised StopIteration."))
+            except KeyboardInterrupt:
+                interrupted.set()
+            if interrupted.is_set():
+                return Status("interrupted", step, "Ctrl-C; everything so far is kept, refine() goes on from here.")
+    loss = "" if history is None else f"average loss {average_loss(history.values):,.5g}; "
+    return Status("max_steps", step, f"{loss}refine() goes on from here.")
+
+
+def _interval(callback: Callback) -> int:
+    """Steps between two calls: a vi callback's ``every``, 1 for any other callable, as in PyMC."""
+    return int(getattr(callback, "_vi_every", 1))
+
+
+def _next_limit(limit: int, elapsed: float) -> int:
+    """Chunk length for the next time: at most doubled, aiming at 0.1 s."""
+    wanted = int(limit * CHUNK_SECONDS / max(elapsed, 1e-6))
+    return max(1, min(wanted, 2 * limit, BUFFER))
+
+
+def _reason(stop: StopIteration, otherwise: str) -> str:
+    return str(stop) or otherwise
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Turn Ctrl-C into a flag that is read at chunk boundaries; a second Ctrl-C interrupts at once."""
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(number: int, frame: Any) -> None:
+        if flag.is_set():
+            raise KeyboardInterrupt
+        flag.set()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, before)

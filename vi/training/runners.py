@@ -1,0 +1,108 @@
+"""One step on either backend, many steps a call: the compiled loop on JAX and the host loop around a host evaluation."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vi.algorithms.base import Algorithm, State
+from vi.targets.base import Batch, Target
+
+__all__ = ["BUFFER", "CompiledRunner", "HostRunner", "Runner", "runner_for"]
+
+BUFFER = 8192
+"""Longest chunk of the compiled loop, the length of its loss buffer."""
+
+
+class Runner(abc.ABC):
+    """Advances a state by up to ``n`` steps; abstract over where the log density is evaluated."""
+
+    @abc.abstractmethod
+    def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
+        """Advance by ``n`` steps, or to the last step with finite values.
+
+        Returns
+        -------
+        state : State
+            The state after the last good step.
+        losses : numpy.ndarray
+            The good steps' losses; as many as steps done.
+        finite : bool
+            False if the next step gave a loss or a parameter that is not finite.
+        """
+
+
+class CompiledRunner(Runner):
+    """All steps of a chunk in one compiled call.
+
+    A ``while_loop`` with a traced trip count and a loss buffer of fixed size runs chunks of every length: chunk boundaries
+    change no bit, and nothing is compiled again.
+    """
+
+    def __init__(self, target: Target, algorithm: Algorithm) -> None:
+        self._loop = jax.jit(lambda state, batch, n: _loop(target, algorithm, state, batch, n))
+
+    def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
+        state, buffer, done, finite = self._loop(state, batch, np.int32(min(n, BUFFER)))
+        return state, np.asarray(buffer)[: int(done)], bool(finite)
+
+
+def _loop(target: Target, algorithm: Algorithm, state: State, batch: Batch, n: Any) -> Any:
+    def proceed(carry: Any) -> Any:
+        done, _, _, finite = carry
+        return (done < n) & finite
+
+    def step(carry: Any) -> Any:
+        done, state, buffer, _ = carry
+        points = algorithm.ask(state)
+        log_prob, score = target.value_and_score(points, batch)
+        new, loss, finite = _tell(algorithm, state, points, log_prob, score)
+        return done + finite.astype(done.dtype), new, buffer.at[done].set(loss), finite
+
+    buffer = jnp.zeros(BUFFER, target.dtype)
+    done, state, buffer, finite = jax.lax.while_loop(
+        proceed, step, (jnp.zeros((), jnp.int32), state, buffer, jnp.array(True))
+    )
+    return state, buffer, done, finite
+
+
+def _tell(algorithm: Algorithm, state: State, points: Any, log_prob: Any, score: Any) -> tuple[State, Any, Any]:
+    """One ``tell`` that keeps the old state where the step is not finite."""
+    new, loss = algorithm.tell(state, points, log_prob, score)
+    finite = jnp.isfinite(loss)
+    for leaf in jax.tree.leaves(new.params):
+        finite &= jnp.all(jnp.isfinite(leaf))
+    kept = jax.tree.map(lambda a, b: jnp.where(finite, a, b), new._replace(key=()), state._replace(key=()))
+    return kept._replace(key=state.key), loss, finite
+
+
+class HostRunner(Runner):
+    """A compiled ``ask`` and a compiled ``tell`` around an evaluation on the host."""
+
+    def __init__(self, target: Target, algorithm: Algorithm) -> None:
+        self._target = target
+        self._ask = jax.jit(algorithm.ask)
+        self._tell = jax.jit(lambda state, points, value, score: _tell(algorithm, state, points, value, score))
+
+    def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
+        losses = np.empty(n)
+        for i in range(n):
+            points = self._ask(state)
+            log_prob, score = self._target.value_and_score(np.asarray(points), batch)
+            state, loss, finite = self._tell(state, points, log_prob, score)
+            if not finite:
+                return state, losses[:i], False
+            losses[i] = loss
+        return state, losses, True
+
+
+def runner_for(target: Target, algorithm: Algorithm) -> Runner:
+    """The runner for a target and an algorithm; equal algorithms on one target share their compiled code."""
+    cache: dict[Algorithm, Runner] = target.__dict__.setdefault("_runners", {})
+    if algorithm not in cache:
+        cache[algorithm] = (CompiledRunner if target.traceable else HostRunner)(target, algorithm)
+    return cache[algorithm]
