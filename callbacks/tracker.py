@@ -69,7 +69,9 @@ class Tracker(Callback):
 def _with_three_arguments(name: str, function: Any) -> Callable[[Any, np.ndarray, int], Any]:
     """The function in the one form in which it will be called."""
     if not callable(function):
-        raise TypeError(f"Tracker({name}=...): {function!r} is not a function. (For a value, pass its .eval, uncalled.)")
+        raise TypeError(
+            f"Tracker({name}=...): {function!r} is not a function. (For a value, pass its .eval, uncalled.)"
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # builtins without a signature

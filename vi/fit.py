@@ -154,10 +154,14 @@ def _inference(method: Any, model: pm.Model | None, options: dict[str, Any]) -> 
         return _continue_with(method, model, options)
     if isinstance(method, str):
         if method.lower() not in METHODS:
-            raise ValueError(f"method={method!r} is unknown; use {', '.join(map(repr, METHODS))}, a class or an instance.")
+            raise ValueError(
+                f"method={method!r} is unknown; use {', '.join(map(repr, METHODS))}, a class or an instance."
+            )
         method = METHODS[method.lower()]
     if not (isinstance(method, type) and issubclass(method, Inference)):
-        raise TypeError(f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got {method!r}.")
+        raise TypeError(
+            f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got {method!r}."
+        )
     return method(model=model_in_context(model), **options)  # type: ignore[call-arg]
 
 

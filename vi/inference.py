@@ -155,9 +155,7 @@ class Inference:
             If a loss or a parameter is not finite. The approximation keeps the state before that step; it is the error's
             ``approx``.
         """
-        _explain_pymc_options(
-            compile_kwargs=compile_kwargs, fn_kwargs=fn_kwargs, progressbar_theme=progressbar_theme
-        )
+        _explain_pymc_options(compile_kwargs=compile_kwargs, fn_kwargs=fn_kwargs, progressbar_theme=progressbar_theme)
         _refuse_pymc_options(
             test_optimizer=test_optimizer,
             more_obj_params=more_obj_params,
@@ -185,9 +183,7 @@ class Inference:
         advance(approx, n, checked, progressbar=progressbar)
         return approx
 
-    def refine(
-        self, n: int, progressbar: bool = True, progressbar_theme: Any = None
-    ) -> Approximation:
+    def refine(self, n: int, progressbar: bool = True, progressbar_theme: Any = None) -> Approximation:
         """Go on for ``n`` more steps with the same optimiser state and callbacks: one longer fit, in two calls."""
         _explain_pymc_options(progressbar_theme=progressbar_theme)
         return self.approx.refine(n, progressbar=progressbar)
@@ -200,9 +196,7 @@ class Inference:
             self.refine(1, progressbar=False)
         return float(self.hist[-1]) if len(self.hist) else float("nan")
 
-    def run_profiling(
-        self, n: int = 1000, score: bool | None = None, *, backend: str | None = None
-    ) -> Profile:
+    def run_profiling(self, n: int = 1000, score: bool | None = None, *, backend: str | None = None) -> Profile:
         """Time ``n`` steps from the current state without changing it.
 
         What happens inside a step is the business of JAX's own profiler: ``with jax.profiler.trace(folder):``.

@@ -9,7 +9,7 @@ import jax
 
 from vi.families.base import Family, Params
 
-__all__ = ["Algorithm", "State"]
+__all__ = ["Algorithm", "Asked", "State"]
 
 Pytree: TypeAlias = Any
 
@@ -38,11 +38,26 @@ class State(NamedTuple):
     step: jax.Array
 
 
+class Asked(NamedTuple):
+    """A question of an algorithm to a target.
+
+    Parameters
+    ----------
+    points : jax.Array
+        Points ``(B, D)``.
+    memo : pytree
+        What made them, the noise for example; handed back to ``tell``, so that it is not computed twice.
+    """
+
+    points: jax.Array
+    memo: Pytree
+
+
 class Algorithm(abc.ABC):
     """Learns from a model by asking for its log density and score at some points.
 
-    One step is: ``points = ask(state)``; the backend evaluates log p and its gradient at them; ``state, loss =
-    tell(state, points, log_prob, score)``. All three are pure JAX functions that trace into one compiled loop.
+    One step is: ``asked = ask(state)``; the backend evaluates log p and its gradient at ``asked.points``;
+    ``state, loss = tell(state, asked, log_prob, score)``. All three are pure JAX functions that trace into one compiled loop.
     """
 
     family: Family
@@ -53,13 +68,11 @@ class Algorithm(abc.ABC):
         """State before the first step."""
 
     @abc.abstractmethod
-    def ask(self, state: State) -> jax.Array:
-        """Points, shape ``(B, D)``, at which the next step wants log p and the score."""
+    def ask(self, state: State) -> Asked:
+        """Points at which the next step wants log p and the score, and what ``tell`` has to remember of them."""
 
     @abc.abstractmethod
-    def tell(
-        self, state: State, points: jax.Array, log_prob: jax.Array, score: jax.Array
-    ) -> tuple[State, jax.Array]:
+    def tell(self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array) -> tuple[State, jax.Array]:
         """The state after the step and the step's loss, from values ``(B,)`` and scores ``(B, D)``."""
 
     @abc.abstractmethod

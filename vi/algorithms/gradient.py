@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vi.algorithms.base import Algorithm, State
+from vi.algorithms.base import Algorithm, Asked, State
 from vi.batching import batched
 from vi.families.base import Family, Params
 from vi.objectives.base import Objective
@@ -51,19 +51,16 @@ class Gradient(Algorithm):
         average = () if self.averaging is None else self.averaging.init(params)
         return State(params, self._transformation().init(params), average, key, jnp.zeros((), jnp.uint32))
 
-    def ask(self, state: State) -> jax.Array:
-        return batched(lambda key: self.family.draw(state.params, key), self._keys(state))
+    def ask(self, state: State) -> Asked:
+        noises = batched(lambda key: self.family.noise(key, state.params), self._keys(state))
+        return Asked(batched(lambda noise: self.family.draw(state.params, noise), noises), noises)
 
-    def tell(
-        self, state: State, points: jax.Array, log_prob: jax.Array, score: jax.Array
-    ) -> tuple[State, jax.Array]:
-        fixed = jax.lax.stop_gradient(points)
-
+    def tell(self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array) -> tuple[State, jax.Array]:
         def linearised(z: jax.Array) -> jax.Array:
-            return log_prob + jnp.sum(score * (z - fixed), axis=-1)
+            return log_prob + jnp.sum(score * (z - jax.lax.stop_gradient(asked.points)), axis=-1)
 
         def loss_of(params: Params) -> jax.Array:
-            return self.objective.loss(self.family, params, self._keys(state), linearised)
+            return self.objective.loss(self.family, params, asked.memo, linearised)
 
         loss, gradient = jax.value_and_grad(loss_of)(state.params)
         updates, optimizer_state = self._transformation().update(

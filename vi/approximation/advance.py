@@ -10,11 +10,11 @@ import numpy as np
 
 from vi.algorithms.base import State
 from vi.precision import precision
+from vi.targets.base import Batch, Target
 from vi.training.loop import Callback, train
 from vi.training.progress import ProgressBar
 from vi.training.runners import runner_for
 from vi.training.status import DivergedError, Status
-from vi.targets.base import Batch, Target
 
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
@@ -82,7 +82,7 @@ def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Statu
     assert algorithm is not None and state is not None
     step = int(state.step) + 1
     with precision(approx.dtype):
-        points = np.asarray(jax.jit(algorithm.ask)(state))
+        points = np.asarray(jax.jit(algorithm.ask)(state).points)
         value, score = (np.asarray(a) for a in target.value_and_score(points, batch))
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
     if bad.size:

@@ -23,7 +23,7 @@ from vi.layout import Layout
 from vi.precision import precision, resolve_dtype
 from vi.targets.base import Target
 from vi.targets.checks import check_initial_density, check_variables, model_in_context
-from vi.targets.pymc import check_backend, from_pymc
+from vi.targets.pymc import from_pymc
 from vi.training.history import History
 from vi.training.loop import Callback
 from vi.training.status import Status
@@ -304,7 +304,9 @@ class Approximation:
         stats = {"log_p": target.log_prob(points), "log_q": self.logq(points)} if log_prob else {}
         return to_datatree(self._model, posterior, stats, fit_record(self.hist, self.settings()), store_data)
 
-    def summary(self, draws: int = 4000, *, random_seed: Any = 0, var_names: Sequence[str] | None = None) -> pd.DataFrame:
+    def summary(
+        self, draws: int = 4000, *, random_seed: Any = 0, var_names: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Constrained means, standard deviations and 5, 50 and 95 % quantiles, computed from draws.
 
         Parameters

@@ -37,7 +37,11 @@ def log_q(family: Family, params: Params, points: np.ndarray, dtype: np.dtype) -
 
 @functools.cache
 def _draw(family: Family) -> Any:
-    return jax.jit(lambda params, keys: jax.lax.map(lambda key: family.draw(params, key), keys, batch_size=BLOCK))
+    return jax.jit(
+        lambda params, keys: jax.lax.map(
+            lambda key: family.draw(params, family.noise(key, params)), keys, batch_size=BLOCK
+        )
+    )
 
 
 @functools.cache

@@ -59,7 +59,10 @@ def statistic(family: Family, moment: str, params: dict[str, Any]) -> Any:
 
 def _parameter_that_is(family: Family, moment: str, params: dict[str, Any]) -> str | None:
     """Name of the parameter that the family returns unchanged as this moment, if any."""
-    stand_ins = {name: jax.ShapeDtypeStruct(variable.get_value(borrow=True).shape, "float32") for name, variable in params.items()}
+    stand_ins = {
+        name: jax.ShapeDtypeStruct(variable.get_value(borrow=True).shape, "float32")
+        for name, variable in params.items()
+    }
     found: list[str] = []
 
     def trace(values: dict[str, jax.Array]) -> jax.Array:

@@ -136,7 +136,9 @@ def load(
             raise
         raise ValueError(f"{os.fspath(path)!r} is not a file written by Approximation.save: {error}") from error
     if meta["format"] > FORMAT:
-        raise ValueError(f"{os.fspath(path)!r} was written by pymc-vi {meta['version']}; this is {__version__}. Update.")
+        raise ValueError(
+            f"{os.fspath(path)!r} was written by pymc-vi {meta['version']}; this is {__version__}. Update."
+        )
     family = FAMILIES[meta["family"]["name"]](**meta["family"]["settings"])
     point = _group(arrays, "point")
     approx = Approximation(family, model=model, random_seed=meta["seed"], dtype=meta["dtype"])
@@ -171,7 +173,9 @@ def _restore_run(
     if obj_optimizer is None and named["name"] in OPTIMIZERS and named["settings"] is not None:
         obj_optimizer = OPTIMIZERS[named["name"]](**named["settings"])
     elif obj_optimizer is None:
-        lost = f"It was fitted with an optimiser that a file cannot hold ({named['name']}): load(..., obj_optimizer=...)."
+        lost = (
+            f"It was fitted with an optimiser that a file cannot hold ({named['name']}): load(..., obj_optimizer=...)."
+        )
     if meta["replacements"]:
         lost = "It was fitted with more_replacements, which a file cannot hold: fit again with them."
     averaging = None if described["averaging"] is None else PolynomialAverage(**described["averaging"])
@@ -233,7 +237,9 @@ def _averaging_settings(averaging: Averaging | None) -> dict[str, Any] | None:
 
 
 def _optimizer_name(optimizer: optax.GradientTransformation) -> str:
-    return repr(optimizer) if isinstance(optimizer, Named) else f"{type(optimizer).__module__}.{type(optimizer).__name__}"
+    return (
+        repr(optimizer) if isinstance(optimizer, Named) else f"{type(optimizer).__module__}.{type(optimizer).__name__}"
+    )
 
 
 def _fields(item: Any) -> dict[str, Any]:

@@ -32,8 +32,12 @@ class Family(abc.ABC):
         """Parameters of a start around ``mean`` with scale ``std``, each of shape ``(D,)``."""
 
     @abc.abstractmethod
-    def draw(self, params: Params, key: jax.Array) -> jax.Array:
-        """One draw ``z``, shape ``(D,)``, as a differentiable function of ``params`` for a fixed ``key``."""
+    def noise(self, key: jax.Array, params: Params) -> jax.Array:
+        """Random numbers behind one draw; their distribution must not depend on the values of ``params``."""
+
+    @abc.abstractmethod
+    def draw(self, params: Params, noise: jax.Array) -> jax.Array:
+        """One draw ``z``, shape ``(D,)``, a differentiable function of ``params`` for given ``noise``."""
 
     @abc.abstractmethod
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
@@ -62,6 +66,11 @@ class Family(abc.ABC):
         A location's unit is the standard deviation of ``q`` there; a scale parameter's unit changes the scale by a
         factor ``e`` to first order. Steps taken in these units do not depend on the units of the data.
         """
+
+
+def standard_normal(key: jax.Array, mean: jax.Array) -> jax.Array:
+    """Standard normal noise shaped like a mean."""
+    return jax.random.normal(key, mean.shape, mean.dtype)
 
 
 def normal_log_prob(standardised: jax.Array, log_scales: jax.Array) -> jax.Array:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.families.base import Family, Params, inverse_softplus, normal_entropy, normal_log_prob
+from vi.families.base import Family, Params, inverse_softplus, normal_entropy, normal_log_prob, standard_normal
 
 __all__ = ["FullRankNormal"]
 
@@ -39,9 +39,11 @@ class FullRankNormal(Family):
         packed = jnp.zeros(dim * (dim + 1) // 2, mean.dtype)
         return {"mu": mean, "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(std))}
 
-    def draw(self, params: Params, key: jax.Array) -> jax.Array:
-        mu = params["mu"]
-        return mu + self.scale_tril(params) @ jax.random.normal(key, mu.shape, mu.dtype)
+    def noise(self, key: jax.Array, params: Params) -> jax.Array:
+        return standard_normal(key, params["mu"])
+
+    def draw(self, params: Params, noise: jax.Array) -> jax.Array:
+        return params["mu"] + self.scale_tril(params) @ noise
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         factor = self.scale_tril(params)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Family, Params, inverse_softplus, normal_entropy, normal_log_prob
+from vi.families.base import Family, Params, inverse_softplus, normal_entropy, normal_log_prob, standard_normal
 
 __all__ = ["MeanFieldNormal"]
 
@@ -23,7 +23,7 @@ class MeanFieldNormal(Family):
     >>> import jax, jax.numpy as jnp
     >>> family = MeanFieldNormal()
     >>> params = family.init(jnp.zeros(2), jnp.ones(2))
-    >>> family.draw(params, jax.random.key(0)).shape
+    >>> family.draw(params, family.noise(jax.random.key(0), params)).shape
     (2,)
 
     References
@@ -36,9 +36,11 @@ class MeanFieldNormal(Family):
     def init(self, mean: jax.Array, std: jax.Array) -> Params:
         return {"mu": mean, "rho": inverse_softplus(std)}
 
-    def draw(self, params: Params, key: jax.Array) -> jax.Array:
-        mu = params["mu"]
-        return mu + jax.nn.softplus(params["rho"]) * jax.random.normal(key, mu.shape, mu.dtype)
+    def noise(self, key: jax.Array, params: Params) -> jax.Array:
+        return standard_normal(key, params["mu"])
+
+    def draw(self, params: Params, noise: jax.Array) -> jax.Array:
+        return params["mu"] + jax.nn.softplus(params["rho"]) * noise
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         scale = jax.nn.softplus(params["rho"])

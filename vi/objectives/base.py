@@ -1,4 +1,4 @@
-"""What an objective is: a scalar of the parameters, K draws' keys and the log density."""
+"""What an objective is: a scalar of the parameters, K draws' noises and the log density."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class Objective(abc.ABC):
     """Name of the objective in files, logs and arguments."""
 
     @abc.abstractmethod
-    def loss(self, family: Family, params: Params, keys: jax.Array, log_prob: LogProb) -> jax.Array:
-        """Scalar to be minimised, estimated from one draw for each of the ``K`` keys."""
+    def loss(self, family: Family, params: Params, noises: jax.Array, log_prob: LogProb) -> jax.Array:
+        """Scalar to be minimised, estimated from the draws that ``K`` noises (leading axis) make."""

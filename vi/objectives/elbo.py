@@ -35,14 +35,14 @@ class ClosedFormEntropy(Objective):
     beta: float = 1.0
     short_name = "closed_form"
 
-    def loss(self, family: Family, params: Params, keys: jax.Array, log_prob: LogProb) -> jax.Array:
+    def loss(self, family: Family, params: Params, noises: jax.Array, log_prob: LogProb) -> jax.Array:
         entropy = family.entropy(params)
         if entropy is None:
             raise TypeError(
                 f"The family {family.short_name!r} has no closed-form entropy; "
                 "use estimator='sticking_the_landing' or 'monte_carlo'."
             )
-        return -jnp.mean(log_prob(_draws(family, params, keys))) - self.beta * entropy
+        return -jnp.mean(log_prob(_draws(family, params, noises))) - self.beta * entropy
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class StickingTheLanding(Objective):
     beta: float = 1.0
     short_name = "sticking_the_landing"
 
-    def loss(self, family: Family, params: Params, keys: jax.Array, log_prob: LogProb) -> jax.Array:
-        points = _draws(family, params, keys)
+    def loss(self, family: Family, params: Params, noises: jax.Array, log_prob: LogProb) -> jax.Array:
+        points = _draws(family, params, noises)
         return jnp.mean(self.beta * _log_q(family, jax.lax.stop_gradient(params), points) - log_prob(points))
 
 
@@ -84,8 +84,8 @@ class MonteCarlo(Objective):
     beta: float = 1.0
     short_name = "monte_carlo"
 
-    def loss(self, family: Family, params: Params, keys: jax.Array, log_prob: LogProb) -> jax.Array:
-        points = _draws(family, params, keys)
+    def loss(self, family: Family, params: Params, noises: jax.Array, log_prob: LogProb) -> jax.Array:
+        points = _draws(family, params, noises)
         return jnp.mean(self.beta * _log_q(family, params, points) - log_prob(points))
 
 
@@ -95,8 +95,8 @@ ESTIMATORS: dict[str, type[ClosedFormEntropy] | type[StickingTheLanding] | type[
 """The estimators of the ELBO by name; contract tests run over all of them."""
 
 
-def _draws(family: Family, params: Params, keys: jax.Array) -> jax.Array:
-    return batched(lambda key: family.draw(params, key), keys)
+def _draws(family: Family, params: Params, noises: jax.Array) -> jax.Array:
+    return batched(lambda noise: family.draw(params, noise), noises)
 
 
 def _log_q(family: Family, params: Params, points: jax.Array) -> jax.Array:

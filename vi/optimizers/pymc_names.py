@@ -50,9 +50,7 @@ def adagrad(learning_rate: Rate = 1.0, epsilon: float = 1e-6) -> optax.GradientT
 
 
 @named
-def adagrad_window(
-    learning_rate: Rate = 1e-3, epsilon: float = 0.1, n_win: int = 10
-) -> optax.GradientTransformation:
+def adagrad_window(learning_rate: Rate = 1e-3, epsilon: float = 0.1, n_win: int = 10) -> optax.GradientTransformation:
     r"""Adagrad over the last ``n_win`` gradients, :math:`\lambda \leftarrow \lambda - \alpha g / \sqrt{\sum_{last} g^2 + \epsilon}`.
 
     The default optimiser of ``pm.fit``. Its step is correlated with the noise of the gradient, which inflates standard

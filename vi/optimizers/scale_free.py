@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 from vi.optimizers.named import named
 
@@ -61,35 +62,27 @@ def scale_free_adam(
     """
 
     def init(params: optax.Params) -> Any:
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return jnp.zeros((), jnp.uint32), zeros, zeros, jax.tree.map(jnp.ones_like, params)
+        flat, _ = ravel_pytree(params)
+        return jnp.zeros((), jnp.uint32), jnp.zeros_like(flat), jnp.zeros_like(flat), jnp.ones_like(flat)
 
     def update(
         updates: optax.Updates, state: Any, params: optax.Params | None = None, *, units: Any = None, **_: Any
     ) -> tuple[optax.Updates, Any]:
         if units is None:
             units = jax.tree.map(jnp.ones_like, updates)
+        gradient, unravel = ravel_pytree(updates)
+        unit, _ = ravel_pytree(units)
         count, first, second, stride = state
         count = count + 1
-        dtype = jnp.result_type(*jax.tree.leaves(updates))
-        step = count.astype(dtype)
-        forget = step**-memory
+        step = count.astype(gradient.dtype)
         rate = learning_rate * jax.lax.rsqrt(1 + (step - 1) / decay_steps)
-        correction = 1 - beta1**step
 
-        scaled = jax.tree.map(jnp.multiply, updates, units)
-        first = jax.tree.map(lambda m, g: m + (1 - beta1) * (g - m), first, scaled)
-        second = jax.tree.map(lambda v, g: v + forget * (g * g - v), second, scaled)
-        direction = jax.tree.map(lambda m, v: m / correction / (jnp.sqrt(v) + 1e-8), first, second)
-        growth = stride_growth / (1 - stride_threshold)
-        stride = jax.tree.map(
-            lambda r, d: jnp.clip(
-                r * jnp.exp(growth * (jnp.minimum(jnp.abs(d), 1) - stride_threshold)), 1, max_stride
-            ),
-            stride,
-            direction,
-        )
-        updates = jax.tree.map(lambda u, r, d: -rate * u * r * d, units, stride, direction)
-        return updates, (count, first, second, stride)
+        scaled = gradient * unit
+        first = first + (1 - beta1) * (scaled - first)
+        second = second + step**-memory * (jnp.square(scaled) - second)
+        direction = first / (1 - beta1**step) / (jnp.sqrt(second) + 1e-8)
+        straightness = (jnp.minimum(jnp.abs(direction), 1) - stride_threshold) / (1 - stride_threshold)
+        stride = jnp.clip(stride * jnp.exp(stride_growth * straightness), 1, max_stride)
+        return unravel(-rate * unit * stride * direction), (count, first, second, stride)
 
     return optax.GradientTransformationExtraArgs(init, update)

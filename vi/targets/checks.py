@@ -11,7 +11,8 @@ import pytensor
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, graph_inputs
+from pytensor.tensor import as_tensor
 from pytensor.tensor.random.type import RandomType
 
 __all__ = [
@@ -42,9 +43,7 @@ def check_variables(model: pm.Model) -> None:
             "The model has no free random variables, so there is nothing to fit. "
             "Every variable is observed or deterministic; did you mean pm.sample_prior_predictive?"
         )
-    discrete = [
-        variable.name for variable in model.free_RVs if not np.issubdtype(variable.dtype, np.floating)
-    ]
+    discrete = [variable.name for variable in model.free_RVs if not np.issubdtype(variable.dtype, np.floating)]
     if discrete:
         raise ValueError(
             f"Discrete free variables cannot be fitted by variational inference: {', '.join(discrete)}. "
@@ -114,7 +113,8 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
     Evaluated by PyTensor's interpreter, so nothing is compiled.
     """
     terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
-    outputs = [term.sum() for term in model.logp(terms, sum=False)]
+    outputs = [as_tensor(term, allow_xtensor_conversion=True).sum() for term in model.logp(terms, sum=False)]
+    refuse_random_inputs(model, graph_inputs(outputs))
     with pytensor.config.change_flags(mode="FAST_COMPILE"):
         function = pytensor.function(
             model.value_vars, outputs, mode=Mode(linker="py", optimizer="fast_compile"), on_unused_input="ignore"

@@ -65,7 +65,7 @@ def build_graph(
     model: pm.Model,
     initial: Mapping[str, np.ndarray],
     more_replacements: Mapping[Variable, Variable] | None = None,
-    lift_constants: bool = True,
+    lift: bool = True,
 ) -> ModelGraph:
     """Build the graphs of a model.
 
@@ -77,8 +77,9 @@ def build_graph(
         A point of the model by value name; only its shapes are read.
     more_replacements : mapping of variables, optional
         Variables of the model's graph (data, say) that are replaced before anything else.
-    lift_constants : bool
-        Whether large constants become arguments of the compiled code.
+    lift : bool
+        Whether large constants and scalar data are arguments of the compiled code. JAX cannot trace a graph in which one of
+        them decides a shape; without lifting they are part of the code, and a change of scalar data builds it anew.
     """
     check_variables(model)
     values = model.value_vars
@@ -97,20 +98,18 @@ def build_graph(
     baked: list[tuple[SharedVariable, Any]] = []
     for variable in inputs:
         if isinstance(variable, SharedVariable):
-            if _must_be_constant(variable):
+            if _must_be_constant(variable, lift):
                 value = variable.get_value()
                 baked.append((variable, value))
                 replace[variable] = variable.type.constant_type(type=variable.type, data=value, name=variable.name)
             else:
                 shared.append(variable)
-        elif lift_constants and isinstance(variable, Constant) and _is_large(variable):
+        elif lift and isinstance(variable, Constant) and _is_large(variable):
             lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
             replace[variable] = lifted
             shared.append(lifted)
     outputs = clone_replace(outputs, replace=replace, rebuild_strict=False)
-    return ModelGraph(
-        layout, flat, outputs[0], dict(zip(names, outputs[1:], strict=True)), tuple(shared), tuple(baked)
-    )
+    return ModelGraph(layout, flat, outputs[0], dict(zip(names, outputs[1:], strict=True)), tuple(shared), tuple(baked))
 
 
 def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray]) -> Layout:
@@ -159,13 +158,13 @@ def _variables(model: pm.Model) -> tuple[list[str], list[Any]]:
     return names, graphs
 
 
-def _must_be_constant(variable: SharedVariable) -> bool:
-    """Whether a shared variable decides shapes: integer scalars (lengths of dims), masks, sparse matrices."""
+def _must_be_constant(variable: SharedVariable, lift: bool) -> bool:
+    """Whether a shared variable decides shapes: integer scalars (lengths of dims) and masks."""
     if not isinstance(variable.type, TensorType):
-        return True
+        return False
     if variable.dtype == "bool":
         return True
-    return variable.ndim == 0 and np.issubdtype(variable.dtype, np.integer)
+    return variable.ndim == 0 and (not lift or np.issubdtype(variable.dtype, np.integer))
 
 
 def _is_large(constant: Constant) -> bool:

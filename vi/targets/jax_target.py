@@ -13,7 +13,7 @@ from vi.batching import batched
 from vi.precision import precision
 from vi.targets.base import Batch, Target
 from vi.targets.graph import ModelGraph
-from vi.targets.jaxify import ConversionError, jax_function
+from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
 
 __all__ = ["JaxTarget"]
 
@@ -49,7 +49,9 @@ class JaxTarget(Target):
         with precision(dtype):  # constants become JAX arrays here
             self._log_prob = jax_function([graph.flat, *graph.shared], [graph.log_prob])
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
-        self._many = jax.jit(lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK))
+        self._many = jax.jit(
+            lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK)
+        )
         self._one = jax.jit(self.value_and_score)
 
     def batch(self) -> Batch:
@@ -118,7 +120,7 @@ class JaxTarget(Target):
             terms = np.abs(score * direction)
             if not abs(float(score @ direction) - expected) <= tolerance * (float(terms.sum()) + 1.0):
                 worst = self.layout.describe(np.argsort(-terms)[:3])
-                raise ConversionError(
+                raise WrongGradientError(
                     "JAX's reverse-mode gradient contradicts its forward mode "
                     f"({float(score @ direction):.6g} against {expected:.6g}; largest terms: {worst})"
                 )

@@ -21,7 +21,7 @@ with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
     from pytensor.raise_op import Assert
 
-__all__ = ["ConversionError", "jax_function"]
+__all__ = ["ConversionError", "WrongGradientError", "jax_function"]
 
 
 class ConversionError(NotImplementedError):
@@ -37,6 +37,10 @@ def _assertion_to_jax(op: Op, **_: Any) -> Callable[..., Any]:
         return value
 
     return passed_through
+
+
+class WrongGradientError(ConversionError):
+    """A graph runs in JAX, with a gradient that contradicts itself."""
 
 
 class Barrier(Op):

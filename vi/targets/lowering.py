@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytensor.scalar as ps
 import pytensor.tensor as pt
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import io_toposort
-from pytensor.tensor.elemwise import CAReduce, Elemwise
 from pytensor.tensor.basic import Eye
+from pytensor.tensor.elemwise import CAReduce, Elemwise
 from pytensor.tensor.type import TensorType
-import pytensor.scalar as ps
 
 __all__ = ["PrecisionError", "to_float32"]
 
@@ -78,9 +78,7 @@ def _narrow_op(op: Any) -> Any:
             return Elemwise(ps.convert_to_float32, inplace_pattern={})
         return op
     if isinstance(op, CAReduce):
-        changed = {
-            key: "float32" for key in ("dtype", "acc_dtype") if getattr(op, key, None) == "float64"
-        }
+        changed = {key: "float32" for key in ("dtype", "acc_dtype") if getattr(op, key, None) == "float64"}
         return op.clone(**changed) if changed else op
     if isinstance(op, Eye) and op.dtype == "float64":
         return Eye(dtype="float32")

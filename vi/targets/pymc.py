@@ -14,7 +14,7 @@ from pytensor.graph.basic import Variable
 from vi.targets.base import Target
 from vi.targets.graph import ModelGraph, build_graph
 from vi.targets.jax_target import JaxTarget
-from vi.targets.jaxify import ConversionError
+from vi.targets.jaxify import ConversionError, WrongGradientError
 from vi.targets.pytensor_target import PytensorTarget
 
 __all__ = ["Backend", "check_backend", "from_pymc"]
@@ -106,7 +106,7 @@ def _build(
     more_replacements: Mapping[Variable, Variable] | None,
 ) -> Target:
     def graph(lift: bool = True) -> ModelGraph:
-        return build_graph(model, point, more_replacements, lift_constants=lift)
+        return build_graph(model, point, more_replacements, lift=lift)
 
     lifted = graph()
     if backend == "pytensor":
@@ -117,12 +117,14 @@ def _build(
         try:
             target = _checked(JaxTarget(lifted, dtype), start)
         except ConversionError as error:
-            if "tracing" not in str(error):
+            if isinstance(error, WrongGradientError):
                 raise
-            target = _checked(JaxTarget(graph(lift=False), dtype), start)  # a large constant may decide a shape
+            target = _checked(JaxTarget(graph(lift=False), dtype), start)  # lifted data may decide a shape
     except ConversionError as error:
         if backend == "jax":
-            raise ValueError(f"The model cannot be evaluated by JAX: {error}. Use backend='pytensor' or 'auto'.") from error
+            raise ValueError(
+                f"The model cannot be evaluated by JAX: {error}. Use backend='pytensor' or 'auto'."
+            ) from error
         logger.info("Backend pytensor, because JAX cannot evaluate the model: %s.", error)
         return PytensorTarget(lifted, dtype)
     logger.info("Backend jax%s.", "" if backend == "auto" else " (asked for)")

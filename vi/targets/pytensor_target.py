@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.compile.mode import get_default_mode
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.rewriting.utils import rewrite_graph
+from pytensor.graph.traversal import applys_between
+from pytensor.tensor.subtensor import AdvancedIncSubtensor
+from pytensor.xtensor.type import XTensorType
 
 from vi.targets.base import Batch, Target
 from vi.targets.graph import ModelGraph
 from vi.targets.lowering import to_float32
 
 __all__ = ["PytensorTarget"]
-
-logger = logging.getLogger("vi")
 
 
 class PytensorTarget(Target):
@@ -75,27 +78,33 @@ class PytensorTarget(Target):
         """The graph's inputs and outputs with data as explicit inputs, in the target's precision."""
         stand_ins = [shared.type() for shared in self.graph.shared]
         replace = dict(zip(self.graph.shared, stand_ins, strict=True))
-        outputs = pytensor.clone_replace(list(outputs), replace=replace) if replace else list(outputs)
+        outputs = clone_replace(list(outputs), replace=replace) if replace else list(outputs)
         inputs = [self.graph.flat, *stand_ins]
+        outputs = _lowered(inputs, outputs)
         return to_float32(inputs, outputs) if self.dtype == np.float32 else (inputs, outputs)
 
     def _cast(self, value: Any) -> Any:
+        if not isinstance(value, np.ndarray | np.generic):  # a sparse matrix
+            return value
         array = np.asarray(value)
         kind = self.dtype if np.issubdtype(array.dtype, np.floating) else array.dtype
         return np.require(array.astype(kind, copy=False), requirements=["C", "W", "O"])
 
 
+def _lowered(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
+    """The outputs with operations on named dimensions (pymc.dims) lowered to plain ones, which have gradients."""
+    nodes = applys_between(list(inputs), list(outputs))
+    if any(isinstance(variable.type, XTensorType) for node in nodes for variable in node.inputs):
+        outputs = rewrite_graph(list(outputs), include=("lower_xtensor",))
+    return list(outputs)
+
+
 def _compile(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., Any]:
-    """Compile with PyTensor's default mode; with its C or Python linker where numba fails."""
-    try:
-        function = _function(inputs, outputs, None)
-    except Exception as error:  # noqa: BLE001  # numba's failures have no common type
-        logger.info("PyTensor's default mode failed (%s); compiling with the C linker.", type(error).__name__)
-        function = _function(inputs, outputs, "CVM")
-    return function
-
-
-def _function(inputs: Sequence[Any], outputs: Sequence[Any], mode: str | None) -> Callable[..., Any]:
+    """Compile with PyTensor's default linker."""
+    mode = get_default_mode()
+    writes = sum(isinstance(node.op, AdvancedIncSubtensor) for node in applys_between(list(inputs), list(outputs)))
+    if writes > 1:  # numba's fusion of writes that share an index drops some of them (seen with PyTensor 3.3.7)
+        mode = mode.excluding("fuse_elemwise")
     function = pytensor.function(
         [pytensor.In(v, borrow=True) for v in inputs], list(outputs), mode=mode, on_unused_input="ignore"
     )

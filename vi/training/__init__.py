@@ -6,4 +6,14 @@ from vi.training.progress import ProgressBar
 from vi.training.runners import Runner, runner_for
 from vi.training.status import Converged, DivergedError, Status
 
-__all__ = ["Callback", "Converged", "DivergedError", "History", "ProgressBar", "Runner", "Status", "runner_for", "train"]
+__all__ = [
+    "Callback",
+    "Converged",
+    "DivergedError",
+    "History",
+    "ProgressBar",
+    "Runner",
+    "Status",
+    "runner_for",
+    "train",
+]

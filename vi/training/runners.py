@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.algorithms.base import Algorithm, State
+from vi.algorithms.base import Algorithm, Asked, State
 from vi.targets.base import Batch, Target
 
 __all__ = ["BUFFER", "CompiledRunner", "HostRunner", "Runner", "runner_for"]
@@ -47,8 +47,13 @@ class CompiledRunner(Runner):
         self._loop = jax.jit(lambda state, batch, n: _loop(target, algorithm, state, batch, n))
 
     def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
-        state, buffer, done, finite = self._loop(state, batch, np.int32(min(n, BUFFER)))
-        return state, np.asarray(buffer)[: int(done)], bool(finite)
+        new, buffer, done, finite = self._loop(state, batch, np.int32(min(n, BUFFER)))
+        losses = np.asarray(buffer)
+        if finite:
+            return new, losses[: int(done)], True
+        good = int(done) - 1
+        new, *_ = self._loop(state, batch, np.int32(good))  # the loop is deterministic: back to the last good state
+        return new, losses[:good], False
 
 
 def _loop(target: Target, algorithm: Algorithm, state: State, batch: Batch, n: Any) -> Any:
@@ -58,10 +63,10 @@ def _loop(target: Target, algorithm: Algorithm, state: State, batch: Batch, n: A
 
     def step(carry: Any) -> Any:
         done, state, buffer, _ = carry
-        points = algorithm.ask(state)
-        log_prob, score = target.value_and_score(points, batch)
-        new, loss, finite = _tell(algorithm, state, points, log_prob, score)
-        return done + finite.astype(done.dtype), new, buffer.at[done].set(loss), finite
+        asked = algorithm.ask(state)
+        log_prob, score = target.value_and_score(asked.points, batch)
+        state, loss, finite = _tell(algorithm, state, asked, log_prob, score)
+        return done + 1, state, buffer.at[done].set(loss, mode="promise_in_bounds"), finite
 
     buffer = jnp.zeros(BUFFER, target.dtype)
     done, state, buffer, finite = jax.lax.while_loop(
@@ -70,14 +75,13 @@ def _loop(target: Target, algorithm: Algorithm, state: State, batch: Batch, n: A
     return state, buffer, done, finite
 
 
-def _tell(algorithm: Algorithm, state: State, points: Any, log_prob: Any, score: Any) -> tuple[State, Any, Any]:
-    """One ``tell`` that keeps the old state where the step is not finite."""
-    new, loss = algorithm.tell(state, points, log_prob, score)
+def _tell(algorithm: Algorithm, state: State, asked: Asked, log_prob: Any, score: Any) -> tuple[State, Any, Any]:
+    """One ``tell``, and whether its loss and the new parameters are finite."""
+    state, loss = algorithm.tell(state, asked, log_prob, score)
     finite = jnp.isfinite(loss)
-    for leaf in jax.tree.leaves(new.params):
+    for leaf in jax.tree.leaves(state.params):
         finite &= jnp.all(jnp.isfinite(leaf))
-    kept = jax.tree.map(lambda a, b: jnp.where(finite, a, b), new._replace(key=()), state._replace(key=()))
-    return kept._replace(key=state.key), loss, finite
+    return state, loss, finite
 
 
 class HostRunner(Runner):
@@ -86,17 +90,17 @@ class HostRunner(Runner):
     def __init__(self, target: Target, algorithm: Algorithm) -> None:
         self._target = target
         self._ask = jax.jit(algorithm.ask)
-        self._tell = jax.jit(lambda state, points, value, score: _tell(algorithm, state, points, value, score))
+        self._tell = jax.jit(lambda state, asked, value, score: _tell(algorithm, state, asked, value, score))
 
     def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
         losses = np.empty(n)
         for i in range(n):
-            points = self._ask(state)
-            log_prob, score = self._target.value_and_score(np.asarray(points), batch)
-            state, loss, finite = self._tell(state, points, log_prob, score)
+            asked = self._ask(state)
+            log_prob, score = self._target.value_and_score(np.asarray(asked.points), batch)
+            new, loss, finite = self._tell(state, asked, log_prob, score)
             if not finite:
                 return state, losses[:i], False
-            losses[i] = loss
+            state, losses[i] = new, loss
         return state, losses, True
 
 
