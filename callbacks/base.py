@@ -45,7 +45,7 @@ class Callback(abc.ABC):
 
     @property
     def _vi_every(self) -> int:
-        """The interval that the loop reads; a name of its own, since callbacks written for PyMC use ``every`` freely."""
+        """The interval that the loop reads; callbacks written for PyMC use the name ``every`` as they like."""
         return self.every
 
     @abc.abstractmethod

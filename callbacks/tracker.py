@@ -79,7 +79,8 @@ def _with_three_arguments(name: str, function: Any) -> Callable[[Any, np.ndarray
     if _binds(signature, 0):
         return lambda approx, losses, i: function()
     if _binds(signature, 3):
-        return lambda approx, losses, i: function(approx, losses, i)
+        three: Callable[[Any, np.ndarray, int], Any] = function
+        return three
     raise TypeError(
         f"Tracker({name}=...): the function takes {signature}; it must take no arguments or (approx, losses, i)."
     )

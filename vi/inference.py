@@ -130,11 +130,11 @@ class Inference:
         tf_n_mc : int, optional
             For test functions of operator variational inference; has no effect on the objectives here.
         obj_optimizer : optax.GradientTransformation, optional
-            Any optax transformation, or one of PyMC's names in ``vi``; :func:`vi.scale_free_adam` by default. PyMC's own
-            ``pm.adam(learning_rate=...)`` is understood as ``vi.adam(learning_rate=...)``.
+            Any optax transformation, or one of PyMC's names in ``vi``; :func:`vi.scale_free_adam` by default. PyMC's
+            own ``pm.adam(learning_rate=...)`` is understood as ``vi.adam(learning_rate=...)``.
         averaging : Averaging, "auto" or None
-            Average of the iterates that is reported. ``"auto"``: :class:`vi.PolynomialAverage` with the default optimiser,
-            none with a given one.
+            Average of the iterates that is reported. ``"auto"``: :class:`vi.PolynomialAverage` with the default
+            optimiser, none with a given one.
         total_grad_norm_constraint : float, optional
             Longer gradients are scaled down to this norm.
         more_replacements : mapping, optional
@@ -152,8 +152,8 @@ class Inference:
         Raises
         ------
         vi.DivergedError
-            If a loss or a parameter is not finite. The approximation keeps the state before that step; it is the error's
-            ``approx``.
+            If a loss or a parameter is not finite. The approximation keeps the state before that step; it is the
+            error's ``approx``.
         """
         _explain_pymc_options(compile_kwargs=compile_kwargs, fn_kwargs=fn_kwargs, progressbar_theme=progressbar_theme)
         _refuse_pymc_options(
@@ -206,7 +206,8 @@ class Inference:
         began = time.perf_counter()
         if approx._state is None:
             _begin(approx, Gradient(approx.family, self.objective, scale_free_adam(), PolynomialAverage()))
-        assert approx._state is not None and approx._algorithm is not None
+        assert approx._state is not None
+        assert approx._algorithm is not None
         if backend is not None:
             approx.backend = check_backend(backend)
         target = approx.target(training=True)

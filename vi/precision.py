@@ -34,7 +34,7 @@ def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
     try:
         resolved = np.dtype(wanted)
     except TypeError:
-        resolved = None  # type: ignore[assignment]
+        resolved = None
     if resolved not in (np.dtype("float32"), np.dtype("float64")):
         raise ValueError(f"dtype={dtype!r} is not a precision of a fit; use 'float64' or 'float32' (None: floatX).")
     return resolved

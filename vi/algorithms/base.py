@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 
@@ -11,7 +11,7 @@ from vi.families.base import Family, Params
 
 __all__ = ["Algorithm", "Asked", "State"]
 
-Pytree: TypeAlias = Any
+type Pytree = Any
 
 
 class State(NamedTuple):
@@ -57,7 +57,8 @@ class Algorithm(abc.ABC):
     """Learns from a model by asking for its log density and score at some points.
 
     One step is: ``asked = ask(state)``; the backend evaluates log p and its gradient at ``asked.points``;
-    ``state, loss = tell(state, asked, log_prob, score)``. All three are pure JAX functions that trace into one compiled loop.
+    ``state, loss = tell(state, asked, log_prob, score)``. All three are pure JAX functions that trace into one
+    compiled loop.
     """
 
     family: Family

@@ -21,7 +21,8 @@ __all__ = ["Gradient"]
 class Gradient(Algorithm):
     r"""Descend an objective with an optax transformation.
 
-    The objective sees the *linearised* log density :math:`z \mapsto \ell_k + s_k^\top (z - \mathrm{stop}(z_k))`, which has
+    The objective sees the *linearised* log density
+    :math:`z \mapsto \ell_k + s_k^\top (z - \mathrm{stop}(z_k))`, which has
     the model's value and gradient at the drawn point; for every first-order method its gradient is the exact one.
 
     Parameters

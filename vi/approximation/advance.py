@@ -79,7 +79,8 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
 def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Status:
     """Repeat the failing step's evaluation and name the variables whose values are not finite."""
     algorithm, state = approx._algorithm, approx._state
-    assert algorithm is not None and state is not None
+    assert algorithm is not None
+    assert state is not None
     step = int(state.step) + 1
     with precision(approx.dtype):
         points = np.asarray(jax.jit(algorithm.ask)(state).points)

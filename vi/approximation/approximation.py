@@ -57,8 +57,8 @@ class Approximation:
     Raises
     ------
     ValueError
-        If the model has discrete or no free variables, if a start value has an unknown name or a wrong shape, or if the log
-        density at the start is not finite.
+        If the model has discrete or no free variables, if a start value has an unknown name or a wrong shape, or if
+        the log density at the start is not finite.
     TypeError
         If there is no model.
 

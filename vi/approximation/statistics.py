@@ -66,7 +66,7 @@ def _parameter_that_is(family: Family, moment: str, params: dict[str, Any]) -> s
     found: list[str] = []
 
     def trace(values: dict[str, jax.Array]) -> jax.Array:
-        result = getattr(family, moment)(values)
+        result: jax.Array = getattr(family, moment)(values)
         found.extend(name for name, value in values.items() if value is result)
         return result
 

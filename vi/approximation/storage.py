@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -39,7 +40,7 @@ def state_to_numpy(state: State) -> State:
 
 def state_from_numpy(state: State) -> State:
     """The inverse of :func:`state_to_numpy`."""
-    return state._replace(key=jax.random.wrap_key_data(np.asarray(state.key)))
+    return state._replace(key=jax.random.wrap_key_data(jax.numpy.asarray(state.key)))
 
 
 def describe_settings(approx: Approximation) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
     arrays |= {f"start/{name}": np.array(value) for name, value in approx._start.items()}
     if approx._state is not None:
         state = state_to_numpy(approx._state)
-        arrays |= {f"params/{name}": value for name, value in state.params.items()}
+        arrays |= {f"params/{name}": np.asarray(value) for name, value in state.params.items()}
         arrays |= {f"optimizer/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))}
         arrays |= {f"average/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.average))}
         arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
@@ -93,7 +94,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "algorithm": _describe_algorithm(approx._algorithm),
     }
     arrays["meta"] = np.array(json.dumps(meta))
-    _write_atomically(os.fspath(path), arrays)
+    _write_atomically(Path(path), arrays)
 
 
 def load(
@@ -189,7 +190,7 @@ def _restore_run(
         max_gradient_norm=described["max_gradient_norm"],
     )
     params = jax.tree.map(jax.numpy.asarray, _group(arrays, "params"))
-    template = algorithm.init(params, jax.random.wrap_key_data(arrays["key"]))
+    template = algorithm.init(params, jax.random.wrap_key_data(jax.numpy.asarray(arrays["key"])))
     optimizer = () if lost else _fill(template.optimizer, _group(arrays, "optimizer"), "optimiser")
     average = _fill(template.average, _group(arrays, "average"), "average")
     approx._algorithm = algorithm
@@ -259,14 +260,14 @@ def _group(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name[start:]: value for name, value in arrays.items() if name.startswith(f"{prefix}/")}
 
 
-def _write_atomically(path: str, arrays: dict[str, np.ndarray]) -> None:
+def _write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write beside the target and rename, so that a crash leaves the old file."""
-    folder = os.path.dirname(path) or "."
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise

@@ -1,4 +1,4 @@
-"""Diagnostics: did it work?"""
+"""Diagnostics: whether it worked."""
 
 from vi.diagnostics.change import change
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 
 __all__ = ["Difference", "change"]
 
-Difference: TypeAlias = Literal["relative", "absolute"]
+type Difference = Literal["relative", "absolute"]
 
 EPSILON = 1e-6
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 __all__ = ["Family", "Params"]
 
-Params: TypeAlias = dict[str, jax.Array]
+type Params = dict[str, jax.Array]
 
 
 class Family(abc.ABC):

@@ -29,7 +29,8 @@ class FullRankNormal(Family):
 
     References
     ----------
-    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18, eq. 8.
+    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18, eq.
+    8.
     """
 
     short_name = "full_rank"

@@ -28,7 +28,8 @@ class MeanFieldNormal(Family):
 
     References
     ----------
-    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18, eq. 7.
+    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18, eq.
+    7.
     """
 
     short_name = "mean_field"

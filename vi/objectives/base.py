@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import TypeAlias
 
 import jax
 
@@ -12,7 +11,7 @@ from vi.families.base import Family, Params
 
 __all__ = ["LogProb", "Objective"]
 
-LogProb: TypeAlias = Callable[[jax.Array], jax.Array]
+type LogProb = Callable[[jax.Array], jax.Array]
 """Log densities of K points: ``(K, D) -> (K,)``."""
 
 

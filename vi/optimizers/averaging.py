@@ -36,8 +36,8 @@ class PolynomialAverage(Averaging):
 
     .. math:: \bar\lambda_t = (1 - w_t) \bar\lambda_{t-1} + w_t \lambda_t,\qquad w_t = \frac{\eta + 1}{t + \eta}
 
-    Iterate ``t`` gets a final weight of about :math:`t^\eta`: the beginning of a run is forgotten at a rate that does not
-    depend on its length, so that a run that goes on is one longer run. The noise is that of about
+    Iterate ``t`` gets a final weight of about :math:`t^\eta`: the beginning of a run is forgotten at a rate that does
+    not depend on its length, so that a run that goes on is one longer run. The noise is that of about
     :math:`n (2\eta + 1) / (\eta + 1)^2` independent iterates, 0.21 n for the default.
 
     Parameters

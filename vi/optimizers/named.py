@@ -39,7 +39,7 @@ class Named(optax.GradientTransformationExtraArgs):
         return _rebuild, (self.name, self.settings)
 
 
-def named(constructor: Callable[P, optax.GradientTransformation]) -> Callable[P, Named]:
+def named[**P](constructor: Callable[P, optax.GradientTransformation]) -> Callable[P, Named]:
     """Register a constructor of an optax transformation under its own name."""
     signature = inspect.signature(constructor)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,7 +23,7 @@ __all__ = [
     "sgd",
 ]
 
-Rate = float | optax.Schedule
+type Rate = float | Callable[[Any], Any]
 
 
 @named
@@ -51,7 +52,7 @@ def adagrad(learning_rate: Rate = 1.0, epsilon: float = 1e-6) -> optax.GradientT
 
 @named
 def adagrad_window(learning_rate: Rate = 1e-3, epsilon: float = 0.1, n_win: int = 10) -> optax.GradientTransformation:
-    r"""Adagrad over the last ``n_win`` gradients, :math:`\lambda \leftarrow \lambda - \alpha g / \sqrt{\sum_{last} g^2 + \epsilon}`.
+    r"""Adagrad over the last ``n_win`` gradients, a step of :math:`-\alpha g / \sqrt{\sum_{last} g^2 + \epsilon}`.
 
     The default optimiser of ``pm.fit``. Its step is correlated with the noise of the gradient, which inflates standard
     deviations (8.9 % on a conjugate normal); prefer the default of this library.
@@ -74,7 +75,7 @@ def adagrad_window(learning_rate: Rate = 1e-3, epsilon: float = 0.1, n_win: int 
 
 @named
 def rmsprop(learning_rate: Rate = 1.0, rho: float = 0.9, epsilon: float = 1e-6) -> optax.GradientTransformation:
-    r"""RMSProp, :math:`a \leftarrow \rho a + (1 - \rho) g^2`, :math:`\lambda \leftarrow \lambda - \alpha g / \sqrt{a + \epsilon}`."""
+    r"""RMSProp, :math:`a \leftarrow \rho a + (1 - \rho) g^2`, a step of :math:`-\alpha g / \sqrt{a + \epsilon}`."""
     return optax.rmsprop(learning_rate, decay=rho, eps=epsilon)
 
 

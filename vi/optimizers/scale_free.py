@@ -1,4 +1,4 @@
-"""The default optimiser: Adam in units of q's own standard deviations, with strides that grow while the way is straight."""
+"""The default optimiser: Adam in units of q's own standard deviations, with strides that grow on a straight way."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def scale_free_adam(
         \lambda_t &= \lambda_{t-1} - \frac{\alpha}{\sqrt{1 + (t - 1) / T}}\, u\, r_t\, d_t
 
     Multiplying the data's unit by a constant multiplies the iterates' by it. The stride ``r`` is 1 where successive
-    gradients disagree and grows while they point the same way: distances of many standard deviations are crossed in a number
-    of steps that grows with their logarithm. The second moment's memory grows like :math:`t^c` (Adafactor's rule), so that
-    large gradients of the beginning are forgotten. Nothing depends on the number of steps planned.
+    gradients disagree and grows while they point the same way: distances of many standard deviations are crossed in a
+    number of steps that grows with their logarithm. The second moment's memory grows like :math:`t^c` (Adafactor's
+    rule), so that large gradients of the beginning are forgotten. Nothing depends on the number of steps planned.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ def scale_free_adam(
         return jnp.zeros((), jnp.uint32), jnp.zeros_like(flat), jnp.zeros_like(flat), jnp.ones_like(flat)
 
     def update(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None, *, units: Any = None, **_: Any
+        updates: optax.Updates, state: Any, params: optax.Params | None = None, *, units: Any = None, **extra: Any
     ) -> tuple[optax.Updates, Any]:
         if units is None:
             units = jax.tree.map(jnp.ones_like, updates)
-        gradient, unravel = ravel_pytree(updates)
+        gradient, restore = ravel_pytree(updates)
         unit, _ = ravel_pytree(units)
         count, first, second, stride = state
         count = count + 1
@@ -83,6 +83,6 @@ def scale_free_adam(
         direction = first / (1 - beta1**step) / (jnp.sqrt(second) + 1e-8)
         straightness = (jnp.minimum(jnp.abs(direction), 1) - stride_threshold) / (1 - stride_threshold)
         stride = jnp.clip(stride * jnp.exp(stride_growth * straightness), 1, max_stride)
-        return unravel(-rate * unit * stride * direction), (count, first, second, stride)
+        return restore(-rate * unit * stride * direction), (count, first, second, stride)
 
     return optax.GradientTransformationExtraArgs(init, update)

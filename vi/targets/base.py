@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +11,15 @@ from vi.layout import Layout
 
 __all__ = ["Batch", "Target"]
 
-Batch: TypeAlias = tuple[Any, ...]
+type Batch = tuple[Any, ...]
 """The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order."""
 
 
 class Target(abc.ABC):
     """A log density ``log p(z)`` of a flat vector ``z`` in ``R^D``.
 
-    ``log p`` is the density of the *unconstrained* variables: it includes the log Jacobian determinants of the transforms.
+    ``log p`` is the density of the *unconstrained* variables: it includes the log Jacobian determinants of the
+    transforms.
     """
 
     layout: Layout

@@ -58,8 +58,8 @@ def refuse_random_inputs(model: pm.Model, inputs: Iterable[Variable]) -> None:
     if random:
         names = [v.name for v in [*model.observed_RVs, *model.potentials, *model.free_RVs] if v.name]
         raise NotImplementedError(
-            "The log density draws random numbers (a pm.Minibatch, a Simulator or a random variable that the model does "
-            f"not know), so it is not one function of the parameters. The model's terms are: {', '.join(names)}. "
+            "The log density draws random numbers (a pm.Minibatch, a Simulator or a random variable that the model "
+            f"does not know), so it is not one function of the parameters. The model's terms are: {', '.join(names)}. "
             "Use the full data (pm.Data), or register the variable with the model."
         )
 

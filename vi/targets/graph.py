@@ -44,7 +44,8 @@ class ModelGraph:
     variables : dict of {str: TensorVariable}
         The model's free variables and deterministics, constrained, as functions of ``z``.
     shared : tuple of SharedVariable
-        What else the graphs read: the model's data and its lifted constants. Their values are arguments of compiled code.
+        What else the graphs read: the model's data and its lifted constants. Their values are arguments of compiled
+        code.
     baked : tuple of (SharedVariable, value)
         Shared variables that had to become constants (lengths of dims, masks); the graph is stale when one changes.
     """
@@ -78,8 +79,9 @@ def build_graph(
     more_replacements : mapping of variables, optional
         Variables of the model's graph (data, say) that are replaced before anything else.
     lift : bool
-        Whether large constants and scalar data are arguments of the compiled code. JAX cannot trace a graph in which one of
-        them decides a shape; without lifting they are part of the code, and a change of scalar data builds it anew.
+        Whether large constants and scalar data are arguments of the compiled code. JAX cannot trace a graph in which
+        one of them decides a shape; without lifting they are part of the code, and a change of scalar data builds it
+        anew.
     """
     check_variables(model)
     values = model.value_vars

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pymc as pm
@@ -21,7 +21,7 @@ __all__ = ["Backend", "check_backend", "from_pymc"]
 
 logger = logging.getLogger("vi")
 
-Backend: TypeAlias = Literal["auto", "jax", "pytensor"]
+type Backend = Literal["auto", "jax", "pytensor"]
 
 _cache: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[Any, Target]]] = weakref.WeakKeyDictionary()
 
@@ -30,7 +30,7 @@ def check_backend(backend: str) -> Backend:
     """The backend's name, with PyMC's names of PyTensor's linkers understood as ``"pytensor"``."""
     if backend in ("numba", "c", "cvm"):
         return "pytensor"
-    if backend not in get_args(Backend):
+    if backend not in get_args(Backend.__value__):
         raise ValueError(f"backend={backend!r} is unknown; use 'auto', 'jax' or 'pytensor'.")
     return backend  # type: ignore[return-value]
 
@@ -62,8 +62,8 @@ def from_pymc(
     Returns
     -------
     Target
-        The target. The same object is returned for the same model as long as nothing was added to the model and no value
-        that is part of the compiled code (the length of a dim, a mask) changed; data may change freely.
+        The target. The same object is returned for the same model as long as nothing was added to the model and no
+        value that is part of the compiled code (the length of a dim, a mask) changed; data may change freely.
 
     Raises
     ------

@@ -21,7 +21,7 @@ from vi.training.status import Converged, Status
 
 __all__ = ["Callback", "train"]
 
-Callback = Callable[[Any, np.ndarray, int], Any]
+type Callback = Callable[[Any, Any, int], Any]
 
 CHUNK_SECONDS = 0.1
 
@@ -41,7 +41,8 @@ def train(
 ) -> Status:
     """Run ``n`` steps in chunks and call the callbacks on exactly their steps.
 
-    A chunk ends where a callback is due, and after about 0.1 s at the latest, so that the bar moves and Ctrl-C is heard.
+    A chunk ends where a callback is due, and after about 0.1 s at the latest, so that the bar moves and Ctrl-C is
+    heard.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One step on either backend, many steps a call: the compiled loop on JAX and the host loop around a host evaluation."""
+"""Many steps a call on either backend: a compiled loop on JAX, a host loop around a host evaluation."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Runner(abc.ABC):
 class CompiledRunner(Runner):
     """All steps of a chunk in one compiled call.
 
-    A ``while_loop`` with a traced trip count and a loss buffer of fixed size runs chunks of every length: chunk boundaries
-    change no bit, and nothing is compiled again.
+    A ``while_loop`` with a traced trip count and a loss buffer of fixed size runs chunks of every length: chunk
+    boundaries change no bit, and nothing is compiled again.
     """
 
     def __init__(self, target: Target, algorithm: Algorithm) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 __all__ = ["Converged", "DivergedError", "Ending", "Status"]
 
-Ending: TypeAlias = Literal["initialised", "max_steps", "converged", "stopped", "interrupted", "diverged"]
+type Ending = Literal["initialised", "max_steps", "converged", "stopped", "interrupted", "diverged"]
 
 
 @dataclass(frozen=True)
