@@ -21,7 +21,7 @@ from vi.optimizers import (
 from vi.training import Converged, DivergedError, Status
 from vi.version import __version__
 
-from vi import callbacks  # isort: skip  (it imports the names above)
+from vi import callbacks, families, objectives, optimizers, targets, testing  # isort: skip  (they import the names above)
 
 __all__ = [
     "ADVI",
@@ -43,13 +43,18 @@ __all__ = [
     "adam",
     "adamax",
     "callbacks",
+    "families",
     "fit",
     "load",
     "momentum",
     "nesterov_momentum",
+    "objectives",
+    "optimizers",
     "rmsprop",
     "scale_free_adam",
     "sgd",
+    "targets",
+    "testing",
 ]
 
 _logger = _logging.getLogger("vi")

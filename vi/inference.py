@@ -25,8 +25,6 @@ from vi.training import Callback, Status, runner_for
 
 __all__ = ["ADVI", "FullRankADVI", "Inference", "KLqp", "Profile"]
 
-DEFAULT_ESTIMATOR = "sticking_the_landing"
-
 
 @dataclass(frozen=True)
 class Profile:
@@ -236,14 +234,16 @@ class KLqp(Inference):
         What is fitted.
     beta : float
         Weight of the entropy (1: the ELBO).
-    estimator : {"sticking_the_landing", "closed_form", "monte_carlo"}
-        How the gradient is estimated; all have the same expectation.
+    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"}, optional
+        How the gradient is estimated; all have the same expectation. By default the one that suits the family:
+        ``"closed_form"`` for mean field, whose noise does not grow with the correlations that mean field leaves out;
+        ``"sticking_the_landing"`` for full rank, whose noise vanishes as the posterior becomes normal.
     """
 
-    def __init__(self, approx: Approximation, beta: float = 1.0, *, estimator: str = DEFAULT_ESTIMATOR) -> None:
+    def __init__(self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None) -> None:
         if not isinstance(approx, Approximation):
             raise TypeError(f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got {approx!r}.")
-        super().__init__(approx, _objective(estimator, beta))
+        super().__init__(approx, _objective(approx.family.default_estimator if estimator is None else estimator, beta))
 
 
 class ADVI(KLqp):
@@ -270,7 +270,7 @@ class ADVI(KLqp):
         start_sigma: Mapping[str, Any] | None = None,
         dtype: str | np.dtype | None = None,
         beta: float = 1.0,
-        estimator: str = DEFAULT_ESTIMATOR,
+        estimator: str | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
         approx = MeanField(
@@ -304,7 +304,7 @@ class FullRankADVI(KLqp):
         start_sigma: Mapping[str, Any] | None = None,
         dtype: str | np.dtype | None = None,
         beta: float = 1.0,
-        estimator: str = DEFAULT_ESTIMATOR,
+        estimator: str | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
         approx = FullRank(

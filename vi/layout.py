@@ -96,7 +96,7 @@ class Layout:
 
     def unflatten(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Cut ``(..., D)`` vectors into unconstrained values by value name, each ``(..., *shape)``."""
-        return {slot.value_name: flat[..., slot.slice].reshape(*flat.shape[:-1], *slot.shape) for slot in self.slots}
+        return {slot.value_name: flat[..., slot.slice].reshape((*flat.shape[:-1], *slot.shape)) for slot in self.slots}
 
     def label(self, index: int) -> str:
         """Name of one entry of the flat vector, as in ``"beta[2, 0]"`` (indices into the unconstrained value)."""

@@ -32,12 +32,12 @@ def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
     """
     wanted = pytensor.config.floatX if dtype is None else dtype
     try:
-        resolved = np.dtype(wanted)
+        name = np.dtype(wanted).name
     except TypeError:
-        resolved = None
-    if resolved not in (np.dtype("float32"), np.dtype("float64")):
+        name = ""
+    if name not in ("float32", "float64"):
         raise ValueError(f"dtype={dtype!r} is not a precision of a fit; use 'float64' or 'float32' (None: floatX).")
-    return resolved
+    return np.dtype(name)
 
 
 @contextlib.contextmanager

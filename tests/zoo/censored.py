@@ -31,7 +31,7 @@ def censored_gamma() -> pm.Model:
     return built
 
 
-@model(gaps={"jax": "BetaInc: JAX has no gradient of betainc in its shapes"})
+@model(gaps={"jax": "Betainc: JAX has no gradient of betainc in its shapes"})
 def censored_beta() -> pm.Model:
     """Censor a Beta: the incomplete beta function's gradient in its shapes."""
     y = np.minimum(np.random.default_rng(93).beta(2.0, 2.0, size=30), 0.7)
@@ -42,7 +42,7 @@ def censored_beta() -> pm.Model:
     return built
 
 
-@model(gaps={"jax": "BetaInc: JAX has no gradient of betainc in its shapes"})
+@model(gaps={"jax": "Betainc: JAX has no gradient of betainc in its shapes"})
 def censored_student_t() -> pm.Model:
     """Censor a Student-t with learned degrees of freedom."""
     y = np.maximum(np.random.default_rng(94).standard_t(4, size=30), -1.0)
@@ -92,7 +92,7 @@ def truncated_gamma() -> pm.Model:
     return built
 
 
-@model(gaps={"jax": "BetaInc: JAX has no gradient of betainc in its shapes"})
+@model(gaps={"jax": "Betainc: JAX has no gradient of betainc in its shapes"})
 def truncated_student_t() -> pm.Model:
     """Truncate a Student-t with learned degrees of freedom on both sides."""
     rng = np.random.default_rng(99)

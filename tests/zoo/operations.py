@@ -92,7 +92,7 @@ def bessel_i() -> pm.Model:
     return built
 
 
-@model(gaps={"jax": "GammaIncInv: no JAX conversion without tfp-nightly"})
+@model(gaps={"jax": "Gammaincinv: no JAX conversion without tfp-nightly"})
 def gamma_quantile() -> pm.Model:
     """Turn a Normal into a Gamma through the inverse of the incomplete gamma function."""
     with pm.Model() as built:
@@ -102,7 +102,7 @@ def gamma_quantile() -> pm.Model:
     return built
 
 
-@model(gaps={"jax": "BetaIncInv: no JAX conversion without tfp-nightly"})
+@model(gaps={"jax": "Betaincinv: no JAX conversion without tfp-nightly"})
 def beta_quantile() -> pm.Model:
     """Turn a Normal into a Beta through the inverse of the incomplete beta function."""
     with pm.Model() as built:
@@ -191,7 +191,7 @@ def sparse_constant() -> pm.Model:
     return built
 
 
-@model(gaps={"jax": "Dot: JAX conversion of a sparse product takes a constant design only"})
+@model(gaps={"jax": "SparseDot: JAX conversion of a sparse product takes a constant design only"})
 def sparse_shared() -> pm.Model:
     """Regress on a sparse design that is a shared variable."""
     x, y = _sparse_design(166)

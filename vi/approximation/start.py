@@ -10,7 +10,7 @@ import pymc as pm
 from pymc.initial_point import make_initial_point_fn
 
 from vi.layout import Layout
-from vi.targets.checks import check_start
+from vi.targets.checks import check_mapping, check_start, real_numbers
 from vi.targets.graph import layout_from
 
 __all__ = ["layout_of", "start_point", "start_std"]
@@ -28,21 +28,33 @@ def start_point(model: pm.Model, start: Mapping[str, Any] | None, seed: int) -> 
     """A point of the model by value name: constrained start values transformed, unconstrained ones as they are."""
     if start is None:
         return dict(model.initial_point(random_seed=seed))
-    start = {getattr(name, "name", name): value for name, value in start.items()}
     check_start(model, start)
+    start = {getattr(name, "name", name): value for name, value in start.items()}
     names = {variable.name for variable in model.free_RVs}
     overrides = {name: value for name, value in start.items() if name in names}
     function = make_initial_point_fn(model=model, overrides=overrides, jitter_rvs=set(), return_transformed=True)
     point = dict(function(seed))
+    _check_support(model, overrides, point)
     for name, value in start.items():
         if name not in names:
             point[name] = np.broadcast_to(np.asarray(value, point[name].dtype), point[name].shape).copy()
     return point
 
 
+def _check_support(model: pm.Model, overrides: Mapping[str, Any], point: Mapping[str, np.ndarray]) -> None:
+    """Refuse start values that the variable's transform cannot take."""
+    for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
+        if variable.name in overrides and not np.all(np.isfinite(point[value.name])):
+            raise ValueError(
+                f"start[{variable.name!r}] = {overrides[variable.name]} lies outside the support of {variable.name!r}: "
+                f"its unconstrained value {value.name} is {point[value.name]}."
+            )
+
+
 def start_std(layout: Layout, start_sigma: Mapping[str, Any] | None, dtype: np.dtype) -> np.ndarray:
     """Standard deviations of q at the start, in the unconstrained space."""
     std = np.full(layout.dim, START_STD, dtype)
+    check_mapping({} if start_sigma is None else start_sigma, "start_sigma")
     for name, value in (start_sigma or {}).items():
         key = getattr(name, "name", name)
         try:
@@ -51,7 +63,7 @@ def start_std(layout: Layout, start_sigma: Mapping[str, Any] | None, dtype: np.d
             raise ValueError(
                 f"start_sigma has a value for {key!r}, which is not a free variable. Known: {', '.join(layout.names)}."
             ) from None
-        sigma = np.asarray(value, dtype)
+        sigma = real_numbers(value, f"start_sigma[{key!r}]").astype(dtype)
         if not np.all(np.isfinite(sigma) & (sigma > 0)):
             raise ValueError(f"start_sigma[{key!r}] must be positive and finite, got {sigma}.")
         try:

@@ -41,10 +41,6 @@ class FamilyStatistic(Op):
             value = _moment(self.family, self.moment)(dict(zip(self.names, inputs, strict=True)))
             outputs[0][0] = np.array(value, dtype)
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: Sequence[Any]) -> list[Any]:
-        size = shapes[self.names.index("mu")][0] if "mu" in self.names else pt.shape(node.outputs[0])[0]
-        return [(size,) * RANKS[self.moment]]
-
 
 @functools.cache
 def _moment(family: Family, moment: str) -> Callable[..., Any]:

@@ -26,6 +26,9 @@ class Family(abc.ABC):
     short_name: str
     """The name under which the family is stored in files and shown in summaries, ``"mean_field"`` for example."""
 
+    default_estimator: str
+    """The estimator of the ELBO that suits the family, by name: see :class:`vi.KLqp`."""
+
     @abc.abstractmethod
     def init(self, mean: jax.Array, std: jax.Array) -> Params:
         """Parameters of a start around ``mean`` with scale ``std``, each of shape ``(D,)``."""

@@ -34,6 +34,7 @@ class FullRankNormal(Family):
     """
 
     short_name = "full_rank"
+    default_estimator = "sticking_the_landing"
 
     def init(self, mean: jax.Array, std: jax.Array) -> Params:
         dim = mean.size

@@ -33,6 +33,7 @@ class MeanFieldNormal(Family):
     """
 
     short_name = "mean_field"
+    default_estimator = "closed_form"
 
     def init(self, mean: jax.Array, std: jax.Array) -> Params:
         return {"mu": mean, "rho": inverse_softplus(std)}

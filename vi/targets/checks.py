@@ -8,19 +8,23 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor
+from pymc.logprob.utils import ParameterValueError
+from pymc.pytensorf import rvs_in_graph
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors, graph_inputs
 from pytensor.tensor import as_tensor
 from pytensor.tensor.random.type import RandomType
 
 __all__ = [
     "check_initial_density",
+    "check_mapping",
     "check_replacements",
     "check_start",
     "check_variables",
     "model_in_context",
+    "real_numbers",
     "refuse_random_inputs",
 ]
 
@@ -77,26 +81,25 @@ def check_replacements(replacements: Mapping[Variable, Variable], outputs: Seque
             )
 
 
-def check_start(model: pm.Model, start: Mapping[str, Any], argument: str = "start") -> None:
+def check_start(model: pm.Model, start: Any, argument: str = "start") -> None:
     """Refuse start values for unknown names, of the wrong shape, or that are not numbers."""
-    if not isinstance(start, Mapping):
-        raise TypeError(f"{argument} must be a dict of {{name: value}}, got {type(start).__name__}.")
+    check_mapping(start, argument)
     shapes: dict[str, tuple[int, ...]] = {}
     point = model.initial_point()
     constrained = model.eval_rv_shapes()
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         shapes[value.name] = np.shape(point[value.name])
-        shapes[variable.name] = tuple(constrained[variable.name])
-    known = ", ".join(variable.name for variable in model.free_RVs)
+        shapes[variable.name] = tuple(int(n) for n in constrained[variable.name])
+    names = [variable.name for variable in model.free_RVs]
     for name, value in start.items():
         key = getattr(name, "name", name)
         if key not in shapes:
-            raise ValueError(f"{argument} has a value for {key!r}, which is not a free variable. Known: {known}.")
-        if isinstance(value, str):
-            continue  # PyMC's strategies "prior" and "support_point"
-        array = np.asarray(value.eval() if isinstance(value, Variable) else value)
-        if not np.issubdtype(array.dtype, np.number):
-            raise TypeError(f"{argument}[{key!r}] must be numbers, got {array.dtype}.")
+            raise ValueError(
+                f"{argument} has a value for {key!r}, which is not a free variable. Known: {', '.join(names)}."
+            )
+        if isinstance(value, str) and value in ("prior", "support_point") and key in names:
+            continue  # PyMC's strategies
+        array = real_numbers(value, f"{argument}[{key!r}]")
         if not np.all(np.isfinite(array)):
             raise ValueError(f"{argument}[{key!r}] is not finite: {array}.")
         try:
@@ -107,35 +110,92 @@ def check_start(model: pm.Model, start: Mapping[str, Any], argument: str = "star
             ) from None
 
 
+def check_mapping(given: Any, argument: str) -> None:
+    """Refuse what is not a dictionary of values by name."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{argument} must be a dict of {{name: value}}, got {type(given).__name__}.")
+
+
+def real_numbers(value: Any, what: str) -> np.ndarray:
+    """A value as an array of real numbers; refuse what is none."""
+    if isinstance(value, Variable):
+        if rvs_in_graph([value]):
+            raise TypeError(f"{what} depends on random variables: {value}. Give numbers.")
+        value = value.eval(mode=_INTERPRETER)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{what} is not an array: {error}") from None
+    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        raise TypeError(f"{what} must be real numbers, got {value!r} ({array.dtype}).")
+    return array
+
+
 def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
     """Refuse a start at which the log density is not finite, naming the terms and the values responsible.
 
     Evaluated by PyTensor's interpreter, so nothing is compiled.
     """
     terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
-    outputs = [as_tensor(term, allow_xtensor_conversion=True).sum() for term in model.logp(terms, sum=False)]
+    outputs = [as_tensor(term, allow_xtensor_conversion=True) for term in model.logp(terms, sum=False)]
     refuse_random_inputs(model, graph_inputs(outputs))
-    with pytensor.config.change_flags(mode="FAST_COMPILE"):
-        function = pytensor.function(
-            model.value_vars, outputs, mode=Mode(linker="py", optimizer="fast_compile"), on_unused_input="ignore"
-        )
-        values = [np.asarray(point[value.name], value.dtype) for value in model.value_vars]
-        results = function(*values)
-    bad = {term.name: float(value) for term, value in zip(terms, results, strict=True) if not np.isfinite(value)}
+    values = [np.asarray(point[value.name], value.dtype) for value in model.value_vars]
+    try:
+        results = _interpret(model.value_vars, outputs, values)
+    except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
+        results = [_interpret_alone(model.value_vars, output, values) for output in outputs]
+    bad = {
+        term: result if isinstance(result, str) else _where_not_finite(model, term, result)
+        for term, result in zip(terms, results, strict=True)
+        if isinstance(result, str) or not np.isfinite(np.sum(result))
+    }
     if bad:
-        listed = ", ".join(f"{name} ({value})" for name, value in bad.items())
-        involved = _responsible(model, bad, point)
+        listed = ", ".join(f"{term.name} ({what})" for term, what in bad.items())
         raise ValueError(
-            f"The log density is not finite at the start. Terms that are not finite: {listed}. {involved}"
+            f"The log density is not finite at the start. Terms that are not finite: {listed}. "
+            f"{_responsible(model, list(bad), point)}"
             "Check the observed data and the support of the priors, or pass start={name: value}. "
             "model.debug() shows the parameters."
         )
 
 
-def _responsible(model: pm.Model, bad: Mapping[str, float], point: Mapping[str, np.ndarray]) -> str:
+_INTERPRETER = Mode(linker="py", optimizer="fast_compile")
+_FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
+
+
+def _interpret(inputs: Sequence[Variable], outputs: Sequence[Variable], values: Sequence[np.ndarray]) -> list[Any]:
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):  # for the inner graphs of scans
+        function = pytensor.function(list(inputs), list(outputs), mode=_INTERPRETER, on_unused_input="ignore")
+        return list(function(*values))
+
+
+def _interpret_alone(inputs: Sequence[Variable], output: Variable, values: Sequence[np.ndarray]) -> Any:
+    """The value of one term, or the words of the check that it fails."""
+    try:
+        return _interpret(inputs, [output], values)[0]
+    except _FAILED_CHECKS as error:
+        return f"{(str(error).splitlines() or [type(error).__name__])[0]} does not hold"
+
+
+def _where_not_finite(model: pm.Model, term: Any, result: np.ndarray) -> str:
+    """Value of a term that is not finite, with the first datum responsible where the term is observed."""
+    entries = np.argwhere(~np.isfinite(result))
+    if not len(entries):
+        return str(np.sum(result))
+    first = tuple(int(i) for i in entries[0])
+    what = str(result[first])
+    if np.ndim(result):
+        what += f" at {len(entries)} of {np.size(result)} entries, first at {list(first)}"
+    data = model.rvs_to_values.get(term) if term in model.observed_RVs else None
+    observed = data.data if isinstance(data, Constant) else getattr(data, "get_value", lambda: None)()
+    if observed is not None and np.shape(observed) == np.shape(result):
+        what += f", observed {np.asarray(observed)[first]}"
+    return what
+
+
+def _responsible(model: pm.Model, terms: Sequence[Variable], point: Mapping[str, np.ndarray]) -> str:
     """Start values of the free variables on which the bad terms depend."""
     lines = []
-    terms = [model[name] for name in bad]
     used = set(ancestors(terms))
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         if variable in used:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
+from pymc.logprob.utils import CheckParameterValue
 from pymc.pytensorf import rvs_in_graph
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import graph_inputs
+from pytensor.graph.traversal import graph_inputs, io_toposort
 from pytensor.tensor.type import TensorType
 
 from vi.layout import Layout, Slot
@@ -110,7 +112,7 @@ def build_graph(
             lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
             replace[variable] = lifted
             shared.append(lifted)
-    outputs = clone_replace(outputs, replace=replace, rebuild_strict=False)
+    outputs = _checks_as_densities(clone_replace(outputs, replace=replace, rebuild_strict=False))
     return ModelGraph(layout, flat, outputs[0], dict(zip(names, outputs[1:], strict=True)), tuple(shared), tuple(baked))
 
 
@@ -158,6 +160,31 @@ def _variables(model: pm.Model) -> tuple[list[str], list[Any]]:
         names.append(variable.name)
         graphs.append(graph)
     return names, graphs
+
+
+def _checks_as_densities(outputs: list[Any]) -> list[Any]:
+    """The graphs with PyMC's checks of parameters turned into a density of zero where they fail, as PyMC compiles them.
+
+    Otherwise a negative shape, say, would be an exception on one backend and a finite density on the other.
+    """
+    mapping: dict[Variable, Any] = {}
+    for node in io_toposort(graph_inputs(outputs), outputs):
+        arguments = [mapping.get(variable, variable) for variable in node.inputs]
+        if isinstance(node.op, CheckParameterValue) and node.op.can_be_replaced_by_ninf:
+            value, *conditions = arguments
+            made = [value]
+            if _ZERO_SUM not in node.op.msg:
+                made = [pt.switch(reduce(pt.and_, conditions), value, -np.inf).astype(value.dtype)]
+        elif all(new is old for new, old in zip(arguments, node.inputs, strict=True)):
+            continue
+        else:
+            made = node.clone_with_new_inputs(arguments).outputs
+        mapping.update(zip(node.outputs, made, strict=True))
+    return [mapping.get(output, output) for output in outputs]
+
+
+_ZERO_SUM = "n_zerosum_axes"
+"""In the message of a check that holds by the variable's transform, within a tolerance that float32 cannot keep."""
 
 
 def _must_be_constant(variable: SharedVariable, lift: bool) -> bool:

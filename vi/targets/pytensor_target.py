@@ -15,6 +15,7 @@ from pytensor.graph.traversal import applys_between
 from pytensor.tensor.subtensor import AdvancedIncSubtensor
 from pytensor.xtensor.type import XTensorType
 
+from vi.precision import precision
 from vi.targets.base import Batch, Target
 from vi.targets.graph import ModelGraph
 from vi.targets.lowering import to_float32
@@ -41,8 +42,12 @@ class PytensorTarget(Target):
         self.layout = graph.layout
         self.dtype = dtype
         inputs, (log_prob,) = self._in_precision([graph.log_prob])
-        score = pt.grad(log_prob, inputs[0], disconnected_inputs="ignore")
-        self._value_and_score = _compile(inputs, [log_prob.astype(dtype.name), score.astype(dtype.name)])
+        with pytensor.config.change_flags(floatX=dtype.name):  # the type of the zeros in a gradient
+            score = pt.grad(log_prob, inputs[0], disconnected_inputs="ignore")
+        outputs = [log_prob.astype(dtype.name), score.astype(dtype.name)]
+        if dtype == np.float32:  # some gradients are in float64 whatever the graph is in
+            inputs, outputs = to_float32(inputs, outputs)
+        self._value_and_score = _compile(inputs, outputs)
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._point = np.empty(self.dim, dtype)
 
@@ -59,7 +64,8 @@ class PytensorTarget(Target):
 
     def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
         flat = np.asarray(points, self.dtype).reshape(-1, self.dim)
-        values, _ = self.value_and_score(flat, self.batch() if batch is None else batch)
+        with precision(self.dtype):  # the model may call JAX functions
+            values, _ = self.value_and_score(flat, self.batch() if batch is None else batch)
         return values.reshape(np.shape(points)[:-1])
 
     def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
@@ -69,9 +75,10 @@ class PytensorTarget(Target):
             self._constrain[names] = _compile(inputs, outputs)
         function, batch = self._constrain[names], self.batch()
         rows = []
-        for point in np.asarray(points, self.dtype):
-            self._point[:] = point
-            rows.append([np.array(value) for value in function(self._point, *batch)])
+        with precision(self.dtype):
+            for point in np.asarray(points, self.dtype):
+                self._point[:] = point
+                rows.append([np.array(value) for value in function(self._point, *batch)])
         return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(names)}
 
     def _in_precision(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -85,7 +92,7 @@ class PytensorTarget(Target):
 
     def _cast(self, value: Any) -> Any:
         if not isinstance(value, np.ndarray | np.generic):  # a sparse matrix
-            return value
+            return value.astype(self.dtype, copy=False) if np.issubdtype(value.dtype, np.floating) else value
         array = np.asarray(value)
         kind = self.dtype if np.issubdtype(array.dtype, np.floating) else array.dtype
         return np.require(array.astype(kind, copy=False), requirements=["C", "W", "O"])
