@@ -99,8 +99,8 @@ def noise_of_the_mean(exact, method, estimator):
     """Noise of the averaged mean, in sds of q, relative to that of the closed-form estimator, by coordinate.
 
     With C the true covariance in units of q's sds, the curvature is H = inv(C). The gradient's noise is H e for the
-    closed form, which makes the average's covariance inv(H) H H inv(H) = I, and (H - I) e for sticking-the-landing, which
-    makes it (I - C) (I - C).
+    closed form, which makes the average's covariance inv(H) H H inv(H) = I, and (H - I) e for sticking-the-landing,
+    which makes it (I - C) (I - C).
     """
     sd = exact.sd(method)
     if method == "fullrank_advi" or estimator != "sticking_the_landing":
@@ -181,7 +181,7 @@ def test_backends_evaluate_alike(problem, dtype, rng):
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", [MeanFieldNormal(), FullRankNormal()], ids=lambda family: family.short_name)
 def test_gradient_at_the_optimum_with_one_draw(family, estimator):
-    """Sticking-the-landing's gradient is zero there; that of the others is not, which shows that the test can fail."""
+    """Sticking-the-landing's gradient is zero there; that of the others is not, so the test can fail."""
     exact = conjugate_normal() if isinstance(family, MeanFieldNormal) else PROBLEMS["conjugate_regression"]()
     target = from_pymc(exact.model, backend="jax")
     with precision(np.dtype("float64")):

@@ -54,7 +54,12 @@ def _growth_system(size: Sequence[float], time: float, theta: Sequence[float]) -
     return [theta[0] * size[0] * (1.0 - size[0] / theta[1])]
 
 
-@model(gaps={"jax": "DifferentialEquation: no JAX conversion"})
+@model(
+    gaps={
+        "jax": "DifferentialEquation: no JAX conversion",
+        "pytensor-float32": "DifferentialEquation: computes in float64 only",
+    }
+)
 def ode_solver() -> pm.Model:
     """Fit logistic growth with PyMC's own solver, an Op that calls SciPy and has a gradient."""
     with warnings.catch_warnings():

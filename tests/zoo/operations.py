@@ -55,7 +55,7 @@ def _soft_sum(x: jax.Array) -> jax.Array:
     return jnp.sum(jnp.log(jnp.cosh(x)))
 
 
-@model()
+@model(gaps={"pytensor-float32": "JAXOp: its types are fixed"})
 def jax_function() -> pm.Model:
     """Call a function written in JAX from a PyTensor graph."""
     with pm.Model() as built:
@@ -137,7 +137,12 @@ def while_scan() -> pm.Model:
     return built
 
 
-@model(gaps={"jax": "RootOp: no JAX conversion"})
+@model(
+    gaps={
+        "jax": "RootOp: no JAX conversion",
+        "pytensor-float32": "RootOp: its inner graph is in float64",
+    }
+)
 def implicit_root() -> pm.Model:
     """Solve for an equilibrium of two equations with an Op that has an implicit gradient."""
     unknown = pt.vector("unknown", shape=(2,))

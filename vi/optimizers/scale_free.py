@@ -37,10 +37,11 @@ def scale_free_adam(
         r_t &= \mathrm{clip}\bigl(r_{t-1} \exp(\kappa (\min(|d_t|, 1) - \tau) / (1 - \tau)),\, 1,\, r_{max}\bigr) \\
         \lambda_t &= \lambda_{t-1} - \frac{\alpha}{\sqrt{1 + (t - 1) / T}}\, u\, r_t\, d_t
 
-    Multiplying the data's unit by a constant multiplies the iterates by it, to first order in the step. The stride ``r`` is 1 where successive
-    gradients disagree and grows while they point the same way: distances of many standard deviations are crossed in a
-    number of steps that grows with their logarithm. The second moment's memory grows like :math:`t^c` (Adafactor's
-    rule), so that large gradients of the beginning are forgotten. Nothing depends on the number of steps planned.
+    Multiplying the data's unit by a constant multiplies the iterates by it, to first order in the step. The stride
+    ``r`` is 1 where successive gradients disagree and grows while they point the same way: distances of many standard
+    deviations are crossed in a number of steps that grows with their logarithm. The second moment's memory grows like
+    :math:`t^c` (Adafactor's rule), so that large gradients of the beginning are forgotten. Nothing depends on the
+    number of steps planned.
 
     Parameters
     ----------

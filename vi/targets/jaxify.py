@@ -102,7 +102,8 @@ def _unconvertible(graph: FunctionGraph) -> list[str]:
                 jax_funcify(node.op, node=node, storage_map=None)
         except NotImplementedError:
             name = next((variable.name for variable in node.outputs if variable.name), None)
-            missing[f"{node.op}" + (f" (of {name!r})" if name else "")] = None
+            text = str(node.op) if len(str(node.op)) <= 60 else type(node.op).__name__
+            missing[text + (f" (of {name!r})" if name else "")] = None
         except Exception:  # noqa: BLE001  # other failures are those of a whole-graph context; the real conversion reports them
             continue
     return list(missing)
