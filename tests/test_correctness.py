@@ -221,7 +221,7 @@ def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):
         STEPS, method="fullrank_advi", model=exact.model, random_seed=8, estimator=estimator, progressbar=False,
     )  # fmt: skip
     last = approx.hist[-2_000:]
-    # successive losses share the iterate: 5 standard errors of blocks of 100, plus the KL of an iterate that still moves
+    # successive losses share the iterate: 5 standard errors of blocks of 100, plus the KL of a moving iterate
     blocks = last.reshape(20, 100).mean(axis=1)
     assert abs(last.mean() + exact.log_evidence) < 5 * blocks.std(ddof=1) / np.sqrt(20) + 0.02
 

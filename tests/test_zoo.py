@@ -1,4 +1,4 @@
-"""The contract of the model zoo: value, gradient, batching and variables agree on every backend and in both precisions."""
+"""The contract of the model zoo: value, gradient and variables agree on every backend and in both precisions."""
 
 import re
 from contextlib import contextmanager
@@ -72,7 +72,7 @@ ILL_CONDITIONED = {"gp_latent": 1e-2, "student_t_process": 1e-2}
 
 
 def models(*quick, gap=None, without=None):
-    """Parameters for the zoo's models with a gap, or without one; slow unless among the quick ones (none: all quick)."""
+    """The zoo's models with a gap, or without some; slow unless among the quick ones (none given: all are quick)."""
     chosen = [entry for entry in MODELS if (gap is None or gap in entry.gaps)]
     chosen = [entry for entry in chosen if not set(without or ()) & set(entry.gaps)]
     slow = {entry.name for entry in chosen} - set(quick) if quick else set()
@@ -158,7 +158,7 @@ def test_jax(entry, rng):
     np.testing.assert_allclose(scores, [score for _, score in single], rtol=1e-10, atol=1e-10 * np.abs(scores).max())
     # 1e-16 times the condition number of a matrix in the model, below 1e7.
     assert_slopes(scores, directions, slopes, 1e-9)
-    # Away from kinks, which some models have at their start: h^2 f'''/6 + 1e-16 f / h with h = 1e-5, f''' and f below 1e4.
+    # Away from kinks, which some models have at their start. h^2 f'''/6 + 1e-16 f / h, h = 1e-5, f''' and f below 1e4.
     differences = [reference.slope(z, v) for z, v in zip(points[1:], directions[1:], strict=True)]
     assert_slopes(scores[1:], directions[1:], differences, 1e-6)
     assert_same_variables(target.constrain(points), variables)

@@ -16,7 +16,7 @@ import pymc as pm
 
 from vi.algorithms import Gradient, State
 from vi.approximation import Approximation, FullRank, MeanField
-from vi.approximation.advance import advance
+from vi.approximation.advance import advance, check_steps
 from vi.objectives import ESTIMATORS, Objective
 from vi.optimizers import OPTIMIZERS, Averaging, PolynomialAverage, scale_free_adam
 from vi.precision import precision
@@ -160,6 +160,7 @@ class Inference:
             more_tf_params=more_tf_params,
             more_updates=more_updates,
         )
+        check_steps(n)
         _check_count("obj_n_mc", obj_n_mc)
         if tf_n_mc is not None:
             _check_count("tf_n_mc", tf_n_mc)
@@ -331,7 +332,7 @@ def _begin(approx: Approximation, algorithm: Gradient) -> None:
 
 
 def _objective(estimator: str, beta: float) -> Objective:
-    if estimator not in ESTIMATORS:
+    if not isinstance(estimator, str) or estimator not in ESTIMATORS:
         raise ValueError(f"estimator={estimator!r} is unknown; use one of {', '.join(map(repr, ESTIMATORS))}.")
     if isinstance(beta, bool) or not isinstance(beta, int | float | np.number) or not np.isfinite(beta) or beta < 0:
         raise ValueError(f"beta={beta!r}: the weight of the entropy must be a finite number of at least 0.")

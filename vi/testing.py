@@ -69,7 +69,8 @@ def _perturbed(family: Family, dim: int, seed: int, dtype: np.dtype) -> Params:
 
 def _draws(family: Family, params: Params, count: int, seed: int) -> jax.Array:
     keys = jax.random.split(jax.random.key(seed + 1), count)
-    return jax.jit(jax.vmap(lambda key: family.draw(params, family.noise(key, params))))(keys)
+    points: jax.Array = jax.jit(jax.vmap(lambda key: family.draw(params, family.noise(key, params))))(keys)
+    return points
 
 
 def _check_init(family: Family, dim: int) -> None:

@@ -95,7 +95,8 @@ def progress_bar(workload: str, rounds: int, seconds: float) -> tuple[list[float
         n = worker.ask("prepare", seconds=seconds)["n"]
         for i in range(rounds):
             _say(f"{workload}: progress bar, round {i + 1} of {rounds}")
-            on, off = [], []
+            on: list[float] = []
+            off: list[float] = []
             for drawn in (True, False, False, True):
                 (on if drawn else off).append(worker.ask("steps", n=n, progressbar=drawn)["seconds"])
             ratios.append(sum(on) / sum(off))

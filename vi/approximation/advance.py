@@ -19,9 +19,15 @@ from vi.training.status import DivergedError, Status
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
 
-__all__ = ["advance"]
+__all__ = ["advance", "check_steps"]
 
 logger = logging.getLogger("vi")
+
+
+def check_steps(n: int) -> None:
+    """Refuse what is no number of steps."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+        raise ValueError(f"n={n!r}: the number of steps must be a whole number of at least 0.")
 
 
 def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, progressbar: bool) -> None:
@@ -32,8 +38,7 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
     DivergedError
         If a loss or a parameter stops being finite; the state before that step is kept.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
-        raise ValueError(f"n={n!r}: the number of steps must be a whole number of at least 0.")
+    check_steps(n)
     algorithm, state = approx._algorithm, approx._state
     if algorithm is None or state is None:
         raise TypeError("The approximation has no algorithm yet: call fit() first.")
@@ -86,7 +91,12 @@ def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Statu
         points = np.asarray(jax.jit(algorithm.ask)(state).points)
         value, score = (np.asarray(a) for a in target.value_and_score(points, batch))
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
-    if bad.size:
+    if bad.size and np.all(np.isfinite(value)) and target.backend == "jax":
+        what = (
+            f"JAX's gradient in {approx.layout.describe(bad)} is not finite although log p is; "
+            "backend='pytensor' differentiates the model itself"
+        )
+    elif bad.size:
         what = f"the gradient or the value of {approx.layout.describe(bad)} is not finite"
     elif not np.all(np.isfinite(value)):
         extreme = np.argsort(-np.abs(points).max(axis=0))[:3]

@@ -249,7 +249,8 @@ class Approximation:
 
     def logp(self, z: Any) -> np.ndarray:
         """Return the model's log density (unnormalised, Jacobians included) at unconstrained points ``(..., D)``."""
-        return self.target().log_prob(self._points(z))
+        points = self._points(z)
+        return self.target().log_prob(points)
 
     def logq(self, z: Any) -> np.ndarray:
         """Return ``log q`` at unconstrained points ``(..., D)``."""

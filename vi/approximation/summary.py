@@ -13,7 +13,9 @@ __all__ = ["summary_table"]
 
 def summary_table(draws: xr.DataTree, var_names: Sequence[str] | None) -> pd.DataFrame:
     """Means, standard deviations and quantiles of the posterior group."""
-    names = None if var_names is None else list(var_names)
+    posterior = draws["posterior"].dataset
+    # ArviZ cannot stack variables of size zero
+    names = [str(name) for name in posterior if posterior[name].size] if var_names is None else list(var_names)
     options = {"var_names": names, "ci_prob": 0.9, "ci_kind": "eti", "round_to": "none"}
     table = summary(draws, kind="stats", **options)
     median = summary(draws, kind="stats_median", **options)["median"]

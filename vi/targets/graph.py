@@ -137,6 +137,8 @@ def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray]) -> Layout:
             )
         )
         start = stop
+    if start == 0:
+        raise ValueError(f"All free variables are empty: {', '.join(slot.name for slot in slots)}. Nothing to fit.")
     return Layout(tuple(slots))
 
 
@@ -184,7 +186,7 @@ def _checks_as_densities(outputs: list[Any]) -> list[Any]:
 
 
 _ZERO_SUM = "n_zerosum_axes"
-"""In the message of a check that holds by the variable's transform, within a tolerance that float32 cannot keep."""
+"""In the message of a check that holds by the variable's transform, though in float32 not within its tolerance."""
 
 
 def _must_be_constant(variable: SharedVariable, lift: bool) -> bool:

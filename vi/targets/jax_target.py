@@ -20,7 +20,7 @@ __all__ = ["JaxTarget"]
 BLOCK = 256
 """Points per vectorised call when variables are computed for many draws."""
 
-CHECKED_POINTS = 6
+CHECKED_POINTS = 8
 
 
 class JaxTarget(Target):
@@ -99,7 +99,21 @@ class JaxTarget(Target):
                 jax.eval_shape(self.value_and_score, start[None], batch)
             except Exception as error:
                 raise ConversionError(f"tracing in JAX failed: {type(error).__name__}: {_first_line(error)}") from error
+            self._look_for_lost_gradients(start, batch)
             self._compare_with_forward_mode(start, batch)
+
+    def _look_for_lost_gradients(self, start: np.ndarray, batch: Batch) -> None:
+        """Reverse mode through a ``where`` is NaN where the branch not taken overflows, though log p is finite."""
+        generator = np.random.default_rng(1)
+        for _ in range(CHECKED_POINTS):
+            point = (start + generator.standard_normal(start.shape)).astype(self.dtype)
+            value, score = (np.asarray(a)[0] for a in self._one(point[None], batch))
+            bad = np.flatnonzero(~np.isfinite(score))
+            if np.isfinite(value) and bad.size:
+                raise WrongGradientError(
+                    f"JAX's gradient in {self.layout.describe(bad)} is not finite at a point where log p is "
+                    f"{float(value):.6g}"
+                )
 
     def _compare_with_forward_mode(self, start: np.ndarray, batch: Batch) -> None:
         forward = jax.jit(lambda z, v: jax.jvp(lambda x: self.log_density(x, batch), (z,), (v,))[1])

@@ -1,0 +1,106 @@
+"""Everything that a reader may copy runs: README, docstrings, pages, demo and quickstart."""
+
+import doctest
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vi
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "docs" / "examples"
+PAGES = ["index.md", "getting_started.md", "callbacks.md", "from_pymc.md"]
+MODULES = sorted(
+    module.name
+    for path, prefix in ((vi.__path__, "vi."), (vi.callbacks.__path__, "vi.callbacks."))
+    for module in pkgutil.walk_packages(path, prefix)
+)
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def shape(text: str) -> str:
+    """A text without what differs between machines and versions: the digits of its numbers, and spaces."""
+    return re.sub(r"\s+", " ", re.sub(r"-?\d[\d.,]*(e-?\d+)?", "0", text)).strip()
+
+
+def run(*command: object, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def assert_shown(page: str, output: str) -> None:
+    """What a page shows as output is in the output, up to digits."""
+    for block in blocks(page, "text"):
+        assert shape(block) in shape(output), f"the page shows\n{block}\nbut the output is\n{output}"
+
+
+def is_png(path: Path) -> bool:
+    return path.stat().st_size > 5_000 and path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_readme_example(tmp_path: Path) -> None:
+    (tmp_path / "readme.py").write_text(run(ROOT / ".ci" / "readme_example.py", cwd=tmp_path), encoding="utf-8")
+    code = (tmp_path / "readme.py").read_text(encoding="utf-8")
+    assert "matplotlib" not in code, "the example has to run without the plots extra"
+    assert "slope" in run("readme.py", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings(name: str) -> None:
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        report: list[str] = []
+        runner.run(test, out=report.append)
+        assert not report, "".join(report)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    for block in blocks(page, "python"):
+        exec(compile(block, name, "exec"), namespace)
+    assert_shown(page, capsys.readouterr().out)
+
+
+def test_pictures_of_the_pages_are_there() -> None:
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+            assert is_png(path.parent / picture), picture
+
+
+@pytest.mark.slow
+def test_demo(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="its data set; in the dependency group demo")
+    output = run(EXAMPLES / "demo.py", "--out", tmp_path / "pictures", cwd=tmp_path)
+    assert "mean_slope" in output
+    assert "status: max_steps" in output
+    assert all(is_png(tmp_path / "pictures" / name) for name in ("loss.png", "posterior.png"))
+
+
+@pytest.mark.slow
+def test_quickstart(tmp_path: Path) -> None:
+    output = run(EXAMPLES / "quickstart.py", "--out", tmp_path, cwd=tmp_path)
+    assert_shown((ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8"), output)
+    committed = {path.name for path in (EXAMPLES / "pictures").glob("quickstart_*.png")}
+    assert committed == {path.name for path in tmp_path.glob("*.png")}
+    assert all(is_png(path) for path in tmp_path.glob("*.png"))
