@@ -36,7 +36,7 @@ class CheckParametersConvergence(Callback):
     >>> import pymc as pm, vi
     >>> with pm.Model():
     ...     x = pm.Normal("x", 2.0, 3.0)
-    ...     check = vi.callbacks.CheckParametersConvergence(diff="absolute", tolerance=1e-3)
+    ...     check = vi.callbacks.CheckParametersConvergence(diff="absolute", tolerance=2e-2)
     ...     approx = vi.fit(method="advi", random_seed=1, callbacks=[check], progressbar=False)
     >>> approx.status.ending
     'converged'

@@ -15,7 +15,7 @@ from vi.families import FAMILIES, FullRankNormal, MeanFieldNormal
 from vi.objectives import ESTIMATORS
 from vi.precision import precision
 from vi.targets import from_pymc
-from vi.training.runners import BUFFER, runner_for
+from vi.training.runners import BUFFER, compiled_loop
 
 STEPS = 10_000
 AXES = {
@@ -131,12 +131,16 @@ def test_bias_over_32_seeds(family, estimator):
 
 def _fits(target, algorithm, seeds):
     """Means and standard deviations of one-dimensional fits from many seeds at once."""
-    runner = runner_for(target, algorithm)
     with precision(target.dtype):
         family = algorithm.family
         params = family.init(np.zeros(1), np.full(1, np.log(2.0)))
+        batch, buffer = target.batch(), np.zeros(BUFFER)
+
+        def run(state, n):
+            return compiled_loop(target, algorithm, state, batch, buffer, n)[0]
+
         states = jax.vmap(lambda key: algorithm.init(params, key))(jax.random.split(jax.random.key(0), seeds))
-        advance = jax.jit(jax.vmap(lambda state, n: runner._loop(state, target.batch(), n)[0], in_axes=(0, None)))
+        advance = jax.jit(jax.vmap(run, in_axes=(0, None)))
         for n in (BUFFER, STEPS - BUFFER):
             states = advance(states, np.int32(n))
         reported = jax.vmap(algorithm.report)(states)

@@ -4,7 +4,7 @@ import logging as _logging
 
 from vi.approximation import Approximation, FullRank, MeanField, load
 from vi.fit import METHODS, fit
-from vi.inference import ADVI, FullRankADVI, Inference, KLqp
+from vi.inference import ADVI, FullRankADVI, Inference, KLqp, Profile
 from vi.optimizers import (
     PolynomialAverage,
     adadelta,
@@ -35,6 +35,7 @@ __all__ = [
     "KLqp",
     "MeanField",
     "PolynomialAverage",
+    "Profile",
     "Status",
     "__version__",
     "adadelta",

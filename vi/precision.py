@@ -51,7 +51,11 @@ def precision(dtype: np.dtype) -> Iterator[None]:
     ...     jnp.zeros(2).dtype.name
     'float64'
     """
-    with jax.enable_x64(np.dtype(dtype).itemsize == 8), warnings.catch_warnings():
+    if np.dtype(dtype).itemsize == 8:
+        with jax.enable_x64(True):
+            yield
+        return
+    with jax.enable_x64(False), warnings.catch_warnings():
         # A float64 graph traced in float32 asks for float64 casts that JAX rightly truncates.
         warnings.filterwarnings("ignore", message="Explicitly requested dtype", category=UserWarning)
         yield

@@ -272,6 +272,7 @@ class Approximation:
         log_prob: bool = True,
         store_data: bool = True,
         include_transformed: bool | None = None,
+        return_inferencedata: bool = True,
     ) -> xr.DataTree:
         """Draw from q.
 
@@ -287,6 +288,8 @@ class Approximation:
             Whether to copy observed and constant data into the result.
         include_transformed : bool, optional
             Whether to add the unconstrained values; by default as told to ``fit``.
+        return_inferencedata : bool
+            Always true; accepted because PyMC has it.
 
         Returns
         -------
@@ -296,6 +299,10 @@ class Approximation:
         """
         if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
             raise ValueError(f"draws={draws!r}: must be a whole number of at least 1.")
+        if not return_inferencedata:
+            raise TypeError(
+                "return_inferencedata=False: draws come as a DataTree only; its `posterior` holds the arrays."
+            )
         seed = int(_get_seeds_per_chain(random_seed, 1)[0])
         points = draw(self._family, self.reported, seed, int(draws), self._dtype)
         target = self.target()

@@ -62,9 +62,10 @@ def refuse_random_inputs(model: pm.Model, inputs: Iterable[Variable]) -> None:
     if random:
         names = [v.name for v in [*model.observed_RVs, *model.potentials, *model.free_RVs] if v.name]
         raise NotImplementedError(
-            "The log density draws random numbers (a pm.Minibatch, a Simulator or a random variable that the model "
-            f"does not know), so it is not one function of the parameters. The model's terms are: {', '.join(names)}. "
-            "Use the full data (pm.Data), or register the variable with the model."
+            "The log density draws random numbers of its own, so it is not one function of the parameters. "
+            "pm.Minibatch is not supported yet: use the full data (pm.Data). A pm.Simulator has no density: use "
+            "pm.sample_smc. A random variable must be registered with the model. "
+            f"The model's terms are: {', '.join(names)}."
         )
 
 

@@ -23,7 +23,7 @@ logger = logging.getLogger("vi")
 
 type Backend = Literal["auto", "jax", "pytensor"]
 
-_cache: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[Any, Target]]] = weakref.WeakKeyDictionary()
+_cache: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[Any, Any, Target]]] = weakref.WeakKeyDictionary()
 
 
 def check_backend(backend: str) -> Backend:
@@ -90,12 +90,32 @@ def from_pymc(
     fingerprint = _fingerprint(model, more_replacements)
     kept = _cache.setdefault(model, {})
     if key in kept:
-        before, target = kept[key]
+        before, shapes, target = kept[key]
         if before == fingerprint and not target.graph.stale():  # type: ignore[attr-defined]
+            if shapes != _data_shapes(target):
+                _check_shapes(model, point)
+                kept[key] = (fingerprint, _data_shapes(target), target)
             return target
+    _check_shapes(model, point)
     target = _build(model, backend, dtype, point, more_replacements)
-    kept[key] = (fingerprint, target)
+    kept[key] = (fingerprint, _data_shapes(target), target)
     return target
+
+
+def _check_shapes(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
+    """Refuse a point whose shapes are no longer those of the model."""
+    shapes = model.eval_rv_shapes()
+    for value in model.value_vars:
+        now, before = tuple(int(n) for n in shapes[value.name]), np.shape(point[value.name])
+        if now != before:
+            raise ValueError(
+                f"{value.name} has shape {now} now, it had shape {before} at the start of the fit: "
+                "a variable's shape follows the changed data. Start a new fit."
+            )
+
+
+def _data_shapes(target: Any) -> tuple[Any, ...]:
+    return tuple(np.shape(shared.get_value(borrow=True)) for shared in target.graph.shared)
 
 
 def _build(

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 __all__ = ["ProgressBar", "average_loss"]
 
@@ -40,13 +40,11 @@ class ProgressBar:
         watched = console.is_terminal or console.is_jupyter
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            TaskProgressColumn(),
+            BarColumn(bar_width=16),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[rate]}"),
             TextColumn("{task.fields[loss]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             auto_refresh=False,
             disable=not (enabled and watched),

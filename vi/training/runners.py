@@ -44,19 +44,31 @@ class CompiledRunner(Runner):
     """
 
     def __init__(self, target: Target, algorithm: Algorithm) -> None:
-        self._loop = jax.jit(lambda state, batch, n: _loop(target, algorithm, state, batch, n))
+        self._loop = jax.jit(
+            lambda state, batch, buffer, n: compiled_loop(target, algorithm, state, batch, buffer, n), donate_argnums=2
+        )
+        self._dtype = target.dtype
+        self._buffer: Any = None
 
     def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
-        new, buffer, done, finite = self._loop(state, batch, np.int32(min(n, BUFFER)))
-        losses = np.asarray(buffer)
-        if finite:
-            return new, losses[: int(done)], True
-        good = int(done) - 1
-        new, *_ = self._loop(state, batch, np.int32(good))  # the loop is deterministic: back to the last good state
-        return new, losses[:good], False
+        new, losses, finite = self._advance(state, batch, min(n, BUFFER))
+        if not finite:  # the loop is deterministic: go back to the last good state by running one step less
+            new, losses, _ = self._advance(state, batch, len(losses) - 1)
+        return new, losses, finite
+
+    def _advance(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
+        buffer, self._buffer = self._buffer, None  # taken, so that another thread takes its own
+        if buffer is None:
+            buffer = np.zeros(BUFFER, self._dtype)
+        state, buffer, done, finite = self._loop(state, batch, buffer, np.int32(n))
+        losses = np.array(np.asarray(buffer)[: int(done)])
+        self._buffer = buffer
+        return state, losses, bool(finite)
 
 
-def _loop(target: Target, algorithm: Algorithm, state: State, batch: Batch, n: Any) -> Any:
+def compiled_loop(target: Target, algorithm: Algorithm, state: State, batch: Batch, buffer: Any, n: Any) -> Any:
+    """Up to ``n`` steps as one traceable call: the state, the losses, the steps done, and whether all were finite."""
+
     def proceed(carry: Any) -> Any:
         done, _, _, finite = carry
         return (done < n) & finite
@@ -68,7 +80,6 @@ def _loop(target: Target, algorithm: Algorithm, state: State, batch: Batch, n: A
         state, loss, finite = _tell(algorithm, state, asked, log_prob, score)
         return done + 1, state, buffer.at[done].set(loss, mode="promise_in_bounds"), finite
 
-    buffer = jnp.zeros(BUFFER, target.dtype)
     done, state, buffer, finite = jax.lax.while_loop(
         proceed, step, (jnp.zeros((), jnp.int32), state, buffer, jnp.array(True))
     )
