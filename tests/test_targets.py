@@ -1,4 +1,4 @@
-"""Targets of PyMC models: the layout, data that change, what is kept between fits, and the choice of the backend."""
+"""Targets of PyMC models: the layout, data that change, what is kept between fits, odd names and shapes."""
 
 import gc
 import weakref
@@ -11,13 +11,10 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 import zoo
-from pytensor.graph.basic import Apply
-from pytensor.graph.op import Op
-from pytensor.link.jax.dispatch import jax_funcify
 
 import vi
 from vi.precision import precision
-from vi.targets import from_pymc, jaxify
+from vi.targets import from_pymc
 from vi.targets.graph import LIFTED_BYTES
 
 DOUBLE = np.dtype("float64")
@@ -216,82 +213,6 @@ def test_two_models_side_by_side(rng):
         np.testing.assert_array_equal(first.log_prob(points), alone[0])
         np.testing.assert_array_equal(second.log_prob(points), alone[1])
     assert not np.allclose(*alone)
-
-
-# ---- the choice of the backend --------------------------------------------------------------------------------------
-
-
-class WrongSquare(Op):
-    """x^2, right but for its reverse mode in JAX, which has the wrong sign."""
-
-    __props__ = ()
-
-    def make_node(self, x):
-        return Apply(self, [x], [x.type()])
-
-    def perform(self, node, inputs, outputs):
-        outputs[0][0] = inputs[0] ** 2
-
-    def pullback(self, inputs, outputs, cotangents):
-        return [2.0 * inputs[0] * cotangents[0]]
-
-
-@jax_funcify.register(WrongSquare)
-def _(op, **_):
-    @jax.custom_jvp
-    def square(x):
-        return x**2
-
-    @square.defjvp
-    def derivative(primals, tangents):
-        ((x,), (v,)) = primals, tangents
-        slope = jax.custom_derivatives.linear_call(lambda x, v: 2 * x * v, lambda x, u: -2 * x * u, x, v)
-        return x**2, slope
-
-    return square
-
-
-@pytest.fixture
-def wrong_in_jax():
-    with pm.Model() as model:
-        x = pm.Normal("x", shape=2)
-        pm.Potential("square", -pt.sum(WrongSquare()(x + 1.0)))
-    return model
-
-
-def test_a_wrong_gradient_is_refused_under_jax(wrong_in_jax):
-    with pytest.raises(ValueError, match=r"gradient contradicts its forward mode .*x\[.*backend='pytensor'"):
-        from_pymc(wrong_in_jax, backend="jax")
-
-
-def test_a_wrong_gradient_is_avoided_under_auto(wrong_in_jax, caplog):
-    with caplog.at_level("INFO", logger="vi"):
-        target = from_pymc(wrong_in_jax, backend="auto")
-    assert target.backend == "pytensor"
-    assert "contradicts its forward mode" in caplog.text
-    z = np.array([[0.3, -0.4]])
-    _, score = target.value_and_score(z, target.batch())
-    np.testing.assert_allclose(score, -z - 2.0 * (z + 1.0), **CLOSE)
-
-
-def test_the_log_says_which_backend_and_why(caplog):
-    convertible, other = regression(5), next(e for e in zoo.entries() if e.name == "black_box").build()
-    with caplog.at_level("INFO", logger="vi"):
-        from_pymc(convertible, backend="auto")
-        from_pymc(other, backend="auto")
-        from_pymc(convertible, backend="pytensor")
-    first, second, third = caplog.messages
-    assert first == "Backend jax."
-    assert second.startswith("Backend pytensor, because JAX cannot evaluate the model: no JAX conversion for _Energy")
-    assert third == "Backend pytensor (asked for)."
-
-
-def test_clips_are_guarded():
-    """The input of every clip goes through a barrier: without it XLA's reverse mode was wrong for some GP models."""
-    x = pt.vector("x")
-    function = jaxify.jax_function([x], [pt.clip(pt.exp(x), 0.0, 1.0), pt.clip(pt.sin(x), -1.0, 0.5)])
-    traced = jax.make_jaxpr(lambda x: function(x))(np.ones(3, np.float32))
-    assert str(traced).count("optimization_barrier") == 2
 
 
 # ---- models as people write them ------------------------------------------------------------------------------------

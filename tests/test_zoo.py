@@ -108,9 +108,9 @@ class Reference:
 
 
 def near_start(model, target, rng):
-    """The initial point and two points 0.1 standard normals away from it."""
+    """The initial point, and two points with each entry less than 0.1 away, inside the support of every model."""
     start = target.layout.flatten(model.initial_point(), DOUBLE)
-    return start + np.array([[0.0], [0.1], [0.1]]) * rng.standard_normal((3, target.dim))
+    return start + np.array([[0.0], [0.1], [0.1]]) * rng.uniform(-1.0, 1.0, size=(3, target.dim))
 
 
 def assert_same_values(values, expected):
@@ -145,14 +145,14 @@ def test_jax(entry, rng):
     assert np.all(np.isfinite(expected)), "the zoo's models are to be finite near their start"
     batch = target.batch()
     with precision(DOUBLE):
-        values, scores = map(np.asarray, jax.jit(target.value_and_score)(points, batch))
-        single = [[np.asarray(a)[0] for a in target._one(z[None], batch)] for z in points]
         forward = jax.vmap(lambda z, v: jax.jvp(lambda x: target.log_density(x, batch), (z,), (v,))[1])
-        slopes = np.asarray(jax.jit(forward)(points, directions))
+        both = jax.jit(lambda z, v: (*target.value_and_score(z, batch), forward(z, v)))  # one compilation is quicker
+        values, scores, slopes = map(np.asarray, both(points, directions))
+        single = [[np.asarray(a)[0] for a in target._one(z[None], batch)] for z in points]
 
     assert_same_values(values, expected)
     assert_same_values(target.log_prob(points), expected)
-    # One call for all points and one for each are the same sums in another order.
+    # One call for all points, and one for each in the compiled form that runs, are the same sums in another order.
     np.testing.assert_allclose(values, [value for value, _ in single], rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(scores, [score for _, score in single], rtol=1e-10, atol=1e-10 * np.abs(scores).max())
     # 1e-16 times the condition number of a matrix in the model, below 1e7.
@@ -243,6 +243,12 @@ def test_jax_float32(entry, rng):
     assert_single_precision(entry, model, target, values, scores, points)
     for name, variable in target.constrain(points).items():
         assert variable.dtype != DOUBLE, name
+
+
+@models(gap="jax-float32")
+def test_gap_in_jax_float32(entry):
+    with pytest.raises(ValueError, match=operation(entry.gaps["jax-float32"])):
+        from_pymc(entry.build(), backend="jax", dtype="float32")
 
 
 def doubles(graph):

@@ -1,7 +1,7 @@
 """Why the default optimiser is what it is: the default, and the default less one idea, on targets that show the idea.
 
-Run with ``python tests/benchmarks/defaults.py``. Each cell: worst error of the mean in posterior sds over the seeds | mean
-error of log sd, after 10,000 mean-field steps with one draw and averaged iterates (the last iterate where it says so).
+Run with ``python tests/benchmarks/defaults.py``. Each cell: worst error of the mean in posterior sds over the seeds, then
+the mean error of log sd, after 10,000 mean-field steps with one draw; averaged iterates (the last where it says so).
 """
 
 from __future__ import annotations
@@ -65,9 +65,8 @@ def main() -> None:
         "far, x 1e4": far(1e4, known=False),
         "far, known noise": far(1.0, known=True),
     }
-    print(
-        f"pymc-vi {vi.__version__}, jax {jax.__version__}, optax {version('optax')}, pymc {pm.__version__}; {seeds} seeds\n"
-    )
+    versions = f"jax {jax.__version__}, optax {version('optax')}, pymc {pm.__version__}"
+    print(f"pymc-vi {vi.__version__}, {versions}; {seeds} seeds\n")
     print("| optimiser | " + " | ".join(targets) + " |")
     print("|---" * (len(targets) + 1) + "|")
     for name, optimizer in OPTIMIZERS.items():

@@ -83,7 +83,8 @@ def workload_lines(workload: str, steps: Steps, fresh: Fresh) -> list[str]:
             text = "not measured"
         else:
             value = median(pair)
-            text = f"{value:.4g} (1/{1 / value:.1f}; {min(pair):.4g} to {max(pair):.4g})"
+            inverse = f"1/{1 / value:.1f}; " if value < 0.5 else ""
+            text = f"{value:.4g} ({inverse}{min(pair):.4g} to {max(pair):.4g})"
             if limit is not None and workload == "eight_schools":
                 text += f", at most {limit:.4g} wanted: {'kept' if value <= limit else '**missed**'}"
         lines.append(f"- {ENGINES[one].title} / {ENGINES[other].title}: {text}")

@@ -75,13 +75,15 @@ def scale_free_adam(
         unit, _ = ravel_pytree(units)
         count, first, second, stride = state
         count = count + 1
-        step = count.astype(gradient.dtype)
-        rate = learning_rate * jax.lax.rsqrt(1 + (step - 1) / decay_steps)
+        step = count.astype(jnp.float32)  # these three scalars need no more digits, and powers in float64 are slow
+        rate = (learning_rate * jax.lax.rsqrt(1 + (step - 1) / decay_steps)).astype(gradient.dtype)
+        forget = (step**-memory).astype(gradient.dtype)
+        correction = (1 - beta1**step).astype(gradient.dtype)
 
         scaled = gradient * unit
         first = first + (1 - beta1) * (scaled - first)
-        second = second + step**-memory * (jnp.square(scaled) - second)
-        direction = first / (1 - beta1**step) / (jnp.sqrt(second) + 1e-8)
+        second = second + forget * (jnp.square(scaled) - second)
+        direction = first / correction / (jnp.sqrt(second) + 1e-8)
         straightness = (jnp.minimum(jnp.abs(direction), 1) - stride_threshold) / (1 - stride_threshold)
         stride = jnp.clip(stride * jnp.exp(stride_growth * straightness), 1, max_stride)
         return restore(-rate * unit * stride * direction), (count, first, second, stride)

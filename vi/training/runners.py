@@ -96,23 +96,52 @@ def _tell(algorithm: Algorithm, state: State, asked: Asked, log_prob: Any, score
 
 
 class HostRunner(Runner):
-    """A compiled ``ask`` and a compiled ``tell`` around an evaluation on the host."""
+    """One compiled call a step, which tells the last answer and asks the next question, around a host evaluation."""
 
     def __init__(self, target: Target, algorithm: Algorithm) -> None:
         self._target = target
-        self._ask = jax.jit(algorithm.ask)
-        self._tell = jax.jit(lambda state, asked, value, score: _tell(algorithm, state, asked, value, score))
+        self._pending: tuple[Any, Any, Any] = (None, None, None)  # the next chunk's first question
+        self._ask = jax.jit(lambda state: _question(algorithm, state))
+        self._step = jax.jit(
+            lambda state, memo, report, *answer: _tell_and_ask(algorithm, state, memo, report, *answer)
+        )
 
     def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
         losses = np.empty(n)
+        asked_for, *question = self._pending
+        memo, report = question if asked_for is state else self._ask(state)
+        points, *_ = _read(report, self._target.dim)
         for i in range(n):
-            asked = self._ask(state)
-            log_prob, score = self._target.value_and_score(np.asarray(asked.points), batch)
-            new, loss, finite = self._tell(state, asked, log_prob, score)
+            log_prob, score = self._target.value_and_score(points, batch)
+            new, memo, report = self._step(state, memo, report, log_prob, score)
+            points, losses[i], finite = _read(report, self._target.dim)
             if not finite:
                 return state, losses[:i], False
-            state, losses[i] = new, loss
+            state = new
+        self._pending = (state, memo, report)
         return state, losses, True
+
+
+def _question(algorithm: Algorithm, state: State, loss: Any = 0.0, finite: Any = True) -> tuple[Any, jax.Array]:
+    """The next question: what ``tell`` has to remember, and all that the host reads of a step, in one vector."""
+    asked = algorithm.ask(state)
+    scalars = jnp.stack([jnp.asarray(scalar, asked.points.dtype) for scalar in (loss, finite)])
+    return asked.memo, jnp.concatenate([asked.points.ravel(), scalars])
+
+
+def _tell_and_ask(
+    algorithm: Algorithm, state: State, memo: Any, report: jax.Array, log_prob: jax.Array, score: jax.Array
+) -> tuple[State, Any, jax.Array]:
+    asked = Asked(report[:-2].reshape(score.shape), memo)
+    told = _tell(algorithm, state, asked, log_prob, score)
+    new, loss, finite = jax.lax.optimization_barrier(told)  # the question is computed as `_ask` alone computes it
+    return new, *_question(algorithm, new, loss, finite)
+
+
+def _read(report: jax.Array, dim: int) -> tuple[np.ndarray, float, bool]:
+    """Points ``(B, D)``, loss, and whether loss and parameters are finite: one transfer a step."""
+    values = np.asarray(report)
+    return values[:-2].reshape(-1, dim), float(values[-2]), bool(values[-1])
 
 
 def runner_for(target: Target, algorithm: Algorithm) -> Runner:
