@@ -198,7 +198,7 @@ def test_start_that_depends_on_variables(model):
         ({"more_updates": {}}, TypeError, "more_updates is not supported: "),
         ({"more_replacements": {1: 2}}, TypeError, "more_replacements"),
     ],
-    ids=lambda value: str(next(iter(value.items()))) if isinstance(value, dict) else "",
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_arguments(model, options, error, message):
     with pytest.raises(error, match=message):

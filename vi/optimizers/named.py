@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
+import numpy as np
 import optax
 
 __all__ = ["OPTIMIZERS", "Named", "named"]
@@ -47,26 +48,31 @@ def named[**P](constructor: Callable[P, optax.GradientTransformation]) -> Callab
     def build(*args: P.args, **kwargs: P.kwargs) -> Named:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        for key, value in bound.arguments.items():
-            _check_setting(constructor.__name__, key, value)
-        transformation = optax.with_extra_args_support(constructor(*args, **kwargs))
+        settings = {key: _setting(constructor.__name__, key, value) for key, value in bound.arguments.items()}
+        transformation = optax.with_extra_args_support(constructor(**settings))  # type: ignore[call-arg]
         result = Named(transformation.init, transformation.update)
         result.name = constructor.__name__
-        result.settings = dict(bound.arguments)
+        result.settings = settings
         return result
 
     OPTIMIZERS[constructor.__name__] = build
     return build
 
 
-def _check_setting(name: str, key: str, value: Any) -> None:
-    """Refuse settings that cannot be: a rate that is not a positive number (or a schedule) is a typing error."""
+def _setting(name: str, key: str, value: Any) -> Any:
+    """The setting as a plain number, or a schedule as it is; anything else is refused."""
     if callable(value):
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if isinstance(value, bool | str) or np.ndim(value) != 0 or not np.isrealobj(value):
         raise TypeError(f"{name}({key}={value!r}): expected a number{' or a schedule' * (key == 'learning_rate')}.")
-    if not value >= 0 or (key == "learning_rate" and value == 0):
+    try:
+        number = value if isinstance(value, int | float) else np.asarray(value).item()
+        positive = number >= 0 and (key != "learning_rate" or number > 0)
+    except TypeError:
+        raise TypeError(f"{name}({key}={value!r}): expected a number.") from None
+    if not positive:
         raise ValueError(f"{name}({key}={value!r}): must be positive.")
+    return number
 
 
 def _rebuild(name: str, settings: dict[str, Any]) -> Named:
