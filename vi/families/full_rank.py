@@ -70,8 +70,11 @@ class FullRankNormal(Family):
         std = self.std(params)
         diagonal = params["L_tril"][_diagonal(dim)]
         rows, _ = np.tril_indices(dim)
+        # The i entries of row i move together: each gets 1 / sqrt(i) of the row's standard deviation, so that a step of
+        # all of them changes z_i by one unit, however large D is.
+        row_unit = std / jnp.sqrt(jnp.arange(1, dim + 1, dtype=std.dtype))
         log_unit = jax.nn.softplus(diagonal) / jax.nn.sigmoid(diagonal)
-        return {"mu": std, "L_tril": std[rows].at[_diagonal(dim)].set(log_unit)}
+        return {"mu": std, "L_tril": row_unit[rows].at[_diagonal(dim)].set(log_unit)}
 
     def scale_tril(self, params: Params) -> jax.Array:
         """The Cholesky factor ``L``, shape ``(D, D)``."""
