@@ -260,3 +260,125 @@ def test_more_replacements_apply_to_training_only():
     assert plain.mean.eval()[0] == pytest.approx(0.0, abs=1e-3)
     assert replaced.mean.eval()[0] == pytest.approx(20 / 21, abs=1e-3)
     assert replaced.logp(np.zeros(1)) == plain.logp(np.zeros(1))
+
+
+def test_copies_made_in_mid_run_say_so(tmp_path):
+    import copy
+
+    copies = []
+
+    def callback(approx, losses, i):
+        if i == 3:
+            approx.save(tmp_path / "middle.npz")
+            copies.append(copy.deepcopy(approx))
+
+    advi = vi.ADVI(model=conjugate_regression().model, random_seed=1)
+    advi.fit(6, callbacks=[callback], progressbar=False)
+    for twin in (*copies, vi.load(tmp_path / "middle.npz", model=conjugate_regression().model)):
+        assert (twin.status.ending, twin.status.step) == ("interrupted", 3)
+        twin.refine(3, progressbar=False, callbacks=[])
+        np.testing.assert_array_equal(twin.hist, advi.hist)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "array", "meta"])
+def test_damaged_files_are_named(fitted, tmp_path, damage):
+    path = tmp_path / "fit.npz"
+    fitted.save(path)
+    data = bytearray(path.read_bytes())
+    if damage == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "flipped":
+        data[len(data) // 3] ^= 0xFF
+        path.write_bytes(data)
+    elif damage == "array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        np.savez(path, meta=np.array("{}"))
+    with pytest.raises(ValueError, match="not a file written by"):
+        vi.load(path, model=fitted.model)
+
+
+def test_saving_respects_the_file_system(fitted, tmp_path):
+    import os
+
+    (tmp_path / "real.npz").write_bytes(b"old")
+    (tmp_path / "link.npz").symlink_to(tmp_path / "real.npz")
+    fitted.save(tmp_path / "link.npz")
+    assert (tmp_path / "link.npz").is_symlink()
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / "real.npz").stat().st_mode & 0o777 == 0o666 & ~mask
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        fitted.save(tmp_path / "nowhere" / "fit.npz")
+
+
+def test_summary_of_odd_variables():
+    with pm.Model() as model:
+        x = pm.Normal("x", 1.0, 1.0)
+        pm.Deterministic("positive", x > 0)
+    approx = vi.fit(1_000, method="fullrank_advi", model=model, random_seed=1, progressbar=False)
+    assert approx.summary().loc["positive", "mean"] == pytest.approx(stats.norm.cdf(1.0), abs=0.05)
+    assert list(approx.summary(var_names="x").index) == ["x"]
+    with pytest.raises(ValueError, match="var_names is empty"):
+        approx.summary(var_names=[])
+
+
+def test_a_model_that_gained_a_variable_is_refused():
+    with pm.Model() as model:
+        pm.Normal("x")
+    approx = vi.fit(5, method="advi", model=model, progressbar=False)
+    with model:
+        pm.Normal("new")
+    for action in (approx.sample, lambda: approx.refine(3, progressbar=False), lambda: approx.logp(np.zeros(1))):
+        with pytest.raises(ValueError, match="new"):
+            action()
+
+
+def test_data_changed_for_predictions():
+    """Draws are had without log p where the present data do not fit the observations; with it, the error says so."""
+    with pm.Model() as model:
+        x = pm.Data("x", np.arange(4.0))
+        slope = pm.Normal("slope")
+        pm.Normal("y", slope * x, 1.0, observed=np.arange(4.0))
+    approx = vi.fit(50, method="advi", model=model, backend="jax", progressbar=False)
+    pm.set_data({"x": np.arange(7.0)}, model=model)
+    with pytest.raises(ValueError, match="log_prob=False"):
+        approx.sample(5)
+    assert approx.sample(5, log_prob=False)["posterior"]["slope"].sizes["draw"] == 5
+
+
+def test_start_from_labelled_arrays():
+    """By dims and coords, whatever their order; also from the mean of other draws."""
+    model = schools()
+    values = xr.DataArray(np.arange(8.0), coords={"school": list("ABCDEFGH")}, dims="school")
+    approx = vi.MeanField(
+        model=model, start={"offset": values[::-1], "mu": 1}, start_sigma={"offset": values[::-1] + 1}
+    )
+    np.testing.assert_array_equal(approx.mean.eval()[2:], np.arange(8.0))
+    np.testing.assert_allclose(approx.std.eval()[2:], np.arange(1.0, 9.0))
+    draws = approx.sample(10, random_seed=1)["posterior"].to_dataset().mean(("chain", "draw"))
+    again = vi.MeanField(model=model, start={name: draws[name] for name in ("mu", "tau", "offset")})
+    np.testing.assert_allclose(again.mean.eval()[2:], draws["offset"])
+    scalar = vi.MeanField(model=model, start={"offset": 2.0})
+    np.testing.assert_array_equal(scalar.mean.eval()[2:], 2.0)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70, 1.5, "one", True])
+def test_bad_seeds(seed):
+    with pytest.raises((TypeError, ValueError), match="random_seed"):
+        vi.ADVI(model=correlated_gaussian().model, random_seed=seed)
+
+
+def test_seeds_of_every_kind():
+    def first(seed):
+        return vi.fit(1, model=correlated_gaussian().model, random_seed=seed, dtype="float32", progressbar=False).hist[
+            0
+        ]
+
+    kinds = [1, 2, 2**32 + 1, [1, 2], np.random.SeedSequence(7), np.random.default_rng(3), np.random.RandomState(3)]
+    assert len({first(seed) for seed in kinds}) == len(kinds)
+    assert first(1) == first(np.int64(1)) == first([1])
+    assert first(np.random.default_rng(3)) == first(np.random.default_rng(3))

@@ -6,6 +6,7 @@ import itertools
 
 import jax
 import numpy as np
+import pymc as pm
 import pytest
 from problems import PROBLEMS, conjugate_normal
 
@@ -240,3 +241,24 @@ def test_draws_a_step_reduce_the_noise(draws):
     noise = approx.hist[-2_000:].std(ddof=1)
     # -log p(z) of a one-dimensional normal posterior is chi-squared(1) / 2 plus a constant: sd 1 / sqrt(2)
     assert noise == pytest.approx(np.sqrt(0.5 / draws), rel=0.2)
+
+
+@pytest.mark.parametrize("dim", [50, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("estimator", ["sticking_the_landing", "closed_form"])
+def test_full_rank_in_many_dimensions(dim, estimator):
+    """A step of all entries of a row of L together is one unit, however many there are: no dimension diverges.
+
+    Errors of the closed form grow with the number of parameters that are averaged: sqrt(dim / 3) times those in three
+    dimensions is allowed.
+    """
+    scale = np.logspace(-1, 1, dim)
+    with pm.Model() as model:
+        pm.Normal("x", 3.0 * scale, scale, shape=dim)
+    limit = 0.02 if estimator == "sticking_the_landing" else 0.1 * np.sqrt(dim / 3)
+    for seed in range(2):
+        approx = vi.fit(
+            method="fullrank_advi", model=model, random_seed=seed, estimator=estimator, start={"x": np.zeros(dim)},
+            progressbar=False,
+        )  # fmt: skip
+        assert np.abs((approx.mean.eval() - 3.0 * scale) / scale).max() < limit
+        assert np.abs(np.log(approx.std.eval() / scale)).max() < limit

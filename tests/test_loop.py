@@ -283,3 +283,75 @@ def test_pymc_callbacks_run_unchanged(backend, diff):
     approx = inference.fit(5_000, callbacks=[tracker, check], backend=backend, progressbar=False)
     assert approx.status.ending == "stopped"
     np.testing.assert_array_equal(tracker["loss"], inference.hist)
+
+
+def test_status_during_a_run_and_after_an_error(backend):
+    seen = []
+
+    def callback(approx, losses, i):
+        seen.append((approx.status.ending, approx.status.step))
+        if i == 3:
+            raise ValueError("mine")
+
+    inference = advi()
+    with pytest.raises(ValueError, match="mine"):
+        inference.fit(20, callbacks=[callback], backend=backend, progressbar=False)
+    assert seen == [("running", 1), ("running", 2), ("running", 3)]
+    assert (inference.status.ending, inference.status.step) == ("failed", 3)
+    assert "ValueError" in inference.status.message
+
+
+def test_refine_zero_keeps_the_status():
+    inference = advi()
+    inference.fit(5, backend="jax", progressbar=False)
+    before = inference.status
+    inference.refine(0, progressbar=False)
+    assert inference.status == before
+
+
+@pytest.mark.parametrize("action", ["refine", "restart", "fit"])
+def test_a_run_cannot_be_changed_from_its_own_callback(action):
+    inference = advi()
+    actions = {
+        "refine": lambda: inference.approx.refine(5, progressbar=False),
+        "restart": inference.approx.restart,
+        "fit": lambda: inference.fit(5, progressbar=False),
+    }
+    with pytest.raises(RuntimeError, match="is being fitted"):
+        inference.fit(10, callbacks=[lambda *_: actions[action]()], backend="jax", progressbar=False)
+    inference.approx.refine(5, callbacks=[], progressbar=False)
+    assert len(inference.hist) == 6
+
+
+def test_another_fit_inside_a_callback_changes_nothing():
+    def callback(approx, losses, i):
+        if i == 5:
+            advi().fit(10, backend="jax", progressbar=False)
+
+    nested = advi().fit(10, callbacks=[callback], backend="jax", progressbar=False)
+    np.testing.assert_array_equal(nested.hist, advi().fit(10, backend="jax", progressbar=False).hist)
+
+
+def test_refines_own_callbacks_are_for_that_run_only():
+    recorder = Recorder(1)
+    inference = advi()
+    inference.fit(2, callbacks=[recorder], backend="jax", progressbar=False)
+    inference.approx.refine(2, callbacks=[], progressbar=False)
+    with pytest.raises(TypeError, match="cannot be called"):
+        inference.approx.refine(2, callbacks=[5], progressbar=False)
+    inference.approx.refine(2, progressbar=False)
+    assert [call[0] for call in recorder.calls] == [1, 2, 5, 6]
+
+
+def test_a_callback_class_is_no_callback():
+    with pytest.raises(TypeError, match=r"make one: Tracker\("):
+        advi().fit(3, callbacks=[Tracker], progressbar=False)
+
+
+def test_an_unfinished_run_says_so():
+    """Far from the optimum with tiny steps the loss is still falling at the end; at the optimum it is not."""
+    far = advi(start={"mu": 50.0}).fit(
+        2_000, obj_optimizer=vi.adam(learning_rate=1e-3), backend="jax", progressbar=False
+    )
+    assert "still falling" in far.status.message
+    assert "still falling" not in advi().fit(10_000, backend="jax", progressbar=False).status.message

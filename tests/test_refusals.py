@@ -253,3 +253,11 @@ def test_things_of_another_kind(model):
         vi.Approximation("normal", model=model)
     with pytest.raises(TypeError, match=r"not supported|unexpected keyword"):
         vi.ADVI(model=model, jax=jax)
+
+
+@pytest.mark.parametrize("name", ["chain", "draw"])
+def test_names_of_the_draws_dimensions(name):
+    with pm.Model() as model:
+        pm.Normal(name)
+    with pytest.raises(ValueError, match=name):
+        vi.ADVI(model=model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -161,6 +162,10 @@ def _inference(method: Any, model: pm.Model | None, options: dict[str, Any]) -> 
     if not (isinstance(method, type) and issubclass(method, Inference)):
         raise TypeError(
             f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got {method!r}."
+        )
+    if "model" not in inspect.signature(method).parameters:
+        raise TypeError(
+            f"method={method.__name__} needs an approximation: give an instance, {method.__name__}(approx)."
         )
     return method(model=model_in_context(model), **options)  # type: ignore[call-arg]
 

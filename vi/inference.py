@@ -17,11 +17,12 @@ import pymc as pm
 from vi.algorithms import Gradient, State
 from vi.approximation import Approximation, FullRank, MeanField
 from vi.approximation.advance import advance, check_steps
+from vi.approximation.seeds import key_from
 from vi.objectives import ESTIMATORS, Objective
 from vi.optimizers import OPTIMIZERS, Averaging, PolynomialAverage, scale_free_adam
 from vi.precision import precision
 from vi.targets.pymc import check_backend
-from vi.training import Callback, Status, runner_for
+from vi.training import Callback, Status, check_callbacks, runner_for
 
 __all__ = ["ADVI", "FullRankADVI", "Inference", "KLqp", "Profile"]
 
@@ -164,8 +165,9 @@ class Inference:
         _check_count("obj_n_mc", obj_n_mc)
         if tf_n_mc is not None:
             _check_count("tf_n_mc", tf_n_mc)
-        checked = _check_callbacks(callbacks)
+        checked = check_callbacks(callbacks)
         approx = self.approx
+        approx.check_idle()
         algorithm = Gradient(
             family=approx.family,
             objective=self.objective,
@@ -178,6 +180,7 @@ class Inference:
         approx.include_transformed = include_transformed
         approx._score = score is not False
         approx._replacements = dict(more_replacements or {})
+        approx._callbacks = checked
         _begin(approx, algorithm)
         advance(approx, n, checked, progressbar=progressbar)
         return approx
@@ -324,7 +327,7 @@ def _begin(approx: Approximation, algorithm: Gradient) -> None:
     before = approx._state
     with precision(approx.dtype):
         if before is None:
-            state = algorithm.init(approx._start, jax.random.key(approx.random_seed))
+            state = algorithm.init(approx._start, key_from(approx.random_seed))
         else:
             state = algorithm.init(before.params, before.key)._replace(step=before.step)
     approx._algorithm, approx._state = algorithm, state
@@ -364,17 +367,6 @@ def _averaging(given: Averaging | str | None, default: bool) -> Averaging | None
     if given is None or isinstance(given, Averaging):
         return given
     raise TypeError(f"averaging={given!r} is unknown; use 'auto', None or vi.PolynomialAverage(eta=8).")
-
-
-def _check_callbacks(callbacks: Sequence[Callback] | None) -> tuple[Callback, ...]:
-    if callbacks is None:
-        return ()
-    if callable(callbacks) or not isinstance(callbacks, Sequence):
-        raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}; write callbacks=[...].")
-    for callback in callbacks:
-        if not callable(callback):
-            raise TypeError(f"{callback!r} in callbacks cannot be called; a callback is f(approx, losses, i).")
-    return tuple(callbacks)
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -32,7 +32,8 @@ class Gradient(Algorithm):
     objective : Objective
         What is minimised.
     optimizer : optax.GradientTransformation
-        Any optax transformation. It is handed ``units=family.units(params)`` if it takes extra arguments.
+        Any optax transformation that needs no line search. If it takes extra arguments it is handed ``value`` (the
+        loss), ``grad`` and ``units=family.units(params)``.
     averaging : Averaging or None
         How iterates are averaged; ``None`` reports the iterate itself.
     n_draws : int
@@ -65,7 +66,12 @@ class Gradient(Algorithm):
 
         loss, gradient = jax.value_and_grad(loss_of)(state.params)
         updates, optimizer_state = self._transformation().update(
-            gradient, state.optimizer, state.params, units=self.family.units(state.params)
+            gradient,
+            state.optimizer,
+            state.params,
+            value=loss,
+            grad=gradient,
+            units=self.family.units(state.params),
         )
         params = optax.apply_updates(state.params, updates)
         average = state.average if self.averaging is None else self.averaging.update(state.average, params)

@@ -23,6 +23,9 @@ __all__ = ["advance", "check_steps"]
 
 logger = logging.getLogger("vi")
 
+FAR = 1e3
+"""Unconstrained values beyond this say that the run itself went astray, not the gradient."""
+
 
 def check_steps(n: int) -> None:
     """Refuse what is no number of steps."""
@@ -42,9 +45,10 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
     algorithm, state = approx._algorithm, approx._state
     if algorithm is None or state is None:
         raise TypeError("The approximation has no algorithm yet: call fit() first.")
-    approx._callbacks = callbacks
+    approx.check_idle()
     if n == 0:
-        approx._status = Status("initialised", int(state.step), "no steps were asked for.")
+        if int(state.step) == 0:
+            approx._status = Status("initialised", 0, "no step was done yet.")
         return
     target = approx.target(training=True)
     if target.dim != approx.ndim:
@@ -54,11 +58,14 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
         )
     batch = target.batch()
 
-    def commit(new: State) -> None:
+    def commit(new: State, step: int) -> None:
         approx._state = new
+        approx._status = Status("running", step, "a run is going on.")
 
     with ProgressBar(int(n), f"{approx.family.short_name}:", progressbar) as progress:
         try:
+            approx._running = True
+            commit(state, int(state.step))
             status = train(
                 runner=runner_for(target, algorithm),
                 state=state,
@@ -71,7 +78,12 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
                 publish=approx.publish,
                 progress=progress,
             )
+        except BaseException as error:
+            why = f"{type(error).__name__} passed through; all steps so far are kept, refine() goes on from here."
+            approx._status = Status("failed", approx.status.step, why)
+            raise
         finally:
+            approx._running = False
             approx.publish()
     if status.ending == "diverged":
         status = _name_culprits(approx, target, batch)
@@ -91,7 +103,8 @@ def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Statu
         points = np.asarray(jax.jit(algorithm.ask)(state).points)
         value, score = (np.asarray(a) for a in target.value_and_score(points, batch))
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
-    if bad.size and np.all(np.isfinite(value)) and target.backend == "jax":
+    near = np.all(np.abs(points) < FAR)
+    if bad.size and near and np.all(np.isfinite(value)) and target.backend == "jax":
         what = (
             f"JAX's gradient in {approx.layout.describe(bad)} is not finite although log p is; "
             "backend='pytensor' differentiates the model itself"
@@ -104,7 +117,7 @@ def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Statu
     else:
         what = "the update of the parameters overflowed"
     advice = (
-        "The state before it is kept and usable (approx, or the error's .approx). Smaller steps (obj_optimizer), "
+        "The last finite state is kept (approx, or the error's .approx). Smaller steps (obj_optimizer), "
         "a start nearer the posterior (start, start_sigma) or tighter priors usually help."
     )
     return Status("diverged", step - 1, f"NaN or infinity at step {step}: {what}. {advice}")

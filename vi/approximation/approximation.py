@@ -12,20 +12,21 @@ import numpy as np
 import pymc as pm
 import pytensor
 import xarray as xr
-from pymc.util import _get_seeds_per_chain
 
 from vi.algorithms.base import Algorithm, State
 from vi.approximation.draws import draw, fit_record, log_q, to_datatree
-from vi.approximation.start import layout_of, start_point, start_std
+from vi.approximation.seeds import resolve_seed
+from vi.approximation.start import start_point, start_std
 from vi.approximation.statistics import statistic
 from vi.families.base import Family, Params
 from vi.layout import Layout
 from vi.precision import precision, resolve_dtype
 from vi.targets.base import Target
 from vi.targets.checks import check_initial_density, check_variables, model_in_context
+from vi.targets.graph import layout_from
 from vi.targets.pymc import from_pymc
 from vi.training.history import History
-from vi.training.loop import Callback
+from vi.training.loop import Callback, check_callbacks
 from vi.training.status import Status
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Approximation:
         self._replacements: dict[Any, Any] = {}
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
+        self._running = False
         self._shared: dict[str, Any] = {}
         self._statistics: dict[str, Any] = {}
         self.restart(start, start_sigma, random_seed)
@@ -112,13 +114,16 @@ class Approximation:
         random_seed: Any = None,
     ) -> None:
         """Go back to a start: parameters, seed and history, but not the settings of the last run."""
-        seed = int(_get_seeds_per_chain(random_seed, 1)[0])
+        self.check_idle()
+        seed = resolve_seed(random_seed)
         point = start_point(self._model, start, seed)
         check_initial_density(self._model, point)
-        layout = layout_of(self._model, point)
+        layout = layout_from(self._model, point)
         with precision(self._dtype):
             mean = jax.numpy.asarray(layout.flatten(point, self._dtype))
-            params = self._family.init(mean, jax.numpy.asarray(start_std(layout, start_sigma, self._dtype)))
+            params = self._family.init(
+                mean, jax.numpy.asarray(start_std(self._model, layout, start_sigma, self._dtype))
+            )
         self._layout: Layout = layout
         self._point = point
         self._seed = seed
@@ -127,6 +132,20 @@ class Approximation:
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
         self.publish()
+
+    def check_idle(self) -> None:
+        """Refuse a second run, or a restart, while a run is going on.
+
+        Raises
+        ------
+        RuntimeError
+            If called from a callback of this approximation's own run, or from another thread.
+        """
+        if self._running:
+            raise RuntimeError(
+                "This approximation is being fitted: fit, refine and restart cannot be called on it from a callback or "
+                "another thread. Use copy.deepcopy(approx) there."
+            )
 
     # ---- what it is -------------------------------------------------------------------------------------------------
 
@@ -239,6 +258,13 @@ class Approximation:
 
     def target(self, *, training: bool = False) -> Target:
         """The model's log density on the backend of the fit; ``training=True`` applies the fit's replacements."""
+        names = [value.name for value in self._model.value_vars]
+        fitted = [slot.value_name for slot in self._layout]
+        if names != fitted:
+            raise ValueError(
+                f"The model's free variables are now {', '.join(names)}, the approximation is one of "
+                f"{', '.join(fitted)}: start a new fit."
+            )
         return from_pymc(
             self._model,
             backend=self.backend,
@@ -283,7 +309,8 @@ class Approximation:
         random_seed : int, optional
             Seed of the draws; new ones at every call by default.
         log_prob : bool
-            Whether to compute ``log p`` and ``log q`` of every draw (``sample_stats``).
+            Whether to compute ``log p`` and ``log q`` of every draw (``sample_stats``); log p is that of the model's
+            present data.
         store_data : bool
             Whether to copy observed and constant data into the result.
         include_transformed : bool, optional
@@ -303,14 +330,23 @@ class Approximation:
             raise TypeError(
                 "return_inferencedata=False: draws come as a DataTree only; its `posterior` holds the arrays."
             )
-        seed = int(_get_seeds_per_chain(random_seed, 1)[0])
+        seed = resolve_seed(random_seed)
         points = draw(self._family, self.reported, seed, int(draws), self._dtype)
         target = self.target()
         posterior = target.constrain(points)
         if self.include_transformed if include_transformed is None else include_transformed:
             posterior |= {name: v for name, v in self._layout.unflatten(points).items() if name not in posterior}
-        stats = {"log_p": target.log_prob(points), "log_q": self.logq(points)} if log_prob else {}
+        stats = {"log_p": self._log_p_of(points, target), "log_q": self.logq(points)} if log_prob else {}
         return to_datatree(self._model, posterior, stats, fit_record(self.hist, self.settings()), store_data)
+
+    def _log_p_of(self, points: np.ndarray, target: Target) -> np.ndarray:
+        try:
+            return target.log_prob(points)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "log p cannot be evaluated on the model's present data (changed by pm.set_data, for predictions?): "
+                "sample(log_prob=False) leaves it out."
+            ) from error
 
     def summary(
         self, draws: int = 4000, *, random_seed: Any = 0, var_names: Sequence[str] | None = None
@@ -362,9 +398,10 @@ class Approximation:
         """
         from vi.approximation.advance import advance
 
+        hooks = self._callbacks if callbacks is None else check_callbacks(callbacks)
         if self._state is None:
             raise TypeError("refine() goes on with a fit, and there was none yet: call fit() first.")
-        advance(self, n, self._callbacks if callbacks is None else tuple(callbacks), progressbar=progressbar)
+        advance(self, n, hooks, progressbar=progressbar)
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -384,7 +421,14 @@ class Approximation:
         kept["_start"] = {name: np.array(value) for name, value in self._start.items()}
         kept["_history"] = History(self.hist)
         kept["_callbacks"] = ()
+        kept["_running"], kept["_status"] = False, self.status_of_a_copy()
         return kept
+
+    def status_of_a_copy(self) -> Status:
+        """The status that a copy or a file made now has: a copy is never running."""
+        if self._running:
+            return Status("interrupted", self._status.step, "a copy made during a run; refine() goes on from here.")
+        return self._status
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         from vi.approximation.storage import state_from_numpy

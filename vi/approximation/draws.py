@@ -13,6 +13,7 @@ import xarray as xr
 from arviz_base import dict_to_dataset
 from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants, find_observations
 
+from vi.approximation.seeds import key_from
 from vi.families.base import Family, Params
 from vi.precision import precision
 
@@ -24,7 +25,7 @@ BLOCK = 1024
 def draw(family: Family, params: Params, seed: int, draws: int, dtype: np.dtype) -> np.ndarray:
     """``draws`` points of q, shape ``(draws, D)``."""
     with precision(dtype):
-        return np.asarray(_draw(family)(params, jax.random.split(jax.random.key(seed), draws)))
+        return np.asarray(_draw(family)(params, jax.random.split(key_from(seed), draws)))
 
 
 def log_q(family: Family, params: Params, points: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -7,31 +7,33 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import xarray as xr
 from pymc.initial_point import make_initial_point_fn
+from pytensor.graph.basic import Variable
 
 from vi.layout import Layout
 from vi.targets.checks import check_mapping, check_start, real_numbers
-from vi.targets.graph import layout_from
 
-__all__ = ["layout_of", "start_point", "start_std"]
+__all__ = ["start_point", "start_std"]
 
 START_STD = float(np.log(2.0))
 """softplus(0), PyMC's start."""
-
-
-def layout_of(model: pm.Model, point: Mapping[str, np.ndarray]) -> Layout:
-    """The layout of a model's flat vector."""
-    return layout_from(model, point)
 
 
 def start_point(model: pm.Model, start: Mapping[str, Any] | None, seed: int) -> dict[str, np.ndarray]:
     """A point of the model by value name: constrained start values transformed, unconstrained ones as they are."""
     if start is None:
         return dict(model.initial_point(random_seed=seed))
+    check_mapping(start, "start")
+    start = {getattr(name, "name", name): _aligned(model, name, value) for name, value in start.items()}
     check_start(model, start)
-    start = {getattr(name, "name", name): value for name, value in start.items()}
     names = {variable.name for variable in model.free_RVs}
-    overrides = {name: value for name, value in start.items() if name in names}
+    shapes = model.eval_rv_shapes()
+    overrides = {
+        name: value if isinstance(value, str | Variable) else np.array(np.broadcast_to(value, shapes[name]), float)
+        for name, value in start.items()
+        if name in names
+    }
     function = make_initial_point_fn(model=model, overrides=overrides, jitter_rvs=set(), return_transformed=True)
     point = dict(function(seed))
     _check_support(model, overrides, point)
@@ -51,7 +53,7 @@ def _check_support(model: pm.Model, overrides: Mapping[str, Any], point: Mapping
             )
 
 
-def start_std(layout: Layout, start_sigma: Mapping[str, Any] | None, dtype: np.dtype) -> np.ndarray:
+def start_std(model: pm.Model, layout: Layout, start_sigma: Mapping[str, Any] | None, dtype: np.dtype) -> np.ndarray:
     """Standard deviations of q at the start, in the unconstrained space."""
     std = np.full(layout.dim, START_STD, dtype)
     check_mapping({} if start_sigma is None else start_sigma, "start_sigma")
@@ -63,7 +65,7 @@ def start_std(layout: Layout, start_sigma: Mapping[str, Any] | None, dtype: np.d
             raise ValueError(
                 f"start_sigma has a value for {key!r}, which is not a free variable. Known: {', '.join(layout.names)}."
             ) from None
-        sigma = real_numbers(value, f"start_sigma[{key!r}]").astype(dtype)
+        sigma = real_numbers(_aligned(model, key, value), f"start_sigma[{key!r}]").astype(dtype)
         if not np.all(np.isfinite(sigma) & (sigma > 0)):
             raise ValueError(f"start_sigma[{key!r}] must be positive and finite, got {sigma}.")
         try:
@@ -73,3 +75,16 @@ def start_std(layout: Layout, start_sigma: Mapping[str, Any] | None, dtype: np.d
                 f"start_sigma[{key!r}] has shape {sigma.shape}, but {key!r} has unconstrained shape {slot.shape}."
             ) from None
     return std
+
+
+def _aligned(model: pm.Model, name: Any, value: Any) -> Any:
+    """A labelled array in the order of the model's dims and coords; other numbers as a NumPy array."""
+    if isinstance(value, str | Variable):
+        return value
+    if not isinstance(value, xr.DataArray):
+        return np.asarray(value)
+    dims = model.named_vars_to_dims.get(getattr(name, "name", name), ())
+    if dims and set(dims) == set(value.dims):
+        value = value.transpose(*dims)
+        value = value.sel({dim: list(model.coords[dim]) for dim in dims if dim in value.coords and model.coords[dim]})
+    return value.to_numpy()

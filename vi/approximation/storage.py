@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zipfile
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "layout": _layout_table(approx),
         "seed": approx.random_seed,
         "backend": approx.backend,
-        "status": asdict(approx.status),
+        "status": asdict(approx.status_of_a_copy()),
         "score": approx._score,
         "include_transformed": approx.include_transformed,
         "replacements": len(approx._replacements),
@@ -128,14 +129,19 @@ def load(
     from vi.approximation.approximation import Approximation
 
     model = model_in_context(model)
+    path = Path(path).expanduser()
+    cause: Exception | None = None
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop("meta")))
-    except (ValueError, KeyError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{os.fspath(path)!r} is not a file written by Approximation.save: {error}") from error
+        complete = meta.keys() >= {"format", "version", "family", "layout", "status"} and "history" in arrays
+    except FileNotFoundError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        complete, cause = False, error
+    if not complete:
+        raise ValueError(f"{str(path)!r} is not a file written by Approximation.save, or it is damaged.") from cause
     if meta["format"] > FORMAT:
         raise ValueError(
             f"{os.fspath(path)!r} was written by pymc-vi {meta['version']}; this is {__version__}. Update."
@@ -262,11 +268,17 @@ def _group(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 def _write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write beside the target and rename, so that a crash leaves the old file."""
+    path = path.expanduser().resolve()
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"The folder {str(path.parent)!r} does not exist; make it first.")
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
     except BaseException:
         temporary.unlink()

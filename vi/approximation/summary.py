@@ -13,7 +13,13 @@ __all__ = ["summary_table"]
 
 def summary_table(draws: xr.DataTree, var_names: Sequence[str] | None) -> pd.DataFrame:
     """Means, standard deviations and quantiles of the posterior group."""
-    posterior = draws["posterior"].dataset
+    if isinstance(var_names, str):
+        var_names = [var_names]
+    if var_names is not None and len(var_names) == 0:
+        raise ValueError("var_names is empty; name the variables to show, or leave it out to show all.")
+    posterior = draws["posterior"].to_dataset()
+    flags = {name: value.astype(float) for name, value in posterior.items() if value.dtype == bool}
+    draws = xr.DataTree.from_dict({"/posterior": posterior.assign(flags)})
     # ArviZ cannot stack variables of size zero
     names = [str(name) for name in posterior if posterior[name].size] if var_names is None else list(var_names)
     options = {"var_names": names, "ci_prob": 0.9, "ci_kind": "eti", "round_to": "none"}

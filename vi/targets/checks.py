@@ -47,6 +47,11 @@ def check_variables(model: pm.Model) -> None:
             "The model has no free random variables, so there is nothing to fit. "
             "Every variable is observed or deterministic; did you mean pm.sample_prior_predictive?"
         )
+    reserved = [v.name for v in [*model.free_RVs, *model.deterministics] if v.name in ("chain", "draw")]
+    if reserved:
+        raise ValueError(
+            f"Variables cannot be called {' or '.join(map(repr, reserved))}: draws have dimensions of these names. Rename."
+        )
     discrete = [variable.name for variable in model.free_RVs if not np.issubdtype(variable.dtype, np.floating)]
     if discrete:
         raise ValueError(

@@ -28,6 +28,7 @@ _cache: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[Any, Any, Target]]] 
 
 def check_backend(backend: str) -> Backend:
     """The backend's name, with PyMC's names of PyTensor's linkers understood as ``"pytensor"``."""
+    backend = backend.lower() if isinstance(backend, str) else backend
     if backend in ("numba", "c", "cvm"):
         return "pytensor"
     if backend not in get_args(Backend.__value__):

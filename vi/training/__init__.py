@@ -1,7 +1,7 @@
 """Training: one loop over chunks of steps, on either backend."""
 
 from vi.training.history import History
-from vi.training.loop import Callback, train
+from vi.training.loop import Callback, check_callbacks, train
 from vi.training.progress import ProgressBar
 from vi.training.runners import Runner, runner_for
 from vi.training.status import Converged, DivergedError, Status
@@ -14,6 +14,7 @@ __all__ = [
     "ProgressBar",
     "Runner",
     "Status",
+    "check_callbacks",
     "runner_for",
     "train",
 ]

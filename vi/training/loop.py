@@ -15,11 +15,11 @@ from vi.algorithms.base import State
 from vi.precision import precision
 from vi.targets.base import Batch
 from vi.training.history import History
-from vi.training.progress import ProgressBar, average_loss
+from vi.training.progress import ProgressBar, average_loss, still_falling
 from vi.training.runners import BUFFER, Runner
 from vi.training.status import Converged, Status
 
-__all__ = ["Callback", "train"]
+__all__ = ["Callback", "check_callbacks", "train"]
 
 type Callback = Callable[[Any, Any, int], Any]
 
@@ -35,7 +35,7 @@ def train(
     dtype: np.dtype,
     history: History | None,
     callbacks: Sequence[Callback],
-    commit: Callable[[State], None],
+    commit: Callable[[State, int], None],
     publish: Callable[[], Any],
     progress: ProgressBar,
 ) -> Status:
@@ -54,7 +54,7 @@ def train(
         Called as ``callback(approx, losses, i)`` after step ``i``. One that is an instance of
         :class:`vi.callbacks.Callback` is called where ``i`` is a multiple of its ``every``, any other after every step.
     commit : callable
-        Takes the state after each chunk.
+        Takes the state after each chunk, and its step.
     publish : callable
         Brings the live approximation up to date and returns it; called when a callback is due.
     progress : ProgressBar
@@ -84,7 +84,7 @@ def train(
             step += len(losses)
             if history is not None:
                 history.extend(losses)
-            commit(state)
+            commit(state, step)
             progress.update(step - start, losses if history is None else history.values, final=step == goal)
             if not finite:
                 return Status("diverged", step, "a loss or a parameter of the next step is not finite.")
@@ -102,8 +102,26 @@ def train(
                 interrupted.set()
             if interrupted.is_set():
                 return Status("interrupted", step, "Ctrl-C; everything so far is kept, refine() goes on from here.")
-    loss = "" if history is None else f"average loss {average_loss(history.values):,.5g}; "
-    return Status("max_steps", step, f"{loss}refine() goes on from here.")
+    if history is None:
+        return Status("max_steps", step, "refine() goes on from here.")
+    loss = f"average loss {average_loss(history.values):,.5g}"
+    if still_falling(history.values):
+        return Status("max_steps", step, f"{loss}, still falling: not at the optimum yet, go on with refine().")
+    return Status("max_steps", step, f"{loss}; refine() goes on from here.")
+
+
+def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """The callbacks as a tuple; refuse what cannot be called as one."""
+    if callbacks is None:
+        return ()
+    if callable(callbacks) or not isinstance(callbacks, Sequence):
+        raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}; write callbacks=[...].")
+    for callback in callbacks:
+        if isinstance(callback, type):
+            raise TypeError(f"{callback.__name__} in callbacks is a class; make one: {callback.__name__}(...).")
+        if not callable(callback):
+            raise TypeError(f"{callback!r} in callbacks cannot be called; a callback is f(approx, losses, i).")
+    return tuple(callbacks)
 
 
 def _interval(callback: Callback) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["ProgressBar", "average_loss"]
+__all__ = ["ProgressBar", "average_loss", "still_falling"]
 
 WINDOW = 1000
 REFRESH = 0.1
@@ -20,6 +20,19 @@ def average_loss(losses: np.ndarray) -> float:
     """Mean of the last 1,000 losses, NaN if there are none."""
     recent = losses[-WINDOW:]
     return float(np.mean(recent)) if recent.size else float("nan")
+
+
+def still_falling(losses: np.ndarray) -> bool:
+    """Whether the last quarter's losses (1,000 at most) are clearly below those before them.
+
+    Clearly: by more than 0.1 and by more than 5 standard errors of the difference.
+    """
+    window = min(WINDOW, len(losses) // 4)
+    if window < 20:
+        return False
+    last, before = losses[-window:], losses[-2 * window : -window]
+    error = float(np.sqrt((np.var(last) + np.var(before)) / window))
+    return float(np.mean(before) - np.mean(last)) > max(0.1, 5 * error)
 
 
 class ProgressBar:

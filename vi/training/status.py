@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 __all__ = ["Converged", "DivergedError", "Ending", "Status"]
 
-type Ending = Literal["initialised", "max_steps", "converged", "stopped", "interrupted", "diverged"]
+type Ending = Literal[
+    "initialised", "running", "max_steps", "converged", "stopped", "interrupted", "diverged", "failed"
+]
 
 
 @dataclass(frozen=True)
@@ -16,9 +18,11 @@ class Status:
 
     Parameters
     ----------
-    ending : {"initialised", "max_steps", "converged", "stopped", "interrupted", "diverged"}
-        ``max_steps``: all steps asked for were done. ``converged``: a convergence check ended the run. ``stopped``:
-        another callback raised ``StopIteration``. ``interrupted``: Ctrl-C. ``diverged``: a value was not finite.
+    ending : str
+        ``initialised``: no step was done yet. ``running``: a run is going on. ``max_steps``: all steps asked for were
+        done. ``converged``: a convergence check ended the run. ``stopped``: another callback raised ``StopIteration``.
+        ``interrupted``: Ctrl-C, or a copy made in mid-run. ``diverged``: a value was not finite. ``failed``: another
+        error passed through, one in a callback for example.
     step : int
         Steps done so far, over all calls of ``fit`` and ``refine``.
     message : str
