@@ -12,6 +12,7 @@ ROWS = [
     {"precision", "layout", "batching", "version"},
     {"targets", "families"},
     {"objectives", "optimizers"},
+    {"options"},
     {"algorithms"},
     {"training"},
     {"approximation"},

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-import optax
 import pymc as pm
 
 from vi.algorithms import Gradient, State
 from vi.approximation import Approximation, FullRank, MeanField
 from vi.approximation.advance import advance, check_steps
 from vi.approximation.seeds import key_from
-from vi.objectives import ESTIMATORS, Objective
-from vi.optimizers import OPTIMIZERS, Averaging, PolynomialAverage, scale_free_adam
+from vi.objectives import Objective
+from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
+from vi.options import (
+    averaging_from,
+    check_count,
+    explain_pymc_options,
+    objective_from,
+    optimizer_from,
+    positive,
+    refuse_pymc_options,
+)
 from vi.precision import precision
 from vi.targets.pymc import check_backend
 from vi.training import Callback, Status, check_callbacks, runner_for
@@ -154,27 +160,27 @@ class Inference:
             If a loss or a parameter is not finite. The approximation keeps the state before that step; it is the
             error's ``approx``.
         """
-        _explain_pymc_options(compile_kwargs=compile_kwargs, fn_kwargs=fn_kwargs, progressbar_theme=progressbar_theme)
-        _refuse_pymc_options(
+        explain_pymc_options(compile_kwargs=compile_kwargs, fn_kwargs=fn_kwargs, progressbar_theme=progressbar_theme)
+        refuse_pymc_options(
             test_optimizer=test_optimizer,
             more_obj_params=more_obj_params,
             more_tf_params=more_tf_params,
             more_updates=more_updates,
         )
         check_steps(n)
-        _check_count("obj_n_mc", obj_n_mc)
+        check_count("obj_n_mc", obj_n_mc)
         if tf_n_mc is not None:
-            _check_count("tf_n_mc", tf_n_mc)
+            check_count("tf_n_mc", tf_n_mc)
         checked = check_callbacks(callbacks)
         approx = self.approx
         approx.check_idle()
         algorithm = Gradient(
             family=approx.family,
             objective=self.objective,
-            optimizer=_optimizer(obj_optimizer),
-            averaging=_averaging(averaging, default=obj_optimizer is None),
+            optimizer=optimizer_from(obj_optimizer),
+            averaging=averaging_from(averaging, default=obj_optimizer is None),
             n_draws=int(obj_n_mc),
-            max_gradient_norm=_positive("total_grad_norm_constraint", total_grad_norm_constraint),
+            max_gradient_norm=positive("total_grad_norm_constraint", total_grad_norm_constraint),
         )
         approx.backend = check_backend("auto" if backend is None else backend)
         approx.include_transformed = include_transformed
@@ -187,7 +193,7 @@ class Inference:
 
     def refine(self, n: int, progressbar: bool = True, progressbar_theme: Any = None) -> Approximation:
         """Go on for ``n`` more steps with the same optimiser state and callbacks: one longer fit, in two calls."""
-        _explain_pymc_options(progressbar_theme=progressbar_theme)
+        explain_pymc_options(progressbar_theme=progressbar_theme)
         return self.approx.refine(n, progressbar=progressbar)
 
     def step(self) -> float:
@@ -203,7 +209,7 @@ class Inference:
 
         What happens inside a step is the business of JAX's own profiler: ``with jax.profiler.trace(folder):``.
         """
-        _check_count("n", n)
+        check_count("n", n)
         approx = self.approx
         began = time.perf_counter()
         if approx._state is None:
@@ -247,7 +253,9 @@ class KLqp(Inference):
     def __init__(self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None) -> None:
         if not isinstance(approx, Approximation):
             raise TypeError(f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got {approx!r}.")
-        super().__init__(approx, _objective(approx.family.default_estimator if estimator is None else estimator, beta))
+        super().__init__(
+            approx, objective_from(approx.family.default_estimator if estimator is None else estimator, beta)
+        )
 
 
 class ADVI(KLqp):
@@ -332,72 +340,3 @@ def _begin(approx: Approximation, algorithm: Gradient) -> None:
             state = algorithm.init(before.params, before.key)._replace(step=before.step)
     approx._algorithm, approx._state = algorithm, state
     approx.publish()
-
-
-def _objective(estimator: str, beta: float) -> Objective:
-    if not isinstance(estimator, str) or estimator not in ESTIMATORS:
-        raise ValueError(f"estimator={estimator!r} is unknown; use one of {', '.join(map(repr, ESTIMATORS))}.")
-    if isinstance(beta, bool) or not isinstance(beta, int | float | np.number) or not np.isfinite(beta) or beta < 0:
-        raise ValueError(f"beta={beta!r}: the weight of the entropy must be a finite number of at least 0.")
-    return ESTIMATORS[estimator](float(beta))
-
-
-def _optimizer(given: Any) -> optax.GradientTransformation:
-    """The optax transformation meant by ``obj_optimizer``."""
-    if given is None:
-        return scale_free_adam()
-    if isinstance(given, partial) and getattr(given.func, "__module__", "") == "pymc.variational.updates":
-        settings = {k: v for k, v in given.keywords.items() if k not in ("loss_or_grads", "params")}
-        return OPTIMIZERS[given.func.__name__](**settings)
-    if hasattr(given, "init") and hasattr(given, "update"):
-        transformation: optax.GradientTransformation = given
-        return transformation
-    hint = " Call it: vi.adam(learning_rate=1e-3)." if callable(given) else ""
-    raise TypeError(
-        f"obj_optimizer={given!r} is not an optimiser. Use an optax transformation (optax.adam(1e-3)) or one of vi's: "
-        f"{', '.join(OPTIMIZERS)}.{hint}"
-    )
-
-
-def _averaging(given: Averaging | str | None, default: bool) -> Averaging | None:
-    if given == "auto":
-        return PolynomialAverage() if default else None
-    if given == "polynomial":
-        return PolynomialAverage()
-    if given is None or isinstance(given, Averaging):
-        return given
-    raise TypeError(f"averaging={given!r} is unknown; use 'auto', None or vi.PolynomialAverage(eta=8).")
-
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}={value!r}: must be a whole number of at least 1.")
-
-
-def _positive(name: str, value: float | None) -> float | None:
-    if value is not None and not value > 0:
-        raise ValueError(f"{name}={value!r}: must be a positive number.")
-    return None if value is None else float(value)
-
-
-def _explain_pymc_options(**options: Any) -> None:
-    replaced = {
-        "compile_kwargs": "backend= chooses what compiles the model",
-        "fn_kwargs": "backend= chooses what compiles the model; run_profiling() times it",
-        "progressbar_theme": "the bar uses rich's own theme",
-    }
-    for name, value in options.items():
-        if value is not None:
-            warnings.warn(f"{name} has no effect: {replaced[name]}.", UserWarning, stacklevel=3)
-
-
-def _refuse_pymc_options(**options: Any) -> None:
-    reasons = {
-        "test_optimizer": "there are no test functions to optimise; obj_optimizer is the only optimiser",
-        "more_obj_params": "parameters belong to the family; write a vi.families.Family that has them",
-        "more_tf_params": "there are no test functions with parameters",
-        "more_updates": "a step is one compiled function without side updates; use a callback instead",
-    }
-    for name, value in options.items():
-        if value is not None:
-            raise TypeError(f"{name} is not supported: {reasons[name]}.")

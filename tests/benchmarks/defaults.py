@@ -1,7 +1,7 @@
 """Why the default optimiser is what it is: the default, and the default less one idea, on targets that show the idea.
 
 Run with ``python tests/benchmarks/defaults.py``. Each cell: worst error of the mean in posterior sds over the seeds,
-then the mean error of log sd, after 10,000 mean-field steps with one draw; averaged iterates (the last where it says so).
+then the mean error of log sd, after 10,000 mean-field steps with one draw. Iterates are averaged, unless a row says it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 from pymc.initial_point import make_initial_point_fn
-from pytensor.graph.basic import Variable
 
 from vi.layout import Layout
 from vi.targets.checks import check_mapping, check_start, real_numbers
@@ -30,7 +29,7 @@ def start_point(model: pm.Model, start: Mapping[str, Any] | None, seed: int) -> 
     names = {variable.name for variable in model.free_RVs}
     shapes = model.eval_rv_shapes()
     overrides = {
-        name: value if isinstance(value, str | Variable) else np.array(np.broadcast_to(value, shapes[name]), float)
+        name: value if isinstance(value, str) else np.broadcast_to(real_numbers(value, name), shapes[name]).copy()
         for name, value in start.items()
         if name in names
     }
@@ -78,11 +77,9 @@ def start_std(model: pm.Model, layout: Layout, start_sigma: Mapping[str, Any] | 
 
 
 def _aligned(model: pm.Model, name: Any, value: Any) -> Any:
-    """A labelled array in the order of the model's dims and coords; other numbers as a NumPy array."""
-    if isinstance(value, str | Variable):
-        return value
+    """A labelled array in the order of the model's dims and coords; any other value as it is."""
     if not isinstance(value, xr.DataArray):
-        return np.asarray(value)
+        return value
     dims = model.named_vars_to_dims.get(getattr(name, "name", name), ())
     if dims and set(dims) == set(value.dims):
         value = value.transpose(*dims)

@@ -50,7 +50,7 @@ def check_variables(model: pm.Model) -> None:
     reserved = [v.name for v in [*model.free_RVs, *model.deterministics] if v.name in ("chain", "draw")]
     if reserved:
         raise ValueError(
-            f"Variables cannot be called {' or '.join(map(repr, reserved))}: draws have dimensions of these names. Rename."
+            f"A variable cannot be called {' or '.join(map(repr, reserved))}: draws have a dimension of that name."
         )
     discrete = [variable.name for variable in model.free_RVs if not np.issubdtype(variable.dtype, np.floating)]
     if discrete:
