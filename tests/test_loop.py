@@ -103,6 +103,15 @@ def test_keyboard_interrupt_in_a_callback_keeps_everything(backend):
     assert len(inference.hist) == 6
 
 
+@pytest.fixture
+def interruptible():
+    """Python's usual handler of Ctrl-C; a test run in the background may have inherited that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_the_run_at_a_chunk_boundary(backend, caplog):
     """A real SIGINT during a long run; the run says so, keeps all steps so far, and can be refined."""
     inference = advi()

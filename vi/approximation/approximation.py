@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -28,9 +28,6 @@ from vi.targets.pymc import from_pymc
 from vi.training.history import History
 from vi.training.loop import Callback, check_callbacks
 from vi.training.status import Status
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Approximation"]
 
@@ -348,9 +345,7 @@ class Approximation:
                 "sample(log_prob=False) leaves it out."
             ) from error
 
-    def summary(
-        self, draws: int = 4000, *, random_seed: Any = 0, var_names: Sequence[str] | None = None
-    ) -> pd.DataFrame:
+    def summary(self, draws: int = 4000, *, random_seed: Any = 0, var_names: Sequence[str] | None = None) -> Any:
         """Constrained means, standard deviations and 5, 50 and 95 % quantiles, computed from draws.
 
         Parameters

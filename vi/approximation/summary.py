@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import pandas as pd
 import xarray as xr
 from arviz_stats import summary
 
 __all__ = ["summary_table"]
 
 
-def summary_table(draws: xr.DataTree, var_names: Sequence[str] | None) -> pd.DataFrame:
-    """Means, standard deviations and quantiles of the posterior group."""
+def summary_table(draws: xr.DataTree, var_names: Sequence[str] | None) -> Any:
+    """Means, standard deviations and quantiles of the posterior group, a pandas.DataFrame."""
     if isinstance(var_names, str):
         var_names = [var_names]
     if var_names is not None and len(var_names) == 0:
@@ -26,6 +26,5 @@ def summary_table(draws: xr.DataTree, var_names: Sequence[str] | None) -> pd.Dat
     table = summary(draws, kind="stats", **options)
     median = summary(draws, kind="stats_median", **options)["median"]
     low, high = (column for column in table.columns if column not in ("mean", "sd"))
-    return pd.DataFrame(
-        {"mean": table["mean"], "sd": table["sd"], "q5": table[low], "median": median, "q95": table[high]}
-    )
+    table = table.rename(columns={low: "q5", high: "q95"}).assign(median=median)
+    return table[["mean", "sd", "q5", "median", "q95"]]

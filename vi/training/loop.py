@@ -147,6 +147,9 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         yield flag
         return
     before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:  # a background process that is not to be interrupted
+        yield flag
+        return
 
     def handle(number: int, frame: Any) -> None:
         if flag.is_set():
