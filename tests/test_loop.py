@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
@@ -364,3 +365,40 @@ def test_an_unfinished_run_says_so():
     )
     assert "still falling" in far.status.message
     assert "still falling" not in advi().fit(10_000, backend="jax", progressbar=False).status.message
+
+
+def test_threads_share_a_model(backend):
+    """Two fits of one model at once give what they give alone: no buffer is shared between them."""
+
+    def fit(seed):
+        approx = vi.fit(
+            2_000, method="advi", model=conjugate_normal().model, random_seed=seed, backend=backend, progressbar=False
+        )
+        return approx.hist
+
+    alone = [fit(seed) for seed in (1, 2)]
+    together = [None, None]
+
+    def work(i):
+        together[i] = fit(i + 1)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(alone, together)
+
+
+def test_the_first_chunk_of_a_slow_model_is_short(monkeypatch):
+    """Ctrl-C must not wait for many slow steps: chunks start at one step and are doubled."""
+    from vi.training import runners
+
+    asked = []
+    run = runners.CompiledRunner.run
+    monkeypatch.setattr(
+        runners.CompiledRunner, "run", lambda self, state, batch, n: asked.append(n) or run(self, state, batch, n)
+    )
+    advi().fit(100, backend="jax", progressbar=False)
+    assert asked[:2] == [0, 1]
+    assert all(later <= 2 * earlier for earlier, later in itertools.pairwise(asked[1:]))

@@ -135,8 +135,9 @@ class Inference:
         tf_n_mc : int, optional
             For test functions of operator variational inference; has no effect on the objectives here.
         obj_optimizer : optax.GradientTransformation, optional
-            Any optax transformation, or one of PyMC's names in ``vi``; :func:`vi.scale_free_adam` by default. PyMC's
-            own ``pm.adam(learning_rate=...)`` is understood as ``vi.adam(learning_rate=...)``.
+            Any optax transformation without a line search, or one of PyMC's names in ``vi``;
+            :func:`vi.scale_free_adam` by default. PyMC's own ``pm.adam(learning_rate=...)`` is understood as
+            ``vi.adam(learning_rate=...)``.
         averaging : Averaging, "auto" or None
             Average of the iterates that is reported. ``"auto"``: :class:`vi.PolynomialAverage` with the default
             optimiser, none with a given one.

@@ -51,11 +51,6 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
             approx._status = Status("initialised", 0, "no step was done yet.")
         return
     target = approx.target(training=True)
-    if target.dim != approx.ndim:
-        raise ValueError(
-            f"The model now has {target.dim} unconstrained entries, the approximation {approx.ndim}: "
-            "a variable's shape follows the changed data. Start a new fit."
-        )
     batch = target.batch()
 
     def commit(new: State, step: int) -> None:

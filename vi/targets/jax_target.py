@@ -127,10 +127,8 @@ class JaxTarget(Target):
                 continue
             try:
                 expected = float(forward(point, direction))
-            except Exception as error:  # forward mode is only the yardstick
-                if isinstance(error, NotImplementedError | TypeError | ValueError):
-                    return
-                raise
+            except (NotImplementedError, TypeError, ValueError):
+                return  # no forward mode for an operation of the model (a custom_vjp, say): nothing to compare with
             terms = np.abs(score * direction)
             if not abs(float(score @ direction) - expected) <= tolerance * (float(terms.sum()) + 1.0):
                 worst = self.layout.describe(np.argsort(-terms)[:3])

@@ -1,7 +1,8 @@
-"""A model's log density evaluated by PyTensor (numba or C) on the host, between a compiled ask and a compiled tell."""
+"""A model's log density evaluated by PyTensor (numba or C) on the host, between two compiled calls of the loop."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,6 +51,7 @@ class PytensorTarget(Target):
         self._value_and_score = _compile(inputs, outputs)
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._point = np.empty(self.dim, dtype)
+        self._lock = threading.Lock()  # the buffer above and PyTensor's functions serve one thread at a time
 
     def batch(self) -> Batch:
         return tuple(self._cast(shared.get_value(borrow=True)) for shared in self.graph.shared)
@@ -58,8 +60,9 @@ class PytensorTarget(Target):
         values = np.empty(len(points), self.dtype)
         scores = np.empty((len(points), self.dim), self.dtype)
         for i, point in enumerate(points):
-            self._point[:] = point  # an owned, writable, contiguous buffer: numba compiles anew for any other layout
-            values[i], scores[i] = self._value_and_score(self._point, *batch)
+            with self._lock:
+                self._point[:] = point  # owned, writable, contiguous: numba compiles anew for any other layout
+                values[i], scores[i] = self._value_and_score(self._point, *batch)
         return values, scores
 
     def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
@@ -77,8 +80,9 @@ class PytensorTarget(Target):
         rows = []
         with precision(self.dtype):
             for point in np.asarray(points, self.dtype):
-                self._point[:] = point
-                rows.append([np.array(value) for value in function(self._point, *batch)])
+                with self._lock:
+                    self._point[:] = point
+                    rows.append([np.array(value) for value in function(self._point, *batch)])
         return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(names)}
 
     def _in_precision(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
