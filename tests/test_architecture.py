@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = [
     {"precision", "layout", "batching", "version"},
     {"targets", "families"},
-    {"objectives", "optimizers"},
+    {"objectives", "optimizers", "kernels"},
     {"options"},
     {"algorithms"},
     {"training"},

@@ -12,7 +12,7 @@ from problems import PROBLEMS, conjugate_normal
 
 import vi
 from vi.algorithms import Gradient
-from vi.families import FAMILIES, FullRankNormal, MeanFieldNormal
+from vi.families import FAMILIES, FullRank, MeanField
 from vi.objectives import ESTIMATORS
 from vi.precision import precision
 from vi.targets import from_pymc
@@ -184,10 +184,10 @@ def test_backends_evaluate_alike(problem, dtype, rng):
 
 
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
-@pytest.mark.parametrize("family", [MeanFieldNormal(), FullRankNormal()], ids=lambda family: family.short_name)
+@pytest.mark.parametrize("family", [MeanField(), FullRank()], ids=lambda family: family.short_name)
 def test_gradient_at_the_optimum_with_one_draw(family, estimator):
     """Sticking-the-landing's gradient is zero there; that of the others is not, so the test can fail."""
-    exact = conjugate_normal() if isinstance(family, MeanFieldNormal) else PROBLEMS["conjugate_regression"]()
+    exact = conjugate_normal() if isinstance(family, MeanField) else PROBLEMS["conjugate_regression"]()
     target = from_pymc(exact.model, backend="jax")
     with precision(np.dtype("float64")):
         params = _exact_params(family, exact)
@@ -209,7 +209,7 @@ def test_gradient_at_the_optimum_with_one_draw(family, estimator):
 
 def _exact_params(family, exact):
     params = family.init(jax.numpy.asarray(exact.mean), jax.numpy.asarray(np.sqrt(np.diag(exact.cov))))
-    if isinstance(family, FullRankNormal):
+    if isinstance(family, FullRank):
         factor = np.linalg.cholesky(exact.cov)
         diagonal = np.diag_indices(len(exact.mean))
         factor[diagonal] = np.log(np.expm1(factor[diagonal]))

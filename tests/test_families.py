@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import vi
-from vi.families import FAMILIES, MeanFieldNormal
+from vi.families import FAMILIES, MeanField
 from vi.precision import precision
 
 
@@ -41,7 +41,7 @@ def test_draws_and_density_by_the_jacobian(family):
 
 
 @dataclasses.dataclass(frozen=True)
-class Wrong(MeanFieldNormal):
+class Wrong(MeanField):
     """Wrong in one chosen way, to see that the check fails for each."""
 
     fault: str = ""

@@ -2,9 +2,29 @@
 
 import logging as _logging
 
-from vi.approximation import Approximation, FullRank, MeanField, load
+from vi.approximation import (
+    Approximation,
+    Empirical,
+    FullRank,
+    Group,
+    LowRank,
+    MeanField,
+    NormalizingFlow,
+    load,
+)
 from vi.fit import METHODS, fit
-from vi.inference import ADVI, FullRankADVI, Inference, KLqp, Profile
+from vi.inference import (
+    ADVI,
+    ASVGD,
+    NFVI,
+    SVGD,
+    FullRankADVI,
+    Inference,
+    KLqp,
+    LowRankADVI,
+    Profile,
+    Stein,
+)
 from vi.optimizers import (
     PolynomialAverage,
     adadelta,
@@ -21,22 +41,31 @@ from vi.optimizers import (
 from vi.training import Converged, DivergedError, Status
 from vi.version import __version__
 
-from vi import callbacks, families, objectives, optimizers, targets, testing  # isort: skip  (they import the names above)
+from vi import callbacks, families, kernels, objectives, optimizers, targets, testing  # isort: skip  (they import the names above)
 
 __all__ = [
     "ADVI",
+    "ASVGD",
     "METHODS",
+    "NFVI",
+    "SVGD",
     "Approximation",
     "Converged",
     "DivergedError",
+    "Empirical",
     "FullRank",
     "FullRankADVI",
+    "Group",
     "Inference",
     "KLqp",
+    "LowRank",
+    "LowRankADVI",
     "MeanField",
+    "NormalizingFlow",
     "PolynomialAverage",
     "Profile",
     "Status",
+    "Stein",
     "__version__",
     "adadelta",
     "adagrad",
@@ -46,6 +75,7 @@ __all__ = [
     "callbacks",
     "families",
     "fit",
+    "kernels",
     "load",
     "momentum",
     "nesterov_momentum",

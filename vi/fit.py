@@ -10,14 +10,21 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
-from vi.inference import ADVI, FullRankADVI, Inference
+from vi.inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, Inference, LowRankADVI
 from vi.optimizers import Averaging
 from vi.targets.checks import model_in_context
 from vi.training import Callback
 
 __all__ = ["METHODS", "fit"]
 
-METHODS: dict[str, type[Inference]] = {"advi": ADVI, "fullrank_advi": FullRankADVI}
+METHODS: dict[str, type[Inference]] = {
+    "advi": ADVI,
+    "fullrank_advi": FullRankADVI,
+    "lowrank_advi": LowRankADVI,
+    "nfvi": NFVI,
+    "svgd": SVGD,
+    "asvgd": ASVGD,
+}
 """Inference classes by the name that ``method=`` takes."""
 
 
@@ -59,8 +66,9 @@ def fit(
     n : int
         Steps; 0 initialises only.
     method : str, class or instance
-        ``"advi"``, ``"fullrank_advi"``, an :class:`vi.Inference` class, or an instance of one (which goes on from where
-        it is, unless a start or a seed is given).
+        ``"advi"``, ``"fullrank_advi"``, ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``, an
+        :class:`vi.Inference` class, or an instance of one (which goes on from where it is, unless a start or a seed is
+        given).
     model : pymc.Model, optional
         The model; the one in context by default.
     random_seed : int, optional
@@ -68,7 +76,7 @@ def fit(
     start, start_sigma : dict, optional
         Where q starts, and how wide; see :class:`vi.Approximation`.
     inf_kwargs : dict, optional
-        More arguments of the inference class.
+        More arguments of the inference class, ``dict(n_particles=500)`` for ``"svgd"`` for example.
     callbacks : sequence of callables, optional
         Each is called as ``callback(approx, losses, i)`` after step ``i``.
     progressbar : bool
@@ -167,6 +175,8 @@ def _inference(method: Any, model: pm.Model | None, options: dict[str, Any]) -> 
         raise TypeError(
             f"method={method.__name__} needs an approximation: give an instance, {method.__name__}(approx)."
         )
+    if "estimator" in options and not method.estimators:
+        raise TypeError(f"estimator={options['estimator']!r}: {method.__name__} has no ELBO to estimate.")
     return method(model=model_in_context(model), **options)  # type: ignore[call-arg]
 
 

@@ -42,7 +42,7 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
     Examples
     --------
     >>> import vi
-    >>> vi.testing.check_family(vi.families.MeanFieldNormal())
+    >>> vi.testing.check_family(vi.families.MeanField())
     """
     assert hash(family) == hash(family), "a family must be hashable: make it a frozen dataclass"
     assert isinstance(family.short_name, str), "a family needs a short_name"
@@ -60,7 +60,7 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
 def _perturbed(family: Family, dim: int, seed: int, dtype: np.dtype) -> Params:
     """Parameters of no special shape: a start, with noise on every entry."""
     key = jax.random.key(seed)
-    params = family.init(jnp.arange(1.0, dim + 1, dtype=dtype), jnp.linspace(0.5, 2.0, dim, dtype=dtype))
+    params = family.init(jnp.arange(1.0, dim + 1, dtype=dtype), jnp.linspace(0.5, 2.0, dim, dtype=dtype), key)
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(key, len(leaves))
     noisy = [leaf + 0.3 * jax.random.normal(k, leaf.shape, leaf.dtype) for leaf, k in zip(leaves, keys, strict=True)]
@@ -75,7 +75,7 @@ def _draws(family: Family, params: Params, count: int, seed: int) -> jax.Array:
 
 def _check_init(family: Family, dim: int) -> None:
     mean, std = jnp.arange(dim, dtype=jnp.float64), jnp.linspace(0.3, 3.0, dim)
-    params = family.init(mean, std)
+    params = family.init(mean, std, jax.random.key(0))
     assert np.allclose(family.mean(params), mean), "init(mean, std) must have that mean"
     assert np.allclose(family.std(params), std), "init(mean, std) must have those standard deviations"
 

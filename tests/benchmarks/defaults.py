@@ -16,7 +16,7 @@ import pymc as pm
 
 import vi
 from vi.algorithms import Gradient
-from vi.families import MeanFieldNormal
+from vi.families import MeanField
 from vi.objectives import ClosedFormEntropy
 from vi.precision import precision
 from vi.targets import from_pymc
@@ -85,7 +85,7 @@ def cell(
 ) -> str:
     """Errors of many seeds, fitted together."""
     target = from_pymc(model, backend="jax")
-    algorithm = Gradient(MeanFieldNormal(), ClosedFormEntropy(), optimizer, averaging)
+    algorithm = Gradient(MeanField(), ClosedFormEntropy(), optimizer, averaging)
     point = model.initial_point()
     start = np.concatenate([np.ravel(point[slot.value_name]) for slot in target.layout])
     with precision(target.dtype):

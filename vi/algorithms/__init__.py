@@ -1,6 +1,11 @@
 """Algorithms: how a family learns from a target."""
 
 from vi.algorithms.base import Algorithm, Asked, State
+from vi.algorithms.descent import Descent
 from vi.algorithms.gradient import Gradient
+from vi.algorithms.stein import Stein
 
-__all__ = ["Algorithm", "Asked", "Gradient", "State"]
+__all__ = ["ALGORITHMS", "Algorithm", "Asked", "Descent", "Gradient", "State", "Stein"]
+
+ALGORITHMS: dict[str, type[Algorithm]] = {"gradient": Gradient, "stein": Stein}
+"""The algorithms by the name under which a saved run finds them."""

@@ -64,6 +64,12 @@ class Algorithm(abc.ABC):
     family: Family
     """The family that is fitted."""
 
+    short_name: str
+    """The name under which the algorithm is stored in files."""
+
+    loss_name: str
+    """What the loss of a step is."""
+
     @abc.abstractmethod
     def init(self, params: Params, key: jax.Array) -> State:
         """State before the first step."""

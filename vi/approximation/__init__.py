@@ -1,7 +1,9 @@
 """The live approximation: parameters, moments, draws, files."""
 
 from vi.approximation.approximation import Approximation
-from vi.approximation.kinds import FullRank, MeanField
+from vi.approximation.empirical import Empirical
+from vi.approximation.groups import Group
+from vi.approximation.kinds import FullRank, LowRank, MeanField, NormalizingFlow
 from vi.approximation.storage import load
 
-__all__ = ["Approximation", "FullRank", "MeanField", "load"]
+__all__ = ["Approximation", "Empirical", "FullRank", "Group", "LowRank", "MeanField", "NormalizingFlow", "load"]

@@ -14,11 +14,12 @@ import pytensor
 import xarray as xr
 
 from vi.algorithms.base import Algorithm, State
-from vi.approximation.draws import draw, fit_record, log_q, to_datatree
-from vi.approximation.seeds import resolve_seed
-from vi.approximation.start import start_point, start_std
+from vi.approximation.draws import density, draw, fit_record, to_datatree
+from vi.approximation.groups import Group, product_of
+from vi.approximation.seeds import START, key_from, resolve_seed
+from vi.approximation.start import START_STD, start_point, start_std
 from vi.approximation.statistics import statistic
-from vi.families.base import Family, Params
+from vi.families import Family, Params, Part, Product
 from vi.layout import Layout
 from vi.precision import precision, resolve_dtype
 from vi.targets.base import Target
@@ -37,8 +38,8 @@ class Approximation:
 
     Parameters
     ----------
-    family : Family
-        What q is.
+    family : Family or sequence of Group
+        What q is: one family for all variables, or groups of variables with a family each.
     model : pymc.Model, optional
         The model; the one in context by default.
     start : dict of {str: value}, optional
@@ -71,9 +72,11 @@ class Approximation:
     1.3
     """
 
+    _default_std = START_STD
+
     def __init__(
         self,
-        family: Family,
+        family: Family | Sequence[Group],
         *,
         model: pm.Model | None = None,
         start: Mapping[str, Any] | None = None,
@@ -84,10 +87,10 @@ class Approximation:
     ) -> None:
         model = model_in_context(model)
         check_variables(model)
-        if not isinstance(family, Family):
-            raise TypeError(f"family must be an instance of vi.families.Family, got {family!r}.")
+        self._groups = None if isinstance(family, Family) else _checked_groups(family)
         self._model = model
-        self._family = family
+        if isinstance(family, Family):
+            self._family = family
         self._dtype = _model_dtype(model) if dtype is None else resolve_dtype(dtype)
         self.scale_cost_to_minibatch = scale_cost_to_minibatch
         self.include_transformed = False
@@ -116,11 +119,12 @@ class Approximation:
         point = start_point(self._model, start, seed)
         check_initial_density(self._model, point)
         layout = layout_from(self._model, point)
+        std = start_std(self._model, layout, start_sigma, self._dtype, self._default_std)
+        if self._groups is not None:
+            self._family = product_of(self._groups, layout)
         with precision(self._dtype):
             mean = jax.numpy.asarray(layout.flatten(point, self._dtype))
-            params = self._family.init(
-                mean, jax.numpy.asarray(start_std(self._model, layout, start_sigma, self._dtype))
-            )
+            params = self._family.init(mean, jax.numpy.asarray(std), key_from(seed, START))
         self._layout: Layout = layout
         self._point = point
         self._seed = seed
@@ -157,6 +161,33 @@ class Approximation:
         return self._family
 
     @property
+    def groups(self) -> tuple[Part, ...]:
+        """The groups of variables and their families; one group of everything where there are no others."""
+        if isinstance(self._family, Product):
+            return self._family.parts
+        return (Part("all", self._family, ((0, self.ndim),)),)
+
+    def freeze(self, *groups: str) -> Self:
+        """Leave these groups as they are in the fits to come, by group name or by a variable's name.
+
+        Raises
+        ------
+        ValueError
+            If there is no such group, or every group would be frozen.
+        """
+        return self._freeze(groups, True)
+
+    def unfreeze(self, *groups: str) -> Self:
+        """Fit these groups again; all of them without arguments."""
+        return self._freeze(groups or tuple(part.name for part in self.groups), False)
+
+    def _freeze(self, groups: tuple[Any, ...], frozen: bool) -> Self:
+        from vi.approximation.freezing import freeze
+
+        freeze(self, groups, frozen)
+        return self
+
+    @property
     def layout(self) -> Layout:
         """Where each variable lies in the flat unconstrained vector."""
         return self._layout
@@ -183,7 +214,7 @@ class Approximation:
 
     @property
     def hist(self) -> np.ndarray:
-        """The loss of every step so far: minus the ELBO estimate of the full data."""
+        """The loss of every step so far; ``settings()["loss"]`` says what it is (minus the ELBO of the full data)."""
         return self._history.values
 
     @property
@@ -277,7 +308,7 @@ class Approximation:
 
     def logq(self, z: Any) -> np.ndarray:
         """Return ``log q`` at unconstrained points ``(..., D)``."""
-        return log_q(self._family, self.reported, self._points(z), self._dtype)
+        return density(self._family, self.reported, self._points(z), self._dtype)
 
     def _points(self, z: Any) -> np.ndarray:
         points = np.asarray(z, self._dtype)
@@ -307,7 +338,7 @@ class Approximation:
             Seed of the draws; new ones at every call by default.
         log_prob : bool
             Whether to compute ``log p`` and ``log q`` of every draw (``sample_stats``); log p is that of the model's
-            present data.
+            present data, log q is left out where q has no density (particles).
         store_data : bool
             Whether to copy observed and constant data into the result.
         include_transformed : bool, optional
@@ -328,12 +359,13 @@ class Approximation:
                 "return_inferencedata=False: draws come as a DataTree only; its `posterior` holds the arrays."
             )
         seed = resolve_seed(random_seed)
-        points = draw(self._family, self.reported, seed, int(draws), self._dtype)
+        points, log_q = draw(self._family, self.reported, seed, int(draws), self._dtype, density=log_prob)
         target = self.target()
         posterior = target.constrain(points)
         if self.include_transformed if include_transformed is None else include_transformed:
             posterior |= {name: v for name, v in self._layout.unflatten(points).items() if name not in posterior}
-        stats = {"log_p": self._log_p_of(points, target), "log_q": self.logq(points)} if log_prob else {}
+        stats = {"log_p": self._log_p_of(points, target)} if log_prob else {}
+        stats |= {} if log_q is None else {"log_q": log_q}
         return to_datatree(self._model, posterior, stats, fit_record(self.hist, self.settings()), store_data)
 
     def _log_p_of(self, points: np.ndarray, target: Target) -> np.ndarray:
@@ -441,6 +473,17 @@ class Approximation:
         kept["_point"] = copy.copy(self._point)
         twin.__setstate__(kept)
         return twin
+
+
+def _checked_groups(groups: Any) -> tuple[Group, ...]:
+    """The groups as a tuple; refuse what is neither a family nor a list of groups."""
+    if isinstance(groups, Group):
+        groups = [groups]
+    if not isinstance(groups, Sequence) or not groups or not all(isinstance(group, Group) for group in groups):
+        raise TypeError(
+            f"Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got {groups!r}."
+        )
+    return tuple(groups)
 
 
 def _model_dtype(model: pm.Model) -> np.dtype:

@@ -17,22 +17,28 @@ from vi.approximation.seeds import key_from
 from vi.families.base import Family, Params
 from vi.precision import precision
 
-__all__ = ["draw", "fit_record", "log_q", "to_datatree"]
+__all__ = ["density", "draw", "fit_record", "to_datatree"]
 
 BLOCK = 1024
 
 
-def draw(family: Family, params: Params, seed: int, draws: int, dtype: np.dtype) -> np.ndarray:
-    """``draws`` points of q, shape ``(draws, D)``."""
+def draw(
+    family: Family, params: Params, seed: int, draws: int, dtype: np.dtype, *, density: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """``draws`` points of q, shape ``(draws, D)``, and ``log q`` at each if asked for and defined."""
     with precision(dtype):
-        return np.asarray(_draw(family)(params, jax.random.split(key_from(seed), draws)))
+        keys = jax.random.split(key_from(seed), draws)
+        if density and family.has_density:
+            points, log_q = _draw_and_log_prob(family)(params, keys)
+            return np.asarray(points), np.asarray(log_q)
+        return np.asarray(_draw(family)(params, keys)), None
 
 
-def log_q(family: Family, params: Params, points: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def density(family: Family, params: Params, points: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return ``log q`` at points ``(..., D)``."""
     points = np.asarray(points, dtype)
     with precision(dtype):
-        flat = _log_q(family)(params, points.reshape(-1, points.shape[-1]))
+        flat = _log_prob(family)(params, points.reshape(-1, points.shape[-1]))
     return np.asarray(flat).reshape(points.shape[:-1])
 
 
@@ -46,7 +52,16 @@ def _draw(family: Family) -> Any:
 
 
 @functools.cache
-def _log_q(family: Family) -> Any:
+def _draw_and_log_prob(family: Family) -> Any:
+    return jax.jit(
+        lambda params, keys: jax.lax.map(
+            lambda key: family.draw_and_log_prob(params, family.noise(key, params)), keys, batch_size=BLOCK
+        )
+    )
+
+
+@functools.cache
+def _log_prob(family: Family) -> Any:
     return jax.jit(lambda params, points: jax.lax.map(lambda z: family.log_prob(params, z), points, batch_size=BLOCK))
 
 

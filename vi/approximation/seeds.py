@@ -7,9 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["key_from", "resolve_seed"]
+__all__ = ["START", "key_from", "resolve_seed"]
 
 LIMIT = 2**63
+
+START = 1
+"""The stream of what is random in a start."""
 
 
 def resolve_seed(random_seed: Any) -> int:
@@ -47,7 +50,10 @@ def resolve_seed(random_seed: Any) -> int:
     return int(random_seed)
 
 
-def key_from(seed: int) -> jax.Array:
-    """The JAX key of a seed, made from all of its bits: different seeds give different keys in either precision."""
-    words = np.random.SeedSequence(seed).generate_state(2)
+def key_from(seed: int, stream: int = 0) -> jax.Array:
+    """The JAX key of a seed, made from all of its bits: different seeds give different keys in either precision.
+
+    Different streams of one seed are independent of each other.
+    """
+    words = np.random.SeedSequence(seed, spawn_key=(stream,) if stream else ()).generate_state(2)
     return jax.random.wrap_key_data(jax.numpy.asarray(words, dtype=jax.numpy.uint32))

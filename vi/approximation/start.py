@@ -52,9 +52,15 @@ def _check_support(model: pm.Model, overrides: Mapping[str, Any], point: Mapping
             )
 
 
-def start_std(model: pm.Model, layout: Layout, start_sigma: Mapping[str, Any] | None, dtype: np.dtype) -> np.ndarray:
+def start_std(
+    model: pm.Model,
+    layout: Layout,
+    start_sigma: Mapping[str, Any] | None,
+    dtype: np.dtype,
+    otherwise: float = START_STD,
+) -> np.ndarray:
     """Standard deviations of q at the start, in the unconstrained space."""
-    std = np.full(layout.dim, START_STD, dtype)
+    std = np.full(layout.dim, otherwise, dtype)
     check_mapping({} if start_sigma is None else start_sigma, "start_sigma")
     for name, value in (start_sigma or {}).items():
         key = getattr(name, "name", name)

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import zipfile
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,12 @@ import numpy as np
 import optax
 import pymc as pm
 
-from vi.algorithms.base import State
-from vi.algorithms.gradient import Gradient
-from vi.families import FAMILIES
-from vi.objectives import ESTIMATORS
-from vi.optimizers import OPTIMIZERS, Averaging, Named, PolynomialAverage
+from vi.algorithms import Algorithm, Gradient, State, Stein
+from vi.algorithms.descent import Descent
+from vi.approximation.specs import LostError, decode, encode, name_of
+from vi.families import Family
+from vi.kernels import RBF
+from vi.objectives import StickingTheLanding
 from vi.precision import precision
 from vi.targets.checks import model_in_context
 from vi.training.history import History
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_settings", "load", "save", "state_from_numpy", "state_to_numpy"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def state_to_numpy(state: State) -> State:
@@ -59,13 +60,18 @@ def describe_settings(approx: Approximation) -> dict[str, Any]:
         "jax_version": jax.__version__,
     }
     algorithm = approx._algorithm
-    if isinstance(algorithm, Gradient):
+    if algorithm is not None:
+        settings |= {"algorithm": algorithm.short_name, "loss": algorithm.loss_name}
+    if isinstance(algorithm, Descent):
         settings |= {
-            "objective": repr(algorithm.objective),
-            "optimizer": _optimizer_name(algorithm.optimizer),
+            "optimizer": name_of(algorithm.optimizer),
             "averaging": repr(algorithm.averaging),
             "draws_per_step": algorithm.n_draws,
         }
+    if isinstance(algorithm, Gradient):
+        settings["objective"] = repr(algorithm.objective)
+    if isinstance(algorithm, Stein):
+        settings |= {"kernel": repr(algorithm.kernel), "temperature": algorithm.temperature}
     return settings
 
 
@@ -76,6 +82,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
     if approx._state is not None:
         state = state_to_numpy(approx._state)
         arrays |= {f"params/{name}": np.asarray(value) for name, value in state.params.items()}
+        arrays |= {f"reported/{name}": np.array(value) for name, value in approx.reported.items()}
         arrays |= {f"optimizer/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))}
         arrays |= {f"average/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.average))}
         arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
@@ -83,7 +90,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
     meta = {
         "format": FORMAT,
         "version": __version__,
-        "family": {"name": approx.family.short_name, "settings": _fields(approx.family)},
+        "family": encode(approx.family),
         "dtype": approx.dtype.name,
         "layout": _layout_table(approx),
         "seed": approx.random_seed,
@@ -92,7 +99,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "score": approx._score,
         "include_transformed": approx.include_transformed,
         "replacements": len(approx._replacements),
-        "algorithm": _describe_algorithm(approx._algorithm),
+        "algorithm": encode(approx._algorithm),
     }
     arrays["meta"] = np.array(json.dumps(meta))
     _write_atomically(Path(path), arrays)
@@ -103,6 +110,7 @@ def load(
     model: pm.Model | None = None,
     *,
     obj_optimizer: optax.GradientTransformation | None = None,
+    family: Family | None = None,
 ) -> Approximation:
     """Read an approximation that :meth:`Approximation.save` wrote.
 
@@ -115,6 +123,8 @@ def load(
     obj_optimizer : optax.GradientTransformation, optional
         The optimiser of the run, needed to ``refine`` only if it was not one of ``vi``'s named ones (a file holds no
         code).
+    family : Family, optional
+        The family that was fitted, needed only if it is not one of ``vi``'s.
 
     Returns
     -------
@@ -126,7 +136,7 @@ def load(
     ValueError
         If the file is not one of an approximation, or the model's variables are not those that were fitted.
     """
-    from vi.approximation.approximation import Approximation
+    from vi.approximation.kinds import kind_of
 
     model = model_in_context(model)
     path = Path(path).expanduser()
@@ -146,9 +156,11 @@ def load(
         raise ValueError(
             f"{os.fspath(path)!r} was written by pymc-vi {meta['version']}; this is {__version__}. Update."
         )
-    family = FAMILIES[meta["family"]["name"]](**meta["family"]["settings"])
+    if meta["format"] < FORMAT:
+        raise ValueError(f"{os.fspath(path)!r} was written by a development version of pymc-vi; fit again.")
+    family = _family(meta["family"]) if family is None else family
     point = _group(arrays, "point")
-    approx = Approximation(family, model=model, random_seed=meta["seed"], dtype=meta["dtype"])
+    approx = kind_of(family)(model, meta["seed"], meta["dtype"])
     approx._seed = meta["seed"]
     if _layout_table(approx) != meta["layout"]:
         raise ValueError(
@@ -174,33 +186,52 @@ def _restore_run(
     meta: dict[str, Any],
     obj_optimizer: optax.GradientTransformation | None,
 ) -> None:
-    described = meta["algorithm"]
-    named = described["optimizer"]
-    lost = None
-    if obj_optimizer is None and named["name"] in OPTIMIZERS and named["settings"] is not None:
-        obj_optimizer = OPTIMIZERS[named["name"]](**named["settings"])
-    elif obj_optimizer is None:
-        lost = (
-            f"It was fitted with an optimiser that a file cannot hold ({named['name']}): load(..., obj_optimizer=...)."
-        )
-    if meta["replacements"]:
-        lost = "It was fitted with more_replacements, which a file cannot hold: fit again with them."
-    averaging = None if described["averaging"] is None else PolynomialAverage(**described["averaging"])
-    objective = ESTIMATORS[described["objective"]["name"]](**described["objective"]["settings"])
-    algorithm = Gradient(
-        family=approx.family,
-        objective=objective,
-        optimizer=_lost_optimizer(lost) if lost or obj_optimizer is None else obj_optimizer,
-        averaging=averaging,
-        n_draws=described["n_draws"],
-        max_gradient_norm=described["max_gradient_norm"],
-    )
+    algorithm, lost = _algorithm(meta, approx.family, obj_optimizer)
     params = jax.tree.map(jax.numpy.asarray, _group(arrays, "params"))
-    template = algorithm.init(params, jax.random.wrap_key_data(jax.numpy.asarray(arrays["key"])))
+    key = jax.random.wrap_key_data(jax.numpy.asarray(arrays["key"]))
+    template = algorithm.init(params, key)
     optimizer = () if lost else _fill(template.optimizer, _group(arrays, "optimizer"), "optimiser")
-    average = _fill(template.average, _group(arrays, "average"), "average")
+    if lost == "averaging":
+        params, average = jax.tree.map(jax.numpy.asarray, _group(arrays, "reported")), ()
+    else:
+        average = _fill(template.average, _group(arrays, "average"), "average")
     approx._algorithm = algorithm
-    approx._state = State(params, optimizer, average, template.key, jax.numpy.asarray(arrays["step"]))
+    approx._state = State(params, optimizer, average, key, jax.numpy.asarray(arrays["step"]))
+
+
+def _family(spec: Any) -> Family:
+    try:
+        family: Family = decode(spec)
+    except LostError as error:
+        raise ValueError(f"The family {error} is not one of vi's: load(..., family=...) with the one fitted.") from None
+    return family
+
+
+def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Algorithm, str | None]:
+    """The algorithm of the run; where a part of it is lost, one that says so when a step is asked for."""
+    spec = meta["algorithm"]
+    known = {"family": family} | ({} if optimizer is None else {"optimizer": optimizer})
+    lost = None
+    for name in ("averaging", "kernel", "objective", "optimizer"):
+        if name in spec["settings"] and name not in known:
+            try:
+                decode(spec["settings"][name])
+            except LostError as error:
+                lost, what = name, str(error)
+                known |= _STAND_INS[name](f"It was fitted with the {name} {what}, which a file cannot hold")
+    if meta["replacements"]:
+        lost = lost or "replacements"
+        known["optimizer"] = _lost_optimizer("It was fitted with more_replacements, which a file cannot hold")
+    algorithm: Algorithm = decode(spec, known)
+    return algorithm, lost
+
+
+_STAND_INS: dict[str, Any] = {
+    "optimizer": lambda what: {"optimizer": _lost_optimizer(f"{what}: load(..., obj_optimizer=...)")},
+    "averaging": lambda what: {"averaging": None, "optimizer": _lost_optimizer(what)},
+    "kernel": lambda what: {"kernel": RBF(), "optimizer": _lost_optimizer(what)},
+    "objective": lambda what: {"objective": StickingTheLanding(), "optimizer": _lost_optimizer(what)},
+}
 
 
 def _fill(template: Any, leaves: dict[str, np.ndarray], what: str) -> Any:
@@ -212,45 +243,13 @@ def _fill(template: Any, leaves: dict[str, np.ndarray], what: str) -> Any:
     return jax.tree.unflatten(structure, new)
 
 
-def _lost_optimizer(message: str | None) -> optax.GradientTransformation:
-    """Stands in for an optimiser that could not be stored; says so when a step is asked for."""
+def _lost_optimizer(message: str) -> optax.GradientTransformation:
+    """Stands in for what could not be stored; says so when a step is asked for."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        raise ValueError(message)
+        raise ValueError(f"{message}. Fit again with it to go on.")
 
     return optax.GradientTransformation(lambda params: (), update)
-
-
-def _describe_algorithm(algorithm: Any) -> dict[str, Any] | None:
-    if not isinstance(algorithm, Gradient):
-        return None
-    optimizer = algorithm.optimizer
-    plain = isinstance(optimizer, Named) and not any(callable(value) for value in optimizer.settings.values())
-    return {
-        "objective": {"name": algorithm.objective.short_name, "settings": _fields(algorithm.objective)},
-        "optimizer": {
-            "name": _optimizer_name(optimizer),
-            "settings": optimizer.settings if plain and isinstance(optimizer, Named) else None,
-        }
-        | ({"name": optimizer.name} if plain and isinstance(optimizer, Named) else {}),
-        "averaging": _averaging_settings(algorithm.averaging),
-        "n_draws": algorithm.n_draws,
-        "max_gradient_norm": algorithm.max_gradient_norm,
-    }
-
-
-def _averaging_settings(averaging: Averaging | None) -> dict[str, Any] | None:
-    return None if averaging is None else _fields(averaging)
-
-
-def _optimizer_name(optimizer: optax.GradientTransformation) -> str:
-    return (
-        repr(optimizer) if isinstance(optimizer, Named) else f"{type(optimizer).__module__}.{type(optimizer).__name__}"
-    )
-
-
-def _fields(item: Any) -> dict[str, Any]:
-    return asdict(item) if is_dataclass(item) and not isinstance(item, type) else {}
 
 
 def _layout_table(approx: Approximation) -> list[list[Any]]:

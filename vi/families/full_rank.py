@@ -1,30 +1,36 @@
-"""The full-rank normal family: a normal with any covariance."""
+"""The full-rank family: any covariance."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.families.base import Family, Params, inverse_softplus, normal_entropy, normal_log_prob, standard_normal
+from vi.families.base import Family, Noise, Params, inverse_softplus
+from vi.families.bases import Base, Normal
 
-__all__ = ["FullRankNormal"]
+__all__ = ["FullRank"]
 
 
 @dataclass(frozen=True)
-class FullRankNormal(Family):
-    r"""A normal with a dense Cholesky factor, :math:`q(z) = N(z \mid \mu, L L^\top)`.
+class FullRank(Family):
+    r"""A location and a dense Cholesky factor, :math:`z = \mu + L e`; :math:`N(z \mid \mu, L L^\top)` by default.
 
     Parameters ``mu`` of shape ``(D,)`` and ``L_tril`` of shape ``(D (D + 1) / 2,)``, the lower triangle of ``L`` row by
     row, its diagonal entries through a softplus. Memory and time a step are ``O(D^2)``.
 
+    Parameters
+    ----------
+    base : Base
+        Distribution of ``e``; for heavy tails take :class:`vi.families.MultivariateT`.
+
     Examples
     --------
-    >>> import jax.numpy as jnp
-    >>> family = FullRankNormal()
-    >>> family.cov(family.init(jnp.zeros(2), jnp.array([1.0, 2.0]))).round(3).tolist()
+    >>> import jax, jax.numpy as jnp
+    >>> family = FullRank()
+    >>> family.cov(family.init(jnp.zeros(2), jnp.array([1.0, 2.0]), jax.random.key(0))).round(3).tolist()
     [[1.0, 0.0], [0.0, 4.0]]
 
     References
@@ -33,36 +39,39 @@ class FullRankNormal(Family):
     8.
     """
 
+    base: Base = field(default_factory=Normal)
     short_name = "full_rank"
     default_estimator = "sticking_the_landing"
 
-    def init(self, mean: jax.Array, std: jax.Array) -> Params:
+    def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         dim = mean.size
         packed = jnp.zeros(dim * (dim + 1) // 2, mean.dtype)
-        return {"mu": mean, "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(std))}
+        return {"mu": mean, "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(std / self.base.std))}
 
-    def noise(self, key: jax.Array, params: Params) -> jax.Array:
-        return standard_normal(key, params["mu"])
+    def noise(self, key: jax.Array, params: Params) -> Noise:
+        return self.base.noise(key, params["mu"].size, params["mu"].dtype)
 
-    def draw(self, params: Params, noise: jax.Array) -> jax.Array:
+    def draw(self, params: Params, noise: Noise) -> jax.Array:
         return params["mu"] + self.scale_tril(params) @ noise
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         factor = self.scale_tril(params)
         standardised = jax.scipy.linalg.solve_triangular(factor, z - params["mu"], lower=True)
-        return normal_log_prob(standardised, jnp.log(jnp.diag(factor)))
+        return self.base.log_prob(standardised) - jnp.sum(jnp.log(jnp.diag(factor)))
 
     def entropy(self, params: Params) -> jax.Array:
-        return normal_entropy(jnp.log(jax.nn.softplus(params["L_tril"][_diagonal(params["mu"].size)])))
+        dim = params["mu"].size
+        return self.base.entropy(dim) + jnp.sum(jnp.log(jax.nn.softplus(params["L_tril"][_diagonal(dim)])))
 
     def mean(self, params: Params) -> jax.Array:
         return params["mu"]
 
     def std(self, params: Params) -> jax.Array:
-        return jnp.sqrt(jnp.sum(jnp.square(self.scale_tril(params)), axis=1))
+        std: jax.Array = self.base.std * jnp.sqrt(jnp.sum(jnp.square(self.scale_tril(params)), axis=1))
+        return std
 
     def cov(self, params: Params) -> jax.Array:
-        factor = self.scale_tril(params)
+        factor = self.base.std * self.scale_tril(params)
         return factor @ factor.T
 
     def units(self, params: Params) -> Params:

@@ -1,29 +1,36 @@
-"""The mean-field normal family: independent normals."""
+"""The mean-field family: independent coordinates."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Family, Params, inverse_softplus, normal_entropy, normal_log_prob, standard_normal
+from vi.families.base import Family, Noise, Params, inverse_softplus
+from vi.families.bases import Base, Normal
 
-__all__ = ["MeanFieldNormal"]
+__all__ = ["MeanField"]
 
 
 @dataclass(frozen=True)
-class MeanFieldNormal(Family):
-    r"""Independent normals, :math:`q(z) = \prod_i N(z_i \mid \mu_i, \mathrm{softplus}(\rho_i)^2)`.
+class MeanField(Family):
+    r"""Coordinates with a location and a scale each, :math:`z_i = \mu_i + \mathrm{softplus}(\rho_i)\, e_i`.
 
+    With the default base, independent normals :math:`q(z) = \prod_i N(z_i \mid \mu_i, \mathrm{softplus}(\rho_i)^2)`.
     Parameters ``mu`` and ``rho``, both of shape ``(D,)``; memory and time ``O(D)``.
+
+    Parameters
+    ----------
+    base : Base
+        Distribution of ``e``, :class:`vi.families.StudentT` for example.
 
     Examples
     --------
     >>> import jax, jax.numpy as jnp
-    >>> family = MeanFieldNormal()
-    >>> params = family.init(jnp.zeros(2), jnp.ones(2))
-    >>> family.draw(params, family.noise(jax.random.key(0), params)).shape
+    >>> family = MeanField()
+    >>> params = family.init(jnp.zeros(2), jnp.ones(2), jax.random.key(0))
+    >>> family.draw(params, family.noise(jax.random.key(1), params)).shape
     (2,)
 
     References
@@ -32,34 +39,35 @@ class MeanFieldNormal(Family):
     7.
     """
 
+    base: Base = field(default_factory=Normal)
     short_name = "mean_field"
     default_estimator = "closed_form"
 
-    def init(self, mean: jax.Array, std: jax.Array) -> Params:
-        return {"mu": mean, "rho": inverse_softplus(std)}
+    def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
+        return {"mu": mean, "rho": inverse_softplus(std / self.base.std)}
 
-    def noise(self, key: jax.Array, params: Params) -> jax.Array:
-        return standard_normal(key, params["mu"])
+    def noise(self, key: jax.Array, params: Params) -> Noise:
+        return self.base.noise(key, params["mu"].size, params["mu"].dtype)
 
-    def draw(self, params: Params, noise: jax.Array) -> jax.Array:
+    def draw(self, params: Params, noise: Noise) -> jax.Array:
         return params["mu"] + jax.nn.softplus(params["rho"]) * noise
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         scale = jax.nn.softplus(params["rho"])
-        return normal_log_prob((z - params["mu"]) / scale, jnp.log(scale))
+        return self.base.log_prob((z - params["mu"]) / scale) - jnp.sum(jnp.log(scale))
 
     def entropy(self, params: Params) -> jax.Array:
-        return normal_entropy(jnp.log(jax.nn.softplus(params["rho"])))
+        return self.base.entropy(params["mu"].size) + jnp.sum(jnp.log(jax.nn.softplus(params["rho"])))
 
     def mean(self, params: Params) -> jax.Array:
         return params["mu"]
 
     def std(self, params: Params) -> jax.Array:
-        return jax.nn.softplus(params["rho"])
+        std: jax.Array = self.base.std * jax.nn.softplus(params["rho"])
+        return std
 
     def cov(self, params: Params) -> jax.Array:
         return jnp.diag(jnp.square(self.std(params)))
 
     def units(self, params: Params) -> Params:
-        scale = jax.nn.softplus(params["rho"])
-        return {"mu": scale, "rho": scale / jax.nn.sigmoid(params["rho"])}
+        return {"mu": self.std(params), "rho": jax.nn.softplus(params["rho"]) / jax.nn.sigmoid(params["rho"])}

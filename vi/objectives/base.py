@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import jax
 
-from vi.families.base import Family, Params
+from vi.families.base import Family, Noise, Params
 
 __all__ = ["LogProb", "Objective"]
 
@@ -25,5 +25,5 @@ class Objective(abc.ABC):
     """Name of the objective in files, logs and arguments."""
 
     @abc.abstractmethod
-    def loss(self, family: Family, params: Params, noises: jax.Array, log_prob: LogProb) -> jax.Array:
+    def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         """Scalar to be minimised, estimated from the draws that ``K`` noises (leading axis) make."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from vi.batching import batched
-from vi.families.base import Family, Params
+from vi.families.base import Family, Noise, Params
 from vi.objectives.base import LogProb, Objective
 
 __all__ = ["ESTIMATORS", "ClosedFormEntropy", "MonteCarlo", "StickingTheLanding"]
@@ -35,7 +35,7 @@ class ClosedFormEntropy(Objective):
     beta: float = 1.0
     short_name = "closed_form"
 
-    def loss(self, family: Family, params: Params, noises: jax.Array, log_prob: LogProb) -> jax.Array:
+    def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         entropy = family.entropy(params)
         if entropy is None:
             raise TypeError(
@@ -62,7 +62,7 @@ class StickingTheLanding(Objective):
     beta: float = 1.0
     short_name = "sticking_the_landing"
 
-    def loss(self, family: Family, params: Params, noises: jax.Array, log_prob: LogProb) -> jax.Array:
+    def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         points = _draws(family, params, noises)
         return jnp.mean(self.beta * _log_q(family, jax.lax.stop_gradient(params), points) - log_prob(points))
 
@@ -84,9 +84,9 @@ class MonteCarlo(Objective):
     beta: float = 1.0
     short_name = "monte_carlo"
 
-    def loss(self, family: Family, params: Params, noises: jax.Array, log_prob: LogProb) -> jax.Array:
-        points = _draws(family, params, noises)
-        return jnp.mean(self.beta * _log_q(family, params, points) - log_prob(points))
+    def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
+        points, log_q = batched(lambda noise: family.draw_and_log_prob(params, noise), noises)
+        return jnp.mean(self.beta * log_q - log_prob(points))
 
 
 ESTIMATORS: dict[str, type[ClosedFormEntropy] | type[StickingTheLanding] | type[MonteCarlo]] = {
@@ -95,7 +95,7 @@ ESTIMATORS: dict[str, type[ClosedFormEntropy] | type[StickingTheLanding] | type[
 """The estimators of the ELBO by name; contract tests run over all of them."""
 
 
-def _draws(family: Family, params: Params, noises: jax.Array) -> jax.Array:
+def _draws(family: Family, params: Params, noises: Noise) -> jax.Array:
     return batched(lambda noise: family.draw(params, noise), noises)
 
 

@@ -1,7 +1,8 @@
-"""Inference objects: an approximation, an objective, and fit and refine."""
+"""What every inference object is: an approximation, an algorithm that improves it, and fit and refine."""
 
 from __future__ import annotations
 
+import abc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,19 +10,17 @@ from typing import Any
 
 import jax
 import numpy as np
-import pymc as pm
+import optax
 
-from vi.algorithms import Gradient, State
-from vi.approximation import Approximation, FullRank, MeanField
+from vi.algorithms import Algorithm, State
+from vi.approximation import Approximation
 from vi.approximation.advance import advance, check_steps
 from vi.approximation.seeds import key_from
-from vi.objectives import Objective
 from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
 from vi.options import (
     averaging_from,
     check_count,
     explain_pymc_options,
-    objective_from,
     optimizer_from,
     positive,
     refuse_pymc_options,
@@ -30,7 +29,7 @@ from vi.precision import precision
 from vi.targets.pymc import check_backend
 from vi.training import Callback, Status, check_callbacks, runner_for
 
-__all__ = ["ADVI", "FullRankADVI", "Inference", "KLqp", "Profile"]
+__all__ = ["Inference", "Profile", "Steps"]
 
 
 @dataclass(frozen=True)
@@ -58,24 +57,55 @@ class Profile:
         )
 
 
-class Inference:
-    """Fits an approximation by descending an objective.
+@dataclass(frozen=True)
+class Steps:
+    """How a run steps: what is common to the algorithms of all inference classes.
+
+    Parameters
+    ----------
+    optimizer : optax.GradientTransformation
+        The optimiser.
+    averaging : Averaging or None
+        The average of iterates that was asked for.
+    n_draws : int
+        Draws a step that were asked for.
+    max_gradient_norm : float or None
+        The limit of the gradient's norm.
+    """
+
+    optimizer: optax.GradientTransformation
+    averaging: Averaging | None
+    n_draws: int
+    max_gradient_norm: float | None
+
+
+class Inference(abc.ABC):
+    """Fits an approximation with an algorithm; a subclass says which.
 
     Parameters
     ----------
     approx : Approximation
         What is fitted; live: it shows the state of the run at any time.
-    objective : Objective
-        What is minimised.
     """
 
-    def __init__(self, approx: Approximation, objective: Objective) -> None:
+    estimators: tuple[str, ...] = ()
+    """What ``estimator=`` takes; empty where there is nothing to choose."""
+
+    averages: bool = True
+    """Whether the iterates' average can be reported."""
+
+    def __init__(self, approx: Approximation) -> None:
+        if not isinstance(approx, Approximation):
+            raise TypeError(f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got {approx!r}.")
         self.approx = approx
-        self.objective = objective
+
+    @abc.abstractmethod
+    def algorithm(self, steps: Steps) -> Algorithm:
+        """The algorithm of a run."""
 
     @property
     def hist(self) -> np.ndarray:
-        """The loss of every step so far: minus the ELBO estimate of the full data."""
+        """The loss of every step so far; ``approx.settings()["loss"]`` says what it is."""
         return self.approx.hist
 
     @property
@@ -175,13 +205,16 @@ class Inference:
         checked = check_callbacks(callbacks)
         approx = self.approx
         approx.check_idle()
-        algorithm = Gradient(
-            family=approx.family,
-            objective=self.objective,
-            optimizer=optimizer_from(obj_optimizer),
-            averaging=averaging_from(averaging, default=obj_optimizer is None),
-            n_draws=int(obj_n_mc),
-            max_gradient_norm=positive("total_grad_norm_constraint", total_grad_norm_constraint),
+        if not self.averages and averaging not in (None, "auto"):
+            raise TypeError(f"averaging={averaging!r}: {type(self).__name__} reports its particles as they are.")
+        default = obj_optimizer is None and self.averages
+        algorithm = self.algorithm(
+            Steps(
+                optimizer=optimizer_from(obj_optimizer),
+                averaging=averaging_from(averaging, default=default),
+                n_draws=int(obj_n_mc),
+                max_gradient_norm=positive("total_grad_norm_constraint", total_grad_norm_constraint),
+            )
         )
         approx.backend = check_backend("auto" if backend is None else backend)
         approx.include_transformed = include_transformed
@@ -214,7 +247,8 @@ class Inference:
         approx = self.approx
         began = time.perf_counter()
         if approx._state is None:
-            _begin(approx, Gradient(approx.family, self.objective, scale_free_adam(), PolynomialAverage()))
+            averaging = PolynomialAverage() if self.averages else None
+            _begin(approx, self.algorithm(Steps(scale_free_adam(), averaging, 1, None)))
         assert approx._state is not None
         assert approx._algorithm is not None
         if backend is not None:
@@ -234,104 +268,7 @@ class Inference:
         return Profile(compiled - began, (time.perf_counter() - compiled) / max(done, 1), done)
 
 
-class KLqp(Inference):
-    r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO, of any approximation.
-
-    .. math:: \mathrm{ELBO}_\beta = E_q[\log p(x, z)] + \beta H[q]
-
-    Parameters
-    ----------
-    approx : Approximation
-        What is fitted.
-    beta : float
-        Weight of the entropy (1: the ELBO).
-    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"}, optional
-        How the gradient is estimated; all have the same expectation. By default the one that suits the family:
-        ``"closed_form"`` for mean field, whose noise does not grow with the correlations that mean field leaves out;
-        ``"sticking_the_landing"`` for full rank, whose noise vanishes as the posterior becomes normal.
-    """
-
-    def __init__(self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None) -> None:
-        if not isinstance(approx, Approximation):
-            raise TypeError(f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got {approx!r}.")
-        super().__init__(
-            approx, objective_from(approx.family.default_estimator if estimator is None else estimator, beta)
-        )
-
-
-class ADVI(KLqp):
-    """Automatic differentiation variational inference with independent normals.
-
-    Parameters
-    ----------
-    model, start, start_sigma, random_seed, dtype
-        See :class:`Approximation`.
-    beta, estimator
-        See :class:`KLqp`.
-
-    References
-    ----------
-    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18.
-    """
-
-    def __init__(
-        self,
-        *,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        start_sigma: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
-        beta: float = 1.0,
-        estimator: str | None = None,
-        scale_cost_to_minibatch: bool = True,
-    ) -> None:
-        approx = MeanField(
-            model=model,
-            start=start,
-            start_sigma=start_sigma,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
-        )
-        super().__init__(approx, beta, estimator=estimator)
-
-
-class FullRankADVI(KLqp):
-    """Automatic differentiation variational inference with one normal of dense covariance.
-
-    Parameters
-    ----------
-    model, start, start_sigma, random_seed, dtype
-        See :class:`Approximation`.
-    beta, estimator
-        See :class:`KLqp`.
-    """
-
-    def __init__(
-        self,
-        *,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        start_sigma: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
-        beta: float = 1.0,
-        estimator: str | None = None,
-        scale_cost_to_minibatch: bool = True,
-    ) -> None:
-        approx = FullRank(
-            model=model,
-            start=start,
-            start_sigma=start_sigma,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
-        )
-        super().__init__(approx, beta, estimator=estimator)
-
-
-def _begin(approx: Approximation, algorithm: Gradient) -> None:
+def _begin(approx: Approximation, algorithm: Algorithm) -> None:
     """A state for the algorithm that starts at the current iterate and goes on counting steps."""
     before = approx._state
     with precision(approx.dtype):

@@ -1,0 +1,83 @@
+"""What gradient algorithms share: an optax step in the family's parameters, frozen ones left alone, averaging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vi.algorithms.base import Algorithm, State
+from vi.batching import batched
+from vi.families.base import Family, Noise, Params
+from vi.optimizers.averaging import Averaging
+
+__all__ = ["Descent"]
+
+
+@dataclass(frozen=True)
+class Descent(Algorithm):
+    """An algorithm that follows a gradient in the parameters with an optax transformation.
+
+    Parameters
+    ----------
+    family : Family
+        What is fitted.
+    optimizer : optax.GradientTransformation
+        Any optax transformation that needs no line search. If it takes extra arguments it is handed ``value`` (the
+        loss), ``grad`` and ``units=family.units(params)``.
+    averaging : Averaging or None
+        How iterates are averaged; ``None`` reports the iterate itself.
+    n_draws : int
+        Draws ``K`` a step.
+    max_gradient_norm : float or None
+        Longer gradients are scaled down to this Euclidean norm (over all parameters) before the optimiser sees them.
+    """
+
+    family: Family
+    optimizer: optax.GradientTransformation
+    averaging: Averaging | None = None
+    n_draws: int = 1
+    max_gradient_norm: float | None = None
+
+    def init(self, params: Params, key: jax.Array) -> State:
+        average = () if self.averaging is None else self.averaging.init(params)
+        return State(params, self._transformation().init(params), average, key, jnp.zeros((), jnp.uint32))
+
+    def report(self, state: State) -> Params:
+        return state.params if self.averaging is None else self.averaging.value(state.average)
+
+    def noises(self, state: State) -> Noise:
+        """The noise of this step's draws, a leading axis of ``n_draws``."""
+        return batched(lambda key: self.family.noise(key, state.params), self._keys(state))
+
+    def draws(self, params: Params, noises: Noise) -> jax.Array:
+        """The draws that noises make, ``(n_draws, D)``."""
+        return batched(lambda noise: self.family.draw(params, noise), noises)
+
+    def descend(self, state: State, loss: jax.Array, gradient: Params) -> State:
+        """The state after one step of the optimiser."""
+        frozen = [name for name in gradient if not self.family.trains(name)]
+        gradient = gradient | {name: jnp.zeros_like(gradient[name]) for name in frozen}
+        updates, optimizer_state = self._transformation().update(
+            gradient,
+            state.optimizer,
+            state.params,
+            value=loss,
+            grad=gradient,
+            units=self.family.units(state.params),
+        )
+        params = optax.apply_updates(state.params, updates) | {name: state.params[name] for name in frozen}
+        average = state.average if self.averaging is None else self.averaging.update(state.average, params)
+        return State(params, optimizer_state, average, state.key, state.step + 1)
+
+    def _transformation(self) -> optax.GradientTransformationExtraArgs:
+        if self.max_gradient_norm is None:
+            return optax.with_extra_args_support(self.optimizer)
+        return optax.chain(optax.clip_by_global_norm(self.max_gradient_norm), self.optimizer)
+
+    def _keys(self, state: State) -> jax.Array:
+        """The keys of this step's draws: a function of the run's key and the step alone."""
+        counters = state.step * jnp.uint32(self.n_draws) + jnp.arange(self.n_draws, dtype=jnp.uint32)
+        return batched(lambda counter: jax.random.fold_in(state.key, counter), counters)

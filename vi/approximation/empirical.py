@@ -1,0 +1,146 @@
+"""Particles as an approximation: from noise, from draws of a posterior, from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from vi.approximation.approximation import Approximation
+from vi.approximation.unconstrain import unconstrain
+from vi.families import Particles
+from vi.options import positive
+from vi.precision import precision
+from vi.targets.checks import model_in_context
+
+__all__ = ["Empirical"]
+
+
+class Empirical(Approximation):
+    """Points of equal weight in the unconstrained space: :class:`vi.families.Particles`.
+
+    Parameters
+    ----------
+    trace : DataTree, InferenceData, Dataset or dict of arrays, optional
+        Draws that become the particles: a posterior with chains and draws, or arrays ``(n, *shape)`` by name, of
+        constrained values (or of unconstrained ones under the value's name, ``"sigma_log__"``). What else it holds
+        (deterministics) is ignored. Without it, particles are noise around the start.
+    size : int, optional
+        Number of particles: of the noise (100 by default), or of the draws, evenly thinned (all by default).
+    jitter : float
+        Standard deviation of the noise, unconstrained.
+    model, start, start_sigma, random_seed, dtype
+        See :class:`Approximation`.
+
+    Raises
+    ------
+    ValueError
+        If a free variable is missing from the trace, has a wrong shape or values outside its support, or if there are
+        fewer than 2 particles.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, vi
+    >>> with pm.Model():
+    ...     sigma = pm.HalfNormal("sigma")
+    ...     approx = vi.Empirical({"sigma": np.array([1.0, 2.0, 3.0])})
+    >>> approx.particles.round(3).ravel().tolist()  # log sigma
+    [0.0, 0.693, 1.099]
+    """
+
+    def __init__(
+        self,
+        trace: Any = None,
+        size: int | None = None,
+        *,
+        jitter: float = 1.0,
+        model: pm.Model | None = None,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
+        random_seed: Any = None,
+        dtype: str | np.dtype | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        self._default_std = positive("jitter", jitter) or 1.0
+        self._values: dict[str, np.ndarray] | None = None
+        model = model_in_context(model)
+        if trace is not None:
+            if start is not None or start_sigma is not None:
+                raise TypeError("start and start_sigma say where noise is; with a trace there is none.")
+            self._values = _thinned(_arrays(trace), size)
+            size = len(next(iter(self._values.values())))
+        super().__init__(
+            Particles(100 if size is None else size),
+            model=model,
+            start=start,
+            start_sigma=start_sigma,
+            random_seed=random_seed,
+            dtype=dtype,
+            scale_cost_to_minibatch=scale_cost_to_minibatch,
+        )
+
+    @classmethod
+    def from_noise(cls, size: int, jitter: float = 0.01, **options: Any) -> Self:
+        """Particles that are noise around the start, PyMC's name for ``Empirical(size=size, jitter=jitter)``."""
+        return cls(size=size, jitter=jitter, **options)
+
+    def restart(
+        self,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
+        random_seed: Any = None,
+    ) -> None:
+        super().restart(start, start_sigma, random_seed)
+        if self._values is not None and start is None and start_sigma is None:
+            points = unconstrain(self.model, self.layout, self._values, self.dtype)
+            with precision(self.dtype):
+                import jax.numpy as jnp
+
+                self._start = {"particles": jnp.asarray(points)}
+            self.publish()
+
+    @property
+    def particles(self) -> np.ndarray:
+        """The particles, unconstrained, shape ``(n, D)``."""
+        return np.array(self.reported["particles"])
+
+    @property
+    def histogram(self) -> Any:
+        """The particles as a PyTensor shared variable, PyMC's name."""
+        return self.shared_params["particles"]
+
+
+def _arrays(trace: Any) -> dict[str, np.ndarray]:
+    """Draws by variable name, each ``(n, *shape)``, chains one after the other."""
+    if isinstance(trace, xr.DataTree):
+        if "posterior" not in trace.children and "chain" not in trace.dims:
+            raise ValueError(f"The DataTree has no group 'posterior'; it has {', '.join(trace.children) or 'none'}.")
+        trace = (trace["posterior"] if "posterior" in trace.children else trace).to_dataset()
+    elif hasattr(trace, "posterior"):
+        trace = trace.posterior
+    if isinstance(trace, xr.Dataset):
+        missing = {"chain", "draw"} - set(trace.dims)
+        if missing:
+            raise ValueError(f"The posterior has no dimension {' and '.join(sorted(missing))}.")
+        stacked = trace.stack(vi_draw=("chain", "draw")).transpose("vi_draw", ...)
+        return {str(name): value.to_numpy() for name, value in stacked.data_vars.items()}
+    if not isinstance(trace, Mapping):
+        raise TypeError(f"trace must be a DataTree, a Dataset or a dict of arrays, got {type(trace).__name__}.")
+    arrays = {str(getattr(name, "name", name)): np.asarray(value) for name, value in trace.items()}
+    lengths = {name: len(value) if value.ndim else 0 for name, value in arrays.items()}
+    if not arrays or len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise ValueError(f"Arrays of draws need one common leading length, at least 2; got {lengths}.")
+    return arrays
+
+
+def _thinned(values: dict[str, np.ndarray], size: int | None) -> dict[str, np.ndarray]:
+    n = len(next(iter(values.values()), ()))
+    if size is None:
+        return values
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 2 <= size <= n:
+        raise ValueError(f"size={size!r}: must be a whole number from 2 to the number of draws, {n}.")
+    chosen = np.linspace(0, n - 1, int(size)).round().astype(int)
+    return {name: value[chosen] for name, value in values.items()}

@@ -1,0 +1,19 @@
+"""Inference objects: what a fit is called by."""
+
+from vi.inference.base import Inference, Profile, Steps
+from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
+from vi.inference.stein import ASVGD, SVGD, Stein
+
+__all__ = [
+    "ADVI",
+    "ASVGD",
+    "NFVI",
+    "SVGD",
+    "FullRankADVI",
+    "Inference",
+    "KLqp",
+    "LowRankADVI",
+    "Profile",
+    "Stein",
+    "Steps",
+]

@@ -1,0 +1,244 @@
+"""Inference by maximising the evidence lower bound: ADVI with one family or another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from vi.algorithms import Gradient
+from vi.approximation import Approximation, FullRank, LowRank, MeanField, NormalizingFlow
+from vi.families import Base, Elliptical, Normal
+from vi.inference.base import Inference, Steps
+from vi.objectives import ESTIMATORS
+from vi.options import objective_from
+
+__all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
+
+
+class KLqp(Inference):
+    r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO, of any approximation with a density.
+
+    .. math:: \mathrm{ELBO}_\beta = E_q[\log p(x, z)] + \beta H[q]
+
+    Parameters
+    ----------
+    approx : Approximation
+        What is fitted.
+    beta : float
+        Weight of the entropy (1: the ELBO).
+    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"}, optional
+        How the gradient is estimated; all have the same expectation. By default the one that suits the family:
+        ``"closed_form"`` for mean field, whose noise does not grow with the correlations that mean field leaves out;
+        ``"sticking_the_landing"`` for full rank and low rank, whose noise vanishes as the posterior becomes normal;
+        ``"monte_carlo"`` for flows, which know the density of their own draws only.
+
+    Raises
+    ------
+    TypeError
+        If the approximation has no density (particles).
+    """
+
+    estimators = tuple(ESTIMATORS)
+
+    def __init__(self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None) -> None:
+        super().__init__(approx)
+        if not approx.family.has_density:
+            raise TypeError(
+                f"{type(self).__name__} needs a density, and {approx.family.short_name} have none: move them with "
+                "vi.Stein(approx)."
+            )
+        self.objective = objective_from(approx.family.default_estimator if estimator is None else estimator, beta)
+
+    def algorithm(self, steps: Steps) -> Gradient:
+        return Gradient(
+            family=self.approx.family,
+            optimizer=steps.optimizer,
+            averaging=steps.averaging,
+            n_draws=steps.n_draws,
+            max_gradient_norm=steps.max_gradient_norm,
+            objective=self.objective,
+        )
+
+
+class ADVI(KLqp):
+    r"""Automatic differentiation variational inference with independent coordinates.
+
+    On a posterior with several modes it finds one of them, and its standard deviations are too small where coordinates
+    are correlated: both follow from minimising :math:`KL(q \| p)` over independent coordinates.
+
+    Parameters
+    ----------
+    model, start, start_sigma, random_seed, dtype
+        See :class:`Approximation`.
+    base : vi.families.Base
+        Distribution of each coordinate; ``vi.families.StudentT()`` for heavy tails.
+    beta, estimator
+        See :class:`KLqp`.
+
+    References
+    ----------
+    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: pm.Model | None = None,
+        random_seed: Any = None,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
+        dtype: str | np.dtype | None = None,
+        base: Base | None = None,
+        beta: float = 1.0,
+        estimator: str | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        approx = MeanField(
+            Normal() if base is None else base,
+            model=model,
+            start=start,
+            start_sigma=start_sigma,
+            random_seed=random_seed,
+            dtype=dtype,
+            scale_cost_to_minibatch=scale_cost_to_minibatch,
+        )
+        super().__init__(approx, beta, estimator=estimator)
+
+
+class FullRankADVI(KLqp):
+    """Automatic differentiation variational inference with a dense covariance.
+
+    Parameters
+    ----------
+    model, start, start_sigma, random_seed, dtype
+        See :class:`Approximation`.
+    base : vi.families.Base
+        Distribution behind the covariance; ``vi.families.MultivariateT()`` for heavy tails.
+    beta, estimator
+        See :class:`KLqp`.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: pm.Model | None = None,
+        random_seed: Any = None,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
+        dtype: str | np.dtype | None = None,
+        base: Base | None = None,
+        beta: float = 1.0,
+        estimator: str | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        approx = FullRank(
+            Normal() if base is None else base,
+            model=model,
+            start=start,
+            start_sigma=start_sigma,
+            random_seed=random_seed,
+            dtype=dtype,
+            scale_cost_to_minibatch=scale_cost_to_minibatch,
+        )
+        super().__init__(approx, beta, estimator=estimator)
+
+
+class LowRankADVI(KLqp):
+    """Automatic differentiation variational inference with a covariance of a diagonal plus ``rank`` directions.
+
+    For dimensions in which a dense covariance does not fit: memory ``O(D rank)``, time ``O(D rank^2)`` a step.
+
+    Parameters
+    ----------
+    rank : int, optional
+        Number of directions; by default ``min(ceil(sqrt(D)), 32)``.
+    model, start, start_sigma, random_seed, dtype
+        See :class:`Approximation`.
+    base : vi.families.Elliptical
+        ``vi.families.MultivariateT()`` for heavy tails.
+    beta, estimator
+        See :class:`KLqp`.
+
+    References
+    ----------
+    Ong, Nott and Smith (2018). Gaussian variational approximation with a factor covariance structure. Journal of
+    Computational and Graphical Statistics 27.
+    """
+
+    def __init__(
+        self,
+        rank: int | None = None,
+        *,
+        model: pm.Model | None = None,
+        random_seed: Any = None,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
+        dtype: str | np.dtype | None = None,
+        base: Elliptical | None = None,
+        beta: float = 1.0,
+        estimator: str | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        approx = LowRank(
+            rank,
+            Normal() if base is None else base,
+            model=model,
+            start=start,
+            start_sigma=start_sigma,
+            random_seed=random_seed,
+            dtype=dtype,
+            scale_cost_to_minibatch=scale_cost_to_minibatch,
+        )
+        super().__init__(approx, beta, estimator=estimator)
+
+
+class NFVI(KLqp):
+    """Variational inference with a normalizing flow: any shape of posterior, at the price of many more steps.
+
+    Parameters
+    ----------
+    flow : optional
+        A flowjax flow, or a function that makes one; see :class:`vi.families.Flow`, which also names the default.
+    model, start, start_sigma, random_seed, dtype
+        See :class:`Approximation`.
+    beta, estimator
+        See :class:`KLqp`. There is no closed-form entropy.
+
+    Raises
+    ------
+    ImportError
+        If flowjax is not installed (extra ``flows``).
+
+    References
+    ----------
+    Rezende and Mohamed (2015). Variational inference with normalizing flows. ICML.
+    """
+
+    estimators = ("sticking_the_landing", "monte_carlo")
+
+    def __init__(
+        self,
+        flow: Any = None,
+        *,
+        model: pm.Model | None = None,
+        random_seed: Any = None,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
+        dtype: str | np.dtype | None = None,
+        beta: float = 1.0,
+        estimator: str | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        approx = NormalizingFlow(
+            flow,
+            model=model,
+            start=start,
+            start_sigma=start_sigma,
+            random_seed=random_seed,
+            dtype=dtype,
+            scale_cost_to_minibatch=scale_cost_to_minibatch,
+        )
+        super().__init__(approx, beta, estimator=estimator)

@@ -1,0 +1,184 @@
+"""Inference along the Stein direction: particles (SVGD), or any family's draws (amortised SVGD)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from vi import algorithms
+from vi.approximation import Approximation, Empirical, FullRank
+from vi.inference.base import Inference, Steps
+from vi.kernels import Kernel, kernel_from
+from vi.options import check_count, positive
+
+__all__ = ["ASVGD", "SVGD", "Stein"]
+
+
+class Stein(Inference):
+    r"""Move any approximation along the kernelised Stein direction.
+
+    ``hist`` is the squared kernelised Stein discrepancy of each step's points (V-statistic, the run's own kernel).
+
+    Parameters
+    ----------
+    approx : Approximation
+        Particles (:class:`vi.Empirical`), or an approximation with a density, whose parameters then follow its draws'
+        Stein directions.
+    kernel : str, Kernel or callable
+        ``"rbf"``, ``"imq"``, a kernel object, or a JAX function ``k(x, y)`` of two points.
+    temperature : float
+        ``T``: the stationary distribution is :math:`p^{1/T}`.
+    n_particles : int
+        Draws a step, where the approximation has a density; ``obj_n_mc`` above 1 takes its place.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is unknown or a number is not positive.
+
+    References
+    ----------
+    Liu and Wang (2016). Stein variational gradient descent. NeurIPS.
+    """
+
+    def __init__(
+        self,
+        approx: Approximation,
+        kernel: str | Kernel | Callable[..., Any] = "rbf",
+        temperature: float = 1.0,
+        *,
+        n_particles: int = 100,
+    ) -> None:
+        super().__init__(approx)
+        self.kernel = kernel_from(kernel)
+        self.temperature = positive("temperature", temperature)
+        check_count("n_particles", n_particles)
+        if n_particles < 2:
+            raise ValueError(f"n_particles={n_particles}: must be at least 2.")
+        self.n_particles = int(n_particles)
+        self.averages = approx.family.has_density
+
+    def algorithm(self, steps: Steps) -> algorithms.Stein:
+        if steps.n_draws > 1 and not self.approx.family.has_density:
+            raise TypeError(
+                f"obj_n_mc={steps.n_draws}: every particle is evaluated once a step; choose n_particles instead."
+            )
+        return algorithms.Stein(
+            family=self.approx.family,
+            optimizer=steps.optimizer,
+            averaging=steps.averaging,
+            n_draws=steps.n_draws if steps.n_draws > 1 else self.n_particles,
+            max_gradient_norm=steps.max_gradient_norm,
+            kernel=self.kernel,
+            temperature=float(self.temperature or 1.0),
+        )
+
+
+class SVGD(Stein):
+    r"""Stein variational gradient descent: particles that share their scores and keep apart.
+
+    The particles start at ``start + jitter * N(0, 1)`` in the unconstrained space. They find modes that are near some
+    particle; **the share of particles in well separated modes is inherited from the start**, because the force between
+    modes vanishes with their distance. *How to choose* in the documentation shows what gets such weights right.
+
+    Parameters
+    ----------
+    n_particles : int
+        Number of particles, at least 2.
+    jitter : float
+        Standard deviation of the particles around the start, unconstrained; ``start_sigma`` says it by variable.
+    model, start, start_sigma, random_seed, dtype
+        See :class:`Approximation`. The seed governs the jitter too.
+    temperature, kernel
+        See :class:`Stein`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 particles, or the jitter is not positive (equal particles would never part).
+
+    References
+    ----------
+    Liu and Wang (2016). Stein variational gradient descent. NeurIPS.
+    """
+
+    averages = False
+
+    def __init__(
+        self,
+        n_particles: int = 100,
+        jitter: float = 1.0,
+        model: pm.Model | None = None,
+        start: Mapping[str, Any] | None = None,
+        random_seed: Any = None,
+        *,
+        temperature: float = 1.0,
+        kernel: str | Kernel | Callable[..., Any] = "rbf",
+        start_sigma: Mapping[str, Any] | None = None,
+        dtype: str | np.dtype | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        approx = Empirical(
+            size=n_particles,
+            jitter=jitter,
+            model=model,
+            start=start,
+            start_sigma=start_sigma,
+            random_seed=random_seed,
+            dtype=dtype,
+            scale_cost_to_minibatch=scale_cost_to_minibatch,
+        )
+        super().__init__(approx, kernel, temperature)
+
+
+class ASVGD(Stein):
+    r"""Amortised Stein variational gradient descent: a family whose draws follow the Stein direction.
+
+    Parameters
+    ----------
+    approx : Approximation, optional
+        What is fitted; a full-rank normal of the model by default.
+    n_particles : int
+        Draws a step; ``obj_n_mc`` above 1 takes its place.
+    model, start, start_sigma, random_seed, dtype
+        See :class:`Approximation`; not together with `approx`.
+    temperature, kernel
+        See :class:`Stein`.
+
+    Raises
+    ------
+    TypeError
+        If the approximation consists of particles (that is :class:`SVGD`), or both it and a model are given.
+
+    References
+    ----------
+    Feng, Wang and Liu (2017). Learning to draw samples with amortized Stein variational gradient descent. UAI.
+    """
+
+    def __init__(
+        self,
+        approx: Approximation | None = None,
+        *,
+        n_particles: int = 100,
+        model: pm.Model | None = None,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
+        random_seed: Any = None,
+        dtype: str | np.dtype | None = None,
+        temperature: float = 1.0,
+        kernel: str | Kernel | Callable[..., Any] = "rbf",
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        given = {"model": model, "start": start, "start_sigma": start_sigma, "random_seed": random_seed, "dtype": dtype}
+        if approx is None:
+            approx = FullRank(**given, scale_cost_to_minibatch=scale_cost_to_minibatch)
+        else:
+            unused = [name for name, value in given.items() if value is not None]
+            if unused and not (unused == ["model"] and model is getattr(approx, "model", None)):
+                raise TypeError(f"{', '.join(unused)}: the approximation that was given has these already.")
+        super().__init__(approx, kernel, temperature, n_particles=n_particles)
+        if not approx.family.has_density:
+            raise TypeError("ASVGD fits an approximation with a density; particles are moved by vi.SVGD or vi.Stein.")
