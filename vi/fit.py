@@ -40,7 +40,7 @@ def fit(
     callbacks: Sequence[Callback] | None = None,
     progressbar: bool = True,
     obj_optimizer: Any = None,
-    obj_n_mc: int = 1,
+    obj_n_mc: int | None = None,
     backend: str | None = "auto",
     dtype: str | np.dtype | None = None,
     estimator: str | None = None,
@@ -83,8 +83,8 @@ def fit(
         Whether to show progress.
     obj_optimizer : optax.GradientTransformation, optional
         The optimiser; :func:`vi.scale_free_adam` with averaged iterates by default.
-    obj_n_mc : int
-        Draws a step.
+    obj_n_mc : int, optional
+        Draws a step; by default the number that suits the method.
     backend : {"auto", "jax", "pytensor"}
         What evaluates the model.
     dtype : {"float64", "float32"}, optional

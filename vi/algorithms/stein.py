@@ -25,9 +25,9 @@ class Stein(Descent):
 
     whose stationary distribution is :math:`p^{1/T}`. Particles step along it; the parameters of any other family step
     along :math:`\frac1n \sum_i (\partial x_i / \partial \lambda)^\top \phi_i` (amortised), with the terms
-    ``j = i`` left out of :math:`\phi_i`: then its expectation vanishes where the family equals :math:`p`. The loss that is
-    recorded is the squared kernelised Stein discrepancy between the points before the step and :math:`p^{1/T}` (the
-    V-statistic with the step's own kernel): 0 where they agree.
+    ``j = i`` left out of :math:`\phi_i`: then its expectation vanishes where the family equals :math:`p`. The loss
+    that is recorded is the squared kernelised Stein discrepancy between the points before the step and
+    :math:`p^{1/T}` (the V-statistic with the step's own kernel): 0 where they agree.
 
     Parameters
     ----------

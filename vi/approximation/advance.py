@@ -42,12 +42,13 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
         If a loss or a parameter stops being finite; the state before that step is kept.
     """
     check_steps(n)
-    algorithm, state = approx._algorithm, approx._state
-    if algorithm is None or state is None:
+    algorithm = approx._algorithm
+    if algorithm is None or approx._state is None:
         raise TypeError("The approximation has no algorithm yet: call fit() first.")
     approx.check_idle()
+    done = int(approx._state.step)
     if n == 0:
-        if int(state.step) == 0:
+        if done == 0:
             approx._status = Status("initialised", 0, "no step was done yet.")
         return
     target = approx.target(training=True)
@@ -60,10 +61,10 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
     with ProgressBar(int(n), f"{approx.family.short_name}:", progressbar) as progress:
         try:
             approx._running = True
-            commit(state, int(state.step))
+            commit(approx._state, done)
             status = train(
                 runner=runner_for(target, algorithm),
-                state=state,
+                state=approx._state,  # held nowhere else: large models have room for few states
                 batch=batch,
                 n=int(n),
                 dtype=approx.dtype,

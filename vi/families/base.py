@@ -36,6 +36,9 @@ class Family(abc.ABC):
     default_estimator: str
     """The estimator of the ELBO that suits the family, by name: see :class:`vi.KLqp`."""
 
+    default_draws: int = 1
+    """Draws a step that suit the family, where the user does not say how many."""
+
     has_density: bool = True
     """Whether ``q`` has a density and ``draw`` is differentiable in the parameters; false for particles."""
 
@@ -44,7 +47,7 @@ class Family(abc.ABC):
 
     @abc.abstractmethod
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
-        """Parameters of a start around ``mean`` with scale ``std``, each of shape ``(D,)``; ``key`` for random parts."""
+        """Parameters of a start around ``mean`` with scale ``std``, both ``(D,)``; ``key`` for what is random."""
 
     @abc.abstractmethod
     def noise(self, key: jax.Array, params: Params) -> Noise:

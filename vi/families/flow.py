@@ -20,7 +20,7 @@ __all__ = ["Flow"]
 WHITENING_DRAWS = 2_000
 """Draws of the untrained flow that are brought to the mean and scale of the start."""
 
-NET_UNIT = 0.02
+NET_UNIT = 0.05
 """Unit of a step in the parameters inside the flow: the default optimiser's first step is 0.05 of it."""
 
 
@@ -61,6 +61,7 @@ class Flow(Family):
     knots: int = 6
     short_name = "flow"
     default_estimator = "monte_carlo"
+    default_draws = 8
     exact_moments = False
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.families.base import Family, Noise, Params, inverse_softplus
+from vi.families.base import Family, Params, inverse_softplus
 from vi.families.bases import Base, Normal
 
 __all__ = ["FullRank"]
@@ -48,20 +48,23 @@ class FullRank(Family):
         packed = jnp.zeros(dim * (dim + 1) // 2, mean.dtype)
         return {"mu": mean, "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(std / self.base.std))}
 
-    def noise(self, key: jax.Array, params: Params) -> Noise:
+    def noise(self, key: jax.Array, params: Params) -> jax.Array:
         return self.base.noise(key, params["mu"].size, params["mu"].dtype)
 
-    def draw(self, params: Params, noise: Noise) -> jax.Array:
+    def draw(self, params: Params, noise: jax.Array) -> jax.Array:
         return params["mu"] + self.scale_tril(params) @ noise
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         factor = self.scale_tril(params)
         standardised = jax.scipy.linalg.solve_triangular(factor, z - params["mu"], lower=True)
-        return self.base.log_prob(standardised) - jnp.sum(jnp.log(jnp.diag(factor)))
+        log_q: jax.Array = self.base.log_prob(standardised) - jnp.sum(jnp.log(jnp.diag(factor)))
+        return log_q
 
     def entropy(self, params: Params) -> jax.Array:
         dim = params["mu"].size
-        return self.base.entropy(dim) + jnp.sum(jnp.log(jax.nn.softplus(params["L_tril"][_diagonal(dim)])))
+        diagonal = jax.nn.softplus(params["L_tril"][_diagonal(dim)])
+        entropy: jax.Array = self.base.entropy(dim) + jnp.sum(jnp.log(diagonal))
+        return entropy
 
     def mean(self, params: Params) -> jax.Array:
         return params["mu"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Family, Noise, Params, inverse_softplus
+from vi.families.base import Family, Params, inverse_softplus
 from vi.families.bases import Base, Normal
 
 __all__ = ["MeanField"]
@@ -46,18 +46,20 @@ class MeanField(Family):
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         return {"mu": mean, "rho": inverse_softplus(std / self.base.std)}
 
-    def noise(self, key: jax.Array, params: Params) -> Noise:
+    def noise(self, key: jax.Array, params: Params) -> jax.Array:
         return self.base.noise(key, params["mu"].size, params["mu"].dtype)
 
-    def draw(self, params: Params, noise: Noise) -> jax.Array:
+    def draw(self, params: Params, noise: jax.Array) -> jax.Array:
         return params["mu"] + jax.nn.softplus(params["rho"]) * noise
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         scale = jax.nn.softplus(params["rho"])
-        return self.base.log_prob((z - params["mu"]) / scale) - jnp.sum(jnp.log(scale))
+        log_q: jax.Array = self.base.log_prob((z - params["mu"]) / scale) - jnp.sum(jnp.log(scale))
+        return log_q
 
     def entropy(self, params: Params) -> jax.Array:
-        return self.base.entropy(params["mu"].size) + jnp.sum(jnp.log(jax.nn.softplus(params["rho"])))
+        entropy: jax.Array = self.base.entropy(params["mu"].size) + jnp.sum(jnp.log(jax.nn.softplus(params["rho"])))
+        return entropy
 
     def mean(self, params: Params) -> jax.Array:
         return params["mu"]

@@ -94,6 +94,11 @@ class Product(Family):
         return "monte_carlo" if "monte_carlo" in wanted else "closed_form"
 
     @property
+    def default_draws(self) -> int:  # type: ignore[override]
+        """As many as the part that wants most."""
+        return max(part.family.default_draws for part in self.parts)
+
+    @property
     def exact_moments(self) -> bool:  # type: ignore[override]
         """Whether every part's moments are exact."""
         return all(part.family.exact_moments for part in self.parts)

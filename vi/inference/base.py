@@ -67,15 +67,15 @@ class Steps:
         The optimiser.
     averaging : Averaging or None
         The average of iterates that was asked for.
-    n_draws : int
-        Draws a step that were asked for.
+    n_draws : int or None
+        Draws a step that were asked for, if any.
     max_gradient_norm : float or None
         The limit of the gradient's norm.
     """
 
     optimizer: optax.GradientTransformation
     averaging: Averaging | None
-    n_draws: int
+    n_draws: int | None
     max_gradient_norm: float | None
 
 
@@ -131,7 +131,7 @@ class Inference(abc.ABC):
         *,
         backend: str | None = "auto",
         include_transformed: bool = False,
-        obj_n_mc: int = 1,
+        obj_n_mc: int | None = None,
         tf_n_mc: int | None = None,
         obj_optimizer: Any = None,
         averaging: Averaging | str | None = "auto",
@@ -160,8 +160,9 @@ class Inference(abc.ABC):
             What evaluates the model's log density; see :func:`vi.targets.from_pymc`.
         include_transformed : bool
             Whether draws also hold the unconstrained values.
-        obj_n_mc : int
-            Draws a step, evaluated together.
+        obj_n_mc : int, optional
+            Draws a step, evaluated together; by default the number that suits the method (1 for ADVI, 8 for flows, as
+            many as particles for the Stein methods).
         tf_n_mc : int, optional
             For test functions of operator variational inference; has no effect on the objectives here.
         obj_optimizer : optax.GradientTransformation, optional
@@ -199,7 +200,8 @@ class Inference(abc.ABC):
             more_updates=more_updates,
         )
         check_steps(n)
-        check_count("obj_n_mc", obj_n_mc)
+        if obj_n_mc is not None:
+            check_count("obj_n_mc", obj_n_mc)
         if tf_n_mc is not None:
             check_count("tf_n_mc", tf_n_mc)
         checked = check_callbacks(callbacks)
@@ -212,7 +214,7 @@ class Inference(abc.ABC):
             Steps(
                 optimizer=optimizer_from(obj_optimizer),
                 averaging=averaging_from(averaging, default=default),
-                n_draws=int(obj_n_mc),
+                n_draws=None if obj_n_mc is None else int(obj_n_mc),
                 max_gradient_norm=positive("total_grad_norm_constraint", total_grad_norm_constraint),
             )
         )
@@ -248,7 +250,7 @@ class Inference(abc.ABC):
         began = time.perf_counter()
         if approx._state is None:
             averaging = PolynomialAverage() if self.averages else None
-            _begin(approx, self.algorithm(Steps(scale_free_adam(), averaging, 1, None)))
+            _begin(approx, self.algorithm(Steps(scale_free_adam(), averaging, None, None)))
         assert approx._state is not None
         assert approx._algorithm is not None
         if backend is not None:

@@ -57,7 +57,7 @@ class KLqp(Inference):
             family=self.approx.family,
             optimizer=steps.optimizer,
             averaging=steps.averaging,
-            n_draws=steps.n_draws,
+            n_draws=self.approx.family.default_draws if steps.n_draws is None else steps.n_draws,
             max_gradient_norm=steps.max_gradient_norm,
             objective=self.objective,
         )

@@ -32,7 +32,7 @@ class Stein(Inference):
     temperature : float
         ``T``: the stationary distribution is :math:`p^{1/T}`.
     n_particles : int
-        Draws a step, where the approximation has a density; ``obj_n_mc`` above 1 takes its place.
+        Draws a step, where the approximation has a density; ``fit(obj_n_mc=...)`` takes its place.
 
     Raises
     ------
@@ -62,15 +62,17 @@ class Stein(Inference):
         self.averages = approx.family.has_density
 
     def algorithm(self, steps: Steps) -> algorithms.Stein:
-        if steps.n_draws > 1 and not self.approx.family.has_density:
+        if (steps.n_draws or 1) > 1 and not self.approx.family.has_density:
             raise TypeError(
                 f"obj_n_mc={steps.n_draws}: every particle is evaluated once a step; choose n_particles instead."
             )
+        if steps.n_draws == 1 and self.approx.family.has_density:
+            raise ValueError("obj_n_mc=1: a Stein direction needs at least 2 draws a step.")
         return algorithms.Stein(
             family=self.approx.family,
             optimizer=steps.optimizer,
             averaging=steps.averaging,
-            n_draws=steps.n_draws if steps.n_draws > 1 else self.n_particles,
+            n_draws=self.n_particles if steps.n_draws is None else steps.n_draws,
             max_gradient_norm=steps.max_gradient_norm,
             kernel=self.kernel,
             temperature=float(self.temperature or 1.0),
@@ -142,7 +144,7 @@ class ASVGD(Stein):
     approx : Approximation, optional
         What is fitted; a full-rank normal of the model by default.
     n_particles : int
-        Draws a step; ``obj_n_mc`` above 1 takes its place.
+        Draws a step; ``fit(obj_n_mc=...)`` takes its place.
     model, start, start_sigma, random_seed, dtype
         See :class:`Approximation`; not together with `approx`.
     temperature, kernel
