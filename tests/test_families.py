@@ -56,8 +56,9 @@ def test_every_family_has_an_example():
 
 
 @pytest.mark.parametrize("dim", [1, 4])
-def test_contract(make, dim):
-    vi.testing.check_family(make(dim), dim)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "flow" else ()) for n in EXAMPLES])
+def test_contract(name, dim):
+    vi.testing.check_family(EXAMPLES[name](dim), dim)
 
 
 def test_settings_only(make):

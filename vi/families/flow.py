@@ -89,9 +89,9 @@ class Flow(Family):
         weights, draws = jax.random.split(key)
         inner = _arrays(self._build(weights, mean.size))
         start = {"mu": jnp.zeros_like(mean), "rho": inverse_softplus(jnp.ones_like(std))} | inner
-        points = jax.vmap(lambda k: self.draw(start, k))(jax.random.split(draws, WHITENING_DRAWS))
-        scale = std / jnp.std(points, axis=0)
-        return {"mu": mean - scale * jnp.mean(points, axis=0), "rho": inverse_softplus(scale)} | inner
+        centre, width = _raw_moments(self, start, jax.random.split(draws, WHITENING_DRAWS))
+        scale = std / width
+        return {"mu": mean - scale * centre, "rho": inverse_softplus(scale)} | inner
 
     def noise(self, key: jax.Array, params: Params) -> Noise:
         return key
@@ -148,6 +148,13 @@ class Flow(Family):
             nn_activation=jnp.tanh,
             invert=False,
         )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _raw_moments(family: Flow, params: Params, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation of draws of a flow that has not been moved to its start."""
+    points = jax.vmap(lambda key: family.draw(params, key))(keys)
+    return jnp.mean(points, axis=0), jnp.std(points, axis=0)
 
 
 def _flowjax() -> Any:
