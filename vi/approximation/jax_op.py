@@ -12,15 +12,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pytensor.compile.mode import optdb
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.type import TensorType
 
 from vi.precision import guard_jax_config, precision
 
 with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
+    from pytensor.link.jax.dispatch.shape import JAXShapeTuple
 
 __all__ = ["JaxFunction", "JaxOp", "in_object_mode"]
 
@@ -153,6 +156,19 @@ def _known_when_compiled(value: Any) -> int:
             "give size as a whole number, or use another mode."
         )
     return int(value)
+
+
+@node_rewriter([JaxOp])
+def _sizes_as_tuples(fgraph: Any, node: Apply) -> Any:
+    """Mark what decides shapes as PyTensor does for JAX: an input that does nothing else is then a compiled-in number."""
+    inputs = list(node.inputs)
+    for i in node.op.function.static:
+        if not isinstance(inputs[i], Constant) and inputs[i].owner is None:
+            inputs[i] = JAXShapeTuple()(inputs[i])
+    return None if inputs == node.inputs else node.op.make_node(*inputs).outputs
+
+
+optdb.register("jax_sizes_of_jax_functions", dfs_rewriter(_sizes_as_tuples), "jax", position=100)
 
 
 def in_object_mode(op: type[Op]) -> None:
