@@ -10,6 +10,7 @@ from pymc.data import MinibatchIndexRV, MinibatchOp
 from pymc.distributions.shape_utils import change_dist_size
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import optdb
+from pytensor.compile.ops import ViewOp
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import _vectorize_node
@@ -18,7 +19,9 @@ from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.type import TensorType
 from pytensor.tensor.type_other import NoneTypeT
+from pytensor.xtensor.basic import TensorFromXTensor, XTensorFromTensor
 from pytensor.xtensor.type import XTensorType, as_xtensor
 
 __all__ = ["rebuilt", "remade", "vectorized"]
@@ -85,8 +88,8 @@ def rebuilt(outputs: Sequence[Any], known: Mapping[Variable, Any], make: Maker =
 
 def _inlined(node: Apply, inputs: list[Any], make: Maker) -> list[Any]:
     """Outputs of a node whose operation is a graph, as that graph."""
-    op = node.op
-    return rebuilt(op.inner_outputs, dict(zip(op.inner_inputs, inputs, strict=True)), make)
+    inner = node.op.fgraph.unfreeze()  # its own nodes cannot be cloned one by one
+    return rebuilt(inner.outputs, dict(zip(inner.inputs, inputs, strict=True)), make)
 
 
 def vectorized(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> list[Any]:
@@ -137,6 +140,10 @@ class _Vectorizer:
     def __call__(self, node: Apply, inputs: list[Any]) -> Sequence[Any]:
         op = node.op
         moving = any(variable in self.one_draw for variable in inputs)
+        if isinstance(op, XTensorFromTensor | ViewOp):  # casts and views are all that is left of named dimensions
+            return inputs[:1]
+        if isinstance(op, TensorFromXTensor) and isinstance(inputs[0].type, TensorType):
+            return inputs[:1]
         if isinstance(op, Shape | Shape_i):  # the same in every draw
             shape = pt.shape(inputs[0])[1:] if moving else pt.shape(inputs[0])
             return [shape if isinstance(op, Shape) else shape[op.i]]
