@@ -2,7 +2,7 @@
 
 import logging as _logging
 
-from vi.approximation import Approximation, FullRank, MeanField, load
+from vi.approximation import Approximation, FullRank, MeanField, load, sample_approx
 from vi.fit import METHODS, fit
 from vi.inference import ADVI, FullRankADVI, Inference, KLqp, Profile
 from vi.optimizers import (
@@ -52,6 +52,7 @@ __all__ = [
     "objectives",
     "optimizers",
     "rmsprop",
+    "sample_approx",
     "scale_free_adam",
     "sgd",
     "targets",

@@ -417,7 +417,7 @@ class Approximation:
         >>> with pm.Model() as model:
         ...     x = pm.Data("x", [1.0, 2.0])
         ...     slope = pm.Normal("slope")
-        ...     y = pm.Normal("y", slope * x, 0.1, observed=[1.0, 2.0])
+        ...     y = pm.Normal("y", slope * x, 0.1, shape=x.shape, observed=[1.0, 2.0])
         >>> approx = vi.fit(method="advi", model=model, random_seed=1, progressbar=False)
         >>> new = approx.sample_node(y, size=100, more_replacements={x: [3.0, 4.0, 5.0]}, random_seed=1)
         >>> new.eval().shape

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from pytensor.compile.mode import optdb
-from pytensor.gradient import disconnected_type
+from pytensor.gradient import DisconnectedType, disconnected_type
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
@@ -80,7 +80,12 @@ class JaxOp(Op):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], cotangents: Sequence[Variable]
     ) -> list[Variable]:
         moving = tuple(i for i, variable in enumerate(inputs) if _is_floating(variable))
-        made = JaxOp(Pullback(self.function, moving, len(inputs))).make_node(*inputs, *cotangents).outputs
+        # an output of which nothing is used has no cotangent
+        given = [
+            output.zeros_like() if isinstance(cotangent.type, DisconnectedType) else cotangent
+            for output, cotangent in zip(outputs, cotangents, strict=True)
+        ]
+        made = JaxOp(Pullback(self.function, moving, len(inputs))).make_node(*inputs, *given).outputs
         gradients = dict(zip(moving, made, strict=True))
         return [gradients[i] if i in gradients else disconnected_type() for i in range(len(inputs))]
 
@@ -118,7 +123,7 @@ class Pullback(JaxFunction):
 
 @functools.cache
 def _compiled(function: JaxFunction) -> Callable[..., Any]:
-    return jax.jit(lambda *inputs: function(*inputs), static_argnums=function.static)
+    return jax.jit(function, static_argnums=function.static)
 
 
 def _is_floating(variable: Variable) -> bool:
@@ -160,7 +165,7 @@ def _known_when_compiled(value: Any) -> int:
 
 @node_rewriter([JaxOp])
 def _sizes_as_tuples(fgraph: Any, node: Apply) -> Any:
-    """Mark what decides shapes as PyTensor does for JAX: an input that does nothing else is then a compiled-in number."""
+    """Mark inputs that decide shapes, as PyTensor does for JAX: one that does nothing else is then compiled in."""
     inputs = list(node.inputs)
     for i in node.op.function.static:
         if not isinstance(inputs[i], Constant) and inputs[i].owner is None:

@@ -16,6 +16,7 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import _vectorize_node
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.graph.traversal import ancestors, toposort
+from pytensor.tensor.basic import get_vector_length
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.shape import Shape, Shape_i
@@ -157,7 +158,8 @@ class _Vectorizer:
             if any(variable in self.one_draw for variable in inputs[2:]):
                 rng, shape, *parameters = inputs
                 if not isinstance(shape.type, NoneTypeT):
-                    shape = pt.concatenate([[self.size], shape])
+                    # scalars side by side rather than joined vectors: the form that JAX mode knows
+                    shape = pt.stack([pt.as_tensor(self.size, dtype="int64"), *(shape[i] for i in range(_length(shape)))])
                 return self._mark(node, op.make_node(rng, shape, *parameters).outputs)
             outputs = remade(node, inputs)
             if isinstance(op, MinibatchIndexRV):
@@ -188,11 +190,15 @@ class _Vectorizer:
         return outputs
 
 
+def _length(shape: Any) -> int:
+    return int(get_vector_length(shape))
+
+
 def _refusal(node: Apply, why: str) -> str:
-    text = str(node.op)
+    text = str(node.op) if len(str(node.op)) <= 60 else type(node.op).__name__
     name = next((f" (of {variable.name!r})" for variable in node.outputs if variable.name), "")
     return (
-        f"{text if len(text) <= 60 else type(node.op).__name__}{name} cannot be computed for many draws at once: {why}. "
+        f"{text}{name} cannot be computed for many draws at once: {why}. "
         "Leave size out, and draw the node with pm.draw(node, draws=...)."
     )
 

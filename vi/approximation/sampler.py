@@ -115,6 +115,7 @@ def streams(n: int, seed: int) -> list[Any]:
     generator = SelfAdvancingGenerator(
         type=random_generator_type, value=np.random.default_rng(seed), strict=False, name="rng_of_q"
     )
+    parts: list[Any]
     following, *parts = Streams(n).make_node(generator).outputs
     generator.default_update = following
     return parts
