@@ -96,9 +96,7 @@ def test_one_draw_at_a_time_has_the_same_distribution():
 
 
 def test_full_rank():
-    approx = vi.fit(
-        2_000, method="fullrank_advi", model=correlated_gaussian().model, random_seed=1, progressbar=False
-    )
+    approx = vi.fit(2_000, method="fullrank_advi", model=correlated_gaussian().model, random_seed=1, progressbar=False)
     values = evaluate(approx.sample_node(approx.model["x"], N, random_seed=2))
     mean, std, cov = approx.mean.eval(), approx.std.eval(), approx.cov.eval()
     mean_close(values, mean, std)
@@ -312,7 +310,8 @@ def test_named_dimensions():
     for size in (None, 5):
         nodes = approx.sample_node([slope, eta, y], size)
         leading = () if size is None else ("draw",)
-        assert [node.type.dims for node in nodes] == [(*leading, "group"), (*leading, "group", "row"), (*leading, "row")]
+        own = [("group",), ("group", "row"), ("row",)]
+        assert [node.type.dims for node in nodes] == [(*leading, *dims) for dims in own]
         slopes, etas, ys = evaluate(nodes)
         np.testing.assert_allclose(etas, slopes[..., None] * np.arange(4.0))
         np.testing.assert_allclose(ys, etas.sum(axis=-2), atol=8e-3)

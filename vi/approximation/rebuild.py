@@ -159,7 +159,8 @@ class _Vectorizer:
                 rng, shape, *parameters = inputs
                 if not isinstance(shape.type, NoneTypeT):
                     # scalars side by side rather than joined vectors: the form that JAX mode knows
-                    shape = pt.stack([pt.as_tensor(self.size, dtype="int64"), *(shape[i] for i in range(_length(shape)))])
+                    lengths = [shape[i] for i in range(get_vector_length(shape))]
+                    shape = pt.stack([pt.as_tensor(self.size, dtype="int64"), *lengths])
                 return self._mark(node, op.make_node(rng, shape, *parameters).outputs)
             outputs = remade(node, inputs)
             if isinstance(op, MinibatchIndexRV):
@@ -188,10 +189,6 @@ class _Vectorizer:
                 self.one_draw[new] = rank
                 new.name = new.name or old.name
         return outputs
-
-
-def _length(shape: Any) -> int:
-    return int(get_vector_length(shape))
 
 
 def _refusal(node: Apply, why: str) -> str:
