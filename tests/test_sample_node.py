@@ -15,6 +15,7 @@ from problems import correlated_gaussian
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import applys_between, graph_inputs
+from pytensor.raise_op import Assert
 from pytensor.scan.op import Scan
 from pytensor.tensor.random.type import RandomType
 from scipy import stats
@@ -144,6 +145,16 @@ def test_nodes_of_a_list_share_their_draws(size):
     np.testing.assert_allclose(np.ravel(logp), approx.logp(points), rtol=1e-5, atol=1e-5)
     if size:
         assert len(np.unique(points[:, 0])) == size
+
+
+def test_assertions_hold_in_every_draw():
+    """With several conditions, of which one depends on the draw."""
+    approx = normal()
+    x = approx.model["x"]
+    checked = Assert("too far")(x.sum(), pt.abs(x).max() < 1e3, pt.constant(True))
+    assert evaluate(approx.sample_node(checked, 4)).shape == (4,)
+    with pytest.raises(AssertionError, match="too far"):
+        evaluate(approx.sample_node(Assert("too far")(x.sum(), x[0] < 1.0), 50, random_seed=1))
 
 
 def test_containers():

@@ -25,7 +25,7 @@ with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
     from pytensor.link.jax.dispatch.shape import JAXShapeTuple
 
-__all__ = ["JaxFunction", "JaxOp", "in_object_mode"]
+__all__ = ["JaxFunction", "JaxOp", "floating_dtype", "in_object_mode"]
 
 
 class JaxFunction(abc.ABC):
@@ -71,7 +71,7 @@ class JaxOp(Op):
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Any) -> None:
         static = self.function.static
         arguments = [int(value) if i in static else value for i, value in enumerate(inputs)]
-        with precision(_working_dtype(node)):
+        with precision(floating_dtype([*node.inputs, *node.outputs])):
             values = _compiled(self.function)(*arguments)
         for output, storage, value in zip(node.outputs, outputs, values, strict=True):
             storage[0] = np.array(value, output.type.dtype)
@@ -130,9 +130,9 @@ def _is_floating(variable: Variable) -> bool:
     return isinstance(variable.type, TensorType) and np.issubdtype(variable.type.dtype, np.floating)
 
 
-def _working_dtype(node: Apply) -> np.dtype:
-    """The widest floating type among inputs and outputs."""
-    return np.result_type(*(v.type.dtype for v in (*node.inputs, *node.outputs) if _is_floating(v)), np.float32)
+def floating_dtype(variables: Sequence[Variable]) -> np.dtype:
+    """The widest floating type among variables, float32 where there is none."""
+    return np.result_type(*(variable.type.dtype for variable in variables if _is_floating(variable)), np.float32)
 
 
 @jax_funcify.register(JaxOp)

@@ -16,6 +16,7 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import _vectorize_node
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.graph.traversal import ancestors, toposort
+from pytensor.raise_op import CheckAndRaise
 from pytensor.tensor.basic import get_vector_length
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
@@ -148,6 +149,9 @@ class _Vectorizer:
         if isinstance(op, Shape | Shape_i):  # the same in every draw
             shape = pt.shape(inputs[0])[1:] if moving else pt.shape(inputs[0])
             return [shape if isinstance(op, Shape) else shape[op.i]]
+        if isinstance(op, CheckAndRaise):
+            value, *conditions = inputs
+            return self._mark(node, [op(value, *(c.all() if c.type.ndim else c for c in conditions))])
         if any(isinstance(variable.type, RandomType) for variable in inputs):
             return self._random(node, inputs, moving)
         return self._mark(node, self._vectorize(node, inputs)) if moving else remade(node, inputs)

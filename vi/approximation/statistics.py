@@ -10,7 +10,7 @@ import jax
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 
-from vi.approximation.jax_op import JaxFunction, JaxOp
+from vi.approximation.jax_op import JaxFunction, JaxOp, floating_dtype
 from vi.families.base import Family
 
 __all__ = ["statistic"]
@@ -30,7 +30,7 @@ class Moment(JaxFunction):
         return (getattr(self.family, self.moment)(dict(zip(self.names, params, strict=True))),)
 
     def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
-        return [TensorType(inputs[0].type.dtype, shape=(None,) * RANKS[self.moment])]
+        return [TensorType(floating_dtype(inputs).name, shape=(None,) * RANKS[self.moment])]
 
 
 def statistic(family: Family, moment: str, params: dict[str, Any]) -> Any:
