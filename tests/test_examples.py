@@ -15,7 +15,7 @@ import vi
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
-PAGES = ["index.md", "getting_started.md", "callbacks.md", "from_pymc.md"]
+PAGES = ["index.md", "getting_started.md", "callbacks.md", "sample_node.md", "from_pymc.md"]
 MODULES = sorted(
     module.name
     for path, prefix in ((vi.__path__, "vi."), (vi.callbacks.__path__, "vi.callbacks."))

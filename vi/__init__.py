@@ -11,6 +11,7 @@ from vi.approximation import (
     MeanField,
     NormalizingFlow,
     load,
+    sample_approx,
 )
 from vi.fit import METHODS, fit
 from vi.inference import (
@@ -82,6 +83,7 @@ __all__ = [
     "objectives",
     "optimizers",
     "rmsprop",
+    "sample_approx",
     "scale_free_adam",
     "sgd",
     "targets",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -17,9 +17,53 @@ from vi.approximation.seeds import key_from
 from vi.families.base import Family, Params
 from vi.precision import precision
 
-__all__ = ["density", "draw", "fit_record", "to_datatree"]
+if TYPE_CHECKING:
+    from vi.approximation.approximation import Approximation
+
+__all__ = ["density", "draw", "fit_record", "sample_approx", "to_datatree"]
 
 BLOCK = 1024
+
+
+def sample_approx(
+    approx: Approximation, draws: int = 100, include_transformed: bool = False, *, random_seed: Any = None
+) -> xr.DataTree:
+    """Draw from an approximation: ``approx.sample`` as a function, as in PyMC.
+
+    Parameters
+    ----------
+    approx : Approximation
+        What to draw from.
+    draws : int
+        Number of draws.
+    include_transformed : bool
+        Whether to add the unconstrained values.
+    random_seed : int, optional
+        Seed of the draws; new ones at every call by default.
+
+    Returns
+    -------
+    xarray.DataTree
+        See :meth:`vi.Approximation.sample`.
+
+    Raises
+    ------
+    TypeError
+        If `approx` is not an approximation.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu")
+    >>> vi.sample_approx(vi.MeanField(model=model), draws=10)["posterior"]["mu"].shape
+    (1, 10)
+    """
+    from vi.approximation.approximation import Approximation
+
+    if not isinstance(approx, Approximation):
+        raise TypeError(f"approx must be a vi.Approximation (what vi.fit returns), got {type(approx).__name__}.")
+    return approx.sample(draws, include_transformed=include_transformed, random_seed=random_seed)
 
 
 def draw(

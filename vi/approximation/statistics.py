@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-import functools
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
-import pytensor.tensor as pt
-from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.op import Op
+from pytensor.graph.basic import Variable
+from pytensor.tensor.type import TensorType
 
+from vi.approximation.jax_op import JaxFunction, JaxOp, floating_dtype
 from vi.families.base import Family
-from vi.precision import precision
 
 __all__ = ["statistic"]
 
 RANKS = {"mean": 1, "std": 1, "cov": 2}
 
 
-class FamilyStatistic(Op):
+@dataclass(frozen=True)
+class Moment(JaxFunction):
     """One of a family's moments as a function of its parameters."""
 
-    __props__ = ("family", "moment", "names")
+    family: Family
+    moment: str
+    names: tuple[str, ...]
 
-    def __init__(self, family: Family, moment: str, names: tuple[str, ...]) -> None:
-        self.family = family
-        self.moment = moment
-        self.names = names
+    def __call__(self, *params: Any) -> tuple[jax.Array, ...]:
+        return (getattr(self.family, self.moment)(dict(zip(self.names, params, strict=True))),)
 
-    def make_node(self, *params: Variable) -> Apply:
-        dtype = params[0].type.dtype
-        return Apply(self, list(params), [pt.tensor(dtype=dtype, shape=(None,) * RANKS[self.moment])])
-
-    def perform(self, node: Apply, inputs: Sequence[Any], outputs: Any) -> None:
-        dtype = np.dtype(node.outputs[0].type.dtype)
-        with precision(dtype):
-            value = _moment(self.family, self.moment)(dict(zip(self.names, inputs, strict=True)))
-            outputs[0][0] = np.array(value, dtype)
-
-
-@functools.cache
-def _moment(family: Family, moment: str) -> Callable[..., Any]:
-    return jax.jit(getattr(family, moment))
+    def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
+        return [TensorType(floating_dtype(inputs).name, shape=(None,) * RANKS[self.moment])]
 
 
 def statistic(family: Family, moment: str, params: dict[str, Any]) -> Any:
     """The moment as a symbolic variable; a parameter that *is* the moment is returned as it is."""
     direct = _parameter_that_is(family, moment, params)
-    return params[direct] if direct else FamilyStatistic(family, moment, tuple(params))(*params.values())
+    return params[direct] if direct else JaxOp(Moment(family, moment, tuple(params)))(*params.values())
 
 
 def _parameter_that_is(family: Family, moment: str, params: dict[str, Any]) -> str | None:
@@ -68,17 +54,3 @@ def _parameter_that_is(family: Family, moment: str, params: dict[str, Any]) -> s
 
     jax.eval_shape(trace, stand_ins)
     return found[0] if found else None
-
-
-def _register_numba() -> None:
-    """Let numba call the moments in object mode without a warning at every compilation."""
-    from pytensor.link.numba.dispatch.basic import generate_fallback_impl, numba_funcify
-
-    @numba_funcify.register(FamilyStatistic)
-    def _statistic_to_numba(op: FamilyStatistic, node: Apply, **kwargs: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Numba will use object mode")
-            return generate_fallback_impl(op, node, **kwargs)
-
-
-_register_numba()

@@ -23,7 +23,7 @@ from pytensor.tensor.type import TensorType
 from vi.layout import Layout, Slot
 from vi.targets.checks import check_replacements, check_variables, refuse_random_inputs
 
-__all__ = ["ModelGraph", "build_graph", "layout_from"]
+__all__ = ["ModelGraph", "build_graph", "checks_as_densities", "layout_from"]
 
 logger = logging.getLogger("vi")
 
@@ -112,7 +112,7 @@ def build_graph(
             lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
             replace[variable] = lifted
             shared.append(lifted)
-    outputs = _checks_as_densities(clone_replace(outputs, replace=replace, rebuild_strict=False))
+    outputs = checks_as_densities(clone_replace(outputs, replace=replace, rebuild_strict=False))
     return ModelGraph(layout, flat, outputs[0], dict(zip(names, outputs[1:], strict=True)), tuple(shared), tuple(baked))
 
 
@@ -164,7 +164,7 @@ def _variables(model: pm.Model) -> tuple[list[str], list[Any]]:
     return names, graphs
 
 
-def _checks_as_densities(outputs: list[Any]) -> list[Any]:
+def checks_as_densities(outputs: list[Any]) -> list[Any]:
     """The graphs with PyMC's checks of parameters turned into a density of zero where they fail, as PyMC compiles them.
 
     Otherwise a negative shape, say, would be an exception on one backend and a finite density on the other.

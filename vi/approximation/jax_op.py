@@ -1,0 +1,190 @@
+"""Pure JAX functions as PyTensor operations: differentiable, in the right precision, and plain JAX in a JAX graph."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pytensor.compile.mode import optdb
+from pytensor.gradient import DisconnectedType, disconnected_type
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.op import Op
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.tensor.type import TensorType
+
+from vi.precision import guard_jax_config, precision
+
+with guard_jax_config():
+    from pytensor.link.jax.dispatch import jax_funcify
+    from pytensor.link.jax.dispatch.shape import JAXShapeTuple
+
+__all__ = ["JaxFunction", "JaxOp", "floating_dtype", "in_object_mode"]
+
+
+class JaxFunction(abc.ABC):
+    """A pure JAX function of arrays, to be wrapped by :class:`JaxOp`.
+
+    To write one, subclass this as a frozen dataclass whose fields are hashable settings: equal settings are one
+    operation, compiled once.
+    """
+
+    static: tuple[int, ...] = ()
+    """Positions of the inputs that decide shapes: whole numbers, known when the function is compiled."""
+
+    @abc.abstractmethod
+    def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
+        """The outputs; inputs at the positions ``static`` are Python integers."""
+
+    @abc.abstractmethod
+    def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
+        """PyTensor types of the outputs for given symbolic inputs."""
+
+
+class JaxOp(Op):
+    """A :class:`JaxFunction` as a PyTensor operation.
+
+    It is called on the host in the precision of its types, whatever JAX's process-wide setting is. Its gradient is the
+    function's vector-Jacobian product, which is such an operation again. A graph compiled with ``mode="JAX"`` has the
+    function itself in it.
+
+    Parameters
+    ----------
+    function : JaxFunction
+        The function.
+    """
+
+    __props__ = ("function",)
+
+    def __init__(self, function: JaxFunction) -> None:
+        self.function = function
+
+    def make_node(self, *inputs: Variable) -> Apply:
+        return Apply(self, list(inputs), [kind() for kind in self.function.output_types(inputs)])
+
+    def perform(self, node: Apply, inputs: Sequence[Any], outputs: Any) -> None:
+        static = self.function.static
+        arguments = [int(value) if i in static else value for i, value in enumerate(inputs)]
+        with precision(floating_dtype([*node.inputs, *node.outputs])):
+            values = _compiled(self.function)(*arguments)
+        for output, storage, value in zip(node.outputs, outputs, values, strict=True):
+            storage[0] = np.array(value, output.type.dtype)
+
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], cotangents: Sequence[Variable]
+    ) -> list[Variable]:
+        moving = tuple(i for i, variable in enumerate(inputs) if _is_floating(variable))
+        # an output of which nothing is used has no cotangent
+        given = [
+            output.zeros_like() if isinstance(cotangent.type, DisconnectedType) else cotangent
+            for output, cotangent in zip(outputs, cotangents, strict=True)
+        ]
+        made = JaxOp(Pullback(self.function, moving, len(inputs))).make_node(*inputs, *given).outputs
+        gradients = dict(zip(moving, made, strict=True))
+        return [gradients[i] if i in gradients else disconnected_type() for i in range(len(inputs))]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[_is_floating(variable)] * len(node.outputs) for variable in node.inputs]
+
+
+@dataclass(frozen=True)
+class Pullback(JaxFunction):
+    """Vector-Jacobian product of a function with respect to the inputs at the positions ``moving``."""
+
+    of: JaxFunction
+    moving: tuple[int, ...]
+    n_inputs: int
+
+    @property
+    def static(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self.of.static
+
+    def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
+        arguments, cotangents = inputs[: self.n_inputs], inputs[self.n_inputs :]
+
+        def of_moving(*values: Any) -> tuple[jax.Array, ...]:
+            given = dict(zip(self.moving, values, strict=True))
+            return self.of(*(given.get(i, argument) for i, argument in enumerate(arguments)))
+
+        values, pull = jax.vjp(of_moving, *(jnp.asarray(arguments[i]) for i in self.moving))
+        typed = tuple(jnp.asarray(c, value.dtype) for c, value in zip(cotangents, values, strict=True))
+        gradients: tuple[jax.Array, ...] = pull(typed)
+        return gradients
+
+    def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
+        return [inputs[i].type for i in self.moving]
+
+
+@functools.cache
+def _compiled(function: JaxFunction) -> Callable[..., Any]:
+    return jax.jit(function, static_argnums=function.static)
+
+
+def _is_floating(variable: Variable) -> bool:
+    return isinstance(variable.type, TensorType) and np.issubdtype(variable.type.dtype, np.floating)
+
+
+def floating_dtype(variables: Sequence[Variable]) -> np.dtype:
+    """The widest floating type among variables, float32 where there is none."""
+    return np.result_type(*(variable.type.dtype for variable in variables if _is_floating(variable)), np.float32)
+
+
+@jax_funcify.register(JaxOp)
+def _to_jax(op: JaxOp, node: Apply, **_: Any) -> Callable[..., Any]:
+    known: Mapping[int, int] = {
+        i: int(node.inputs[i].data) for i in op.function.static if isinstance(node.inputs[i], Constant)
+    }
+
+    def traced(*inputs: Any) -> Any:
+        arguments = [
+            known.get(i, _known_when_compiled(value)) if i in op.function.static else value
+            for i, value in enumerate(inputs)
+        ]
+        outputs = op.function(*arguments)
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    return traced
+
+
+def _known_when_compiled(value: Any) -> int:
+    if isinstance(value, tuple):
+        (value,) = value
+    if isinstance(value, jax.core.Tracer):
+        raise NotImplementedError(
+            "size is computed in the graph, but code compiled with mode='JAX' needs the number of draws in advance: "
+            "give size as a whole number, or use another mode."
+        )
+    return int(value)
+
+
+@node_rewriter([JaxOp])
+def _sizes_as_tuples(fgraph: Any, node: Apply) -> Any:
+    """Mark inputs that decide shapes, as PyTensor does for JAX: one that does nothing else is then compiled in."""
+    inputs = list(node.inputs)
+    for i in node.op.function.static:
+        if not isinstance(inputs[i], Constant) and inputs[i].owner is None:
+            inputs[i] = JAXShapeTuple()(inputs[i])
+    return None if inputs == node.inputs else node.op.make_node(*inputs).outputs
+
+
+optdb.register("jax_sizes_of_jax_functions", dfs_rewriter(_sizes_as_tuples), "jax", position=100)
+
+
+def in_object_mode(op: type[Op]) -> None:
+    """Let numba call an operation's ``perform`` without a warning at every compilation."""
+    from pytensor.link.numba.dispatch.basic import generate_fallback_impl, numba_funcify
+
+    @numba_funcify.register(op)
+    def _to_numba(op: Op, node: Apply, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Numba will use object mode")
+            return generate_fallback_impl(op, node, **kwargs)
+
+
+in_object_mode(JaxOp)

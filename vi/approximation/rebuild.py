@@ -1,0 +1,223 @@
+"""Passes over PyTensor graphs: parts exchanged for others, and many draws computed at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytensor.tensor as pt
+from pymc.data import MinibatchIndexRV, MinibatchOp
+from pymc.distributions.shape_utils import change_dist_size
+from pytensor.compile.builders import OpFromGraph
+from pytensor.compile.mode import optdb
+from pytensor.compile.ops import ViewOp
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import _vectorize_node
+from pytensor.graph.rewriting.db import RewriteDatabaseQuery
+from pytensor.graph.traversal import ancestors, toposort
+from pytensor.raise_op import CheckAndRaise
+from pytensor.tensor.basic import get_vector_length
+from pytensor.tensor.random.op import RandomVariable
+from pytensor.tensor.random.type import RandomType
+from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.type import TensorType
+from pytensor.tensor.type_other import NoneTypeT
+from pytensor.xtensor.basic import TensorFromXTensor, XTensorFromTensor
+from pytensor.xtensor.type import XTensorType, as_xtensor
+
+__all__ = ["rebuilt", "remade", "vectorized"]
+
+type Maker = Callable[[Apply, list[Any]], Sequence[Any]]
+
+
+def remade(node: Apply, inputs: list[Any]) -> Sequence[Any]:
+    """Outputs of a node's operation on other inputs, whose static shapes may differ from the old ones."""
+    if all(new is old for new, old in zip(inputs, node.inputs, strict=True)):
+        return list(node.outputs)
+    if isinstance(node.op, RandomVariable):
+        _check_length(node, inputs)
+    try:
+        outputs: list[Any] = node.clone_with_new_inputs(inputs, strict=False).outputs
+    except TypeError:
+        if not isinstance(node.op, OpFromGraph):
+            raise
+        return _inlined(node, inputs, remade)  # its inner graph is fixed to the old static shapes
+    for old, new in zip(node.outputs, outputs, strict=True):
+        new.name = new.name or old.name
+    return outputs
+
+
+def _check_length(node: Apply, inputs: list[Any]) -> None:
+    """Refuse parameters that do not fit the variable's fixed size, before a compiled function fails on them."""
+    size, parameters = inputs[1], inputs[2:]
+    fixed = tuple(size.data) if isinstance(size, Constant) and size.data is not None else ()
+    for parameter, rank in zip(parameters, node.op.ndims_params, strict=True):
+        lengths = parameter.type.shape[: parameter.type.ndim - rank]
+        for want, have in zip(fixed[::-1], lengths[::-1], strict=False):
+            if have not in (None, 1, want):
+                name = node.outputs[1].name or "a random variable"
+                raise ValueError(
+                    f"{name} has the fixed shape {tuple(map(int, fixed))} (that of its observed data, if its model "
+                    f"gives none), but a parameter has {have} rows now: give {name} in the model a shape that follows "
+                    "its parameters, as in pm.Normal(name, mu, 1, shape=mu.shape, observed=...)."
+                )
+
+
+def rebuilt(outputs: Sequence[Any], known: Mapping[Variable, Any], make: Maker = remade) -> list[Any]:
+    """The graphs of ``outputs`` with the variables ``known`` exchanged and every node made by ``make``.
+
+    Parameters
+    ----------
+    outputs : sequence of Variable
+        The graphs; they are not changed.
+    known : mapping of variables
+        What stands for a variable; its own graph is then not visited.
+    make : callable, optional
+        Given a node and what stands for its inputs, returns what stands for its outputs.
+
+    Returns
+    -------
+    list of Variable
+    """
+    memo: dict[Variable, Any] = dict(known)
+    for node in toposort(outputs, blockers=memo):
+        made = make(node, [memo.get(variable, variable) for variable in node.inputs])
+        for old, new in zip(node.outputs, made, strict=True):
+            memo.setdefault(old, new)
+    return [memo.get(output, output) for output in outputs]
+
+
+def _inlined(node: Apply, inputs: list[Any], make: Maker) -> list[Any]:
+    """Outputs of a node whose operation is a graph, as that graph."""
+    inner = node.op.fgraph.unfreeze()  # its own nodes cannot be cloned one by one
+    return rebuilt(inner.outputs, dict(zip(inner.inputs, inputs, strict=True)), make)
+
+
+def vectorized(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> list[Any]:
+    """The graphs of ``outputs``, functions of one draw ``z``, for all draws at once.
+
+    Every random variable gets its own values in every draw, also one that does not depend on ``z``. Minibatches are
+    the exception: all draws see the same one.
+
+    Parameters
+    ----------
+    outputs : sequence of Variable
+        Graphs for one draw.
+    z : Variable
+        The draw.
+    draws : Variable
+        All draws, along the first axis.
+    size : int or Variable
+        Number of draws.
+
+    Returns
+    -------
+    list of Variable
+        Each with one more leading dimension (named ``draw`` where dimensions have names).
+
+    Raises
+    ------
+    NotImplementedError
+        If an operation cannot be vectorised; the message names it.
+    """
+    plain = _without_named_dimensions(outputs)
+    one_draw: dict[Variable, int] = {draws: z.type.ndim}  # by variable of many draws, the rank in one draw
+    many = rebuilt(plain, {z: draws}, _Vectorizer(one_draw, size))
+    named = []
+    for old, core, new in zip(outputs, plain, many, strict=True):
+        if new.type.ndim == core.type.ndim:
+            new = pt.broadcast_to(new, (size, *new.shape))
+        named.append(as_xtensor(new, dims=_with_draw(old)) if isinstance(old.type, XTensorType) else new)
+    return named
+
+
+class _Vectorizer:
+    """Makes nodes for many draws; remembers which variables have one value in each draw."""
+
+    def __init__(self, one_draw: dict[Variable, int], size: Any) -> None:
+        self.one_draw = one_draw
+        self.size = size
+
+    def __call__(self, node: Apply, inputs: list[Any]) -> Sequence[Any]:
+        op = node.op
+        moving = any(variable in self.one_draw for variable in inputs)
+        if isinstance(op, XTensorFromTensor | ViewOp):  # casts and views are all that is left of named dimensions
+            return inputs[:1]
+        if isinstance(op, TensorFromXTensor) and isinstance(inputs[0].type, TensorType):
+            return inputs[:1]
+        if isinstance(op, Shape | Shape_i):  # the same in every draw
+            shape = pt.shape(inputs[0])[1:] if moving else pt.shape(inputs[0])
+            return [shape if isinstance(op, Shape) else shape[op.i]]
+        if isinstance(op, CheckAndRaise):
+            value, *conditions = inputs
+            return self._mark(node, [op(value, *(c.all() if c.type.ndim else c for c in conditions))])
+        if any(isinstance(variable.type, RandomType) for variable in inputs):
+            return self._random(node, inputs, moving)
+        return self._mark(node, self._vectorize(node, inputs)) if moving else remade(node, inputs)
+
+    def _random(self, node: Apply, inputs: list[Any], moving: bool) -> Sequence[Any]:
+        op = node.op
+        if isinstance(op, RandomVariable):
+            if any(variable in self.one_draw for variable in inputs[2:]):
+                rng, shape, *parameters = inputs
+                if not isinstance(shape.type, NoneTypeT):
+                    # scalars side by side rather than joined vectors: the form that JAX mode knows
+                    lengths = [shape[i] for i in range(get_vector_length(shape))]
+                    shape = pt.stack([pt.as_tensor(self.size, dtype="int64"), *lengths])
+                return self._mark(node, op.make_node(rng, shape, *parameters).outputs)
+            outputs = remade(node, inputs)
+            if isinstance(op, MinibatchIndexRV):
+                return outputs
+            return self._mark(node, change_dist_size(outputs[1], (self.size,), expand=True).owner.outputs)
+        if isinstance(op, MinibatchOp) and not moving:
+            return remade(node, inputs)
+        if isinstance(op, OpFromGraph):
+            return _inlined(node, inputs, self)
+        if all(isinstance(variable.type, RandomType) for variable in node.outputs):
+            return remade(node, inputs)
+        raise NotImplementedError(_refusal(node, "it draws random numbers in a loop"))
+
+    def _vectorize(self, node: Apply, inputs: list[Any]) -> Sequence[Any]:
+        try:
+            made = _vectorize_node(node.op, node, *inputs)
+        except (NotImplementedError, TypeError, ValueError) as error:
+            raise NotImplementedError(_refusal(node, str(error) or type(error).__name__)) from error
+        outputs: Sequence[Any] = made.outputs if isinstance(made, Apply) else made
+        return outputs
+
+    def _mark(self, node: Apply, outputs: Sequence[Any]) -> Sequence[Any]:
+        for old, new in zip(node.outputs, outputs, strict=True):
+            rank = getattr(old.type, "ndim", None)
+            if rank is not None and new.type.ndim > rank:
+                self.one_draw[new] = rank
+                new.name = new.name or old.name
+        return outputs
+
+
+def _refusal(node: Apply, why: str) -> str:
+    text = str(node.op) if len(str(node.op)) <= 60 else type(node.op).__name__
+    name = next((f" (of {variable.name!r})" for variable in node.outputs if variable.name), "")
+    return (
+        f"{text}{name} cannot be computed for many draws at once: {why}. "
+        "Leave size out, and draw the node with pm.draw(node, draws=...)."
+    )
+
+
+def _with_draw(variable: Any) -> tuple[str, ...]:
+    if "draw" in variable.type.dims:
+        raise ValueError(
+            f"The leading dimension of {variable} would be called 'draw', which one of its own is called already; "
+            "rename that one."
+        )
+    return ("draw", *variable.type.dims)
+
+
+def _without_named_dimensions(outputs: Sequence[Any]) -> list[Any]:
+    """The graphs with named dimensions turned into positions, by PyTensor's own rewrites."""
+    if not any(isinstance(variable.type, XTensorType) for variable in ancestors(outputs)):
+        return list(outputs)
+    plain = [variable.values if isinstance(variable.type, XTensorType) else variable for variable in outputs]
+    graph = FunctionGraph(outputs=plain, clone=True, copy_inputs=False)
+    optdb.query(RewriteDatabaseQuery(include=["lower_xtensor"])).rewrite(graph)
+    return list(graph.outputs)
