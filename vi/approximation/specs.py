@@ -32,7 +32,7 @@ def encode(item: Any) -> Any:
     """A value as JSON can hold it; what is code becomes ``{"lost": its name}``."""
     if item is None or isinstance(item, bool | int | float | str):
         return item
-    if isinstance(item, tuple | list):
+    if type(item) in (tuple, list):
         return {"tuple": [encode(value) for value in item]}
     if isinstance(item, Named):
         if any(callable(value) for value in item.settings.values()):
