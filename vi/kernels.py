@@ -45,6 +45,9 @@ class Kernel(abc.ABC):
     short_name: str
     """Name of the kernel in arguments and files."""
 
+    standardize: bool
+    """Whether the points come in units of their own standard deviations, coordinate by coordinate."""
+
     @abc.abstractmethod
     def sums(self, points: jax.Array, scores: jax.Array) -> Sums:
         """Return the sums over pairs of a Stein step, from points and scores ``(n, D)``."""
@@ -59,6 +62,9 @@ class RadialKernel(Kernel):
     bandwidth : float, optional
         ``h``, a squared length. By default it follows the particles: a constant times the median of the squared
         distances, over a fixed sub-sample of 1,024 pairs (the median over all pairs would take almost the whole step).
+    standardize : bool
+        Whether distances (and ``h``) are in units of the particles' standard deviations, coordinate by coordinate, so
+        that a coordinate in small units is not overlooked.
 
     Raises
     ------
@@ -67,6 +73,7 @@ class RadialKernel(Kernel):
     """
 
     bandwidth: float | None = None
+    standardize: bool = True
 
     def __post_init__(self) -> None:
         h = self.bandwidth
@@ -115,6 +122,8 @@ class RBF(RadialKernel):
     ----------
     bandwidth : float, optional
         ``h``; the median heuristic by default.
+    standardize : bool
+        Whether distances are in units of the particles' standard deviations.
 
     Examples
     --------
@@ -145,6 +154,8 @@ class IMQ(RadialKernel):
     ----------
     bandwidth : float, optional
         ``h``; the median of the squared distances by default.
+    standardize : bool
+        Whether distances are in units of the particles' standard deviations.
 
     References
     ----------
@@ -174,9 +185,12 @@ class PairKernel(Kernel):
     ----------
     function : callable
         ``function(x, y) -> scalar``; symmetric and positive definite.
+    standardize : bool
+        Whether the function gets points in units of the particles' standard deviations, instead of the points.
     """
 
     function: Callable[[jax.Array, jax.Array], jax.Array]
+    standardize: bool = False
     short_name = "pair"
 
     def sums(self, points: jax.Array, scores: jax.Array) -> Sums:

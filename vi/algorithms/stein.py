@@ -27,7 +27,9 @@ class Stein(Descent):
     along :math:`\frac1n \sum_i (\partial x_i / \partial \lambda)^\top \phi_i` (amortised), with the terms
     ``j = i`` left out of :math:`\phi_i`: then its expectation vanishes where the family equals :math:`p`. The loss
     that is recorded is the squared kernelised Stein discrepancy between the points before the step and
-    :math:`p^{1/T}` (the V-statistic with the step's own kernel): 0 where they agree.
+    :math:`p^{1/T}` (the V-statistic with the step's own kernel): 0 where they agree. Both are computed in the
+    coordinates in which the kernel measures, by default the points' own standard deviations: the numbers do not depend
+    on the units of the data.
 
     Parameters
     ----------
@@ -56,7 +58,9 @@ class Stein(Descent):
 
     def tell(self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array) -> tuple[State, jax.Array]:
         n = len(asked.points)
-        attraction, repulsion, trace, own = self.kernel.sums(asked.points, score)
+        unit = self._unit(asked.points)
+        score = unit * score
+        attraction, repulsion, trace, own = self.kernel.sums(asked.points / unit, score)
         push = attraction + self.temperature * repulsion
         # particles feel themselves (one alone climbs to the mode); of independent draws, only the others are unbiased
         direction = (push - own) / (n - 1) if self.family.has_density else push / n
@@ -66,7 +70,14 @@ class Stein(Descent):
         ) / n**2
         # a log density that is not finite is not seen by the direction: the loss says so, and ends the run
         loss = discrepancy + 0.0 * jnp.sum(log_prob)
-        return self.descend(state, loss, self._gradient(state.params, asked, direction)), loss
+        return self.descend(state, loss, self._gradient(state.params, asked, direction / unit)), loss
+
+    def _unit(self, points: jax.Array) -> jax.Array:
+        """The lengths in which the kernel measures: the points' standard deviations, or one."""
+        if not self.kernel.standardize:
+            return jnp.ones_like(points[0])
+        std = jnp.std(points, axis=0)
+        return jnp.where(std > 0, std, 1.0)
 
     def _gradient(self, params: Params, asked: Asked, direction: jax.Array) -> Params:
         if not self.family.has_density:
