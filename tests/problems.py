@@ -19,10 +19,10 @@ class Problem:
     log_evidence: float
 
     def sd(self, method: str) -> np.ndarray:
-        """The optimum's standard deviations: exact for full rank, 1 / sqrt(diag(precision)) for mean field."""
-        if method == "fullrank_advi":
-            return np.sqrt(np.diag(self.cov))
-        return 1.0 / np.sqrt(np.diag(np.linalg.inv(self.cov)))
+        """The optimum's standard deviations: 1 / sqrt(diag(precision)) for mean field, exact for the others."""
+        if method == "advi":
+            return 1.0 / np.sqrt(np.diag(np.linalg.inv(self.cov)))
+        return np.sqrt(np.diag(self.cov))
 
 
 @functools.cache

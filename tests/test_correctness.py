@@ -19,10 +19,13 @@ from vi.targets import from_pymc
 from vi.training.runners import BUFFER, compiled_loop
 
 STEPS = 10_000
+FEWER = {"nfvi": 3_000, "svgd": 1_000, "asvgd": 2_000}
+"""Steps of the methods whose steps are dearer and take them further."""
+
 AXES = {
     "problem": list(PROBLEMS),
     "method": list(vi.METHODS),
-    "estimator": list(ESTIMATORS),
+    "estimator": [*ESTIMATORS, None],
     "backend": ["jax", "pytensor"],
     "dtype": ["float64", "float32"],
     "callbacks": [False, True],
@@ -30,70 +33,85 @@ AXES = {
 }
 
 
+def possible(axes):
+    """All combinations whose method knows the estimator (``None`` where there is nothing to estimate)."""
+    cases = itertools.product(*axes.values())
+    return [case for case in cases if case[2] in (vi.METHODS[case[1]].estimators or (None,))]
+
+
 def covering_pairs(axes):
     """Few combinations in which every pair of values of two axes occurs (greedy)."""
     names = list(axes)
-    everything = list(itertools.product(*axes.values()))
-    wanted = {
-        (i, a, j, b)
-        for i, j in itertools.combinations(range(len(names)), 2)
-        for a in axes[names[i]]
-        for b in axes[names[j]]
-    }
+    everything = possible(axes)
+    pairs = list(itertools.combinations(range(len(names)), 2))
+    wanted = {(i, case[i], j, case[j]) for case in everything for i, j in pairs}
     chosen = []
     while wanted:
-        covered = [
-            {(i, c[i], j, c[j]) for i, j in itertools.combinations(range(len(names)), 2)} & wanted for c in everything
-        ]
+        covered = [{(i, c[i], j, c[j]) for i, j in pairs} & wanted for c in everything]
         best = max(range(len(everything)), key=lambda k: len(covered[k]))
         chosen.append(everything[best])
         wanted -= covered[best]
     return chosen
 
 
+NORMAL = ["mean_field", "full_rank", "low_rank"]
 PAIRS = covering_pairs(AXES)
 MATRIX = [
     pytest.param(*case, id="-".join(map(str, case)), marks=() if case in PAIRS else pytest.mark.slow)
-    for case in itertools.product(*AXES.values())
+    for case in possible(AXES)
 ]
 
 
 @pytest.mark.parametrize(list(AXES), MATRIX)
 def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
-    """The default 10,000 steps reach the optimum, whatever the combination.
-
-    The averaged iterate is the mean of about 0.21 x 10,000 = 2,100 iterates of unit noise, so the mean's error has a
-    standard deviation of 0.022 sd, and log sd's (information 2) of 0.016: 0.1 and 0.06 are four of these. With
-    sticking-the-landing the noise vanishes where the family is exact (float32 leaves its rounding), and is larger where
-    mean field leaves correlations out.
-    """
+    """The default settings reach the optimum, whatever the combination; `limits` says how near."""
     exact = PROBLEMS[problem]()
+    steps = FEWER.get(method, STEPS)
     tracker = vi.callbacks.Tracker(every=997, mean=lambda approx, losses, i: approx.mean.eval())
-    inference = {"advi": vi.ADVI, "fullrank_advi": vi.FullRankADVI}[method](
-        model=exact.model, random_seed=5, dtype=dtype, estimator=estimator
-    )
+    options = {} if estimator is None else {"estimator": estimator}
+    inference = vi.METHODS[method](model=exact.model, random_seed=5, dtype=dtype, **options)
     hooks = [tracker] if callbacks else None
-    inference.fit(4_000 if refined else STEPS, backend=backend, callbacks=hooks, progressbar=False)
+    inference.fit(2 * steps // 5 if refined else steps, backend=backend, callbacks=hooks, progressbar=False)
     if refined:
-        inference.refine(STEPS - 4_000, progressbar=False)
+        inference.refine(steps - 2 * steps // 5, progressbar=False)
     approx = inference.approx
-    assert len(inference.hist) == STEPS
+    assert len(inference.hist) == steps
     assert all(value.dtype == dtype for value in approx.iterate.values())
     sd = exact.sd(method)
     mean_error = np.abs(approx.mean.eval() - exact.mean) / sd
     log_sd_error = np.abs(np.log(approx.std.eval() / sd))
-    no_noise = estimator == "sticking_the_landing" and (method == "fullrank_advi" or len(sd) == 1)
-    if no_noise:
-        limit_mean, limit_log_sd = (2e-3, 2e-3) if dtype == "float64" else (1e-2, 1e-2)
-    else:
-        limit_mean, limit_log_sd = 0.1 * noise_of_the_mean(exact, method, estimator), 0.06
+    limit_mean, limit_log_sd = limits(exact, method, estimator, dtype)
     assert np.all(mean_error < limit_mean)
     assert log_sd_error.max() < limit_log_sd
     if callbacks:
-        assert len(tracker["mean"]) == STEPS // 997
+        assert len(tracker["mean"]) == steps // 997
     draws = approx.sample(10, random_seed=1)
     assert draws["fit"].attrs["backend"] == backend
     assert all(np.isfinite(value).all() for value in draws["posterior"].to_dataset().values())
+
+
+def limits(exact, method, estimator, dtype):
+    """Errors allowed of the mean (in sds) and of log sd.
+
+    - Normal families: the averaged iterate is the mean of about 0.21 x 10,000 = 2,100 iterates of unit noise, so the
+      mean's error has a standard deviation of 0.022 sd, and log sd's (information 2) of 0.016: 0.1 and 0.06 are four of
+      these. With sticking-the-landing the noise vanishes where the family is exact (float32 leaves its rounding), and
+      is larger where mean field leaves correlations out. Low rank is exact too, but shares the variance between its
+      diagonal and its directions, which settle slowly: it gets the limits of noise.
+    - Amortised Stein: 0.21 x 2,000 iterates, of the noise of 100 draws a step: well within the same limits.
+    - Particles: no noise. Deterministic particles are narrower than p, the more so the fewer particles a dimension
+      has: measured, 0.02 in one dimension and 0.08 in three with 100 particles; 0.1 is allowed.
+    - Flows: noise as for normals, 8 draws in 3,000 steps, in each of many layers that can undo each other: three times
+      the limits of the normal families.
+    """
+    if method == "svgd":
+        return 0.02, 0.1
+    if method == "nfvi":
+        return 0.3, 0.18
+    alone = method == "advi" and len(exact.mean) == 1
+    if estimator == "sticking_the_landing" and (method == "fullrank_advi" or alone):
+        return (2e-3, 2e-3) if dtype == "float64" else (1e-2, 1e-2)
+    return 0.1 * noise_of_the_mean(exact, method, estimator), 0.06
 
 
 def noise_of_the_mean(exact, method, estimator):
@@ -104,22 +122,24 @@ def noise_of_the_mean(exact, method, estimator):
     which makes it (I - C) (I - C).
     """
     sd = exact.sd(method)
-    if method == "fullrank_advi" or estimator != "sticking_the_landing":
+    if method != "advi" or estimator != "sticking_the_landing":
         return np.ones(len(sd))
     return np.maximum(1.0, np.linalg.norm(np.eye(len(sd)) - exact.cov / np.outer(sd, sd), axis=1))
 
 
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("family", NORMAL)
 def test_bias_over_32_seeds(family, estimator):
     """No bias that 32 seeds can see (3 standard errors + 0.005), and no single fit far off."""
     exact = conjugate_normal()
     target = from_pymc(exact.model, backend="jax")
-    algorithm = Gradient(FAMILIES[family](), ESTIMATORS[estimator](), vi.scale_free_adam(), vi.PolynomialAverage())
+    algorithm = Gradient(
+        FAMILIES[family](), vi.scale_free_adam(), vi.PolynomialAverage(), objective=ESTIMATORS[estimator]()
+    )
     means, stds = _fits(target, algorithm, seeds=32)
     error = (means - exact.mean[0]) / np.sqrt(exact.cov[0, 0])
     log_sd = np.log(stds / np.sqrt(exact.cov[0, 0]))
-    if estimator == "sticking_the_landing":
+    if estimator == "sticking_the_landing" and family != "low_rank":  # see `limits`
         assert np.abs(error).max() < 1e-3
         assert np.abs(log_sd).max() < 1e-3
         return
@@ -134,7 +154,7 @@ def _fits(target, algorithm, seeds):
     """Means and standard deviations of one-dimensional fits from many seeds at once."""
     with precision(target.dtype):
         family = algorithm.family
-        params = family.init(np.zeros(1), np.full(1, np.log(2.0)))
+        params = family.init(jax.numpy.zeros(1), jax.numpy.full(1, np.log(2.0)), jax.random.key(1))
         batch, buffer = target.batch(), np.zeros(BUFFER)
 
         def run(state, n):
@@ -154,14 +174,16 @@ def _fits(target, algorithm, seeds):
 def test_backends_agree(problem, method):
     """The noise comes from the same compiled ask, so the backends differ by the rounding of log p only."""
     exact = PROBLEMS[problem]()
+    steps = FEWER.get(method, STEPS)
     fits = {
-        backend: vi.fit(STEPS, method=method, model=exact.model, random_seed=3, backend=backend, progressbar=False)
+        backend: vi.fit(steps, method=method, model=exact.model, random_seed=3, backend=backend, progressbar=False)
         for backend in ("jax", "pytensor")
     }
     first = [fit.hist[:100] for fit in fits.values()]
     np.testing.assert_allclose(first[0], first[1], rtol=1e-8)
     means = [fit.mean.eval() for fit in fits.values()]
-    assert np.abs((means[0] - means[1]) / exact.sd(method)).max() < 0.01
+    # rounding grows in the many layers of a flow; its noise is 30 times this
+    assert np.abs((means[0] - means[1]) / exact.sd(method)).max() < (0.1 if method == "nfvi" else 0.01)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -208,7 +230,9 @@ def test_gradient_at_the_optimum_with_one_draw(family, estimator):
 
 
 def _exact_params(family, exact):
-    params = family.init(jax.numpy.asarray(exact.mean), jax.numpy.asarray(np.sqrt(np.diag(exact.cov))))
+    params = family.init(
+        jax.numpy.asarray(exact.mean), jax.numpy.asarray(np.sqrt(np.diag(exact.cov))), jax.random.key(0)
+    )
     if isinstance(family, FullRank):
         factor = np.linalg.cholesky(exact.cov)
         diagonal = np.diag_indices(len(exact.mean))

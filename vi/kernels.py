@@ -246,8 +246,9 @@ def kernel_from(given: Any) -> Kernel:
 def _pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
     """A fixed sample of pairs of different points; all of them where there are few."""
     if n * (n - 1) // 2 <= PAIRS:
-        every: tuple[np.ndarray, np.ndarray] = np.triu_indices(n, 1)
-        return every
-    generator = np.random.default_rng(n)
-    rows = generator.integers(n, size=PAIRS)
-    return rows, (rows + generator.integers(1, n, size=PAIRS)) % n
+        rows, columns = np.triu_indices(n, 1)
+    else:
+        generator = np.random.default_rng(n)
+        rows = generator.integers(n, size=PAIRS)
+        columns = (rows + generator.integers(1, n, size=PAIRS)) % n
+    return rows.astype(np.int32), columns.astype(np.int32)

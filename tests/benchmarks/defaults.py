@@ -85,11 +85,13 @@ def cell(
 ) -> str:
     """Errors of many seeds, fitted together."""
     target = from_pymc(model, backend="jax")
-    algorithm = Gradient(MeanField(), ClosedFormEntropy(), optimizer, averaging)
+    algorithm = Gradient(MeanField(), optimizer, averaging, objective=ClosedFormEntropy())
     point = model.initial_point()
     start = np.concatenate([np.ravel(point[slot.value_name]) for slot in target.layout])
     with precision(target.dtype):
-        params = algorithm.family.init(jax.numpy.asarray(start), jax.numpy.full(len(start), np.log(2.0)))
+        params = algorithm.family.init(
+            jax.numpy.asarray(start), jax.numpy.full(len(start), np.log(2.0)), jax.random.key(0)
+        )
         batch, buffer = target.batch(), np.zeros(BUFFER)
 
         def run(state, n):
