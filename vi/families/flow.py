@@ -87,7 +87,7 @@ class Flow(Family):
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         weights, draws = jax.random.split(key)
-        inner = _arrays(self._build(weights, mean.size))
+        inner = _arrays(self._build(weights, mean.size), mean.dtype)
         start = {"mu": jnp.zeros_like(mean), "rho": inverse_softplus(jnp.ones_like(std))} | inner
         centre, width = _raw_moments(self, start, jax.random.split(draws, WHITENING_DRAWS))
         scale = std / width
@@ -180,10 +180,10 @@ def _partition(distribution: Any) -> tuple[Any, Any]:
     return eqx.partition(distribution, eqx.is_inexact_array, is_leaf=frozen)  # type: ignore[no-any-return]
 
 
-def _arrays(distribution: Any) -> Params:
+def _arrays(distribution: Any, dtype: Any) -> Params:
     """The trained arrays by name, in the order of the tree."""
     leaves = jax.tree.leaves(_partition(distribution)[0])
-    return {f"net{i:04d}": jnp.asarray(leaf) for i, leaf in enumerate(leaves)}
+    return {f"net{i:04d}": jnp.asarray(leaf, dtype) for i, leaf in enumerate(leaves)}
 
 
 @functools.cache
