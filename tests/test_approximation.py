@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 
 import arviz_stats
 import numpy as np
 import optax
 import pymc as pm
+import pytensor
 import pytest
 import xarray as xr
 from problems import PROBLEMS, conjugate_regression, correlated_gaussian
@@ -81,6 +83,25 @@ def test_log_densities(method, backend):
     if method == "svgd":
         with pytest.raises(TypeError, match="no density"):
             approx.logq(z)
+
+
+@pytest.mark.parametrize("mode", [None, "JAX"])
+@pytest.mark.parametrize("method", list(vi.METHODS))
+def test_nodes_of_every_method(method, mode):
+    """Draws inside a PyTensor graph have the moments of q, whatever q is."""
+    problem = conjugate_regression()
+    approx = vi.fit(300, method=method, model=problem.model, random_seed=1, progressbar=False)
+    n = 4_000
+    node = approx.sample_node(problem.model["beta"], size=n, random_seed=2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The RandomType SharedVariables")
+        draws = np.asarray(pytensor.function([], node, mode=mode)())
+    points = approx.sample(n, random_seed=3, log_prob=False)["posterior"]["beta"].to_numpy()[0]
+    error = 5 * points.std(axis=0) * np.sqrt(2 / n)  # both are draws
+    assert draws.shape == (n, 3)
+    assert np.all(np.abs(draws.mean(axis=0) - points.mean(axis=0)) < error)
+    kurtosis = stats.kurtosis(points, fisher=False, axis=0)
+    assert np.all(np.abs(np.log(draws.std(axis=0) / points.std(axis=0))) < 5 * np.sqrt((kurtosis - 1) / (2 * n)))
 
 
 def test_moments_follow_the_run(backend):

@@ -150,7 +150,8 @@ import pymc as pm, vi
 with pm.Model():
     pm.Normal("x")
     vi.fit(2, method="fullrank_advi", progressbar=False)
-    for build in (lambda: vi.NFVI(), lambda: vi.families.Flow(), lambda: vi.fit(method="nfvi"), lambda: vi.Group(None, "flow")):
+    group = lambda: vi.Group(None, "flow")
+    for build in (lambda: vi.NFVI(), lambda: vi.families.Flow(), lambda: vi.fit(method="nfvi"), group):
         try:
             build()
         except ImportError as error:
