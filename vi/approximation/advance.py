@@ -97,7 +97,8 @@ def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Statu
     step = int(state.step) + 1
     with precision(approx.dtype):
         points = np.asarray(jax.jit(algorithm.ask)(state).points)
-        value, score = (np.asarray(a) for a in target.value_and_score(points, batch))
+        now = target.at_step(batch, state.key, state.step)
+        value, score = (np.asarray(a) for a in target.value_and_score(points, now))
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
     near = np.all(np.abs(points) < FAR)
     if bad.size and near and np.all(np.isfinite(value)) and target.backend == "jax":

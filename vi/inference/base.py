@@ -26,6 +26,7 @@ from vi.options import (
     refuse_pymc_options,
 )
 from vi.precision import precision
+from vi.targets.checks import as_variables
 from vi.targets.pymc import check_backend
 from vi.training import Callback, Status, check_callbacks, runner_for
 
@@ -175,7 +176,9 @@ class Inference(abc.ABC):
         total_grad_norm_constraint : float, optional
             Longer gradients are scaled down to this norm.
         more_replacements : mapping, optional
-            Parts of the model's graph that are replaced while training (data by other data, say).
+            Parts of the model's graph that are replaced while training: ``{data: other}``, arrays or variables. Where
+            ``pm.Minibatch`` tensors take the place of observed data, every step draws other rows (with replacement),
+            and the terms that see them are scaled by ``N / B``, ``N`` being the length of the data replaced.
         compile_kwargs, fn_kwargs, progressbar_theme
             Without effect here; a warning says what replaces them.
         test_optimizer, more_obj_params, more_tf_params, more_updates
@@ -221,7 +224,7 @@ class Inference(abc.ABC):
         approx.backend = check_backend("auto" if backend is None else backend)
         approx.include_transformed = include_transformed
         approx._score = score is not False
-        approx._replacements = dict(more_replacements or {})
+        approx._replacements = as_variables(more_replacements or {})
         approx._callbacks = checked
         _begin(approx, algorithm)
         advance(approx, n, checked, progressbar=progressbar)

@@ -43,6 +43,10 @@ class Target(abc.ABC):
     def batch(self) -> Batch:
         """The current values of everything the log density reads (a changed ``pm.Data`` shows here)."""
 
+    def at_step(self, batch: Batch, key: Any, step: Any) -> Batch:
+        """The batch with what changes from step to step (rows of minibatches), a function of the run's key and step."""
+        return batch
+
     @abc.abstractmethod
     def value_and_score(self, points: Any, batch: Batch) -> tuple[Any, Any]:
         """Return ``log p`` and its gradient at points ``(B, D)``: arrays ``(B,)`` and ``(B, D)``."""

@@ -18,6 +18,7 @@ from pytensor.tensor import as_tensor
 from pytensor.tensor.random.type import RandomType
 
 __all__ = [
+    "as_variables",
     "check_initial_density",
     "check_mapping",
     "check_replacements",
@@ -68,7 +69,8 @@ def refuse_random_inputs(model: pm.Model, inputs: Iterable[Variable]) -> None:
         names = [v.name for v in [*model.observed_RVs, *model.potentials, *model.free_RVs] if v.name]
         raise NotImplementedError(
             "The log density draws random numbers of its own, so it is not one function of the parameters. "
-            "pm.Minibatch is not supported yet: use the full data (pm.Data). A pm.Simulator has no density: use "
+            "pm.Minibatch in the model is not supported yet: write the model with the full data (pm.Data), and put the "
+            "minibatch in its place with fit(more_replacements={data: minibatch}). A pm.Simulator has no density: use "
             "pm.sample_smc. A random variable must be registered with the model. "
             f"The model's terms are: {', '.join(names)}."
         )
@@ -85,6 +87,24 @@ def check_replacements(replacements: Mapping[Variable, Variable], outputs: Seque
                 f"more_replacements: {old} is not part of the model's log density. Replace data or expressions of the "
                 "model; a free random variable cannot be replaced."
             )
+
+
+def as_variables(replacements: Any) -> dict[Variable, Variable]:
+    """Replacements with arrays turned into variables of the replaced one's type, as far as that is possible."""
+    if not isinstance(replacements, Mapping):
+        raise TypeError(f"more_replacements must be a dict of {{variable: replacement}}, got {replacements!r}.")
+    return {old: _like(old, new) for old, new in replacements.items()}
+
+
+def _like(old: Any, new: Any) -> Any:
+    """An array as a variable of another's type, cast where nothing but precision is lost; anything else as it is."""
+    if isinstance(new, Variable) or not isinstance(old, Variable):
+        return new
+    array = np.asarray(new)
+    wanted = getattr(old.type, "dtype", None)
+    if wanted is None or array.ndim != old.type.ndim or not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise TypeError(f"more_replacements: {old} is {old.type}, the array in its place {array.dtype}{array.shape}.")
+    return as_tensor(array.astype(wanted))
 
 
 def check_start(model: pm.Model, start: Any, argument: str = "start") -> None:

@@ -22,6 +22,7 @@ from pytensor.tensor.type import TensorType
 
 from vi.layout import Layout, Slot
 from vi.targets.checks import check_replacements, check_variables, refuse_random_inputs
+from vi.targets.rows import Rows, replaced
 
 __all__ = ["ModelGraph", "build_graph", "checks_as_densities", "layout_from"]
 
@@ -50,6 +51,8 @@ class ModelGraph:
         code.
     baked : tuple of (SharedVariable, value)
         Shared variables that had to become constants (lengths of dims, masks); the graph is stale when one changes.
+    rows : tuple of Rows
+        Minibatches that take the place of data; their row numbers are the last arguments of the log density.
     """
 
     layout: Layout
@@ -58,6 +61,12 @@ class ModelGraph:
     variables: dict[str, Any]
     shared: tuple[SharedVariable, ...]
     baked: tuple[tuple[SharedVariable, Any], ...]
+    rows: tuple[Rows, ...] = ()
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What the log density reads: the flat vector, shared variables, row numbers of minibatches."""
+        return [self.flat, *self.shared, *(rows.index for rows in self.rows)]
 
     def stale(self) -> bool:
         """Whether a value that was compiled in has changed since."""
@@ -92,9 +101,10 @@ def build_graph(
     pieces = _pieces(flat, layout, values)
     names, variables = _variables(model)
     outputs = [model.logp(), *variables]
+    rows: tuple[Rows, ...] = ()
     if more_replacements:
         check_replacements(more_replacements, outputs)
-        outputs = clone_replace(outputs, replace=dict(more_replacements))
+        outputs, rows = replaced(model, outputs, more_replacements)
     inputs = _unique(graph_inputs(outputs))
     refuse_random_inputs(model, inputs)
     replace: dict[Variable, Variable] = dict(zip(values, pieces, strict=True))
@@ -113,7 +123,8 @@ def build_graph(
             replace[variable] = lifted
             shared.append(lifted)
     outputs = checks_as_densities(clone_replace(outputs, replace=replace, rebuild_strict=False))
-    return ModelGraph(layout, flat, outputs[0], dict(zip(names, outputs[1:], strict=True)), tuple(shared), tuple(baked))
+    graphs = dict(zip(names, outputs[1:], strict=True))
+    return ModelGraph(layout, flat, outputs[0], graphs, tuple(shared), tuple(baked), rows)
 
 
 def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray]) -> Layout:

@@ -14,6 +14,7 @@ from vi.precision import precision
 from vi.targets.base import Batch, Target
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
+from vi.targets.rows import draw_rows
 
 __all__ = ["JaxTarget"]
 
@@ -47,7 +48,7 @@ class JaxTarget(Target):
         self.layout = graph.layout
         self.dtype = dtype
         with precision(dtype):  # constants become JAX arrays here
-            self._log_prob = jax_function([graph.flat, *graph.shared], [graph.log_prob])
+            self._log_prob = jax_function(graph.inputs, [graph.log_prob])
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._many = jax.jit(
             lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK)
@@ -57,6 +58,9 @@ class JaxTarget(Target):
     def batch(self) -> Batch:
         with precision(self.dtype):
             return tuple(jax.device_put(self._cast(shared.get_value(borrow=True))) for shared in self.graph.shared)
+
+    def at_step(self, batch: Batch, key: Any, step: Any) -> Batch:
+        return (*batch, *draw_rows(self.graph.rows, key, step)) if self.graph.rows else batch
 
     def log_density(self, z: jax.Array, batch: Batch) -> jax.Array:
         """Return ``log p`` of one point, traceable."""
@@ -93,7 +97,7 @@ class JaxTarget(Target):
             If tracing fails, or reverse mode contradicts forward mode.
         """
         with precision(self.dtype):
-            batch = self.batch()
+            batch = self.at_step(self.batch(), jax.random.key(0), 0)
             start = np.asarray(start, self.dtype)
             try:
                 jax.eval_shape(self.value_and_score, start[None], batch)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -20,6 +21,7 @@ from vi.precision import precision
 from vi.targets.base import Batch, Target
 from vi.targets.graph import ModelGraph
 from vi.targets.lowering import to_float32
+from vi.targets.rows import draw_rows
 
 __all__ = ["PytensorTarget"]
 
@@ -49,12 +51,19 @@ class PytensorTarget(Target):
         if dtype == np.float32:  # some gradients are in float64 whatever the graph is in
             inputs, outputs = to_float32(inputs, outputs)
         self._value_and_score = _compile(inputs, outputs)
+        self._rows = jax.jit(lambda key, step: draw_rows(graph.rows, key, step)) if graph.rows else None
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._point = np.empty(self.dim, dtype)
         self._lock = threading.Lock()  # the buffer above and PyTensor's functions serve one thread at a time
 
     def batch(self) -> Batch:
         return tuple(self._cast(shared.get_value(borrow=True)) for shared in self.graph.shared)
+
+    def at_step(self, batch: Batch, key: Any, step: Any) -> Batch:
+        if self._rows is None:
+            return batch
+        # owned arrays of the graph's type: PyTensor's functions trust what they are given
+        return (*batch, *(np.array(rows, np.int64) for rows in self._rows(key, step)))
 
     def value_and_score(self, points: np.ndarray, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         values = np.empty(len(points), self.dtype)
@@ -90,7 +99,7 @@ class PytensorTarget(Target):
         stand_ins = [shared.type() for shared in self.graph.shared]
         replace = dict(zip(self.graph.shared, stand_ins, strict=True))
         outputs = clone_replace(list(outputs), replace=replace) if replace else list(outputs)
-        inputs = [self.graph.flat, *stand_ins]
+        inputs = [self.graph.flat, *stand_ins, *(rows.index for rows in self.graph.rows)]
         outputs = _lowered(inputs, outputs)
         return to_float32(inputs, outputs) if self.dtype == np.float32 else (inputs, outputs)
 
