@@ -42,6 +42,10 @@ for seed in range(1, 9):
     particles = svgd.fit(2000).particles.ravel()
     shares["SVGD"].append(report(f"SVGD, seed {seed}, start {shares['the start of SVGD'][-1]:.3f}", particles)[0])
 
+svgd.refine(8000)
+report("... the last one after 10,000 steps", svgd.approx.particles.ravel())
+print(f"discrepancy: {svgd.hist[299]:.1g} at step 300, {svgd.hist[-1]:.1g} at step 10,000")
+
 imq = vi.SVGD(n_particles=500, jitter=1, model=model, random_seed=8, kernel="imq")
 report("... the last start, kernel imq", imq.fit(2000).particles.ravel())
 narrow = vi.SVGD(n_particles=500, jitter=1, model=model, random_seed=8, kernel=vi.kernels.RBF(bandwidth=0.01))
@@ -95,6 +99,14 @@ for steps in (2000, 10_000, 50_000):
         flow = vi.fit(steps, method="nfvi", model=model, random_seed=seed)
         found.append(np.mean(flow.sample(20_000, random_seed=1, log_prob=False)["posterior"]["x"].values < 0.1))
     print(f"flow, {steps:6,} steps, 8 seeds: left {min(found):.3f} to {max(found):.3f}")
+
+for width in (0.35, 1.5):
+    lost = 0
+    for seed in range(1, 9):
+        flow = vi.fit(method="nfvi", model=model, random_seed=seed, start_sigma={"x": width})
+        left = np.mean(flow.sample(20_000, random_seed=1, log_prob=False)["posterior"]["x"].values < 0.1)
+        lost += not 0.02 < left < 0.98
+    print(f"flow, 10,000 steps from start_sigma {width}: {lost} of 8 seeds have lost a mode")
 
 flow = vi.fit(method="nfvi", model=model, random_seed=1)
 draws = flow.sample(20_000, random_seed=1)
