@@ -43,13 +43,14 @@ for seed in range(1, 9):
     shares["SVGD"].append(report(f"SVGD, seed {seed}, start {shares['the start of SVGD'][-1]:.3f}", particles)[0])
 
 svgd.refine(8000)
-report("... the last one after 10,000 steps", svgd.approx.particles.ravel())
+report("... after 10,000 steps", svgd.approx.particles.ravel())
 print(f"discrepancy: {svgd.hist[299]:.1g} at step 300, {svgd.hist[-1]:.1g} at step 10,000")
 
-imq = vi.SVGD(n_particles=500, jitter=1, model=model, random_seed=8, kernel="imq")
-report("... the last start, kernel imq", imq.fit(2000).particles.ravel())
+for name, optimizer in {"default optimiser": None, "vi.sgd(0.01)": vi.sgd(0.01)}.items():
+    imq = vi.SVGD(n_particles=500, jitter=1, model=model, random_seed=8, kernel="imq")
+    report(f"... its start, imq, {name}", imq.fit(2000, obj_optimizer=optimizer).particles.ravel())
 narrow = vi.SVGD(n_particles=500, jitter=1, model=model, random_seed=8, kernel=vi.kernels.RBF(bandwidth=0.01))
-report("... the last start, narrow kernel", narrow.fit(2000).particles.ravel())
+report("... its start, narrow kernel", narrow.fit(2000).particles.ravel())
 for name, approx in {"median heuristic": svgd.approx, "narrow kernel": narrow.approx}.items():
     distance = wasserstein_distance(approx.particles[approx.particles > 0.1], exact[exact > 0.1])
     print(f"{name}: W1 within the right mode {distance:.4f}")
