@@ -1,4 +1,4 @@
-"""Everything that a reader may copy runs: README, docstrings, pages, demo and quickstart."""
+"""Everything that a reader may copy runs: README, docstrings, pages, and the programs behind them."""
 
 import doctest
 import importlib
@@ -15,7 +15,15 @@ import vi
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
-PAGES = ["index.md", "getting_started.md", "callbacks.md", "sample_node.md", "from_pymc.md"]
+PAGES = [
+    "index.md",
+    "getting_started.md",
+    "choosing.md",
+    "extending.md",
+    "callbacks.md",
+    "sample_node.md",
+    "from_pymc.md",
+]
 MODULES = sorted(
     module.name
     for path, prefix in ((vi.__path__, "vi."), (vi.callbacks.__path__, "vi.callbacks."))
@@ -24,7 +32,7 @@ MODULES = sorted(
 
 
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{re.escape(language)}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def shape(text: str) -> str:
@@ -45,9 +53,9 @@ def run(*command: object, cwd: Path) -> str:
     return done.stdout
 
 
-def assert_shown(page: str, output: str) -> None:
+def assert_shown(page: str, output: str, language: str = "text") -> None:
     """What a page shows as output is in the output, up to digits."""
-    for block in blocks(page, "text"):
+    for block in blocks(page, language):
         assert shape(block) in shape(output), f"the page shows\n{block}\nbut the output is\n{output}"
 
 
@@ -104,3 +112,12 @@ def test_quickstart(tmp_path: Path) -> None:
     committed = {path.name for path in (EXAMPLES / "pictures").glob("quickstart_*.png")}
     assert committed == {path.name for path in tmp_path.glob("*.png")}
     assert all(is_png(path) for path in tmp_path.glob("*.png"))
+
+
+@pytest.mark.slow
+def test_mixture(tmp_path: Path) -> None:
+    """The page shows the program's output as `{code-block} text`, its own as `text`."""
+    page = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+    assert len(blocks(page, "{code-block} text")) == 5
+    assert_shown(page, run(EXAMPLES / "mixture.py", "--out", tmp_path, cwd=tmp_path), "{code-block} text")
+    assert is_png(tmp_path / "mixture_methods.png")
