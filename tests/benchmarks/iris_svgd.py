@@ -118,7 +118,8 @@ def _faster(theirs: list[Times], ours: list[Times], kind: int) -> str:
 
 
 def _span(values: list[float]) -> str:
-    return f"{median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+    low, middle, high = (f"{value:.3g}" for value in (min(values), median(values), max(values)))
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _steps(rounds: int, seconds: float) -> dict[str, list[Times]]:
