@@ -78,6 +78,15 @@ axes[0].set_ylabel("accuracy, mean over 100 draws")
 axes[0].legend(loc="center right")
 figure.savefig(options.out / "iris_accuracy.png")
 
+# [longer]
+for steps in (0, 4500):
+    approx.refine(steps, callbacks=[])
+    sd = approx.sample(500, random_seed=4)["posterior"]["beta"].std("draw").mean().item()
+    print(f"after {len(approx.hist):,} steps: sd of beta {sd:.1f}, test accuracy {test_accuracy.eval():.3f}")
+# [longer end]
+assert len(tracker["test_accuracy"]) == 500
+assert sd > 10
+
 
 # [splits]
 def accuracy(split):
@@ -96,3 +105,4 @@ accuracies = [accuracy(split) for split in range(options.splits)]
 print(f"splits 0 to {options.splits - 1}:", *(f"{value:.3f}" for value in accuracies))
 print(f"average: {np.mean(accuracies):.3f}")
 # [splits end]
+assert min(accuracies) > 0.85
