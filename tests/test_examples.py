@@ -9,6 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
 import pytest
 
 import vi
@@ -121,3 +125,35 @@ def test_mixture(tmp_path: Path) -> None:
     assert len(blocks(page, "{code-block} text")) == 5
     assert_shown(page, run(EXAMPLES / "mixture.py", "--out", tmp_path, cwd=tmp_path), "{code-block} text")
     assert is_png(tmp_path / "mixture_methods.png")
+
+
+@pytest.mark.slow
+def test_iris(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="its data set; in the dependency group demo")
+    output = run(EXAMPLES / "iris.py", "--out", tmp_path, "--splits", 10, cwd=tmp_path)
+    assert_shown((ROOT / "docs" / "iris.md").read_text(encoding="utf-8"), output)
+    splits, average = re.findall(r"^(?:splits 0 to 9|average): (.*)$", output, flags=re.MULTILINE)
+    assert len(splits.split()) == 10
+    assert float(average) >= 0.95
+    assert [path.name for path in tmp_path.glob("*.png")] == ["iris_accuracy.png"]
+    assert is_png(tmp_path / "iris_accuracy.png")
+
+
+def test_iris_in_small() -> None:
+    """Particles, a tracked node on data of its own, and a second optimiser on the same inference object."""
+    datasets = pytest.importorskip("sklearn.datasets", reason="its data set; in the dependency group demo")
+    X, y = datasets.load_iris(return_X_y=True)
+    test = np.arange(150) % 4 == 0
+    Xt, yt = pytensor.shared(X[~test]), pytensor.shared(y[~test])
+    with pm.Model():
+        beta = pm.Normal("beta", 0, 1e2, shape=(4, 3))
+        p = pm.math.softmax(Xt @ beta + pm.Normal("a", 0, 1e4, shape=3), axis=1)
+        pm.Categorical("species", p, observed=yt)
+        inference = vi.SVGD(n_particles=50, jitter=1, random_seed=1)
+    probs = inference.approx.sample_node(p, more_replacements={Xt: X[test]}, size=100, random_seed=1)
+    tracker = vi.callbacks.Tracker(every=50, accuracy=pt.eq(probs.argmax(-1), y[test]).mean().eval)
+    inference.fit(100, callbacks=[tracker], progressbar=False)
+    inference.fit(400, obj_optimizer=vi.adamax(learning_rate=0.1), callbacks=[tracker], progressbar=False)
+    assert len(tracker["accuracy"]) == 10
+    assert len(inference.hist) == 500
+    assert tracker["accuracy"][-1] >= 0.93

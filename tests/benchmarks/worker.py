@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-__all__ = ["Worker", "WorkerError"]
+__all__ = ["Worker", "WorkerError", "environment"]
 
 
 class WorkerError(RuntimeError):
@@ -46,7 +46,7 @@ class Worker:
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=self._errors,
             pass_fds=[writing],
-            env=_environment(caches),
+            env=environment(caches),
             text=True,
         )
         os.close(writing)
@@ -91,7 +91,7 @@ class Worker:
         self._errors.close()
 
 
-def _environment(caches: Path | None) -> dict[str, str]:
+def environment(caches: Path | None) -> dict[str, str]:
     """This process's environment, thread settings as they are, with PyTensor's and numba's caches moved."""
     environment = dict(os.environ)
     if caches is not None:
