@@ -203,7 +203,9 @@ def _family(spec: Any) -> Family:
     try:
         family: Family = decode(spec)
     except LostError as error:
-        raise ValueError(f"The family {error} is not one of vi's: load(..., family=...) with the one fitted.") from None
+        raise ValueError(
+            f"{error} in the family is not one of vi's: load(..., family=...) with the one fitted."
+        ) from None
     return family
 
 

@@ -17,6 +17,9 @@ class Base(abc.ABC):
     """A distribution of vectors ``e`` of any length, centred at 0, with a closed-form density and entropy.
 
     A frozen dataclass of settings. A family that is given a base draws ``z = location + scale e``.
+
+    Heavy tails suit locations. Where a coordinate is the logarithm of a scale, the log density falls exponentially in
+    it, and its expectation under a t does not exist: the ELBO is minus infinity, though every estimate of it is finite.
     """
 
     short_name: str
@@ -81,6 +84,8 @@ class Normal(Elliptical):
 @dataclass(frozen=True)
 class StudentT(Base):
     r"""Independent Student t entries with ``df`` degrees of freedom: heavy tails in every coordinate by itself.
+
+    For locations; see :class:`Base` for what happens with logarithms of scales.
 
     Parameters
     ----------

@@ -60,6 +60,7 @@ class LowRank(Family):
     base: Elliptical = field(default_factory=Normal)
     short_name = "low_rank"
     default_estimator = "sticking_the_landing"
+    default_draws = 8
 
     def __post_init__(self) -> None:
         if self.rank is not None and (isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1):

@@ -74,7 +74,8 @@ class ADVI(KLqp):
     model, start, start_sigma, random_seed, dtype
         See :class:`Approximation`.
     base : vi.families.Base
-        Distribution of each coordinate; ``vi.families.StudentT()`` for heavy tails.
+        Distribution of each coordinate; ``vi.families.StudentT()`` for heavy tails of locations (the ELBO of
+        logarithms of scales does not exist under it).
     beta, estimator
         See :class:`KLqp`.
 
@@ -116,7 +117,7 @@ class FullRankADVI(KLqp):
     model, start, start_sigma, random_seed, dtype
         See :class:`Approximation`.
     base : vi.families.Base
-        Distribution behind the covariance; ``vi.families.MultivariateT()`` for heavy tails.
+        Distribution behind the covariance; ``vi.families.MultivariateT()`` for heavy tails of locations.
     beta, estimator
         See :class:`KLqp`.
     """
@@ -158,7 +159,7 @@ class LowRankADVI(KLqp):
     model, start, start_sigma, random_seed, dtype
         See :class:`Approximation`.
     base : vi.families.Elliptical
-        ``vi.families.MultivariateT()`` for heavy tails.
+        ``vi.families.MultivariateT()`` for heavy tails of locations.
     beta, estimator
         See :class:`KLqp`.
 

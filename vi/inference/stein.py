@@ -84,7 +84,8 @@ class SVGD(Stein):
 
     The particles start at ``start + jitter * N(0, 1)`` in the unconstrained space. They find modes that are near some
     particle; **the share of particles in well separated modes is inherited from the start**, because the force between
-    modes vanishes with their distance. *How to choose* in the documentation shows what gets such weights right.
+    modes vanishes with their distance (that of ``"imq"`` slowly: there the first steps decide). *How to choose* in the
+    documentation shows what gets such weights right.
 
     Parameters
     ----------
