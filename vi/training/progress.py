@@ -17,8 +17,8 @@ REFRESH = 0.1
 
 
 def average_loss(losses: np.ndarray) -> float:
-    """Mean of the last 1,000 losses, NaN if there are none."""
-    recent = losses[-WINDOW:]
+    """Mean of the last quarter's losses (1,000 at most), NaN if there are none."""
+    recent = losses[-max(1, min(WINDOW, len(losses) // 4)) :]
     return float(np.mean(recent)) if recent.size else float("nan")
 
 
