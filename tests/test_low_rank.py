@@ -65,7 +65,7 @@ def test_a_step_makes_no_array_larger_than_the_parameters():
         family = LowRank(rank)
         params = family.init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(0))
         algorithm = vi.LowRankADVI(rank, model=small_model()).algorithm(
-            vi.inference.Steps(vi.scale_free_adam(), vi.PolynomialAverage(), None, None)
+            vi.inference.Steps(vi.scale_free_adam(), vi.PolynomialAverage(), n_draws=1, max_gradient_norm=None)
         )
         state = algorithm.init(params, jax.random.key(1))
 
