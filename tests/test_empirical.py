@@ -68,6 +68,40 @@ def test_from_other_containers(kind):
     )
 
 
+def test_labels_are_aligned_and_must_match():
+    with pm.Model(coords={"g": ["a", "b"], "h": ["u", "v"]}) as labelled:
+        pm.Normal("x", dims=("g", "h"))
+    values = np.tile([[1.0, 2.0], [3.0, 4.0]], (1, 5, 1, 1))
+    plain = xr.DataArray(values, dims=("chain", "draw", "g", "h"), coords={"g": ["b", "a"], "h": ["u", "v"]})
+    for array in (plain, plain.transpose("h", "chain", "g", "draw")):
+        found = vi.Empirical(xr.Dataset({"x": array}), model=labelled).sample(3)["posterior"]["x"]
+        assert np.all(found.sel(g="a", h="v") == 4.0)
+        assert np.all(found.sel(g="b", h="u") == 1.0)
+    with pytest.raises(ValueError, match="labels"):
+        vi.Empirical(xr.Dataset({"x": plain.assign_coords(g=["a", "z"])}), model=labelled)
+
+
+def test_from_a_multitrace():
+    with pm.Model() as small:
+        pm.HalfNormal("s")
+        trace = pm.sample(
+            20, tune=20, chains=1, step=pm.Metropolis(), return_inferencedata=False, progressbar=False, random_seed=1
+        )
+    np.testing.assert_allclose(np.exp(vi.Empirical(trace, model=small).particles.ravel()), trace.get_values("s"))
+
+
+def test_files_know_the_labels(tmp_path):
+    def labelled(*names):
+        with pm.Model(coords={"g": names}) as built:
+            pm.Normal("x", dims="g")
+        return built
+
+    vi.Empirical(size=5, model=labelled("a", "b")).save(tmp_path / "fit.npz")
+    vi.load(tmp_path / "fit.npz", model=labelled("a", "b"))
+    with pytest.raises(ValueError, match="labels along 'g'"):
+        vi.load(tmp_path / "fit.npz", model=labelled("b", "a"))
+
+
 def test_unconstrained_values_by_their_own_names():
     whole = vi.Empirical(posterior(), model=model())
     pieces = whole.layout.unflatten(whole.particles)

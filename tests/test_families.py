@@ -132,6 +132,12 @@ def test_the_start_depends_on_the_key_where_it_is_random():
         assert any(not np.array_equal(one[name], two[name]) for name in one)
 
 
+def test_numpys_whole_numbers_are_whole_numbers():
+    assert LowRank(np.int64(2)) == LowRank(2)
+    assert type(Particles(np.int32(20)).n_particles) is int
+    assert Flow(layers=np.int64(2)) == Flow(layers=2)
+
+
 def test_product_is_the_product():
     family = product(4)
     with precision(np.dtype("float64")):
@@ -157,6 +163,10 @@ def test_product_is_the_product():
         (lambda: StudentT(2.0), ValueError, "above 2"),
         (lambda: MultivariateT("5"), ValueError, "df"),
         (lambda: LowRank(0), ValueError, "rank"),
+        (lambda: LowRank(2.0), ValueError, "rank"),
+        (lambda: MeanField("t"), TypeError, r"StudentT\(\)"),
+        (lambda: FullRank(Laplace), TypeError, "instance of a base"),
+        (lambda: LowRank(2, 3), TypeError, "instance of a base"),
         (lambda: LowRank(2, Laplace()), TypeError, "elliptical"),
         (lambda: Product(()), ValueError, "names"),
         (lambda: Product((Part("a", MeanField(), ((0, 2),)), Part("b", MeanField(), ((1, 3),)))), ValueError, "once"),
@@ -194,12 +204,26 @@ class Wrong(MeanField):
     def std(self, params):
         return super().std(params) * (1.1 if self.fault == "std" else 1.0)
 
+    def noise(self, key, params):
+        noise = super().noise(key, params)
+        return noise * params["rho"] if self.fault == "noise must not depend" else noise
+
+    def draw(self, params, noise):
+        stopped = {"mu": params["mu"], "rho": jax.lax.stop_gradient(params["rho"])}
+        return super().draw(stopped if self.fault == "no gradient in the parameter 'rho'" else params, noise)
+
     def units(self, params):
         units = super().units(params)
+        if self.fault == "keys of the parameters":
+            return {"mu": units["mu"]}
         return {"mu": units["mu"], "rho": -units["rho"]} if self.fault == "units" else units
 
 
-@pytest.mark.parametrize("fault", ["entropy", "normalisation", "score", "draw_and_log_prob", "mean", "std", "units"])
+FAULTS = ["entropy", "normalisation", "score", "draw_and_log_prob", "mean", "std", "units", "keys of the parameters"]
+FAULTS += ["noise must not depend", "no gradient in the parameter 'rho'"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_the_check_sees_faults(fault):
     with pytest.raises(AssertionError, match="normalisation|score" if fault == "score" else fault):
         vi.testing.check_family(Wrong(fault=fault))

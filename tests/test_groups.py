@@ -179,6 +179,13 @@ def test_bad_groups(groups, error, match):
         vi.Approximation(groups(), model=model())
 
 
+def test_a_variable_of_another_model_is_refused():
+    with pm.Model():
+        stranger = pm.Normal("x")
+    with pytest.raises(ValueError, match="x in a group is not a free variable of this model"):
+        vi.Approximation([vi.Group([stranger]), vi.Group(None)], model=model())
+
+
 def test_bad_freezing():
     approx = two_groups()
     with pytest.raises(ValueError, match="no group 'w'; there are normal, y"):

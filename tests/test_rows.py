@@ -159,6 +159,60 @@ def test_bad_replacements():
         vi.fit(3, model=other, progressbar=False, more_replacements={weights: pm.Minibatch(np.ones(5), batch_size=2)})
 
 
+def test_whole_numbers_of_another_width():
+    """pm.Data keeps int64 arrays as int32; a minibatch of the same array is int64."""
+    group = np.arange(N) % 3
+    with pm.Model() as built:
+        index, target = pm.Data("index", group), pm.Data("target", data()[1])
+        level = pm.Normal("level", shape=3)
+        pm.Normal("y", level[index], 2.0, observed=target)
+    taken, y = pm.Minibatch(group, data()[1], batch_size=10)
+    assert taken.dtype != index.dtype
+    approx = vi.fit(20, model=built, more_replacements={index: taken, target: y}, progressbar=False)
+    assert np.isfinite(approx.hist).all()
+
+
+def rowwise(kind):
+    x, y, _ = data()
+    with pm.Model() as built:
+        rows, target = pm.Data("rows", x[:, 0]), pm.Data("target", y)
+        a = pm.Normal("a")
+        if kind == "mean":
+            pm.Normal("y", a * (rows - rows.mean()), 1.0, observed=target)
+        elif kind == "cumsum":
+            pm.Normal("y", a + pm.math.cumsum(rows), 1.0, observed=target)
+        else:
+            pm.Normal("y", a + rows, 1.0, observed=target)
+    return built
+
+
+@pytest.mark.parametrize("kind", ["mean", "cumsum"])
+def test_models_that_mix_rows_are_refused(kind):
+    built = rowwise(kind)
+    with pytest.raises(ValueError, match="'y' for a batch of rows is not that of the same rows"):
+        vi.fit(3, model=built, progressbar=False, more_replacements=batches(built, "rows", "target"))
+
+
+def test_a_minibatch_of_other_data_is_refused():
+    built = rowwise("plain")
+    other = pm.Minibatch(5.0 * data()[0][:, 0], data()[1], batch_size=B)
+    replace = {built["rows"]: other[0], built["target"]: other[1]}
+    with pytest.raises(ValueError, match="made from other data"):
+        vi.fit(3, model=built, progressbar=False, more_replacements=replace)
+
+
+def test_replacements_that_do_not_fit_say_so():
+    built = rowwise("plain")
+    for replace in (
+        batches(built, "target"),
+        {built["rows"]: data()[0][:5, 0], built["target"]: batches(built, "target")[built["target"]]},
+    ):
+        with pytest.raises(ValueError, match="more_replacements"):
+            vi.fit(3, model=built, progressbar=False, more_replacements=replace)
+    with pytest.raises(TypeError, match="what is to take its place"):
+        vi.fit(3, model=built, progressbar=False, more_replacements={built["rows"]: data()[0]})
+
+
 def test_a_minibatch_in_the_model_itself_is_refused():
     x, y, _ = data()
     x_batch, y_batch = pm.Minibatch(x, y, batch_size=5)

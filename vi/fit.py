@@ -131,9 +131,14 @@ def fit(
         "dtype": dtype,
         "estimator": estimator,
         "scale_cost_to_minibatch": scale_cost_to_minibatch,
-        **dict(inf_kwargs or {}),
     }
-    inference = _inference(method, model, {name: value for name, value in options.items() if value is not None})
+    options = {name: value for name, value in options.items() if value is not None}
+    more = dict(inf_kwargs or {})
+    twice = more.keys() & (options.keys() | ({"model"} if model is not None else set()))
+    if twice:
+        raise TypeError(f"{', '.join(sorted(twice))} is given twice, as an argument of fit and in inf_kwargs.")
+    model = more.pop("model", model)
+    inference = _inference(method, model, options | more)
     return inference.fit(
         n,
         score,

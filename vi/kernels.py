@@ -236,6 +236,8 @@ def kernel_from(given: Any) -> Kernel:
         return RBF()
     if callable(given) and not isinstance(given, type):
         return PairKernel(given)
+    if isinstance(given, type) and issubclass(given, Kernel):
+        raise TypeError(f"kernel={given.__name__} is a class; make one: vi.kernels.{given.__name__}().")
     raise ValueError(
         f"kernel={given!r} is unknown; use {', '.join(map(repr, KERNELS))}, a kernel (vi.kernels.RBF(bandwidth=1.0)) "
         "or a JAX function k(x, y) of two points."

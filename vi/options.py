@@ -70,7 +70,7 @@ def positive(name: str, value: float | None) -> float | None:
     """A positive number, or None."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
         raise ValueError(f"{name}={value!r}: must be a positive number.")
     return float(value)
 

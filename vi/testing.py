@@ -36,7 +36,8 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
     Raises
     ------
     AssertionError
-        If something does not hold; the message says what. Checked are: the family can be hashed; ``init`` has the
+        If something does not hold; the message says what. Checked are: the family can be hashed; noise does not depend
+        on the parameters, and draws have a gradient in each of them; ``init`` has the
         mean and the scale asked for (to 0.15 sd where moments are estimates, to the noise of the start for particles);
         ``mean``, ``std``, ``cov`` and ``entropy`` are those of the draws; ``draw_and_log_prob`` agrees with ``draw``
         and ``log_prob``; the density is normalised (:math:`E_q[r / q] = 1` for a normal ``r`` narrower than q) and its
@@ -48,12 +49,15 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
     >>> import vi
     >>> vi.testing.check_family(vi.families.MeanField())
     """
+    assert isinstance(family, Family), f"expected an instance of a Family, got {family!r}"
     assert hash(family) == hash(family), "a family must be hashable: make it a frozen dataclass"
     assert isinstance(family.short_name, str), "a family needs a short_name"
     if family.has_density:
         assert family.default_estimator in ESTIMATORS, f"default_estimator must be one of {', '.join(ESTIMATORS)}"
     with precision(np.dtype("float64")):
+        _check_units(family, family.init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(seed)))
         params = _perturbed(family, dim, seed, np.dtype("float64"))
+        _check_shapes(family, params, dim, seed)
         _check_init(family, dim)
         if family.has_density:
             _check_density(family, params, draws, seed)
@@ -91,6 +95,25 @@ def _draws(family: Family, params: Params, count: int, seed: int) -> tuple[jax.A
 
     both: tuple[jax.Array, jax.Array] = jax.jit(jax.vmap(one))(keys)
     return both
+
+
+def _check_shapes(family: Family, params: Params, dim: int, seed: int) -> None:
+    """Shapes, and what noise and draws may depend on."""
+    key = jax.random.key(seed + 2)
+    noise, moved = family.noise(key, params), _moved(family, params, key, 1.0)
+    same = jax.tree.map(lambda a, b: bool(jnp.all(a == b)), noise, family.noise(key, moved))
+    assert all(jax.tree.leaves(same)), "noise must not depend on the values of the parameters"
+    z = family.draw(params, noise)
+    assert jnp.shape(z) == (dim,), f"draw must have the shape ({dim},), got {jnp.shape(z)}"
+    if not family.has_density:
+        return
+    log_q = family.log_prob(params, z)
+    assert jnp.shape(log_q) == (), f"log_prob must be a scalar, got the shape {jnp.shape(log_q)}"
+    both, _ = family.draw_and_log_prob(params, noise)
+    assert np.allclose(both, z), "draw_and_log_prob must make the same draw as draw"
+    jacobian = jax.jacrev(lambda own: family.draw(own, noise))(params)
+    for name, slope in jacobian.items():
+        assert bool(jnp.any(slope != 0)) or params[name].size == 0, f"draw has no gradient in the parameter {name!r}"
 
 
 def _check_init(family: Family, dim: int) -> None:
@@ -142,7 +165,8 @@ def _check_units(family: Family, params: Params) -> None:
     units = family.units(params)
     assert units.keys() == params.keys(), "units must have the keys of the parameters"
     for name in params:
-        assert units[name].shape == params[name].shape, f"units[{name!r}] must have the shape of the parameter"
+        same = jnp.shape(units[name]) == params[name].shape
+        assert same, f"units[{name!r}] must have the shape of the parameter"
         assert bool(jnp.all(units[name] > 0)), f"units[{name!r}] must be positive"
 
 

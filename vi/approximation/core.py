@@ -82,6 +82,10 @@ class Core:
         layout = layout_from(self._model, point)
         std = start_std(self._model, layout, start_sigma, self._dtype, self._default_std)
         if self._groups is not None:
+            known = {*self._model.free_RVs, *self._model.value_vars}
+            strangers = [v.name for group in self._groups for v in group.variables if v not in known]
+            if strangers:
+                raise ValueError(f"{', '.join(strangers)} in a group is not a free variable of this model.")
             self._family = product_of(self._groups, layout)
         with precision(self._dtype):
             mean = jax.numpy.asarray(layout.flatten(point, self._dtype))
@@ -105,8 +109,8 @@ class Core:
         """
         if self._running:
             raise RuntimeError(
-                "This approximation is being fitted: fit, refine and restart cannot be called on it from a callback or "
-                "another thread. Use copy.deepcopy(approx) there."
+                "This approximation is being fitted: fit, refine, restart and freeze cannot be called on it from a "
+                "callback or another thread. Use copy.deepcopy(approx) there."
             )
 
     # ---- what it is -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pymc as pm
 import xarray as xr
+from pymc.backends.base import MultiTrace
 
 from vi.approximation.approximation import Approximation
 from vi.approximation.unconstrain import unconstrain
@@ -24,8 +25,9 @@ class Empirical(Approximation):
 
     Parameters
     ----------
-    trace : DataTree, InferenceData, Dataset or dict of arrays, optional
-        Draws that become the particles: a posterior with chains and draws, or arrays ``(n, *shape)`` by name, of
+    trace : DataTree, InferenceData, Dataset, MultiTrace or dict of arrays, optional
+        Draws that become the particles: a posterior with chains and draws (brought into the order of the model's dims
+        and coords), or arrays ``(n, *shape)`` by name, of
         constrained values (or of unconstrained ones under the value's name, ``"sigma_log__"``). What else it holds
         (deterministics) is ignored. Without it, particles are noise around the start.
     size : int, optional
@@ -70,7 +72,7 @@ class Empirical(Approximation):
         if trace is not None:
             if start is not None or start_sigma is not None:
                 raise TypeError("start and start_sigma say where noise is; with a trace there is none.")
-            self._values = _thinned(_arrays(trace), size)
+            self._values = _thinned(_arrays(trace, model), size)
             size = len(next(iter(self._values.values())))
         super().__init__(
             Particles(100 if size is None else size),
@@ -113,8 +115,10 @@ class Empirical(Approximation):
         return self.shared_params["particles"]
 
 
-def _arrays(trace: Any) -> dict[str, np.ndarray]:
+def _arrays(trace: Any, model: pm.Model) -> dict[str, np.ndarray]:
     """Draws by variable name, each ``(n, *shape)``, chains one after the other."""
+    if isinstance(trace, MultiTrace):
+        return {name: np.asarray(trace.get_values(name)) for name in trace.varnames}
     if isinstance(trace, xr.DataTree):
         if "posterior" not in trace.children and "chain" not in trace.dims:
             raise ValueError(f"The DataTree has no group 'posterior'; it has {', '.join(trace.children) or 'none'}.")
@@ -125,8 +129,8 @@ def _arrays(trace: Any) -> dict[str, np.ndarray]:
         missing = {"chain", "draw"} - set(trace.dims)
         if missing:
             raise ValueError(f"The posterior has no dimension {' and '.join(sorted(missing))}.")
-        stacked = trace.stack(vi_draw=("chain", "draw")).transpose("vi_draw", ...)
-        return {str(name): value.to_numpy() for name, value in stacked.data_vars.items()}
+        aligned = {str(name): _aligned(model, str(name), value) for name, value in trace.data_vars.items()}
+        return {name: value.reshape(-1, *value.shape[2:]) for name, value in aligned.items()}
     if not isinstance(trace, Mapping):
         raise TypeError(f"trace must be a DataTree, a Dataset or a dict of arrays, got {type(trace).__name__}.")
     arrays = {str(getattr(name, "name", name)): np.asarray(value) for name, value in trace.items()}
@@ -134,6 +138,25 @@ def _arrays(trace: Any) -> dict[str, np.ndarray]:
     if not arrays or len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise ValueError(f"Arrays of draws need one common leading length, at least 2; got {lengths}.")
     return arrays
+
+
+def _aligned(model: pm.Model, name: str, value: xr.DataArray) -> np.ndarray:
+    """Draws ``(chain, draw, *shape)`` in the order of the model's dims and labels, where both have names for them."""
+    own = [dim for dim in value.dims if dim not in ("chain", "draw")]
+    dims = list(model.named_vars_to_dims.get(name, ()) or ())
+    if not dims or set(dims) != set(own):
+        return value.transpose("chain", "draw", ...).to_numpy()
+    for dim in dims:
+        wanted = model.coords.get(dim)
+        if wanted is None or dim not in value.coords:
+            continue
+        have = list(value[dim].to_numpy())
+        if set(have) != set(wanted) or len(have) != len(wanted):
+            raise ValueError(
+                f"{name!r} has the labels {have} along {dim!r}, the model's are {list(wanted)}. Select or rename them."
+            )
+        value = value.sel({dim: list(wanted)})
+    return value.transpose("chain", "draw", *dims).to_numpy()
 
 
 def _thinned(values: dict[str, np.ndarray], size: int | None) -> dict[str, np.ndarray]:

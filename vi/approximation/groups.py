@@ -66,6 +66,7 @@ class Group:
         name: str | None = None,
     ) -> None:
         self.names = None if group is None else _names(group)
+        self.variables = () if group is None else tuple(item for item in group if not isinstance(item, str))
         self.family = _family(family if vfam is None else vfam)
         self.frozen = bool(frozen)
         if name is not None and (not isinstance(name, str) or not name or "." in name or "/" in name):

@@ -75,7 +75,9 @@ class Streams(RNGConsumerOp):
         bits = kind(0)
         bits.state = inputs[0].bit_generator.state
         following = np.random.Generator(bits)
-        words = following.integers(2**32, size=(self.n + 1, WORDS), dtype=np.uint32)
+        # whole 64-bit words: half a word kept back would be part of a state that JAX cannot take
+        raw = following.bit_generator.random_raw((self.n + 1) * WORDS // 2)
+        words = np.asarray(raw, np.uint64).view(np.uint32).reshape(self.n + 1, WORDS)
         streams = [np.random.Generator(kind(np.random.SeedSequence(row.tolist()))) for row in words[1:]]
         for storage, value in zip(outputs, [following, words[0, :2].copy(), *streams], strict=True):
             storage[0] = value

@@ -93,6 +93,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "family": encode(approx.family),
         "dtype": approx.dtype.name,
         "layout": _layout_table(approx),
+        "coords": _labels(approx),
         "seed": approx.random_seed,
         "backend": approx.backend,
         "status": asdict(approx.status_of_a_copy()),
@@ -167,6 +168,12 @@ def load(
             "The model's variables are not those that were fitted.\n"
             f"  file:  {_describe_layout(meta['layout'])}\n  model: {_describe_layout(_layout_table(approx))}"
         )
+    for dim, labels in meta["coords"].items():
+        if _labels(approx).get(dim) != labels:
+            raise ValueError(
+                f"The model's labels along {dim!r} are not those that were fitted.\n"
+                f"  file:  {', '.join(labels)}\n  model: {', '.join(_labels(approx).get(dim, ['none']))}"
+            )
     approx._point = point
     approx.backend, approx._score = meta["backend"], meta["score"]
     approx.include_transformed = meta["include_transformed"]
@@ -256,6 +263,13 @@ def _lost_optimizer(message: str) -> optax.GradientTransformation:
 
 def _layout_table(approx: Approximation) -> list[list[Any]]:
     return [[slot.name, slot.value_name, list(slot.shape), slot.transform] for slot in approx.layout]
+
+
+def _labels(approx: Approximation) -> dict[str, list[str]]:
+    """The labels of the dims that the fitted variables have, as texts."""
+    dims = {dim for slot in approx.layout for dim in slot.dims if dim is not None}
+    coords = approx.model.coords
+    return {dim: [str(label) for label in coords[dim]] for dim in sorted(dims) if coords.get(dim) is not None}
 
 
 def _describe_layout(table: list[list[Any]]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 __all__ = ["Family", "Noise", "Params"]
 
@@ -102,6 +103,13 @@ class Family(abc.ABC):
         keys = jax.random.split(jax.random.key(0), MOMENT_DRAWS)
         draws: jax.Array = jax.lax.map(lambda key: self.draw(params, self.noise(key, params)), keys, batch_size=1_000)
         return draws
+
+
+def whole(what: str, value: Any, least: int) -> int:
+    """A whole number, NumPy's too; refuse anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{what}={value!r}): must be a whole number of at least {least}.")
+    return int(value)
 
 
 def inverse_softplus(x: jax.Array) -> jax.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -200,6 +201,13 @@ class Logistic(Base):
 
 BASES: dict[str, type[Base]] = {base.short_name: base for base in (Normal, StudentT, MultivariateT, Laplace, Logistic)}
 """The bases by the name under which a saved approximation finds them; contract tests run over all of them."""
+
+
+def check_base(family: Any, base: Any) -> None:
+    """Refuse what is no instance of a base."""
+    if not isinstance(base, Base):
+        known = ", ".join(f"{kind.__name__}()" for kind in BASES.values())
+        raise TypeError(f"{type(family).__name__}(base={base!r}): expected an instance of a base: {known}.")
 
 
 def _check_df(base: StudentT | MultivariateT) -> None:

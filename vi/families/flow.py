@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.families.base import Family, Noise, Params, inverse_softplus
+from vi.families.base import Family, Noise, Params, inverse_softplus, whole
 from vi.precision import precision
 
 __all__ = ["Flow"]
@@ -67,9 +67,7 @@ class Flow(Family):
     def __post_init__(self) -> None:
         _flowjax()
         for name in ("layers", "width", "knots"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"Flow({name}={value!r}): must be a whole number of at least 1.")
+            object.__setattr__(self, name, whole(f"Flow({name}", getattr(self, name), 1))
         if self.flow is not None and not (_is_distribution(self.flow) or callable(self.flow)):
             raise TypeError(
                 f"flow={self.flow!r}: expected a flowjax distribution, or a function of (key, base_dist=...) that "

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.families.base import Family, Params, inverse_softplus
-from vi.families.bases import Base, Normal
+from vi.families.bases import Base, Normal, check_base
 
 __all__ = ["FullRank"]
 
@@ -42,6 +42,9 @@ class FullRank(Family):
     base: Base = field(default_factory=Normal)
     short_name = "full_rank"
     default_estimator = "sticking_the_landing"
+
+    def __post_init__(self) -> None:
+        check_base(self, self.base)
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         dim = mean.size

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Family, Noise, Params, inverse_softplus
-from vi.families.bases import Elliptical, Normal
+from vi.families.base import Family, Noise, Params, inverse_softplus, whole
+from vi.families.bases import Base, Elliptical, Normal, check_base
 
 __all__ = ["LowRank"]
 
@@ -63,12 +63,13 @@ class LowRank(Family):
     default_draws = 8
 
     def __post_init__(self) -> None:
-        if self.rank is not None and (isinstance(self.rank, bool) or not isinstance(self.rank, int) or self.rank < 1):
-            raise ValueError(f"LowRank(rank={self.rank!r}): must be a whole number of at least 1, or None.")
-        if not isinstance(self.base, Elliptical):
+        if self.rank is not None:
+            object.__setattr__(self, "rank", whole("LowRank(rank", self.rank, 1))
+        if isinstance(self.base, Base) and not isinstance(self.base, Elliptical):
             raise TypeError(
-                f"LowRank(base={self.base!r}): only elliptical bases (Normal, MultivariateT) have a density."
+                f"LowRank(base={self.base!r}): only elliptical bases have a density: Normal, MultivariateT."
             )
+        check_base(self, self.base)
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         dim = mean.size

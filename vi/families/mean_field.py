@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from vi.families.base import Family, Params, inverse_softplus
-from vi.families.bases import Base, Normal
+from vi.families.bases import Base, Normal, check_base
 
 __all__ = ["MeanField"]
 
@@ -42,6 +42,9 @@ class MeanField(Family):
     base: Base = field(default_factory=Normal)
     short_name = "mean_field"
     default_estimator = "closed_form"
+
+    def __post_init__(self) -> None:
+        check_base(self, self.base)
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         return {"mu": mean, "rho": inverse_softplus(std / self.base.std)}

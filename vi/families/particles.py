@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Family, Noise, Params
+from vi.families.base import Family, Noise, Params, whole
 
 __all__ = ["Particles"]
 
@@ -42,11 +42,7 @@ class Particles(Family):
     has_density = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.n_particles, bool) or not isinstance(self.n_particles, int) or self.n_particles < 2:
-            raise ValueError(
-                f"n_particles={self.n_particles!r}: must be a whole number of at least 2 (one particle is a point "
-                "estimate: pm.find_MAP)."
-            )
+        object.__setattr__(self, "n_particles", whole("Particles(n_particles", self.n_particles, 2))
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         shape = (self.n_particles, mean.size)

@@ -16,6 +16,7 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors, graph_inputs
 from pytensor.tensor import as_tensor
 from pytensor.tensor.random.type import RandomType
+from pytensor.tensor.type import TensorType
 
 __all__ = [
     "as_variables",
@@ -24,6 +25,7 @@ __all__ = [
     "check_replacements",
     "check_start",
     "check_variables",
+    "like",
     "model_in_context",
     "real_numbers",
     "refuse_random_inputs",
@@ -93,18 +95,19 @@ def as_variables(replacements: Any) -> dict[Variable, Variable]:
     """Replacements with arrays turned into variables of the replaced one's type, as far as that is possible."""
     if not isinstance(replacements, Mapping):
         raise TypeError(f"more_replacements must be a dict of {{variable: replacement}}, got {replacements!r}.")
-    return {old: _like(old, new) for old, new in replacements.items()}
+    return {old: like(old, new) if isinstance(old, Variable) else new for old, new in replacements.items()}
 
 
-def _like(old: Any, new: Any) -> Any:
-    """An array as a variable of another's type, cast where nothing but precision is lost; anything else as it is."""
-    if isinstance(new, Variable) or not isinstance(old, Variable):
+def like(old: Variable, new: Any) -> Variable:
+    """An array or a tensor as one of another's type, cast where nothing but precision is lost."""
+    if isinstance(new, Variable) and not (isinstance(old.type, TensorType) and isinstance(new.type, TensorType)):
         return new
-    array = np.asarray(new)
-    wanted = getattr(old.type, "dtype", None)
-    if wanted is None or array.ndim != old.type.ndim or not np.can_cast(array.dtype, wanted, "same_kind"):
-        raise TypeError(f"more_replacements: {old} is {old.type}, the array in its place {array.dtype}{array.shape}.")
-    return as_tensor(array.astype(wanted))
+    if not isinstance(old.type, TensorType):
+        raise TypeError(f"more_replacements: {old} is {old.type}; give a variable of that type in its place.")
+    made = new if isinstance(new, Variable) else as_tensor(np.asarray(new))
+    if made.type.ndim != old.type.ndim or not np.can_cast(made.type.dtype, old.type.dtype, "same_kind"):
+        raise TypeError(f"more_replacements: {old} is {old.type}, what is to take its place {made.type}.")
+    return made if made.type.dtype == old.type.dtype else made.astype(old.type.dtype)
 
 
 def check_start(model: pm.Model, start: Any, argument: str = "start") -> None:

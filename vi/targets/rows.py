@@ -19,6 +19,8 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import as_tensor
 
+from vi.targets.checks import like
+
 __all__ = ["Rows", "draw_rows", "replaced"]
 
 STREAM = 2**32 - 1
@@ -85,8 +87,8 @@ def replaced(
         taken = Rows(pt.vector("rows", dtype="int64", shape=(_size(node),)), _length(node.inputs[0]), _size(node))
         rows.append(taken)
         swaps |= {out: data[taken.index] for out, data in zip(node.outputs[:-1], node.inputs[:-1], strict=True)}
-    olds = list(replacements)
-    news = clone_replace(list(replacements.values()), replace=swaps)
+    olds, made = list(replacements), clone_replace(list(replacements.values()), replace=swaps)
+    news = [like(old, new) for old, new in zip(olds, made, strict=True)]
     for old, new in zip(olds, news, strict=True):
         for taken in rows:
             if taken.index in set(ancestors([new])) and _length(old) != taken.n:
@@ -103,16 +105,22 @@ def _scaled_log_prob(model: pm.Model, replace: dict[Variable, Any], rows: Sequen
     variables = [*model.free_RVs, *model.observed_RVs, *model.potentials]
     data = [model.rvs_to_values.get(variable) for variable in variables]
     known = [value for value in data if value is not None]
-    graphs = clone_replace([*model.logp(variables, sum=False), *known], replace=replace)
+    full = model.logp(variables, sum=False)
+    try:
+        graphs = clone_replace([*full, *known], replace=replace)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{_UNFIT} ({_first_line(error)})") from error
     terms, values = graphs[: len(variables)], iter(graphs[len(variables) :])
     total = []
-    for variable, term, value in zip(variables, terms, data, strict=True):
+    for variable, whole, term, value in zip(variables, full, terms, data, strict=True):
         own = None if value is None else next(values)
         seen = [taken for taken in rows if taken.index in set(ancestors([term]))]
-        term = as_tensor(term, allow_xtensor_conversion=True).sum()
+        term = as_tensor(term, allow_xtensor_conversion=True)
         if seen:
-            term = _factor(model, variable, own, seen) * term
-        total.append(term)
+            factor = _factor(model, variable, own, seen)
+            _check_rows(model, variable, whole, term, seen[0], factor)
+            term = factor * term
+        total.append(term.sum())
     return pt.add(*total) if len(total) > 1 else total[0]
 
 
@@ -138,6 +146,43 @@ def _factor(model: pm.Model, variable: Any, value: Any, seen: Sequence[Rows]) ->
     return 1.0 if scaled else seen[0].n / seen[0].size
 
 
+_UNFIT = (
+    "more_replacements: the model does not fit together with the replacements. Replace all data of the same rows, by "
+    "tensors of the same number of dimensions: X_batch, y_batch = pm.Minibatch(X, y, batch_size=...)."
+)
+
+
+def _check_rows(model: pm.Model, variable: Any, whole: Any, term: Any, taken: Rows, factor: float) -> None:
+    """Refuse terms whose value for some rows is not that of the same rows in the full data: then N / B is wrong."""
+    generator = np.random.default_rng(0)
+    rows = generator.integers(taken.n, size=taken.size)
+    # beside the initial point, where coefficients are 0 and hide what they multiply
+    point = {
+        name: value + 0.5 * generator.normal(size=np.shape(value)) for name, value in model.initial_point().items()
+    }
+    inputs = [*model.value_vars, taken.index]
+    mode = Mode(linker="py", optimizer="fast_compile")
+    try:
+        with pytensor.config.change_flags(mode="FAST_COMPILE"):
+            outputs = [as_tensor(whole, allow_xtensor_conversion=True), term]
+            function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
+            full, batch = function(*(np.asarray(point[v.name], v.dtype) for v in model.value_vars), rows)
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{_UNFIT} ({variable.name!r}: {_first_line(error)})") from error
+    scale = taken.n / (taken.size * factor)  # what total_size has multiplied the batch by already
+    alike = np.shape(full)[:1] == (taken.n,) and np.shape(batch)[:1] == (taken.size,)
+    if not alike or not np.allclose(full[rows], np.asarray(batch) / scale, rtol=1e-4, equal_nan=True):
+        raise ValueError(
+            f"more_replacements: log p of {variable.name!r} for a batch of rows is not that of the same rows of the "
+            "full data, so that no scale makes it right. Either the minibatch was made from other data, or the model "
+            "mixes rows (a mean or a cumulative sum over the data): compute such things before, from the full data."
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
 def _is_minibatch(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp)
 
@@ -145,7 +190,10 @@ def _is_minibatch(variable: Variable) -> bool:
 def _size(node: Apply) -> int:
     """Rows of a batch of ``pm.Minibatch``."""
     inner = next(n for n in node.op.fgraph.toposort() if isinstance(n.op, MinibatchIndexRV))
-    return int(np.ravel(inner.op.size_param(inner).data)[0])
+    size = int(np.ravel(inner.op.size_param(inner).data)[0])
+    if size < 1:
+        raise ValueError(f"more_replacements: a minibatch has batch_size={size}; it must be at least 1.")
+    return size
 
 
 def _length(variable: Any) -> int:
