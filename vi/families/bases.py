@@ -83,7 +83,24 @@ class Normal(Elliptical):
 
 
 @dataclass(frozen=True)
-class StudentT(Base):
+class _T(Base):
+    """What the two t distributions share: degrees of freedom, and the standard deviation that follows from them."""
+
+    df: float = 5.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.df, bool) or not isinstance(self.df, int | float) or not 2 < self.df < math.inf:
+            raise ValueError(
+                f"{type(self).__name__}(df={self.df!r}): must be a finite number above 2, so that the variance exists."
+            )
+
+    @property
+    def std(self) -> float:
+        return math.sqrt(self.df / (self.df - 2.0))
+
+
+@dataclass(frozen=True)
+class StudentT(_T):
     r"""Independent Student t entries with ``df`` degrees of freedom: heavy tails in every coordinate by itself.
 
     For locations; see :class:`Base` for what happens with logarithms of scales.
@@ -99,15 +116,7 @@ class StudentT(Base):
         If ``df`` is not more than 2.
     """
 
-    df: float = 5.0
     short_name = "student_t"
-
-    def __post_init__(self) -> None:
-        _check_df(self)
-
-    @property
-    def std(self) -> float:
-        return math.sqrt(self.df / (self.df - 2.0))
 
     def noise(self, key: jax.Array, size: int, dtype: jnp.dtype) -> jax.Array:
         return jax.random.t(key, self.df, (size,), dtype)
@@ -120,7 +129,7 @@ class StudentT(Base):
 
 
 @dataclass(frozen=True)
-class MultivariateT(Elliptical):
+class MultivariateT(_T, Elliptical):
     r"""The spherical multivariate t, a normal vector divided by one common :math:`\sqrt{\chi^2_{df} / df}`.
 
     Heavy tails in all directions together: entries are uncorrelated but not independent. The base to take for
@@ -137,15 +146,7 @@ class MultivariateT(Elliptical):
         If ``df`` is not more than 2.
     """
 
-    df: float = 5.0
     short_name = "multivariate_t"
-
-    def __post_init__(self) -> None:
-        _check_df(self)
-
-    @property
-    def std(self) -> float:
-        return math.sqrt(self.df / (self.df - 2.0))
 
     def noise(self, key: jax.Array, size: int, dtype: jnp.dtype) -> jax.Array:
         direction, common = jax.random.split(key)
@@ -208,13 +209,6 @@ def check_base(family: Any, base: Any) -> None:
     if not isinstance(base, Base):
         known = ", ".join(f"{kind.__name__}()" for kind in BASES.values())
         raise TypeError(f"{type(family).__name__}(base={base!r}): expected an instance of a base: {known}.")
-
-
-def _check_df(base: StudentT | MultivariateT) -> None:
-    if isinstance(base.df, bool) or not isinstance(base.df, int | float) or not 2 < base.df < math.inf:
-        raise ValueError(
-            f"{type(base).__name__}(df={base.df!r}): must be a finite number above 2, so that the variance exists."
-        )
 
 
 def _log_t(square: jax.Array, df: float, size: int) -> jax.Array:
