@@ -28,6 +28,7 @@ PAGES = [
     "sample_node.md",
     "from_pymc.md",
 ]
+LONG = ["choosing.md", "extending.md"]
 MODULES = sorted(
     module.name
     for path, prefix in ((vi.__path__, "vi."), (vi.callbacks.__path__, "vi.callbacks."))
@@ -84,7 +85,7 @@ def test_docstrings(name: str) -> None:
         assert not report, "".join(report)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in PAGES])
 def test_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)

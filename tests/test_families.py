@@ -55,8 +55,14 @@ def test_every_family_has_an_example():
     assert set(FAMILIES) <= set(EXAMPLES)
 
 
-@pytest.mark.parametrize("dim", [1, 4])
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "flow" else ()) for n in EXAMPLES])
+CONTRACTS = [
+    pytest.param(name, dim, marks=pytest.mark.slow if name == "flow" or ("-" in name and dim == 1) else ())
+    for name in EXAMPLES
+    for dim in (1, 4)
+]
+
+
+@pytest.mark.parametrize(("name", "dim"), CONTRACTS)
 def test_contract(name, dim):
     vi.testing.check_family(EXAMPLES[name](dim), dim)
 

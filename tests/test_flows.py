@@ -58,7 +58,8 @@ def test_flows_beat_full_rank_on_shapes(model, name, sd):
     assert distance < 0.5 * full_distance
 
 
-def test_a_quick_banana():
+@pytest.mark.slow
+def test_a_short_banana():
     full = vi.fit(3_000, method="fullrank_advi", model=banana(), random_seed=1, progressbar=False)
     flow = vi.fit(3_000, method="nfvi", model=banana(), random_seed=1, progressbar=False)
     assert elbo_and_distance(flow, "a", 2.0)[0] > elbo_and_distance(full, "a", 2.0)[0] + 0.3
@@ -79,8 +80,15 @@ def users_flows():
     return {"coupling": coupling, "spline": spline, "made": made, "settings": Flow(layers=1, width=8, knots=3)}
 
 
-@pytest.mark.parametrize("kind", ["coupling", "spline", "made", "settings"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+KINDS = [
+    ("coupling", "float64"),
+    ("settings", "float32"),
+    *(pytest.param(kind, "float64", marks=pytest.mark.slow) for kind in ("spline", "made", "settings")),
+    *(pytest.param(kind, "float32", marks=pytest.mark.slow) for kind in ("coupling", "spline", "made")),
+]
+
+
+@pytest.mark.parametrize(("kind", "dtype"), KINDS)
 def test_flows_of_the_user(kind, dtype, tmp_path):
     exact = correlated_gaussian()
     flow = users_flows()[kind]

@@ -92,10 +92,13 @@ def check_replacements(replacements: Mapping[Variable, Variable], outputs: Seque
 
 
 def as_variables(replacements: Any) -> dict[Variable, Variable]:
-    """Replacements with arrays turned into variables of the replaced one's type, as far as that is possible."""
+    """Replacements with arrays turned into variables of the replaced one's type."""
     if not isinstance(replacements, Mapping):
         raise TypeError(f"more_replacements must be a dict of {{variable: replacement}}, got {replacements!r}.")
-    return {old: like(old, new) if isinstance(old, Variable) else new for old, new in replacements.items()}
+    return {
+        old: like(old, new) if isinstance(old, Variable) and not isinstance(new, Variable) else new
+        for old, new in replacements.items()
+    }
 
 
 def like(old: Variable, new: Any) -> Variable:

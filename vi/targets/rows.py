@@ -80,7 +80,7 @@ def replaced(
     found = [v.owner for v in ancestors(list(replacements.values())) if _is_minibatch(v)]
     nodes = list(dict.fromkeys(found))
     if not nodes:
-        return clone_replace(list(outputs), replace=dict(replacements)), ()
+        return clone_replace(list(outputs), replace={old: like(old, new) for old, new in replacements.items()}), ()
     swaps: dict[Variable, Any] = {}
     rows = []
     for node in nodes:
