@@ -37,7 +37,7 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
     ------
     AssertionError
         If something does not hold; the message says what. Checked are: the family can be hashed; noise does not depend
-        on the parameters, and draws have a gradient in each of them; ``init`` has the
+        on the parameters, and draws have a gradient in each that moves them; ``init`` has the
         mean and the scale asked for (to 0.15 sd where moments are estimates, to the noise of the start for particles);
         ``mean``, ``std``, ``cov`` and ``entropy`` are those of the draws; ``draw_and_log_prob`` agrees with ``draw``
         and ``log_prob``; the density is normalised (:math:`E_q[r / q] = 1` for a normal ``r`` narrower than q) and its
@@ -113,7 +113,8 @@ def _check_shapes(family: Family, params: Params, dim: int, seed: int) -> None:
     assert np.allclose(both, z), "draw_and_log_prob must make the same draw as draw"
     jacobian = jax.jacrev(lambda own: family.draw(own, noise))(params)
     for name, slope in jacobian.items():
-        assert bool(jnp.any(slope != 0)) or params[name].size == 0, f"draw has no gradient in the parameter {name!r}"
+        matters = bool(jnp.any(family.draw(params | {name: moved[name]}, noise) != z))
+        assert bool(jnp.any(slope != 0)) or not matters, f"draw has no gradient in the parameter {name!r}"
 
 
 def _check_init(family: Family, dim: int) -> None:
