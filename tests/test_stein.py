@@ -302,3 +302,19 @@ def test_amortised_with_another_family_and_draws():
     sd = np.sqrt(np.diag(exact.cov))
     assert np.all(np.abs(approx.mean.eval() - exact.mean) < 0.1 * sd)
     assert np.all(np.abs(np.log(approx.std.eval() / sd)) < 0.1)
+
+
+class OwnAverage(vi.PolynomialAverage):
+    """An average that a file cannot hold."""
+
+
+def test_files_of_runs_with_code_of_the_users(tmp_path):
+    """Kernel and averaging are both code: what was reported is kept, and going on says what is missing."""
+    model = conjugate_normal().model
+    asvgd = vi.ASVGD(model=model, random_seed=1, kernel=lambda x, y: jnp.exp(-jnp.sum((x - y) ** 2)))
+    approx = asvgd.fit(50, averaging=OwnAverage(), progressbar=False)
+    approx.save(tmp_path / "fit.npz")
+    loaded = vi.load(tmp_path / "fit.npz", model=model)
+    np.testing.assert_array_equal(loaded.mean.eval(), approx.mean.eval())
+    with pytest.raises(ValueError, match="which a file cannot hold"):
+        loaded.refine(1, progressbar=False)

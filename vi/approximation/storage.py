@@ -82,11 +82,15 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
     if approx._state is not None:
         state = state_to_numpy(approx._state)
         arrays |= {f"params/{name}": np.asarray(value) for name, value in state.params.items()}
-        arrays |= {f"reported/{name}": np.array(value) for name, value in approx.reported.items()}
         arrays |= {f"optimizer/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))}
         arrays |= {f"average/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.average))}
         arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
     arrays |= {f"point/{name}": np.asarray(value) for name, value in approx._point.items()}
+    algorithm = encode(approx._algorithm)
+    if algorithm is not None and "lost" in (
+        algorithm["settings"]["averaging"] or {}
+    ):  # the average cannot be read back
+        arrays |= {f"reported/{name}": np.array(value) for name, value in approx.reported.items()}
     meta = {
         "format": FORMAT,
         "version": __version__,
@@ -100,7 +104,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "score": approx._score,
         "include_transformed": approx.include_transformed,
         "replacements": len(approx._replacements),
-        "algorithm": encode(approx._algorithm),
+        "algorithm": algorithm,
     }
     arrays["meta"] = np.array(json.dumps(meta))
     _write_atomically(Path(path), arrays)
@@ -168,7 +172,7 @@ def load(
             "The model's variables are not those that were fitted.\n"
             f"  file:  {_describe_layout(meta['layout'])}\n  model: {_describe_layout(_layout_table(approx))}"
         )
-    for dim, labels in meta["coords"].items():
+    for dim, labels in meta.get("coords", {}).items():
         if _labels(approx).get(dim) != labels:
             raise ValueError(
                 f"The model's labels along {dim!r} are not those that were fitted.\n"
@@ -198,7 +202,7 @@ def _restore_run(
     key = jax.random.wrap_key_data(jax.numpy.asarray(arrays["key"]))
     template = algorithm.init(params, key)
     optimizer = () if lost else _fill(template.optimizer, _group(arrays, "optimizer"), "optimiser")
-    if lost == "averaging":
+    if "averaging" in lost:
         params, average = jax.tree.map(jax.numpy.asarray, _group(arrays, "reported")), ()
     else:
         average = _fill(template.average, _group(arrays, "average"), "average")
@@ -216,20 +220,20 @@ def _family(spec: Any) -> Family:
     return family
 
 
-def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Algorithm, str | None]:
+def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Algorithm, set[str]]:
     """The algorithm of the run; where a part of it is lost, one that says so when a step is asked for."""
     spec = meta["algorithm"]
     known = {"family": family} | ({} if optimizer is None else {"optimizer": optimizer})
-    lost = None
+    lost = set()
     for name in ("averaging", "kernel", "objective", "optimizer"):
         if name in spec["settings"] and name not in known:
             try:
                 decode(spec["settings"][name])
             except LostError as error:
-                lost, what = name, str(error)
-                known |= _STAND_INS[name](f"It was fitted with the {name} {what}, which a file cannot hold")
+                lost.add(name)
+                known |= _STAND_INS[name](f"It was fitted with the {name} {error}, which a file cannot hold")
     if meta["replacements"]:
-        lost = lost or "replacements"
+        lost.add("replacements")
         known["optimizer"] = _lost_optimizer("It was fitted with more_replacements, which a file cannot hold")
     algorithm: Algorithm = decode(spec, known)
     return algorithm, lost

@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor
-from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace
 
 from vi.layout import Layout
+from vi.targets.checks import INTERPRETER
 
 __all__ = ["unconstrain"]
-
-MODE = Mode(linker="py", optimizer="fast_compile")
 
 
 def unconstrain(model: pm.Model, layout: Layout, values: Mapping[str, np.ndarray], dtype: np.dtype) -> np.ndarray:
@@ -74,4 +72,4 @@ def _forward(model: pm.Model, names: list[str]) -> Any:
         transform = model.rvs_to_transforms.get(variable)
         outputs.append(variable if transform is None else transform.forward(variable, *variable.owner.inputs))
     outputs = clone_replace(outputs, replace=inputs, rebuild_strict=False)
-    return pytensor.function(list(inputs.values()), outputs, mode=MODE, on_unused_input="ignore")
+    return pytensor.function(list(inputs.values()), outputs, mode=INTERPRETER, on_unused_input="ignore")

@@ -162,8 +162,8 @@ class Inference(abc.ABC):
         include_transformed : bool
             Whether draws also hold the unconstrained values.
         obj_n_mc : int, optional
-            Draws a step, evaluated together; by default the number that suits the method (1 for ADVI, 8 for flows, as
-            many as particles for the Stein methods).
+            Draws a step, evaluated together; by default the number that suits the method (1 for ADVI, 8 for low rank
+            and flows, as many as particles for the Stein methods).
         tf_n_mc : int, optional
             For test functions of operator variational inference; has no effect on the objectives here.
         obj_optimizer : optax.GradientTransformation, optional

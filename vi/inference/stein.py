@@ -108,8 +108,6 @@ class SVGD(Stein):
     Liu and Wang (2016). Stein variational gradient descent. NeurIPS.
     """
 
-    averages = False
-
     def __init__(
         self,
         n_particles: int = 100,

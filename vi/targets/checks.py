@@ -19,12 +19,15 @@ from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.type import TensorType
 
 __all__ = [
+    "INTERPRETER",
     "as_variables",
     "check_initial_density",
     "check_mapping",
     "check_replacements",
     "check_start",
     "check_variables",
+    "first_line",
+    "interpret",
     "like",
     "model_in_context",
     "real_numbers",
@@ -153,7 +156,7 @@ def real_numbers(value: Any, what: str) -> np.ndarray:
     if isinstance(value, Variable):
         if rvs_in_graph([value]):
             raise TypeError(f"{what} depends on random variables: {value}. Give numbers.")
-        value = value.eval(mode=_INTERPRETER)
+        value = value.eval(mode=INTERPRETER)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -173,7 +176,7 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
     refuse_random_inputs(model, graph_inputs(outputs))
     values = [np.asarray(point[value.name], value.dtype) for value in model.value_vars]
     try:
-        results = _interpret(model.value_vars, outputs, values)
+        results = interpret(model.value_vars, outputs, values)
     except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
         results = [_interpret_alone(model.value_vars, output, values) for output in outputs]
     bad = {
@@ -191,20 +194,26 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
         )
 
 
-_INTERPRETER = Mode(linker="py", optimizer="fast_compile")
+INTERPRETER = Mode(linker="py", optimizer="fast_compile")
 _FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
 
 
-def _interpret(inputs: Sequence[Variable], outputs: Sequence[Variable], values: Sequence[np.ndarray]) -> list[Any]:
+def first_line(error: BaseException) -> str:
+    """What an error says, shortened."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def interpret(inputs: Sequence[Variable], outputs: Sequence[Variable], values: Sequence[np.ndarray]) -> list[Any]:
+    """Values of graphs, without compiling anything."""
     with pytensor.config.change_flags(mode="FAST_COMPILE"):  # for the inner graphs of scans
-        function = pytensor.function(list(inputs), list(outputs), mode=_INTERPRETER, on_unused_input="ignore")
+        function = pytensor.function(list(inputs), list(outputs), mode=INTERPRETER, on_unused_input="ignore")
         return list(function(*values))
 
 
 def _interpret_alone(inputs: Sequence[Variable], output: Variable, values: Sequence[np.ndarray]) -> Any:
     """The value of one term, or the words of the check that it fails."""
     try:
-        return _interpret(inputs, [output], values)[0]
+        return interpret(inputs, [output], values)[0]
     except _FAILED_CHECKS as error:
         return f"{(str(error).splitlines() or [type(error).__name__])[0]} does not hold"
 

@@ -12,6 +12,7 @@ import numpy as np
 from vi.batching import batched
 from vi.precision import precision
 from vi.targets.base import Batch, Target
+from vi.targets.checks import first_line
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
 from vi.targets.rows import draw_rows
@@ -102,7 +103,7 @@ class JaxTarget(Target):
             try:
                 jax.eval_shape(self.value_and_score, start[None], batch)
             except Exception as error:
-                raise ConversionError(f"tracing in JAX failed: {type(error).__name__}: {_first_line(error)}") from error
+                raise ConversionError(f"tracing in JAX failed: {type(error).__name__}: {first_line(error)}") from error
             self._look_for_lost_gradients(start, batch)
             self._compare_with_forward_mode(start, batch)
 
@@ -144,7 +145,3 @@ class JaxTarget(Target):
     def _cast(self, value: Any) -> np.ndarray:
         array = np.asarray(value)
         return array.astype(self.dtype, copy=False) if np.issubdtype(array.dtype, np.floating) else array
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:300]

@@ -9,17 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 import pymc as pm
-import pytensor
 import pytensor.tensor as pt
 from pymc.data import MinibatchIndexRV, MinibatchOp
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
-from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import as_tensor
 
-from vi.targets.checks import like
+from vi.targets.checks import first_line, interpret, like
 
 __all__ = ["Rows", "draw_rows", "replaced"]
 
@@ -109,7 +107,7 @@ def _scaled_log_prob(model: pm.Model, replace: dict[Variable, Any], rows: Sequen
     try:
         graphs = clone_replace([*full, *known], replace=replace)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{_UNFIT} ({_first_line(error)})") from error
+        raise ValueError(f"{_UNFIT} ({first_line(error)})") from error
     terms, values = graphs[: len(variables)], iter(graphs[len(variables) :])
     total = []
     for variable, whole, term, value in zip(variables, full, terms, data, strict=True):
@@ -161,14 +159,11 @@ def _check_rows(model: pm.Model, variable: Any, whole: Any, term: Any, taken: Ro
         name: value + 0.5 * generator.normal(size=np.shape(value)) for name, value in model.initial_point().items()
     }
     inputs = [*model.value_vars, taken.index]
-    mode = Mode(linker="py", optimizer="fast_compile")
+    values = [*(np.asarray(point[v.name], v.dtype) for v in model.value_vars), rows]
     try:
-        with pytensor.config.change_flags(mode="FAST_COMPILE"):
-            outputs = [as_tensor(whole, allow_xtensor_conversion=True), term]
-            function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
-            full, batch = function(*(np.asarray(point[v.name], v.dtype) for v in model.value_vars), rows)
+        full, batch = interpret(inputs, [as_tensor(whole, allow_xtensor_conversion=True), term], values)
     except (TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"{_UNFIT} ({variable.name!r}: {_first_line(error)})") from error
+        raise ValueError(f"{_UNFIT} ({variable.name!r}: {first_line(error)})") from error
     scale = taken.n / (taken.size * factor)  # what total_size has multiplied the batch by already
     alike = np.shape(full)[:1] == (taken.n,) and np.shape(batch)[:1] == (taken.size,)
     if not alike or not np.allclose(full[rows], np.asarray(batch) / scale, rtol=1e-4, equal_nan=True):
@@ -177,10 +172,6 @@ def _check_rows(model: pm.Model, variable: Any, whole: Any, term: Any, taken: Ro
             "full data, so that no scale makes it right. Either the minibatch was made from other data, or the model "
             "mixes rows (a mean or a cumulative sum over the data): compute such things before, from the full data."
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _is_minibatch(variable: Variable) -> bool:
@@ -198,5 +189,4 @@ def _size(node: Apply) -> int:
 
 def _length(variable: Any) -> int:
     """Rows of data."""
-    with pytensor.config.change_flags(mode="FAST_COMPILE"):
-        return int(pt.shape(variable)[0].eval(mode=Mode(linker="py", optimizer="fast_compile")))
+    return int(interpret([], [pt.shape(variable)[0]], [])[0])
