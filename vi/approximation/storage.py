@@ -87,9 +87,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
     arrays |= {f"point/{name}": np.asarray(value) for name, value in approx._point.items()}
     algorithm = encode(approx._algorithm)
-    if algorithm is not None and "lost" in (
-        algorithm["settings"]["averaging"] or {}
-    ):  # the average cannot be read back
+    if "lost" in ((algorithm or {}).get("settings", {}).get("averaging") or {}):  # the average cannot be read back
         arrays |= {f"reported/{name}": np.array(value) for name, value in approx.reported.items()}
     meta = {
         "format": FORMAT,
