@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROWS = [
-    {"precision", "layout", "batching", "version"},
+    {"precision", "layout", "batching", "object_mode", "version"},
+    {"data"},
     {"targets", "families"},
     {"objectives", "optimizers", "kernels"},
     {"options"},

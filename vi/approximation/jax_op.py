@@ -19,13 +19,14 @@ from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.type import TensorType
 
+from vi.object_mode import in_object_mode
 from vi.precision import guard_jax_config, precision
 
 with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
     from pytensor.link.jax.dispatch.shape import JAXShapeTuple
 
-__all__ = ["JaxFunction", "JaxOp", "floating_dtype", "in_object_mode"]
+__all__ = ["JaxFunction", "JaxOp", "floating_dtype"]
 
 
 class JaxFunction(abc.ABC):
@@ -174,17 +175,6 @@ def _sizes_as_tuples(fgraph: Any, node: Apply) -> Any:
 
 
 optdb.register("jax_sizes_of_jax_functions", dfs_rewriter(_sizes_as_tuples), "jax", position=100)
-
-
-def in_object_mode(op: type[Op]) -> None:
-    """Let numba call an operation's ``perform`` without a warning at every compilation."""
-    from pytensor.link.numba.dispatch.basic import generate_fallback_impl, numba_funcify
-
-    @numba_funcify.register(op)
-    def _to_numba(op: Op, node: Apply, **kwargs: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Numba will use object mode")
-            return generate_fallback_impl(op, node, **kwargs)
 
 
 in_object_mode(JaxOp)
