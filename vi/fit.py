@@ -49,6 +49,9 @@ def fit(
     include_transformed: bool = False,
     total_grad_norm_constraint: float | None = None,
     more_replacements: Mapping[Any, Any] | None = None,
+    data: Any = None,
+    batch_size: int | None = None,
+    scale: Any = None,
     scale_cost_to_minibatch: bool | None = None,
     tf_n_mc: int | None = None,
     progressbar_theme: Any = None,
@@ -91,7 +94,7 @@ def fit(
         Precision of the whole fit; the model's own by default.
     estimator : str, optional
         Estimator of the ELBO; see :class:`vi.KLqp`.
-    averaging, score, include_transformed, total_grad_norm_constraint, more_replacements, tf_n_mc
+    averaging, score, include_transformed, total_grad_norm_constraint, more_replacements, tf_n_mc, data, batch_size, scale
         See :meth:`vi.Inference.fit`.
     scale_cost_to_minibatch : bool, optional
         Accepted for PyMC's sake: the loss is that of the full data in either case.
@@ -153,6 +156,9 @@ def fit(
         averaging=averaging,
         total_grad_norm_constraint=total_grad_norm_constraint,
         more_replacements=more_replacements,
+        data=data,
+        batch_size=batch_size,
+        scale=scale,
         compile_kwargs=compile_kwargs,
         fn_kwargs=fn_kwargs,
         test_optimizer=test_optimizer,

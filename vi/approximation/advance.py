@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import jax
@@ -10,8 +11,8 @@ import numpy as np
 
 from vi.algorithms.base import State
 from vi.precision import precision
-from vi.targets.base import Batch, Target
-from vi.training.loop import Callback, train
+from vi.targets.base import Batch, Block, Target
+from vi.training.loop import Callback, Supply, train
 from vi.training.progress import ProgressBar
 from vi.training.runners import runner_for
 from vi.training.status import DivergedError, Status
@@ -19,7 +20,7 @@ from vi.training.status import DivergedError, Status
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
 
-__all__ = ["advance", "check_steps"]
+__all__ = ["advance", "check_steps", "supply_of"]
 
 logger = logging.getLogger("vi")
 
@@ -52,7 +53,7 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
             approx._status = Status("initialised", 0, "no step was done yet.")
         return
     target = approx.target(training=True)
-    batch = target.batch()
+    supply = supply_of(approx, target)
 
     def commit(new: State, step: int) -> None:
         approx._state = new
@@ -65,7 +66,7 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
             status = train(
                 runner=runner_for(target, algorithm),
                 state=approx._state,  # held nowhere else: large models have room for few states
-                batch=batch,
+                supply=supply,
                 n=int(n),
                 dtype=approx.dtype,
                 history=approx._history if approx._score else None,
@@ -82,11 +83,41 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
             approx._running = False
             approx.publish()
     if status.ending == "diverged":
-        status = _name_culprits(approx, target, batch)
+        status = _name_culprits(approx, target, supply.at(approx.status.step)[0])
     approx._status = status
     if status.ending == "diverged":
         raise DivergedError(status.message, approx)
     logger.info("%s", status)
+
+
+class _Constant:
+    """All data at once."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def at(self, step: int) -> tuple[Batch, int]:
+        return self._batch, sys.maxsize
+
+
+class _Streamed:
+    """Blocks of batches that a stream reads ahead."""
+
+    def __init__(self, approx: Approximation, target: Target) -> None:
+        assert approx._state is not None
+        self._shared = target.batch()
+        self._stream = approx._stream
+        words = [int(word) for word in np.asarray(jax.random.key_data(approx._state.key))]
+        self._stream.start((words[0], words[1]), int(approx._state.step), target.place)
+
+    def at(self, step: int) -> tuple[Batch, int]:
+        block = self._stream.block(step)
+        return (*self._shared, Block(np.uint32(block.first), block.arrays)), block.first + block.count
+
+
+def supply_of(approx: Approximation, target: Target) -> Supply:
+    """The data of an approximation's next steps."""
+    return _Constant(target.batch()) if approx._stream is None else _Streamed(approx, target)
 
 
 def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Status:
@@ -97,7 +128,7 @@ def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Statu
     step = int(state.step) + 1
     with precision(approx.dtype):
         points = np.asarray(jax.jit(algorithm.ask)(state).points)
-        now = target.at_step(batch, state.key, state.step)
+        now = target.at_step(batch, np.asarray(jax.random.key_data(state.key)), np.asarray(state.step))
         value, score = (np.asarray(a) for a in target.value_and_score(points, now))
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
     near = np.all(np.abs(points) < FAR)

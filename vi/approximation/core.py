@@ -20,9 +20,11 @@ from vi.families import Family, Params, Part, Product
 from vi.layout import Layout
 from vi.precision import precision, resolve_dtype
 from vi.targets.base import Target
-from vi.targets.checks import check_initial_density, check_variables, model_in_context
+from vi.targets.checks import check_variables, model_in_context
 from vi.targets.graph import layout_from
+from vi.targets.initial_density import check_initial_density
 from vi.targets.pymc import from_pymc
+from vi.targets.scaling import Setting
 from vi.training.history import History
 from vi.training.loop import Callback
 from vi.training.status import Status
@@ -60,7 +62,9 @@ class Core:
         self._state: State | None = None
         self._callbacks: tuple[Callback, ...] = ()
         self._score = True
-        self._replacements: dict[Any, Any] = {}
+        self._setting = Setting()
+        self._full = Setting(training=False)
+        self._stream: Any = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
         self._running = False
@@ -240,8 +244,8 @@ class Core:
             self._model,
             backend=self.backend,
             dtype=self._dtype,
-            more_replacements=self._replacements if training else None,
             start=self._point,
+            setting=self._setting if training else self._full,
         )
 
     # ---- copies -----------------------------------------------------------------------------------------------------

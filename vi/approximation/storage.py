@@ -101,7 +101,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "status": asdict(approx.status_of_a_copy()),
         "score": approx._score,
         "include_transformed": approx.include_transformed,
-        "replacements": len(approx._replacements),
+        "replacements": len(approx._setting.replacements),
         "algorithm": algorithm,
     }
     arrays["meta"] = np.array(json.dumps(meta))

@@ -32,7 +32,7 @@ __all__ = ["Minibatch", "MinibatchIndex", "MinibatchVariable", "TakeRows"]
 _streams = itertools.count(1)
 
 
-def Minibatch(  # noqa: N802  # PyMC's name
+def Minibatch(  # PyMC's name
     *arrays: Any,
     batch_size: int | Sequence[Any],
     dtype: Any = None,
@@ -136,7 +136,9 @@ def Minibatch(  # noqa: N802  # PyMC's name
         lengths = [variable.shape[axis] for variable, axis in zip(data, axes, strict=True)]
         _check_lengths(data, axes, size)
         if seed is None and random_seed is not None:
-            seed = _whole(random_seed, "random_seed") if not seeds_used else [_whole(random_seed, "random_seed"), axes[0]]
+            seed = (
+                _whole(random_seed, "random_seed") if not seeds_used else [_whole(random_seed, "random_seed"), axes[0]]
+            )
             seeds_used += 1
         sampling = Sampling(size, bool(replace), bool(drop_last), bool(short_last))
         index = MinibatchIndex(sampling, None if seed is None else _words(seed), next(_streams))(counter, *lengths)
@@ -213,15 +215,17 @@ class MinibatchIndex(Op):  # type: ignore[misc]
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Any) -> None:
         step, n = int(inputs[0]), int(inputs[1])
         if any(int(length) != n for length in inputs[2:]):
-            raise ValueError(f"Arrays of one minibatch have different lengths: {[int(length) for length in inputs[1:]]}.")
+            raise ValueError(
+                f"Arrays of one minibatch have different lengths: {[int(length) for length in inputs[1:]]}."
+            )
         if self.sampling.size > n:
             raise ValueError(f"batch_size={self.sampling.size} is larger than the data, which have {n} rows.")
         rows = row_numbers(self._own, self.stream, step, n, self.sampling, np).astype(np.int64)
         if self.sampling.short_last and short_steps(np.uint32(step), n, self.sampling):
-            rows = rows[: n - (self.sampling.epoch_steps(n) - 1) * self.sampling.size]
+            rows = rows[: self.sampling.last_size(n)]
         outputs[0][0] = rows
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: Any) -> list[Any]:
+    def infer_shape(self, node: Apply, shapes: Any) -> list[Any]:
         if self.sampling.short_last:
             raise ShapeError("the last batch of an epoch is shorter")
         return [(pt.constant(self.sampling.size, dtype="int64"),)]
@@ -258,7 +262,7 @@ class TakeRows(Op):  # type: ignore[misc]
             data = np.take(data, index, axis=axis)
         outputs[0][0] = data
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: Any) -> list[Any]:
+    def infer_shape(self, node: Apply, shapes: Any) -> list[Any]:
         own = list(shapes[0])
         for axis, index in zip(self.axes, shapes[1:], strict=True):
             own[axis] = index[0]
@@ -409,7 +413,11 @@ def _words(seed: Any) -> tuple[int, int]:
 def _check_lengths(data: Sequence[Any], axes: Sequence[int], size: int) -> None:
     """Refuse sizes that known lengths cannot serve."""
     for variable, axis in zip(data, axes, strict=True):
-        n = variable.get_value(borrow=True).shape[axis] if isinstance(variable, SharedVariable) else variable.type.shape[axis]
+        n = (
+            variable.get_value(borrow=True).shape[axis]
+            if isinstance(variable, SharedVariable)
+            else variable.type.shape[axis]
+        )
         if n is None:
             continue
         if size > n:

@@ -16,7 +16,6 @@ MAX_ROWS = 2**31 - 1
 """Most rows that are numbered; positions and their sums fit into 32 bits."""
 
 
-
 def rounds(n: int) -> int:
     """Rounds of the network: few rows need more of them until every order is equally likely."""
     return 8 if n >= 1024 else 24
@@ -47,6 +46,10 @@ class Sampling:
     def epoch_steps(self, n: int) -> int:
         """Steps of an epoch of ``n`` rows, where epochs begin with a batch of their own."""
         return n // self.size if self.drop_last else -(-n // self.size)
+
+    def last_size(self, n: int) -> int:
+        """Rows of the last batch of an epoch of ``n`` rows."""
+        return n - (self.epoch_steps(n) - 1) * self.size
 
 
 def permuted(x: Any, n: int, keys: Any, xp: Any) -> Any:

@@ -14,7 +14,8 @@ import optax
 
 from vi.algorithms import Algorithm, State
 from vi.approximation import Approximation
-from vi.approximation.advance import advance, check_steps
+from vi.approximation.advance import advance, check_steps, supply_of
+from vi.approximation.binding import bind
 from vi.approximation.seeds import key_from
 from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
 from vi.options import (
@@ -138,6 +139,9 @@ class Inference(abc.ABC):
         averaging: Averaging | str | None = "auto",
         total_grad_norm_constraint: float | None = None,
         more_replacements: Mapping[Any, Any] | None = None,
+        data: Any = None,
+        batch_size: int | None = None,
+        scale: Any = None,
         compile_kwargs: Mapping[str, Any] | None = None,
         fn_kwargs: Mapping[str, Any] | None = None,
         test_optimizer: Any = None,
@@ -177,8 +181,16 @@ class Inference(abc.ABC):
             Longer gradients are scaled down to this norm.
         more_replacements : mapping, optional
             Parts of the model's graph that are replaced while training: ``{data: other}``, arrays or variables. Where
-            ``pm.Minibatch`` tensors take the place of observed data, every step draws other rows (with replacement),
-            and the terms that see them are scaled by ``N / B``, ``N`` being the length of the data replaced.
+            minibatches (:func:`vi.Minibatch`, ``pm.Minibatch``) take the place of observed data, the terms that see
+            them are scaled by ``N / B``, ``N`` being the length of the data replaced.
+        data : dict, stream or source, optional
+            Rows for the model's ``pm.Data`` containers, by name: a dict of arrays in memory, or anything that
+            :mod:`vi.data` reads. Terms that see them are scaled by ``N / B``.
+        batch_size : int, optional
+            Rows a step, for `data` that is not a :class:`vi.data.Stream` already.
+        scale : "rows" or dict, optional
+            What terms that see a batch are multiplied by where the model does not say. ``"rows"``: likelihoods without
+            ``total_size`` by ``N / B``; a dict: by name ``"rows"`` or a number, for likelihoods and Potentials.
         compile_kwargs, fn_kwargs, progressbar_theme
             Without effect here; a warning says what replaces them.
         test_optimizer, more_obj_params, more_tf_params, more_updates
@@ -224,7 +236,7 @@ class Inference(abc.ABC):
         approx.backend = check_backend("auto" if backend is None else backend)
         approx.include_transformed = include_transformed
         approx._score = score is not False
-        approx._replacements = as_variables(more_replacements or {})
+        bind(approx, as_variables(more_replacements or {}), data, batch_size, scale)
         approx._callbacks = checked
         _begin(approx, algorithm)
         advance(approx, n, checked, progressbar=progressbar)
@@ -259,13 +271,16 @@ class Inference(abc.ABC):
         if backend is not None:
             approx.backend = check_backend(backend)
         target = approx.target(training=True)
-        runner, state, batch = runner_for(target, approx._algorithm), approx._state, target.batch()
+        runner, state = runner_for(target, approx._algorithm), approx._state
+        supply = supply_of(approx, target)
         with precision(approx.dtype):
-            runner.run(state, batch, 1)
+            start = int(state.step)
+            runner.run(state, supply.at(start)[0], 1)
             compiled = time.perf_counter()
             done = 0
             while done < n:
-                state, losses, finite = runner.run(state, batch, n - done)
+                batch, until = supply.at(start + done)
+                state, losses, finite = runner.run(state, batch, min(n, until - start) - done)
                 done += len(losses)
                 if not finite:
                     break

@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from vi.layout import Layout
 
-__all__ = ["Batch", "Target"]
+__all__ = ["Batch", "Block", "Counts", "Target"]
 
 type Batch = tuple[Any, ...]
-"""The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order."""
+"""The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order.
+
+Where rows are drawn or streamed, their numbers or the block of batches at hand follow; :meth:`Target.at_step` turns them
+into the rows of a step.
+"""
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Counts:
+    """Rows in all, for each minibatch: part of the compiled code."""
+
+    values: tuple[int, ...]
+
+
+class Block(NamedTuple):
+    """Batches of consecutive steps.
+
+    Parameters
+    ----------
+    first : scalar
+        Step of the first batch.
+    arrays : dict of arrays
+        By name, each ``(steps, rows, ...)``.
+    """
+
+    first: Any
+    arrays: dict[str, Any]
 
 
 class Target(abc.ABC):
@@ -43,9 +72,13 @@ class Target(abc.ABC):
     def batch(self) -> Batch:
         """The current values of everything the log density reads (a changed ``pm.Data`` shows here)."""
 
-    def at_step(self, batch: Batch, key: Any, step: Any) -> Batch:
-        """The batch with what changes from step to step (rows of minibatches), a function of the run's key and step."""
+    def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
+        """The batch with what changes from step to step: which rows, by the words of the run's key and the step."""
         return batch
+
+    def place(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Streamed arrays where the evaluation reads them."""
+        return arrays
 
     @abc.abstractmethod
     def value_and_score(self, points: Any, batch: Batch) -> tuple[Any, Any]:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor
-from pymc.logprob.utils import ParameterValueError
 from pymc.pytensorf import rvs_in_graph
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Constant, Variable
-from pytensor.graph.traversal import ancestors, graph_inputs
+from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors
 from pytensor.tensor import as_tensor
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.type import TensorType
@@ -21,7 +20,6 @@ from pytensor.tensor.type import TensorType
 __all__ = [
     "INTERPRETER",
     "as_variables",
-    "check_initial_density",
     "check_mapping",
     "check_replacements",
     "check_start",
@@ -74,9 +72,7 @@ def refuse_random_inputs(model: pm.Model, inputs: Iterable[Variable]) -> None:
         names = [v.name for v in [*model.observed_RVs, *model.potentials, *model.free_RVs] if v.name]
         raise NotImplementedError(
             "The log density draws random numbers of its own, so it is not one function of the parameters. "
-            "pm.Minibatch in the model is not supported yet: write the model with the full data (pm.Data), and put the "
-            "minibatch in its place with fit(more_replacements={data: minibatch}). A pm.Simulator has no density: use "
-            "pm.sample_smc. A random variable must be registered with the model. "
+            "A pm.Simulator has no density: use pm.sample_smc. A random variable must be registered with the model. "
             f"The model's terms are: {', '.join(names)}."
         )
 
@@ -166,36 +162,7 @@ def real_numbers(value: Any, what: str) -> np.ndarray:
     return array
 
 
-def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
-    """Refuse a start at which the log density is not finite, naming the terms and the values responsible.
-
-    Evaluated by PyTensor's interpreter, so nothing is compiled.
-    """
-    terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
-    outputs = [as_tensor(term, allow_xtensor_conversion=True) for term in model.logp(terms, sum=False)]
-    refuse_random_inputs(model, graph_inputs(outputs))
-    values = [np.asarray(point[value.name], value.dtype) for value in model.value_vars]
-    try:
-        results = interpret(model.value_vars, outputs, values)
-    except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
-        results = [_interpret_alone(model.value_vars, output, values) for output in outputs]
-    bad = {
-        term: result if isinstance(result, str) else _where_not_finite(model, term, result)
-        for term, result in zip(terms, results, strict=True)
-        if isinstance(result, str) or not np.isfinite(np.sum(result))
-    }
-    if bad:
-        listed = ", ".join(f"{term.name} ({what})" for term, what in bad.items())
-        raise ValueError(
-            f"The log density is not finite at the start. Terms that are not finite: {listed}. "
-            f"{_responsible(model, list(bad), point)}"
-            "Check the observed data and the support of the priors, or pass start={name: value}. "
-            "model.debug() shows the parameters."
-        )
-
-
 INTERPRETER = Mode(linker="py", optimizer="fast_compile")
-_FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
 
 
 def first_line(error: BaseException) -> str:
@@ -208,37 +175,3 @@ def interpret(inputs: Sequence[Variable], outputs: Sequence[Variable], values: S
     with pytensor.config.change_flags(mode="FAST_COMPILE"):  # for the inner graphs of scans
         function = pytensor.function(list(inputs), list(outputs), mode=INTERPRETER, on_unused_input="ignore")
         return list(function(*values))
-
-
-def _interpret_alone(inputs: Sequence[Variable], output: Variable, values: Sequence[np.ndarray]) -> Any:
-    """The value of one term, or the words of the check that it fails."""
-    try:
-        return interpret(inputs, [output], values)[0]
-    except _FAILED_CHECKS as error:
-        return f"{(str(error).splitlines() or [type(error).__name__])[0]} does not hold"
-
-
-def _where_not_finite(model: pm.Model, term: Any, result: np.ndarray) -> str:
-    """Value of a term that is not finite, with the first datum responsible where the term is observed."""
-    entries = np.argwhere(~np.isfinite(result))
-    if not len(entries):
-        return str(np.sum(result))
-    first = tuple(int(i) for i in entries[0])
-    what = str(result[first])
-    if np.ndim(result):
-        what += f" at {len(entries)} of {np.size(result)} entries, first at {list(first)}"
-    data = model.rvs_to_values.get(term) if term in model.observed_RVs else None
-    observed = data.data if isinstance(data, Constant) else getattr(data, "get_value", lambda: None)()
-    if observed is not None and np.shape(observed) == np.shape(result):
-        what += f", observed {np.asarray(observed)[first]}"
-    return what
-
-
-def _responsible(model: pm.Model, terms: Sequence[Variable], point: Mapping[str, np.ndarray]) -> str:
-    """Start values of the free variables on which the bad terms depend."""
-    lines = []
-    used = set(ancestors(terms))
-    for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
-        if variable in used:
-            lines.append(f"{value.name} = {np.array2string(np.asarray(point[value.name]), threshold=6, precision=4)}")
-    return f"They depend on: {'; '.join(lines)}. " if lines else ""

@@ -22,7 +22,8 @@ from pytensor.tensor.type import TensorType
 
 from vi.layout import Layout, Slot
 from vi.targets.checks import check_replacements, check_variables, refuse_random_inputs
-from vi.targets.rows import Rows, replaced
+from vi.targets.rows import Fed, Rows, find_batches
+from vi.targets.scaling import Setting, in_setting
 
 __all__ = ["ModelGraph", "build_graph", "checks_as_densities", "layout_from"]
 
@@ -52,7 +53,9 @@ class ModelGraph:
     baked : tuple of (SharedVariable, value)
         Shared variables that had to become constants (lengths of dims, masks); the graph is stale when one changes.
     rows : tuple of Rows
-        Minibatches that take the place of data; their row numbers are the last arguments of the log density.
+        Minibatches; their row numbers are arguments of the log density.
+    fed : Fed, optional
+        Containers whose rows come from a stream; they are the last arguments of the log density.
     """
 
     layout: Layout
@@ -62,11 +65,17 @@ class ModelGraph:
     shared: tuple[SharedVariable, ...]
     baked: tuple[tuple[SharedVariable, Any], ...]
     rows: tuple[Rows, ...] = ()
+    fed: Fed | None = None
 
     @property
     def inputs(self) -> list[Any]:
-        """What the log density reads: the flat vector, shared variables, row numbers of minibatches."""
-        return [self.flat, *self.shared, *(rows.index for rows in self.rows)]
+        """What the log density reads: the flat vector, shared variables, row numbers of minibatches, streamed rows."""
+        return [self.flat, *self.shared, *self.per_step]
+
+    @property
+    def per_step(self) -> list[Any]:
+        """The inputs that change from step to step."""
+        return [*(rows.index for rows in self.rows), *(self.fed.inputs.values() if self.fed else ())]
 
     def stale(self) -> bool:
         """Whether a value that was compiled in has changed since."""
@@ -76,7 +85,7 @@ class ModelGraph:
 def build_graph(
     model: pm.Model,
     initial: Mapping[str, np.ndarray],
-    more_replacements: Mapping[Variable, Variable] | None = None,
+    setting: Setting | None = None,
     lift: bool = True,
 ) -> ModelGraph:
     """Build the graphs of a model.
@@ -87,8 +96,8 @@ def build_graph(
         The model; refused if it has discrete or no free variables.
     initial : mapping of {str: array}
         A point of the model by value name; only its shapes are read.
-    more_replacements : mapping of variables, optional
-        Variables of the model's graph (data, say) that are replaced before anything else.
+    setting : Setting, optional
+        What is replaced, how batches are scaled, and whether batches or all rows are meant (by default).
     lift : bool
         Whether large constants and scalar data are arguments of the compiled code. JAX cannot trace a graph in which
         one of them decides a shape; without lifting they are part of the code, and a change of scalar data builds it
@@ -100,19 +109,21 @@ def build_graph(
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
     pieces = _pieces(flat, layout, values)
     names, variables = _variables(model)
-    outputs = [model.logp(), *variables]
-    rows: tuple[Rows, ...] = ()
-    if more_replacements:
-        check_replacements(more_replacements, outputs)
-        outputs, rows = replaced(model, outputs, more_replacements)
+    setting = Setting(training=False) if setting is None else setting
+    if setting.replacements:
+        check_replacements(setting.replacements, [model.logp(), *variables])
+    log_prob, variables, rows = in_setting(model, variables, setting)
+    kept = _without_random(dict(zip(names, variables, strict=True)))
+    outputs = [log_prob, *kept.values()]
     inputs = _unique(graph_inputs(outputs))
     refuse_random_inputs(model, inputs)
+    per_row = set(graph_inputs([data for data, _ in find_batches([model.logp()]).tensors.values()]))
     replace: dict[Variable, Variable] = dict(zip(values, pieces, strict=True))
     shared: list[SharedVariable] = []
     baked: list[tuple[SharedVariable, Any]] = []
     for variable in inputs:
         if isinstance(variable, SharedVariable):
-            if _must_be_constant(variable, lift):
+            if variable not in per_row and _must_be_constant(variable, lift):
                 value = variable.get_value()
                 baked.append((variable, value))
                 replace[variable] = variable.type.constant_type(type=variable.type, data=value, name=variable.name)
@@ -123,8 +134,8 @@ def build_graph(
             replace[variable] = lifted
             shared.append(lifted)
     outputs = checks_as_densities(clone_replace(outputs, replace=replace, rebuild_strict=False))
-    graphs = dict(zip(names, outputs[1:], strict=True))
-    return ModelGraph(layout, flat, outputs[0], graphs, tuple(shared), tuple(baked), rows)
+    graphs = dict(zip(kept, outputs[1:], strict=True))
+    return ModelGraph(layout, flat, outputs[0], graphs, tuple(shared), tuple(baked), rows, setting.fed)
 
 
 def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray]) -> Layout:
@@ -165,14 +176,15 @@ def _pieces(flat: Any, layout: Layout, values: list[Any]) -> list[Any]:
 def _variables(model: pm.Model) -> tuple[list[str], list[Any]]:
     """Names and graphs, in terms of value variables, of free variables and deterministics."""
     wanted = [*model.free_RVs, *model.deterministics]
-    names, graphs = [], []
-    for variable, graph in zip(wanted, model.replace_rvs_by_values(wanted), strict=True):
-        if rvs_in_graph([graph]):
-            logger.warning("The deterministic %r has random parts of its own and is left out.", variable.name)
-            continue
-        names.append(variable.name)
-        graphs.append(graph)
-    return names, graphs
+    return [variable.name for variable in wanted], model.replace_rvs_by_values(wanted)
+
+
+def _without_random(graphs: dict[str, Any]) -> dict[str, Any]:
+    """The graphs that are functions of value variables alone."""
+    random = [name for name, graph in graphs.items() if rvs_in_graph([graph])]
+    for name in random:
+        logger.warning("The deterministic %r has random parts of its own and is left out.", name)
+    return {name: graph for name, graph in graphs.items() if name not in random}
 
 
 def checks_as_densities(outputs: list[Any]) -> list[Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,14 +12,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.batching import batched
+from vi.data.permutation import short_steps
 from vi.precision import precision
-from vi.targets.base import Batch, Target
+from vi.targets.base import Batch, Block, Counts, Target
 from vi.targets.checks import first_line
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
-from vi.targets.rows import draw_rows
+from vi.targets.rows import draw_rows, lengths_function
 
 __all__ = ["JaxTarget"]
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=("rows", "now"), meta_fields=("size",))
+@dataclass(frozen=True)
+class Short:
+    """Row numbers of a batch that is shorter where ``now`` is true: its first ``size`` ones."""
+
+    rows: jax.Array
+    now: jax.Array
+    size: int
+
 
 BLOCK = 256
 """Points per vectorised call when variables are computed for many draws."""
@@ -50,6 +64,7 @@ class JaxTarget(Target):
         self.dtype = dtype
         with precision(dtype):  # constants become JAX arrays here
             self._log_prob = jax_function(graph.inputs, [graph.log_prob])
+        self._lengths = lengths_function(graph.rows)
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._many = jax.jit(
             lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK)
@@ -58,17 +73,55 @@ class JaxTarget(Target):
 
     def batch(self) -> Batch:
         with precision(self.dtype):
-            return tuple(jax.device_put(self._cast(shared.get_value(borrow=True))) for shared in self.graph.shared)
+            arrays = tuple(jax.device_put(self._cast(shared.get_value(borrow=True))) for shared in self.graph.shared)
+        return (*arrays, self.counts()) if self.graph.rows else arrays
 
-    def at_step(self, batch: Batch, key: Any, step: Any) -> Batch:
-        return (*batch, *draw_rows(self.graph.rows, key, step)) if self.graph.rows else batch
+    def counts(self) -> Counts:
+        """Rows in all, for each minibatch."""
+        return Counts(tuple(int(n) for n in self._lengths()))
+
+    def place(self, arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+        """Streamed arrays on the device, in the target's precision."""
+        with precision(self.dtype):
+            return {name: jax.device_put(self._cast(array)) for name, array in arrays.items()}
+
+    def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
+        shared, rest = batch[: len(self.graph.shared)], list(batch[len(self.graph.shared) :])
+        rows: list[Any] = []
+        if self.graph.rows:
+            counts = rest.pop(0).values
+            rows += draw_rows(self.graph.rows, counts, words, step, jnp)
+            sampling = self.graph.rows[0].sampling
+            if sampling.short_last:
+                rows[0] = Short(rows[0], short_steps(step, counts[0], sampling), sampling.last_size(counts[0]))
+        if self.graph.fed is not None:
+            block: Block = rest.pop(0)
+            rows += [block.arrays[name][step - block.first] for name in self.graph.fed.inputs]
+        return (*shared, *rows)
+
+    def first_batch(self) -> Batch:
+        """What checks read: the batch, with a few sample rows where they are streamed."""
+        fed = self.graph.fed
+        if fed is None:
+            return self.batch()
+        sample = {name: fed.sample[name][None, : fed.size] for name in fed.inputs}
+        return (*self.batch(), Block(np.uint32(0), self.place(sample)))
 
     def log_density(self, z: jax.Array, batch: Batch) -> jax.Array:
         """Return ``log p`` of one point, traceable."""
         return jnp.asarray(self._log_prob(z, *batch)[0], self.dtype)
 
     def value_and_score(self, points: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        return batched(jax.value_and_grad(lambda z: self.log_density(z, batch)), points)
+        short = next((item for item in batch if isinstance(item, Short)), None)
+        if short is None:
+            return batched(jax.value_and_grad(lambda z: self.log_density(z, batch)), points)
+        full, last = (
+            tuple(rows if item is short else item for item in batch) for rows in (short.rows, short.rows[: short.size])
+        )
+        answer: tuple[jax.Array, jax.Array] = jax.lax.cond(
+            short.now, lambda: self.value_and_score(points, last), lambda: self.value_and_score(points, full)
+        )
+        return answer
 
     def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
         points = np.asarray(points, self.dtype)
@@ -98,7 +151,8 @@ class JaxTarget(Target):
             If tracing fails, or reverse mode contradicts forward mode.
         """
         with precision(self.dtype):
-            batch = self.at_step(self.batch(), jax.random.key(0), 0)
+            batch = self.at_step(self.first_batch(), np.zeros(2, np.uint32), np.uint32(0))
+            batch = tuple(item.rows if isinstance(item, Short) else item for item in batch)
             start = np.asarray(start, self.dtype)
             try:
                 jax.eval_shape(self.value_and_score, start[None], batch)

@@ -16,6 +16,7 @@ from vi.targets.graph import ModelGraph, build_graph
 from vi.targets.jax_target import JaxTarget
 from vi.targets.jaxify import ConversionError, WrongGradientError
 from vi.targets.pytensor_target import PytensorTarget
+from vi.targets.scaling import Setting
 
 __all__ = ["Backend", "check_backend", "from_pymc"]
 
@@ -43,6 +44,7 @@ def from_pymc(
     dtype: np.dtype | str = "float64",
     more_replacements: Mapping[Variable, Variable] | None = None,
     start: Mapping[str, np.ndarray] | None = None,
+    setting: Setting | None = None,
 ) -> Target:
     """Turn a PyMC model into a log density of a flat unconstrained vector.
 
@@ -59,6 +61,9 @@ def from_pymc(
         Parts of the model's graph (its data, say) to replace.
     start : mapping of {value name: array}, optional
         A point with a finite log density, near which the gradient is checked; the model's initial point by default.
+    setting : Setting, optional
+        Whether batches or all rows are meant, and how batches are scaled; in place of `more_replacements`. All rows by
+        default.
 
     Returns
     -------
@@ -86,9 +91,10 @@ def from_pymc(
     dtype = np.dtype(dtype)
     point = model.initial_point() if start is None else start
     shapes = tuple((name, np.shape(value)) for name, value in sorted(point.items()))
-    replaced = tuple((id(a), id(b)) for a, b in (more_replacements or {}).items())
-    key = (backend, dtype.name, replaced, shapes)
-    fingerprint = _fingerprint(model, more_replacements)
+    if setting is None:
+        setting = Setting(bool(more_replacements), more_replacements or {})
+    key = (backend, dtype.name, setting.key, shapes)
+    fingerprint = _fingerprint(model, setting)
     kept = _cache.setdefault(model, {})
     if key in kept:
         before, shapes, target = kept[key]
@@ -98,7 +104,7 @@ def from_pymc(
                 kept[key] = (fingerprint, _data_shapes(target), target)
             return target
     _check_shapes(model, point)
-    target = _build(model, backend, dtype, point, more_replacements)
+    target = _build(model, backend, dtype, point, setting)
     kept[key] = (fingerprint, _data_shapes(target), target)
     return target
 
@@ -124,10 +130,10 @@ def _build(
     backend: Backend,
     dtype: np.dtype,
     point: Mapping[str, np.ndarray],
-    more_replacements: Mapping[Variable, Variable] | None,
+    setting: Setting,
 ) -> Target:
     def graph(lift: bool = True) -> ModelGraph:
-        return build_graph(model, point, more_replacements, lift=lift)
+        return build_graph(model, point, setting, lift=lift)
 
     lifted = graph()
     if backend == "pytensor":
@@ -157,12 +163,14 @@ def _checked(target: JaxTarget, start: np.ndarray) -> JaxTarget:
     return target
 
 
-def _fingerprint(model: pm.Model, more_replacements: Mapping[Variable, Variable] | None) -> tuple[Any, ...]:
+def _fingerprint(model: pm.Model, setting: Setting) -> tuple[Any, ...]:
     """What the compiled code of a model depends on; held by identity, and kept alive by the cache."""
     variables = [*model.basic_RVs, *model.potentials, *model.deterministics]
     observed = [model.rvs_to_values[variable] for variable in model.observed_RVs]
     transforms = [model.rvs_to_transforms.get(variable) for variable in model.free_RVs]
-    return tuple(_Same(item) for item in [*variables, *observed, *transforms, *(more_replacements or {}).values()])
+    return tuple(
+        _Same(item) for item in [*variables, *observed, *transforms, *setting.replacements.values(), setting.fed]
+    )
 
 
 class _Same:

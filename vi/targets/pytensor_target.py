@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -17,13 +19,17 @@ from pytensor.graph.traversal import applys_between
 from pytensor.tensor.subtensor import AdvancedIncSubtensor
 from pytensor.xtensor.type import XTensorType
 
+from vi.data.permutation import short_steps
 from vi.precision import precision
-from vi.targets.base import Batch, Target
+from vi.targets.base import Batch, Block, Counts, Target
 from vi.targets.graph import ModelGraph
 from vi.targets.lowering import to_float32
-from vi.targets.rows import draw_rows
+from vi.targets.rows import Rows, draw_rows, lengths_function
 
 __all__ = ["PytensorTarget"]
+
+STEPS = 64
+"""Steps whose rows are drawn in one call."""
 
 
 class PytensorTarget(Target):
@@ -51,19 +57,46 @@ class PytensorTarget(Target):
         if dtype == np.float32:  # some gradients are in float64 whatever the graph is in
             inputs, outputs = to_float32(inputs, outputs)
         self._value_and_score = _compile(inputs, outputs)
-        self._rows = jax.jit(lambda key, step: draw_rows(graph.rows, key, step)) if graph.rows else None
+        self._lengths = lengths_function(graph.rows)
+        self._drawn: tuple[Any, list[np.ndarray]] = (None, [])
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._point = np.empty(self.dim, dtype)
         self._lock = threading.Lock()  # the buffer above and PyTensor's functions serve one thread at a time
 
     def batch(self) -> Batch:
-        return tuple(self._cast(shared.get_value(borrow=True)) for shared in self.graph.shared)
+        arrays = tuple(self._cast(shared.get_value(borrow=True)) for shared in self.graph.shared)
+        return (*arrays, Counts(tuple(int(n) for n in self._lengths()))) if self.graph.rows else arrays
 
-    def at_step(self, batch: Batch, key: Any, step: Any) -> Batch:
-        if self._rows is None:
-            return batch
-        # owned arrays of the graph's type: PyTensor's functions trust what they are given
-        return (*batch, *(np.array(rows, np.int64) for rows in self._rows(key, step)))
+    def place(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Streamed arrays in the types of the graph."""
+        fed = self.graph.fed
+        assert fed is not None
+        types = {name: variable.dtype for name, variable in fed.inputs.items()}
+        return {name: self._cast(array.astype(types[name], copy=False)) for name, array in arrays.items()}
+
+    def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
+        shared, rest = batch[: len(self.graph.shared)], list(batch[len(self.graph.shared) :])
+        now: list[Any] = []
+        if self.graph.rows:
+            counts = rest.pop(0).values
+            now += self._rows_at(counts, words, int(step))
+            sampling = self.graph.rows[0].sampling
+            if sampling.short_last and short_steps(np.uint32(step), counts[0], sampling):
+                now[0] = now[0][: sampling.last_size(counts[0])].copy()
+        if self.graph.fed is not None:
+            block: Block = rest.pop(0)
+            now += [block.arrays[name][int(step) - int(block.first)] for name in self.graph.fed.inputs]
+        return (*shared, *now)
+
+    def _rows_at(self, counts: tuple[int, ...], words: Any, step: int) -> list[np.ndarray]:
+        """Row numbers of a step; drawn for many steps at once, because a call costs as much as they do."""
+        which = (counts, tuple(int(word) for word in words), step // STEPS)
+        if self._drawn[0] != which:
+            steps = np.arange(STEPS, dtype=np.uint32) + np.uint32(step // STEPS * STEPS)
+            rows = _draw_many(self.graph.rows, counts)(np.asarray(words, np.uint32), steps)
+            # owned arrays of the graph's type: PyTensor's functions trust what they are given
+            self._drawn = (which, [np.array(own, np.int64) for own in rows])
+        return [own[step % STEPS] for own in self._drawn[1]]
 
     def value_and_score(self, points: np.ndarray, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         values = np.empty(len(points), self.dtype)
@@ -99,7 +132,7 @@ class PytensorTarget(Target):
         stand_ins = [shared.type() for shared in self.graph.shared]
         replace = dict(zip(self.graph.shared, stand_ins, strict=True))
         outputs = clone_replace(list(outputs), replace=replace) if replace else list(outputs)
-        inputs = [self.graph.flat, *stand_ins, *(rows.index for rows in self.graph.rows)]
+        inputs = [self.graph.flat, *stand_ins, *self.graph.per_step]
         outputs = _lowered(inputs, outputs)
         return to_float32(inputs, outputs) if self.dtype == np.float32 else (inputs, outputs)
 
@@ -109,6 +142,11 @@ class PytensorTarget(Target):
         array = np.asarray(value)
         kind = self.dtype if np.issubdtype(array.dtype, np.floating) else array.dtype
         return np.require(array.astype(kind, copy=False), requirements=["C", "W", "O"])
+
+
+@functools.lru_cache(64)
+def _draw_many(rows: tuple[Rows, ...], counts: tuple[int, ...]) -> Callable[..., Any]:
+    return jax.jit(jax.vmap(lambda words, step: draw_rows(rows, counts, words, step, jnp), in_axes=(None, 0)))
 
 
 def _lowered(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:

@@ -1,192 +1,254 @@
-"""Minibatches in place of full data: which rows a step takes, and what its log density is scaled by."""
+"""Batches in a model's graphs: where they are, what takes their place, and which rows a step takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import numpy as np
-import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 from pymc.data import MinibatchIndexRV, MinibatchOp
-from pymc.variational.minibatch_rv import MinibatchRandomVariable
-from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import ancestors
-from pytensor.tensor import as_tensor
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.traversal import ancestors, graph_inputs, io_toposort
+from pytensor.tensor.shape import SpecifyShape
 
-from vi.targets.checks import first_line, interpret, like
+from vi.data.minibatch import MinibatchIndex, TakeRows
+from vi.data.nans import rows_with_nan
+from vi.data.permutation import MAX_ROWS, Sampling, row_numbers
+from vi.targets.checks import INTERPRETER, interpret
 
-__all__ = ["Rows", "draw_rows", "replaced"]
-
-STREAM = 2**32 - 1
-"""What separates the random numbers of rows from those of a step's draws."""
+__all__ = ["Batches", "Fed", "Rows", "draw_rows", "find_batches", "is_batch", "lengths_function"]
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows that a minibatch takes.
+    """The rows, or entries of another axis, that a minibatch takes.
 
     Parameters
     ----------
+    key : object
+        What makes two minibatches the same: minibatches with equal keys hold the same rows.
     index : TensorVariable
-        Symbolic row numbers, shape ``(size,)``.
-    n : int
-        Rows of the full data.
-    size : int
-        Rows of a batch.
+        Symbolic row numbers.
+    length : TensorVariable
+        Symbolic number of rows of the full data.
+    sampling : Sampling
+        How rows are chosen.
+    words : tuple of two int, or None
+        Key of the rows where they do not follow the run's key.
     """
 
+    key: Any
     index: Any
-    n: int
-    size: int
+    length: Any
+    sampling: Sampling
+    words: tuple[int, int] | None
+
+    @property
+    def size(self) -> int:
+        """Rows of a batch."""
+        return self.sampling.size
+
+    @property
+    def marks(self) -> tuple[Any, ...]:
+        """Variables that say that a graph sees these rows."""
+        return (self.index,)
+
+    @property
+    def factor(self) -> Any:
+        """Rows in all over rows of a batch, symbolic."""
+        return self.length.astype("float64") / self.index.shape[0]
+
+    def count(self) -> int:
+        """Rows in all, at present."""
+        return int(interpret([], [self.length], [])[0])
 
 
-def draw_rows(rows: Sequence[Rows], key: jax.Array, step: Any) -> tuple[jax.Array, ...]:
-    """Row numbers of a step, drawn independently with replacement: a function of the run's key and the step alone."""
-    key = jax.random.fold_in(jax.random.fold_in(key, STREAM), step)
-    keys = jax.random.split(key, len(rows))
-    return tuple(jax.random.randint(k, (r.size,), 0, r.n) for k, r in zip(keys, rows, strict=True))
-
-
-def replaced(
-    model: pm.Model, outputs: Sequence[Any], replacements: Mapping[Variable, Variable]
-) -> tuple[list[Any], tuple[Rows, ...]]:
-    """The graphs with parts replaced; where ``pm.Minibatch`` tensors take the place of data, log p is scaled.
-
-    Terms of observed variables that see a batch of ``B`` rows in place of ``N`` are multiplied by ``N / B``, unless
-    their ``total_size`` does that already. Log p is then an unbiased estimate of that of the full data.
+@dataclass(frozen=True, eq=False)
+class Fed:
+    """Data containers of a model whose rows come from a stream, batch by batch.
 
     Parameters
     ----------
-    model : pymc.Model
-        The model.
-    outputs : sequence of variables
-        Its log density, and other graphs.
-    replacements : mapping of variables
-        What takes the place of what.
+    inputs : dict of {str: TensorVariable}
+        What takes the place of each container.
+    n_rows : int
+        Rows in all.
+    size : int
+        Rows of a batch.
+    sample : dict of {str: array}
+        Some rows, for checks.
+    """
+
+    inputs: dict[str, Any]
+    n_rows: int
+    size: int
+    sample: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> tuple[Any, ...]:
+        """Variables that say that a graph sees these rows."""
+        return tuple(self.inputs.values())
+
+    @property
+    def factor(self) -> float:
+        """Rows in all over rows of a batch."""
+        return self.n_rows / self.size
+
+    def count(self) -> int:
+        """Rows in all."""
+        return self.n_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Minibatches found in graphs.
+
+    Parameters
+    ----------
+    rows : tuple of Rows
+        Their rows, each once, in the order in which they were found.
+    tensors : dict of {Variable: tuple}
+        For each batch tensor: its data, and its ``(axis, Rows)``.
+    """
+
+    rows: tuple[Rows, ...]
+    tensors: dict[Variable, tuple[Any, tuple[tuple[int, Rows], ...]]]
+
+    def swapped(self, graphs: Sequence[Any], *, full: bool, also: Sequence[Any] = ()) -> list[Any]:
+        """The graphs with symbolic rows of the data, or all of the data, in place of the batch tensors.
+
+        Shapes that PyMC fixed when the model was written (of a batch, or of a dim) are not asserted of what depends on
+        the rows, or on the variables ``also``.
+        """
+        mapping: dict[Variable, Any] = {variable: variable for variable in also}
+        for tensor, (data, taken) in self.tensors.items():
+            new = data
+            if not full:
+                new = TakeRows(tuple(axis for axis, _ in taken)).symbolic(data, [rows.index for _, rows in taken])
+            mapping[tensor] = new if new.dtype == tensor.dtype else new.astype(tensor.dtype)
+        for node in io_toposort(graph_inputs(graphs), list(graphs)) if mapping else ():
+            if any(output in mapping for output in node.outputs) or not any(v in mapping for v in node.inputs):
+                continue
+            inputs = [mapping.get(variable, variable) for variable in node.inputs]
+            if isinstance(node.op, SpecifyShape):
+                mapping[node.outputs[0]] = inputs[0]
+            else:
+                mapping.update(zip(node.outputs, node.clone_with_new_inputs(inputs, strict=False).outputs, strict=True))
+        return [mapping.get(graph, graph) for graph in graphs]
+
+    def refuse_nan(self) -> None:
+        """Refuse data with NaN, naming the rows.
+
+        Raises
+        ------
+        ValueError
+            If there are any, and ``vi.Minibatch`` was not told ``nan="allow"``.
+        """
+        for tensor, (data, _) in self.tensors.items():
+            array = data.data if isinstance(data, Constant) else None
+            if isinstance(data, SharedVariable) and getattr(data.tag, "minibatch_nan", "raise") == "raise":
+                array = data.get_value(borrow=True)
+            bad = () if array is None else rows_with_nan(np.asarray(array))
+            if len(bad):
+                raise ValueError(
+                    f"The data of {tensor.name or data.name or 'a minibatch'} have NaN in {len(bad)} of {len(array)} "
+                    f"rows, first in {', '.join(map(str, bad[:5]))}. Leave them out: vi.Minibatch(..., nan='drop')."
+                )
+
+    def seen_by(self, graph: Any) -> tuple[Rows, ...]:
+        """The rows whose batches a graph depends on."""
+        up = set(ancestors([graph]))
+        seen = [rows for tensor, (_, taken) in self.tensors.items() if tensor in up for _, rows in taken]
+        return tuple(dict.fromkeys(seen))
+
+
+def is_batch(variable: Variable) -> bool:
+    """Whether a variable is a batch of ``pm.Minibatch`` or ``vi.Minibatch``."""
+    return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp | TakeRows)
+
+
+def find_batches(graphs: Sequence[Any]) -> Batches:
+    """Find the batch tensors of graphs.
 
     Raises
     ------
     ValueError
-        If a batch takes the place of data of another length, or of a part of the data that one likelihood reads.
-    NotImplementedError
-        If a batch reaches something else than an observed variable.
+        If a batch is empty or larger than its data, arrays of one batch have different lengths, or there are too many
+        rows.
     """
-    found = [v.owner for v in ancestors(list(replacements.values())) if _is_minibatch(v)]
-    nodes = list(dict.fromkeys(found))
-    if not nodes:
-        return clone_replace(list(outputs), replace={old: like(old, new) for old, new in replacements.items()}), ()
-    swaps: dict[Variable, Any] = {}
-    rows = []
-    for node in nodes:
-        taken = Rows(pt.vector("rows", dtype="int64", shape=(_size(node),)), _length(node.inputs[0]), _size(node))
-        rows.append(taken)
-        swaps |= {out: data[taken.index] for out, data in zip(node.outputs[:-1], node.inputs[:-1], strict=True)}
-    olds, made = list(replacements), clone_replace(list(replacements.values()), replace=swaps)
-    news = [like(old, new) for old, new in zip(olds, made, strict=True)]
-    for old, new in zip(olds, news, strict=True):
-        for taken in rows:
-            if taken.index in set(ancestors([new])) and _length(old) != taken.n:
-                raise ValueError(
-                    f"more_replacements: {old} has {_length(old)} rows, and the minibatch in its place is one of "
-                    f"{taken.n}. Make it from the same data: pm.Minibatch(data, batch_size=...)."
-                )
-    log_prob = _scaled_log_prob(model, dict(zip(olds, news, strict=True)), rows)
-    rest = clone_replace(list(outputs[1:]), replace=dict(zip(olds, news, strict=True)))
-    return [log_prob, *rest], tuple(rows)
+    known: dict[Any, Rows] = {}
+    tensors: dict[Variable, Any] = {}
+    for variable in dict.fromkeys(ancestors(list(graphs))):
+        if not is_batch(variable):
+            continue
+        node = variable.owner
+        if isinstance(node.op, MinibatchOp):
+            position = node.outputs.index(variable)
+            if position == len(node.outputs) - 1:
+                continue  # the random generator
+            data = node.inputs[position]
+            taken = [(0, _rows_of_pymc(node, known))]
+        else:
+            data, *indices = node.inputs
+            taken = [(axis, _rows_of(index.owner, known)) for axis, index in zip(node.op.axes, indices, strict=True)]
+        tensors[variable] = (data, tuple(taken))
+    for rows in known.values():
+        _check_counts(rows, [(data, axis) for data, taken in tensors.values() for axis, own in taken if own is rows])
+    return Batches(tuple(known.values()), tensors)
 
 
-def _scaled_log_prob(model: pm.Model, replace: dict[Variable, Any], rows: Sequence[Rows]) -> Any:
-    variables = [*model.free_RVs, *model.observed_RVs, *model.potentials]
-    data = [model.rvs_to_values.get(variable) for variable in variables]
-    known = [value for value in data if value is not None]
-    full = model.logp(variables, sum=False)
-    try:
-        graphs = clone_replace([*full, *known], replace=replace)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{_UNFIT} ({first_line(error)})") from error
-    terms, values = graphs[: len(variables)], iter(graphs[len(variables) :])
-    total = []
-    for variable, whole, term, value in zip(variables, full, terms, data, strict=True):
-        own = None if value is None else next(values)
-        seen = [taken for taken in rows if taken.index in set(ancestors([term]))]
-        term = as_tensor(term, allow_xtensor_conversion=True)
-        if seen:
-            factor = _factor(model, variable, own, seen)
-            _check_rows(model, variable, whole, term, seen[0], factor)
-            term = factor * term
-        total.append(term.sum())
-    return pt.add(*total) if len(total) > 1 else total[0]
+def _rows_of(node: Apply, known: dict[Any, Rows]) -> Rows:
+    assert isinstance(node.op, MinibatchIndex)
+    key = (node.op, int(interpret([], [node.inputs[1]], [])[0]))
+    if key not in known:
+        index = pt.vector("rows", dtype="int64")
+        known[key] = Rows(key, index, node.inputs[1], node.op.sampling, node.op.words)
+    return known[key]
 
 
-def _factor(model: pm.Model, variable: Any, value: Any, seen: Sequence[Rows]) -> float:
-    """What a term that sees a batch is multiplied by."""
-    if variable not in model.observed_RVs:
-        kind = "Potential" if variable in model.potentials else "free variable"
-        raise NotImplementedError(
-            f"more_replacements: a minibatch reaches the {kind} {variable.name!r}, whose scale is not known. "
-            "Only the data of observed variables can be replaced by minibatches."
-        )
-    if len(seen) > 1:
+def _rows_of_pymc(node: Apply, known: dict[Any, Rows]) -> Rows:
+    generator = node.inputs[-1]  # shared, the same in every copy of the graph
+    if generator not in known:
+        inner = next(n for n in node.op.fgraph.toposort() if isinstance(n.op, MinibatchIndexRV))
+        size = int(np.ravel(inner.op.size_param(inner).data)[0])
+        if size < 1:
+            raise ValueError(f"A pm.Minibatch has batch_size={size}; it must be at least 1.")
+        index = pt.vector("rows", dtype="int64", shape=(size,))
+        known[generator] = Rows(generator, index, node.inputs[0].shape[0], Sampling(size), None)
+    return known[generator]
+
+
+def _check_counts(rows: Rows, sources: Sequence[tuple[Any, int]]) -> None:
+    """Refuse data of different lengths, and sizes that the data cannot serve."""
+    counts = [int(n) for n in interpret([], [data.shape[axis] for data, axis in sources], [])]
+    if len(set(counts)) > 1:
         raise ValueError(
-            f"more_replacements: {variable.name!r} sees two minibatches whose rows are not drawn together. "
-            "Make them in one call: X_batch, y_batch = pm.Minibatch(X, y, batch_size=...)."
+            f"Arrays of one minibatch have different lengths: {', '.join(map(str, counts))}. Rows that belong together "
+            "must be given in every array."
         )
-    if seen[0].index not in set(ancestors([value])):
-        raise ValueError(
-            f"more_replacements: {variable.name!r} sees a minibatch, but its observed values are still the full data. "
-            "Replace both: X_batch, y_batch = pm.Minibatch(X, y, batch_size=...)."
-        )
-    scaled = variable.owner is not None and isinstance(variable.owner.op, MinibatchRandomVariable)
-    return 1.0 if scaled else seen[0].n / seen[0].size
+    if rows.size > counts[0]:
+        raise ValueError(f"batch_size={rows.size} is larger than the data, which have {counts[0]} rows.")
+    if counts[0] > MAX_ROWS:
+        raise ValueError(f"The data have {counts[0]} rows; at most {MAX_ROWS} can be numbered.")
 
 
-_UNFIT = (
-    "more_replacements: the model does not fit together with the replacements. Replace all data of the same rows, by "
-    "tensors of the same number of dimensions: X_batch, y_batch = pm.Minibatch(X, y, batch_size=...)."
-)
+def draw_rows(rows: Sequence[Rows], counts: Sequence[int], words: Any, step: Any, xp: Any) -> tuple[Any, ...]:
+    """Row numbers of a step: a function of the words of the run's key (or the minibatch's own) and the step."""
+    return tuple(
+        row_numbers(words, i, step, n, r.sampling, xp)
+        if r.words is None
+        else row_numbers(np.asarray(r.words, np.uint32), 0, step, n, r.sampling, xp)
+        for i, (r, n) in enumerate(zip(rows, counts, strict=True))
+    )
 
 
-def _check_rows(model: pm.Model, variable: Any, whole: Any, term: Any, taken: Rows, factor: float) -> None:
-    """Refuse terms whose value for some rows is not that of the same rows in the full data: then N / B is wrong."""
-    generator = np.random.default_rng(0)
-    rows = generator.integers(taken.n, size=taken.size)
-    # beside the initial point, where coefficients are 0 and hide what they multiply
-    point = {
-        name: value + 0.5 * generator.normal(size=np.shape(value)) for name, value in model.initial_point().items()
-    }
-    inputs = [*model.value_vars, taken.index]
-    values = [*(np.asarray(point[v.name], v.dtype) for v in model.value_vars), rows]
-    try:
-        full, batch = interpret(inputs, [as_tensor(whole, allow_xtensor_conversion=True), term], values)
-    except (TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"{_UNFIT} ({variable.name!r}: {first_line(error)})") from error
-    scale = taken.n / (taken.size * factor)  # what total_size has multiplied the batch by already
-    alike = np.shape(full)[:1] == (taken.n,) and np.shape(batch)[:1] == (taken.size,)
-    if not alike or not np.allclose(full[rows], np.asarray(batch) / scale, rtol=1e-4, equal_nan=True):
-        raise ValueError(
-            f"more_replacements: log p of {variable.name!r} for a batch of rows is not that of the same rows of the "
-            "full data, so that no scale makes it right. Either the minibatch was made from other data, or the model "
-            "mixes rows (a mean or a cumulative sum over the data): compute such things before, from the full data."
-        )
-
-
-def _is_minibatch(variable: Variable) -> bool:
-    return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp)
-
-
-def _size(node: Apply) -> int:
-    """Rows of a batch of ``pm.Minibatch``."""
-    inner = next(n for n in node.op.fgraph.toposort() if isinstance(n.op, MinibatchIndexRV))
-    size = int(np.ravel(inner.op.size_param(inner).data)[0])
-    if size < 1:
-        raise ValueError(f"more_replacements: a minibatch has batch_size={size}; it must be at least 1.")
-    return size
-
-
-def _length(variable: Any) -> int:
-    """Rows of data."""
-    return int(interpret([], [pt.shape(variable)[0]], [])[0])
+def lengths_function(rows: Sequence[Rows]) -> Callable[[], list[Any]]:
+    """A function that returns the present number of rows in all of each minibatch."""
+    if not rows:
+        return list
+    function: Callable[[], list[Any]] = pytensor.function([], [r.length for r in rows], mode=INTERPRETER)
+    return function

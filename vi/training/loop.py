@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,7 +19,15 @@ from vi.training.progress import ProgressBar, average_loss, still_falling
 from vi.training.runners import BUFFER, Runner
 from vi.training.status import Converged, Status
 
-__all__ = ["Callback", "check_callbacks", "train"]
+__all__ = ["Callback", "Supply", "check_callbacks", "train"]
+
+
+class Supply(Protocol):
+    """Where the loop gets its data."""
+
+    def at(self, step: int) -> tuple[Batch, int]:
+        """The batch for the steps from ``step`` on, and the first step for which another one must be asked for."""
+
 
 type Callback = Callable[[Any, Any, int], Any]
 
@@ -30,7 +38,7 @@ def train(
     *,
     runner: Runner,
     state: State,
-    batch: Batch,
+    supply: Supply,
     n: int,
     dtype: np.dtype,
     history: History | None,
@@ -46,7 +54,7 @@ def train(
 
     Parameters
     ----------
-    runner, state, batch, n, dtype
+    runner, state, supply, n, dtype
         What advances, from where, on which data, how far, in which precision.
     history : History or None
         The loss trace, extended in place; with ``None`` losses are not kept and callbacks get ``None`` for them.
@@ -72,11 +80,14 @@ def train(
     limit = 1  # doubled from chunk to chunk: the first ones of a slow model are short too
     intervals = [_interval(callback) for callback in callbacks]
     with precision(dtype):
+        batch, available = supply.at(step)
         runner.run(state, batch, 0)  # compiles
     progress.begin()
     with _deferred_interrupt() as interrupted:
         while step < goal:
-            until = min([goal - step, limit] + [every - step % every for every in intervals])
+            if step >= available:
+                batch, available = supply.at(step)
+            until = min([goal - step, available - step, limit] + [every - step % every for every in intervals])
             began = time.perf_counter()
             with precision(dtype):
                 state, losses, finite = runner.run(state, batch, until)

@@ -76,7 +76,9 @@ def compiled_loop(target: Target, algorithm: Algorithm, state: State, batch: Bat
     def step(carry: Any) -> Any:
         done, state, buffer, _ = carry
         asked = algorithm.ask(state)
-        log_prob, score = target.value_and_score(asked.points, target.at_step(batch, state.key, state.step))
+        log_prob, score = target.value_and_score(
+            asked.points, target.at_step(batch, jax.random.key_data(state.key), state.step)
+        )
         state, loss, finite = _tell(algorithm, state, asked, log_prob, score)
         return done + 1, state, buffer.at[done].set(loss, mode="promise_in_bounds"), finite
 
@@ -111,8 +113,9 @@ class HostRunner(Runner):
         asked_for, *question = self._pending
         memo, report = question if asked_for is state else self._ask(state)
         points, *_ = _read(report, self._target.dim)
+        words, step = np.asarray(jax.random.key_data(state.key)), int(state.step)
         for i in range(n):
-            now = self._target.at_step(batch, state.key, state.step)
+            now = self._target.at_step(batch, words, step + i)
             log_prob, score = self._target.value_and_score(points, now)
             new, memo, report = self._step(state, memo, report, log_prob, score)
             points, losses[i], finite = _read(report, self._target.dim)

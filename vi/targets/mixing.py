@@ -1,0 +1,136 @@
+"""Whether N / B is right: a term may be scaled only if each row's part of it depends on that row alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pymc as pm
+from pytensor.tensor import as_tensor
+
+from vi.targets.checks import first_line, interpret
+from vi.targets.rows import Fed, Rows
+
+__all__ = ["apart", "check_mixing"]
+
+TOLERANCE = 1e-4
+
+
+def check_mixing(model: pm.Model, variable: Any, term: Any, seen: Sequence[Rows | Fed], whole: Any, scale: Any) -> None:
+    """Refuse terms in which the part of a row changes with the other rows of the batch.
+
+    The term is computed for a batch, for the same batch in reverse order, and for one that shares half of its rows: the
+    parts of the same rows must be the same. Where the full data are at hand (``whole``), they must also be those of the
+    full data.
+
+    Raises
+    ------
+    ValueError
+        If the term mixes rows, if two batches that are not drawn together meet along one axis, or if the batch was made
+        from other data.
+    """
+    name = variable.name
+    if isinstance(scale, Mapping) and name in scale:
+        return  # the user knows
+    generator = np.random.default_rng(0)
+    # beside the initial point, where coefficients are 0 and hide what they multiply
+    point = {n: value + 0.5 * generator.normal(size=np.shape(value)) for n, value in model.initial_point().items()}
+    fixed = [np.asarray(point[v.name], v.dtype) for v in model.value_vars]
+    term = as_tensor(term, allow_xtensor_conversion=True)
+    inputs = [*model.value_vars, *(mark for rows in seen for mark in rows.marks)]
+    picks = [_Pick(rows, generator) for rows in seen]
+
+    def value(changed: int | None, kind: str) -> Any:
+        given = [v for i, pick in enumerate(picks) for v in pick.values(kind if i == changed else "first")]
+        return interpret(inputs, [term], [*fixed, *given])[0]
+
+    try:
+        first = value(None, "first")
+        for i, pick in enumerate(picks):
+            axes = [axis for axis, n in enumerate(np.shape(first)) if n == pick.rows.size]
+            reverse, shared = value(i, "reverse"), value(i, "shared")
+            half = pick.rows.size // 2
+            if not any(
+                _same(np.flip(first, axis), reverse)
+                and _same(np.take(first, range(half), axis), np.take(shared, range(half), axis))
+                for axis in axes
+            ):
+                raise ValueError(_mixes(name) if len(picks) == 1 else apart(name))
+        if whole is not None and len(seen) == 1 and isinstance(seen[0], Rows):
+            full = interpret(model.value_vars, [as_tensor(whole, allow_xtensor_conversion=True)], fixed)[0]
+            _check_against_full(name, np.asarray(full), np.asarray(first), picks[0].first, variable, model)
+    except (TypeError, IndexError) as error:
+        raise ValueError(f"{_mixes(name)} ({first_line(error)})") from error
+    except ValueError as error:
+        if "no scale" in str(error) or "other data" in str(error):
+            raise
+        raise ValueError(
+            f"{name!r} cannot be computed for a batch: {first_line(error)}. Are all data of the same rows batches that are "
+            "drawn together (X_batch, y_batch = vi.Minibatch(X, y, batch_size=...))? A shape that is written as a number "
+            "must be the batch's."
+        ) from error
+
+
+class _Pick:
+    """Row numbers, or rows, for the checks of one batch."""
+
+    def __init__(self, rows: Rows | Fed, generator: np.random.Generator) -> None:
+        self.rows = rows
+        n = len(next(iter(rows.sample.values()))) if isinstance(rows, Fed) else rows.count()
+        self.first = generator.permutation(n)[: rows.size] if n < 10**7 else generator.integers(n, size=rows.size)
+        if len(self.first) < rows.size:
+            self.first = generator.integers(n, size=rows.size)
+        half = rows.size // 2
+        self.shared = np.concatenate([self.first[:half], generator.integers(n, size=rows.size - half)])
+
+    def values(self, kind: str) -> list[np.ndarray]:
+        index = {"first": self.first, "reverse": self.first[::-1], "shared": self.shared}[kind]
+        if isinstance(self.rows, Fed):
+            return [np.ascontiguousarray(self.rows.sample[name][index]) for name in self.rows.inputs]
+        return [np.ascontiguousarray(index, np.int64)]
+
+
+def _check_against_full(
+    name: str, full: np.ndarray, batch: np.ndarray, rows: np.ndarray, variable: Any, model: pm.Model
+) -> None:
+    """Refuse batches of other data than those in whose place they are put."""
+    n_full = full.shape[0] if full.ndim else 1
+    scaled = full / _own_scale(variable, model)
+    if not full.ndim or n_full <= rows.max() or not _same(scaled[rows], batch):
+        raise ValueError(
+            f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so that no scale makes "
+            "it right. Either the minibatch was made from other data, or the model mixes rows (a mean or a cumulative sum "
+            "over the data): compute such things before, from the full data."
+        )
+
+
+def _own_scale(variable: Any, model: pm.Model) -> float:
+    """What ``total_size`` multiplies the term of the full data by."""
+    from pymc.variational.minibatch_rv import MinibatchRandomVariable, get_scaling
+
+    if variable.owner is None or not isinstance(variable.owner.op, MinibatchRandomVariable):
+        return 1.0
+    scaling = get_scaling(variable.owner.inputs[1:], model.rvs_to_values[variable].shape)
+    return float(interpret([], [scaling], [])[0])
+
+
+def _same(a: Any, b: Any) -> bool:
+    return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=TOLERANCE, equal_nan=True))
+
+
+def apart(name: str) -> str:
+    """What is said of batches that are not drawn together."""
+    return (
+        f"{name!r} sees two minibatches whose rows are not drawn together and meet along one axis, so that no scale makes "
+        "it right. Make them in one call: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
+    )
+
+
+def _mixes(name: str) -> str:
+    return (
+        f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so that no scale makes it "
+        "right: the model mixes rows (a mean or a cumulative sum over the data), or a variable of fixed length meets the "
+        "batch. Compute such things before, from the full data; a variable with one entry a row is local: "
+        f"vi.Group([...], local=True). scale={{{name!r}: 'rows'}} skips this check."
+    )

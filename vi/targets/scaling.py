@@ -1,0 +1,251 @@
+"""The log density of a model whose data come in batches: every term that sees a batch is scaled, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pymc.logprob import transformed_conditional_logp
+from pymc.variational.minibatch_rv import MinibatchRandomVariable
+from pytensor.graph.basic import Variable
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor import as_tensor
+from pytensor.tensor.basic import Alloc
+from pytensor.tensor.shape import SpecifyShape
+
+from vi.targets.checks import first_line, interpret, like
+from vi.targets.mixing import apart, check_mixing
+from vi.targets.rows import Fed, Rows, find_batches
+
+__all__ = ["Setting", "in_setting"]
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a model's graphs are made for.
+
+    Parameters
+    ----------
+    training : bool
+        Whether batches take the place of data; otherwise all rows do.
+    replacements : dict of variables
+        Parts of the graph that are replaced.
+    scale : "rows", dict or None
+        What terms that see a batch are multiplied by, where the model does not say: ``"rows"`` is N / B for all of
+        them, a dict gives ``"rows"`` or a number by name.
+    fed : Fed, optional
+        Containers whose rows come from a stream.
+    """
+
+    training: bool = True
+    replacements: Mapping[Variable, Variable] = field(default_factory=dict)
+    scale: Any = None
+    fed: Fed | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells two settings of one model apart."""
+        scale = tuple(sorted(self.scale.items())) if isinstance(self.scale, Mapping) else self.scale
+        return (self.training, tuple((id(a), id(b)) for a, b in self.replacements.items()), scale, id(self.fed))
+
+
+def in_setting(model: pm.Model, graphs: Sequence[Any], setting: Setting) -> tuple[Any, list[Any], tuple[Rows, ...]]:
+    """The log density of a model and other graphs of it, with batches (training) or all rows in their places.
+
+    Raises
+    ------
+    ValueError
+        If the scale of a term is not known, contradicts the data, or cannot be right because the term mixes rows.
+    """
+    variables = [*model.free_RVs, *model.observed_RVs, *model.potentials]
+    terms = model.logp(variables, sum=False)
+    values = [model.rvs_to_values.get(variable, term) for variable, term in zip(variables, terms, strict=True)]
+    own = find_batches([*terms, *values, *graphs])
+    _check_scale(model, setting.scale)
+    if not own.tensors and not setting.replacements and setting.fed is None:
+        return model.logp(), list(graphs), ()
+
+    replace: dict[Variable, Any] = {old: like(old, new) for old, new in setting.replacements.items()}
+    if setting.fed is not None:
+        replace |= {model[name]: like(model[name], new) for name, new in setting.fed.inputs.items()}
+    whole, terms = terms, [_bare(term) for term in _unscaled(model, variables, terms)]
+    k = len(variables)
+    try:
+        every = clone_replace([*terms, *values, *graphs], replace=replace) if replace else [*terms, *values, *graphs]
+        found = find_batches(every)
+        _check_lengths(setting.replacements, found)
+        placed = found.swapped(every, full=not setting.training, also=setting.fed.marks if setting.fed else ())
+    except (TypeError, IndexError) as error:
+        raise ValueError(f"{_UNFIT} ({first_line(error)})") from error
+    own_keys = {rows.key for rows in own.rows}
+    total = []
+    for i, variable in enumerate(variables):
+        term = as_tensor(placed[i], allow_xtensor_conversion=True)
+        seen: list[Rows | Fed] = list(found.seen_by(every[i]))
+        if setting.fed is not None and set(setting.fed.marks) & set(ancestors([every[i]])):
+            seen.append(setting.fed)
+        if not seen:
+            as_given = clone_replace([whole[i]], replace=replace)[0] if replace else whole[i]
+            term = as_tensor(as_given, allow_xtensor_conversion=True)
+        elif setting.training:
+            in_model = any(isinstance(rows, Rows) and rows.key in own_keys for rows in seen)
+            term = term * _factor(model, variable, placed[k + i], seen, setting, in_model)
+            check_mixing(model, variable, placed[i], seen, whole[i] if not in_model else None, setting.scale)
+        total.append(term.sum())
+    log_prob = pt.add(*total) if len(total) > 1 else total[0]
+    return log_prob, placed[2 * k :], found.rows if setting.training else ()
+
+
+_UNFIT = (
+    "more_replacements: the model does not fit together with the replacements. Replace all data of the same rows, by "
+    "tensors of the same number of dimensions: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
+)
+
+
+def _unscaled(model: pm.Model, variables: Sequence[Any], terms: Sequence[Any]) -> list[Any]:
+    """The terms without what their ``total_size`` multiplies them by."""
+    inner = {v: v.owner.inputs[0] for v in variables if _total_size(v) is not None}
+    if not inner:
+        return list(terms)
+    by_value = {inner.get(rv, rv): value for rv, value in model.rvs_to_values.items()}
+    transforms = {inner.get(rv, rv): transform for rv, transform in model.rvs_to_transforms.items()}
+    made = transformed_conditional_logp(
+        list(inner.values()), rvs_to_values=by_value, rvs_to_transforms=transforms, jacobian=True
+    )
+    plain = dict(zip(inner, made, strict=True))
+    return [plain.get(variable, term) for variable, term in zip(variables, terms, strict=True)]
+
+
+def _bare(term: Any) -> Any:
+    """A term without its broadcast to the shape that the variable had when the model was written."""
+    while term.owner is not None and isinstance(term.owner.op, Alloc | SpecifyShape):
+        if term.owner.inputs[0].ndim != term.ndim:
+            break
+        term = term.owner.inputs[0]
+    return term
+
+
+def _total_size(variable: Any) -> list[Any] | None:
+    """The ``total_size`` of an observed variable, one entry an axis, or None."""
+    if variable.owner is None or not isinstance(variable.owner.op, MinibatchRandomVariable):
+        return None
+    return [getattr(entry, "data", entry) for entry in variable.owner.inputs[1:]]
+
+
+def _factor(
+    model: pm.Model, variable: Any, value: Any, seen: Sequence[Rows | Fed], setting: Setting, in_model: bool
+) -> Any:
+    """What a term that sees batches is multiplied by."""
+    name = variable.name
+    factor = prod((rows.factor for rows in seen[1:]), start=seen[0].factor)
+    asked = setting.scale if isinstance(setting.scale, str) or setting.scale is None else setting.scale.get(name)
+    total = _total_size(variable)
+    sizes = " x ".join(f"{rows.size:,} of {rows.count():,} rows" for rows in seen)
+    n = ", ".join(str(rows.count()) for rows in seen)
+    n = n if len(seen) == 1 else f"({n})"
+    if total is not None and not isinstance(setting.scale, Mapping):
+        _check_total(name, total, value, seen, sizes, n)
+        return factor
+    if isinstance(asked, int | float | np.number):
+        return float(asked)
+    if variable in model.free_RVs:
+        raise ValueError(
+            f"A batch ({sizes}) reaches the prior of the free variable {name!r}. If it has one entry a row, make it "
+            f"local: vi.Group([{name}], local=True); otherwise compute what its prior depends on from all the data."
+        )
+    if variable in model.potentials:
+        if asked == "rows" and isinstance(setting.scale, Mapping):
+            return factor
+        raise ValueError(
+            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what it is multiplied by: "
+            f"scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, or a number."
+        )
+    if asked == "rows" or not in_model:
+        _check_value(name, value, seen)
+        return factor
+    raise ValueError(
+        f"{name!r} sees a batch ({sizes}) but has no total_size, so that the prior would count too much. Write "
+        f"pm.{_distribution(variable)}({name!r}, ..., total_size={n}). (vi.fit(scale='rows') scales every likelihood by "
+        f"N / B without it; scale={{{name!r}: 1.0}} leaves this one as it is.)"
+    )
+
+
+def _check_total(name: str, total: Sequence[Any], value: Any, seen: Sequence[Rows | Fed], sizes: str, n: str) -> None:
+    """Refuse a ``total_size`` that scales otherwise than the data do."""
+    shape = _shape_of(value, seen)
+    if len(total) > max(len(shape), 1):
+        raise ValueError(f"total_size of {name!r} has {len(total)} entries, its values have {len(shape)} axes.")
+    given = [(i, int(t)) for i, t in enumerate(total) if t is not None]
+    scale = prod(t / (shape[i] if shape else 1) for i, t in given)
+    wanted = prod(rows.count() / rows.size for rows in seen)
+    if not np.isclose(scale, wanted, rtol=1e-9, atol=0.0):
+        written = given[0][1] if len(total) == 1 else tuple(total)
+        raise ValueError(
+            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but it sees {sizes}, which "
+            f"is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: ...}} puts another number in its place.)"
+        )
+
+
+def _check_value(name: str, value: Any, seen: Sequence[Rows | Fed]) -> None:
+    """Refuse a batch that reaches a likelihood but not its observed values."""
+    up = set(ancestors([value]))
+    for rows in seen:
+        if not up & set(rows.marks):
+            if len(seen) > 1:
+                raise ValueError(apart(name))
+            raise ValueError(
+                f"{name!r} sees a minibatch, but its observed values are still the full data. "
+                "Replace both: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
+            )
+
+
+def _shape_of(value: Any, seen: Sequence[Rows | Fed]) -> tuple[int, ...]:
+    inputs = [mark for rows in seen for mark in rows.marks]
+    given: list[Any] = []
+    for rows in seen:
+        if isinstance(rows, Fed):
+            given += [rows.sample[name][: rows.size] for name in rows.inputs]
+        else:
+            given.append(np.zeros(rows.size, np.int64))
+    value = as_tensor(value, allow_xtensor_conversion=True)
+    return tuple(int(n) for n in interpret(inputs, [value.shape], given)[0])
+
+
+def _check_scale(model: pm.Model, scale: Any) -> None:
+    """Refuse what is no scale."""
+    if scale is None or scale == "rows":
+        return
+    names = [variable.name for variable in [*model.observed_RVs, *model.potentials]]
+    if not isinstance(scale, Mapping):
+        raise TypeError(f"scale={scale!r}: use 'rows', or a dict of 'rows' or numbers by name ({', '.join(names)}).")
+    for name, entry in scale.items():
+        if name not in names:
+            raise ValueError(
+                f"scale has an entry for {name!r}, which is no likelihood or Potential: {', '.join(names)}."
+            )
+        number = isinstance(entry, int | float | np.number) and not isinstance(entry, bool)
+        if entry != "rows" and not (number and np.isfinite(entry) and entry > 0):
+            raise ValueError(f"scale[{name!r}]={entry!r}: use 'rows' or a positive number.")
+
+
+def _check_lengths(replacements: Mapping[Variable, Variable], found: Any) -> None:
+    """Refuse batches of data of another length than those they replace."""
+    for old, new in replacements.items():
+        for rows in found.seen_by(new):
+            length = int(interpret([], [pt.shape(old)[0]], [])[0])
+            if length != rows.count():
+                raise ValueError(
+                    f"more_replacements: {old} has {length} rows, and the minibatch in its place is one of "
+                    f"{rows.count()}. Make it from the same data: vi.Minibatch(data, batch_size=...)."
+                )
+
+
+def _distribution(variable: Any) -> str:
+    name = type(variable.owner.op).__name__ if variable.owner is not None else "Normal"
+    return name.removesuffix("RV") or "Normal"
