@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROWS = [
     {"precision", "layout", "batching", "version"},
+    {"data"},
     {"targets", "families"},
     {"objectives", "optimizers", "kernels"},
     {"options"},

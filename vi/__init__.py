@@ -42,7 +42,7 @@ from vi.optimizers import (
 from vi.training import Converged, DivergedError, Status
 from vi.version import __version__
 
-from vi import callbacks, families, kernels, objectives, optimizers, targets, testing  # isort: skip  (they import the names above)
+from vi import callbacks, data, families, kernels, objectives, optimizers, targets, testing  # isort: skip  (they import the names above)
 
 __all__ = [
     "ADVI",
@@ -74,6 +74,7 @@ __all__ = [
     "adam",
     "adamax",
     "callbacks",
+    "data",
     "families",
     "fit",
     "kernels",
