@@ -104,6 +104,8 @@ def _column(name: str, given: Any) -> np.ndarray | _File:
         path = Path(given)
         if path.suffix != ".npy":
             raise ValueError(f"Field {name!r}: {str(path)!r} is not a .npy file; save it with numpy.save.")
+        if not path.is_file():
+            raise FileNotFoundError(f"Field {name!r}: there is no file {path}.")
         with reading(str(path), 0, 1, f"field {name!r}"):
             given = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(given, np.ma.MaskedArray):

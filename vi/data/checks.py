@@ -32,11 +32,10 @@ def without_nan(arrays: Arrays, first: int, nan: str, origin: str) -> Arrays:
     if nan == "allow":
         return arrays
     for name, value in arrays.items():
-        # the minimum is NaN if and only if a value is, and costs one pass without a temporary
-        if value.size and value.dtype.kind in "fc" and np.isnan(value.min()):
+        if value.dtype.kind in "fc" and _suspect(value) and (found := _nan(value)).any():
             if nan == "drop":
                 break
-            rows = first + np.flatnonzero(_nan(value))
+            rows = first + np.flatnonzero(found)
             listed = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
             raise DataError(
                 f"{origin}: field {name!r} is NaN in row{'s' if len(rows) > 1 else ''} {listed}. Fill or remove them, "
@@ -49,6 +48,12 @@ def without_nan(arrays: Arrays, first: int, nan: str, origin: str) -> Arrays:
         if value.dtype.kind in "fc":
             keep &= ~_nan(value)
     return {name: value[keep] for name, value in arrays.items()}
+
+
+def _suspect(value: np.ndarray) -> bool:
+    """Whether there may be a NaN: the sum of a NaN is one (as is that of opposite infinities), in one quick pass."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isnan(value.sum()))
 
 
 def _nan(value: np.ndarray) -> np.ndarray:

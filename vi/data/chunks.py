@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -18,8 +19,8 @@ __all__ = ["Chunks"]
 
 logger = logging.getLogger("vi")
 
-WINDOW_BYTES, WINDOW_ROWS = 2**26, 2**20
-"""A window by default: 64 MiB, and at most a million rows, for each needs a number too."""
+BUFFER_BYTES, BUFFER_ROWS = 2**27, 2**21
+"""The shuffle buffer by default: two windows of 64 MiB, and of at most a million rows, for each needs a number too."""
 
 LARGE_CHUNK = 2**28
 """Bytes of a chunk from which on it is said that chunks are large."""
@@ -35,7 +36,7 @@ class Chunks:
     shuffle : bool
         Whether they are permuted.
     buffer_rows : int or None
-        Rows of a window at most.
+        Rows of the shuffle buffer: all, or a window and the next one.
     nan : str
         What is done about rows with NaN.
     """
@@ -77,9 +78,14 @@ class Chunks:
         return Resident(every, rows_of, self.n_rows, self.source.fields, row)
 
     def _ordered(self, order: Order, epoch: int, window: int) -> Iterator[Piece]:
-        for e, w, chunks in order.windows(epoch, window):
-            for k, chunk in enumerate(chunks):
-                yield Piece(self._read(int(chunk)), e, w, k == len(chunks) - 1)
+        """The chunks in their order; one is read while the one before it is distributed."""
+        before: tuple[Future[Arrays], int, int, bool] | None = None
+        with ThreadPoolExecutor(1, "vi.data.Chunks") as pool:
+            for e, w, chunks in order.windows(epoch, window):
+                for k, chunk in enumerate(chunks):
+                    now, before = before, (pool.submit(self._read, int(chunk)), e, w, k == len(chunks) - 1)
+                    if now is not None:
+                        yield Piece(now[0].result(), *now[1:])
 
     def _loaded(self, source: LoaderSource, row: int) -> Iterator[Piece]:
         """The batches of a loader; for a shuffle buffer, cut where one is full and where an epoch ends."""
@@ -132,18 +138,18 @@ class Chunks:
         return lengths
 
     def _window_rows(self, buffer_rows: int | None) -> int:
-        """Rows of a window: whole chunks, at most all rows."""
+        """Rows of a window: all of them if the buffer holds them, otherwise whole chunks in half of the buffer."""
         chunk = self.chunk_rows if self.source.random_access else 1
         if buffer_rows is None:
-            buffer_rows = max(chunk, min(WINDOW_ROWS, WINDOW_BYTES // max(1, self.source.row_bytes)))
+            buffer_rows = max(2 * chunk, min(BUFFER_ROWS, BUFFER_BYTES // max(1, self.source.row_bytes)))
         if buffer_rows >= self.n_rows:
             return self.n_rows
-        if buffer_rows < chunk:
+        if buffer_rows < 2 * chunk:
             raise ValueError(
-                f"buffer_rows={buffer_rows}: {self.source.origin} is read {chunk} rows at a time; take at least as "
-                "many, or store the data in smaller chunks (ArraySource takes chunk_rows=)."
+                f"buffer_rows={buffer_rows}: {self.source.origin} is read {chunk} rows at a time; take at least twice "
+                "as many, or store the data in smaller chunks (ArraySource takes chunk_rows=)."
             )
-        return buffer_rows // chunk * chunk
+        return buffer_rows // (2 * chunk) * chunk
 
     def _check(self, source: Source) -> None:
         b = self._bounds

@@ -123,8 +123,8 @@ class Resident(Reader):
 class Windowed(Reader):
     """The rows of a window in the order that ``rows_of`` says, then those of the next.
 
-    The places of rows that were handed out take the rows of the next window, piece by piece: the next window is read
-    while this one is used, and there are never more rows than ``capacity``, beside the piece that waits for a place.
+    There are two windows: one is used while the next is read, piece by piece as the first is used up. At no time are
+    there more rows than twice ``capacity``, beside the piece that waits for its place.
 
     Parameters
     ----------
@@ -143,13 +143,11 @@ class Windowed(Reader):
     def __init__(
         self, pieces: Iterator[Piece], rows_of: RowsOf, capacity: int, fields: Mapping[str, Field], skip: int
     ) -> None:
-        self._pieces, self._rows_of = pieces, rows_of
-        self._pool = _empty(capacity, fields)
-        self._spare = np.arange(capacity)  # places that the window leaves free
-        self._order = self._spare[:0]  # places of the window's rows, in the order of training
-        self._at = self._reused = 0  # rows of it handed out; those whose places were given away again
-        self._waiting: Piece | None = None
-        self._next: list[np.ndarray] = []  # places of the next window, piece by piece
+        self._pieces, self._rows_of, self._capacity = pieces, rows_of, capacity
+        self._used, self._next = _empty(capacity, fields), _empty(capacity, fields)
+        self._order = np.empty(0, np.intp)
+        self._at = 0  # rows of the window in use that were handed out
+        self._read = 0  # rows of the next window that are there
         self._complete: tuple[int, int] | None = None
         self._turn()
         self._at = skip
@@ -161,43 +159,29 @@ class Windowed(Reader):
                 self._turn()
                 continue
             k = min(n - done, len(self._order) - self._at)
-            _gather(self._pool, self._order[self._at : self._at + k], out, done)
+            _gather(self._used, self._order[self._at : self._at + k], out, done)
             done, self._at = done + k, self._at + k
-            self._read_ahead()
+            self._read_until(self._capacity * self._at // len(self._order))
 
     def _turn(self) -> None:
         """Go over to the next window."""
-        self._read_ahead()
+        self._read_until(self._capacity)
         assert self._complete is not None, "a window has more rows than the capacity"
-        epoch, window = self._complete
-        self._spare = np.concatenate([self._spare, self._order[self._reused :]])
-        places = np.concatenate(self._next)
-        self._order = places[self._rows_of(epoch, window, len(places))]
-        self._at = self._reused = 0
-        self._next, self._complete = [], None
+        self._used, self._next = self._next, self._used
+        self._order = self._rows_of(*self._complete, self._read)
+        self._at, self._read, self._complete = 0, 0, None
 
-    def _read_ahead(self) -> None:
-        """Read pieces of the next window as long as there is place."""
-        while self._complete is None:
-            if self._waiting is None:
-                self._waiting = next(self._pieces)
-            if self._waiting.rows > len(self._spare) + self._at - self._reused:
-                return
-            self._put(self._waiting)
-            self._waiting = None  # before the next is read: one piece is in memory, not two
+    def _read_until(self, rows: int) -> None:
+        """Read pieces of the next window until it has so many rows or is complete: as quickly as the first is used."""
+        while self._complete is None and self._read < rows:
+            self._put(next(self._pieces))
 
     def _put(self, piece: Piece) -> None:
-        self._next.append(self._places(piece.rows))
-        for name, values in self._pool.items():
-            values[self._next[-1]] = piece.arrays[name]
+        for name, values in self._next.items():
+            values[self._read : self._read + piece.rows] = piece.arrays[name]
+        self._read += piece.rows
         if piece.last:
             self._complete = piece.epoch, piece.window
-
-    def _places(self, n: int) -> np.ndarray:
-        spare, self._spare = self._spare[:n], self._spare[n:]
-        reused = self._order[self._reused : self._reused + n - len(spare)]
-        self._reused += len(reused)
-        return np.concatenate([spare, reused])
 
 
 def _empty(n: int, fields: Mapping[str, Field]) -> Arrays:

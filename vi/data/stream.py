@@ -35,10 +35,11 @@ class Stream:
 
     In memory are at most
 
-    .. math:: \text{window} + \text{chunk} + (\text{read\_ahead} + 1) \cdot \text{block\_batches} \cdot
-              \text{batch\_size}
+    .. math:: \text{buffer\_rows} + 2 \cdot \text{chunk\_rows}
+              + (\text{read\_ahead} + 1) \cdot \text{block\_batches} \cdot \text{batch\_size}
 
-    rows, however many there are in all, and what the source needs to decode a chunk (``peak_rows``).
+    rows (``peak_rows``), however many there are in all, and what the source needs to decode a chunk. In place of a
+    chunk, a loader's batch counts.
 
     Parameters
     ----------
@@ -49,8 +50,9 @@ class Stream:
     shuffle : bool
         Whether rows are permuted; otherwise they come in the order of the source.
     buffer_rows : int, optional
-        Rows of a window at most; by default as many as 64 MiB hold, and at most about a million. A window that holds
-        all rows stays in memory and is a perfect shuffle.
+        Rows of the shuffle buffer. If it holds all rows, they stay in memory and the shuffle is perfect; otherwise half
+        of it is the window in use, half the next one, which is read meanwhile. By default 128 MiB or about two million
+        rows, and at least two chunks.
     read_ahead : int
         Blocks that are made while one is in use.
     block_batches : int, optional
@@ -62,7 +64,7 @@ class Stream:
     Raises
     ------
     ValueError
-        If a number is not positive, a batch is longer than the data, or ``buffer_rows`` less than a chunk.
+        If a number is not positive, a batch is longer than the data, or ``buffer_rows`` less than two chunks.
     DataError
         If ``nan="drop"`` leaves no row, or counting fails.
 
@@ -116,7 +118,8 @@ class Stream:
     def peak_rows(self) -> int:
         """Rows that are in memory at most."""
         blocks = (self.read_ahead + 1) * self.block_batches * self.batch_size
-        return self._chunks.window_rows + self._chunks.chunk_rows + blocks
+        windows = 1 if self._chunks.window_rows == self.n_rows else 2
+        return windows * self._chunks.window_rows + 2 * self._chunks.chunk_rows + blocks
 
     def start(self, seed: tuple[int, int], step: int, place: Place = _identity) -> None:
         """Begin to read ahead from a step, in place of what was being read.
