@@ -66,6 +66,8 @@ class DatasetSource(Source):
             for name, v in self._dataset.data_vars.items()
         }
         self.chunk_rows = self._chunk_rows(dataset)
+        with reading(self.origin, 0, 1):
+            self._in_memory = self._views()
 
     def take(self, rows: slice | np.ndarray) -> Arrays:
         return taken(rows, self._read, self.n_rows, self.chunk_rows, self.origin)
@@ -79,10 +81,17 @@ class DatasetSource(Source):
                 if path.stat().st_size < size:  # the netCDF library reads what is missing as zeros
                     raise EOFError(f"{path} has become shorter")
             part = self._dataset.isel({self._dim: slice(start, stop)}).compute()
-            return {
-                name: np.array(part[name].values, field.dtype, order="C", copy=None)
-                for name, field in self.fields.items()
-            }
+            return {name: self._owned(name, part[name].values) for name in self.fields}
+
+    def _owned(self, name: str, values: np.ndarray) -> np.ndarray:
+        """The values in C order; a copy where they are a part of the dataset's own."""
+        copy = True if name in self._in_memory or not values.flags.writeable else None
+        return np.array(values, self.fields[name].dtype, order="C", copy=copy)
+
+    def _views(self) -> set[str]:
+        """The variables of which a part is a view: reading it twice gives the same memory."""
+        first, second = (self._dataset.isel({self._dim: slice(0, 1)}).compute() for _ in range(2))
+        return {name for name in self.fields if np.may_share_memory(first[name].values, second[name].values)}
 
     def _chunk_rows(self, dataset: xr.Dataset) -> int:
         chunks = {str(name): _stored_chunk(v, str(self._dim)) for name, v in dataset.data_vars.items()}

@@ -133,10 +133,10 @@ def _at(path: Path) -> Source:
             return ParquetSource(path)
         case ".zarr":
             needs("zarr", "zarr stores")
-            return DatasetSource(xr.open_zarr(path, chunks=None))
+            return DatasetSource(xr.open_zarr(path, chunks=None, consolidated=False))
         case ".nc" | ".nc4" | ".h5":
-            if importlib.util.find_spec("netCDF4") is None:
-                needs("h5netcdf", "netCDF files")
+            if importlib.util.find_spec("h5netcdf") is None:
+                needs("netCDF4", "netCDF files")
             return DatasetSource(xr.open_dataset(path, cache=False))
         case "" if path.is_dir():
             return ParquetSource(path)
