@@ -66,7 +66,7 @@ class _Vi(Engine):
 
         self._fit = vi.fit
         whole = (self._setting.rows, self._setting.columns) if self._setting.name == "normal" else None
-        self._model = pymc_model(self._setting, vi.Minibatch, total_size=whole)
+        self._model = pymc_model(self._setting, None if self._setting.full else vi.Minibatch, total_size=whole)
 
     def first(self) -> None:
         self._approx = self._fit(

@@ -89,7 +89,7 @@ def reference(setting: Setting) -> Posterior:
     return logistic(arrays["x"], arrays["y"]) if setting.name == "logistic" else normal(arrays["x"])
 
 
-def pymc_model(setting: Setting, minibatch: Callable[..., Any], total_size: Any = None) -> Any:
+def pymc_model(setting: Setting, minibatch: Callable[..., Any] | None, total_size: Any = None) -> Any:
     """The PyMC model, with batches made by ``minibatch``; ``total_size`` is the number of rows by default."""
     import pymc as pm
 
