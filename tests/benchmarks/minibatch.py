@@ -106,8 +106,8 @@ def _lines(
     lines += ["", f"The best mean-field normal: log sd {best['log_sd_rms']:.2g} rms, {best['log_sd_worst']:.2g} worst."]
     if bandwidth:
         lines.append(
-            f"Bandwidth {bandwidth:g} GB/s; a row counts twice, for the log density and for its gradient, as if it came "
-            "from memory both times: a share above 100 % says that it came from a cache."
+            f"Bandwidth {bandwidth:g} GB/s; a row counts twice, for the log density and for its gradient, as if it "
+            "came from memory both times: a share above 100 % says that it came from a cache."
         )
     return lines
 
