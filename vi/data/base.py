@@ -100,14 +100,13 @@ class Source(abc.ABC):
         return sum(field.nbytes for field in self.fields.values())
 
 
-def taken(
-    rows: slice | np.ndarray, read: Callable[[int, int], Arrays], n_rows: int, chunk_rows: int, origin: str
-) -> Arrays:
-    """Rows by number, from a function that reads consecutive ones; at most ``chunk_rows`` at once for row numbers."""
+def taken(source: Source, rows: slice | np.ndarray, read: Callable[[int, int], Arrays]) -> Arrays:
+    """Rows by number, by a function that reads consecutive ones; for row numbers, at most a chunk at once."""
+    n_rows, origin = source.n_rows, source.origin
     if isinstance(rows, slice):
         start, stop, step = rows.indices(n_rows)
-        if step == 1:
-            return read(start, max(start, stop))
+        if step == 1 and start < stop:
+            return read(start, stop)
         rows = np.arange(start, stop, step)
     rows = np.asarray(rows)
     if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
@@ -116,8 +115,8 @@ def taken(
         raise IndexError(f"{origin}: rows are 0 to {n_rows - 1}, got {rows.min()} to {rows.max()}.")
     order = np.argsort(rows, kind="stable")
     ordered = rows[order].astype(np.intp)
-    cuts = np.flatnonzero(np.diff(ordered // chunk_rows)) + 1
-    result: Arrays = {name: np.empty((len(rows), *part.shape[1:]), part.dtype) for name, part in read(0, 0).items()}
+    cuts = np.flatnonzero(np.diff(ordered // source.chunk_rows)) + 1
+    result = {name: np.empty((len(rows), *field.shape), field.dtype) for name, field in source.fields.items()}
     for places, numbers in zip(np.split(order, cuts), np.split(ordered, cuts), strict=True):
         if len(numbers):
             part = read(int(numbers[0]), int(numbers[-1]) + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -22,8 +23,11 @@ logger = logging.getLogger("vi")
 BUFFER_BYTES, BUFFER_ROWS = 2**27, 2**21
 """The shuffle buffer by default: two windows of 64 MiB, and of at most a million rows, for each needs a number too."""
 
+AHEAD_BYTES, AHEAD_CHUNKS = 2**24, 4
+"""Chunks that are read ahead: 16 MiB and at most four, to keep a disk busy while rows are distributed; at least one."""
+
 LARGE_CHUNK = 2**28
-"""Bytes of a chunk from which on it is said that chunks are large."""
+"""Bytes of a chunk from which on it is said that they are large."""
 
 
 class Chunks:
@@ -44,6 +48,7 @@ class Chunks:
     def __init__(self, source: Source, *, shuffle: bool, buffer_rows: int | None, nan: str) -> None:
         self.source, self._nan = source, nan
         self.n_rows, self.chunk_rows = source.n_rows, source.chunk_rows
+        self.ahead = max(1, min(AHEAD_CHUNKS, AHEAD_BYTES // max(1, source.chunk_rows * source.row_bytes)))
         if source.random_access:
             starts = np.arange(0, source.n_rows, source.chunk_rows)
             self._bounds = np.append(starts, source.n_rows) if source.bounds is None else np.asarray(source.bounds)
@@ -78,14 +83,14 @@ class Chunks:
         return Resident(every, rows_of, self.n_rows, self.source.fields, row)
 
     def _ordered(self, order: Order, epoch: int, window: int) -> Iterator[Piece]:
-        """The chunks in their order; one is read while the one before it is distributed."""
-        before: tuple[Future[Arrays], int, int, bool] | None = None
+        """The chunks in their order; the next ones are read while one is distributed."""
+        coming: deque[tuple[Future[Arrays], int, int, bool]] = deque()
         with ThreadPoolExecutor(1, "vi.data.Chunks") as pool:
             for e, w, chunks in order.windows(epoch, window):
                 for k, chunk in enumerate(chunks):
-                    now, before = before, (pool.submit(self._read, int(chunk)), e, w, k == len(chunks) - 1)
-                    if now is not None:
-                        yield Piece(now[0].result(), *now[1:])
+                    coming.append((pool.submit(self._read, int(chunk)), e, w, k == len(chunks) - 1))
+                    if len(coming) > self.ahead:  # a function of its own, which does not keep what was read
+                        yield _piece(*coming.popleft())
 
     def _loaded(self, source: LoaderSource, row: int) -> Iterator[Piece]:
         """The batches of a loader; for a shuffle buffer, cut where one is full and where an epoch ends."""
@@ -169,3 +174,7 @@ class Chunks:
                 "(row groups) need less and mix better.",
                 source.origin, source.chunk_rows, source.chunk_rows * source.row_bytes / 1e6,
             )  # fmt: skip
+
+
+def _piece(future: Future[Arrays], epoch: int, window: int, last: bool) -> Piece:
+    return Piece(future.result(), epoch, window, last)

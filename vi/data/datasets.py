@@ -70,7 +70,7 @@ class DatasetSource(Source):
             self._in_memory = self._views()
 
     def take(self, rows: slice | np.ndarray) -> Arrays:
-        return taken(rows, self._read, self.n_rows, self.chunk_rows, self.origin)
+        return taken(self, rows, self._read)
 
     def close(self) -> None:
         self._dataset.close()

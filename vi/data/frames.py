@@ -57,7 +57,7 @@ class FrameSource(Source):
         self.chunk_rows = chunk_rows_for(self.row_bytes, self.n_rows)
 
     def take(self, rows: slice | np.ndarray) -> Arrays:
-        return taken(rows, self._read, self.n_rows, self.chunk_rows, self.origin)
+        return taken(self, rows, self._read)
 
     def _read(self, start: int, stop: int) -> Arrays:
         def values(name: str) -> np.ndarray:

@@ -75,7 +75,7 @@ class ParquetSource(Source):
         self.chunk_rows = max(1, int(np.diff(self.bounds).max(initial=0)))
 
     def take(self, rows: slice | np.ndarray) -> Arrays:
-        return taken(rows, self._read, self.n_rows, self.chunk_rows, self.origin)
+        return taken(self, rows, self._read)
 
     def _read(self, start: int, stop: int) -> Arrays:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
@@ -85,8 +85,6 @@ class ParquetSource(Source):
             low = max(0, start - int(self._starts[number]))
             high = min(stop, int(self._starts[number + 1])) - int(self._starts[number])
             parts.append(self._read_group(*self._groups[number], low, high))
-        if not parts:
-            return {name: np.empty((0, *field.shape), field.dtype) for name, field in self.fields.items()}
         return parts[0] if len(parts) == 1 else {name: np.concatenate([p[name] for p in parts]) for name in self.fields}
 
     def _read_group(self, file: int, group: int, low: int, high: int) -> Arrays:
