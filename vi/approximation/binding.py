@@ -63,8 +63,9 @@ def _fed(approx: Approximation, stream: Stream) -> Fed:
         now = np.shape(container.get_value(borrow=True))
         if len(field.shape) + 1 != container.ndim or field.shape != now[1:]:
             raise ValueError(
-                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has rows of shape {now[1:]}. "
-                "The container must hold some rows of the same shape: pm.Data(name, vi.data.head(source, 100)[name])."
+                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has rows of shape "
+                f"{now[1:]}: "
+                "the container must hold some rows of the same shape, pm.Data(name, vi.data.head(source, 100)[name])."
             )
         if not np.can_cast(field.dtype, container.dtype, "same_kind"):
             raise TypeError(f"Rows of {name!r} are {field.dtype}, the model's pm.Data({name!r}) {container.dtype}.")
