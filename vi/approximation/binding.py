@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
 
 from vi.data import Minibatch, Stream, head, source_from
+from vi.data.minibatch import row_data
 from vi.data.nans import rows_with_nan
 from vi.targets.rows import Fed
 from vi.targets.scaling import Setting
@@ -96,8 +96,7 @@ def _shared(approx: Approximation, data: Mapping[Any, Any]) -> dict[Any, Any]:
                 f"{', '.join(map(str, bad[:5]))}. Leave such rows out."
             )
     return {
-        container: pytensor.shared(np.ascontiguousarray(array, dtype=container.dtype), borrow=True)
-        for container, array in arrays.items()
+        container: row_data(np.ascontiguousarray(array, dtype=container.dtype)) for container, array in arrays.items()
     }
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.batching import batched
+from vi.data.minibatch import is_row_data
 from vi.data.permutation import short_steps
 from vi.precision import precision
 from vi.targets.base import Batch, Counts, StepArrays, Target
@@ -66,6 +67,7 @@ class JaxTarget(Target):
         with precision(dtype):  # constants become JAX arrays here
             self._log_prob = jax_function(graph.inputs, [graph.log_prob])
         self._lengths = lengths_function(graph.rows)
+        self._kept: dict[Any, tuple[Any, jax.Array]] = {}
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._many = jax.jit(
             lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK)
@@ -74,8 +76,18 @@ class JaxTarget(Target):
 
     def batch(self) -> Batch:
         with precision(self.dtype):
-            arrays = tuple(jax.device_put(self._cast(shared.get_value(borrow=True))) for shared in self.graph.shared)
+            arrays = tuple(self._on_device(shared) for shared in self.graph.shared)
         return (*arrays, self.counts()) if self.graph.rows else arrays
+
+    def _on_device(self, shared: Any) -> jax.Array:
+        """The value of a shared variable; that of a minibatch's data, which may be large, is moved only once."""
+        value = shared.get_value(borrow=True)
+        if not is_row_data(shared):
+            return jax.device_put(self._cast(value))
+        kept = self._kept.get(shared)
+        if kept is None or kept[0] is not value:
+            kept = self._kept[shared] = (value, jax.device_put(self._cast(value)))
+        return kept[1]
 
     def counts(self) -> Counts:
         """Rows in all, for each minibatch."""
