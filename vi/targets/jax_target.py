@@ -87,7 +87,8 @@ class JaxTarget(Target):
         kept = self._kept.get(shared)
         if kept is None or kept[0] is not value:
             kept = self._kept[shared] = (value, jax.device_put(self._cast(value)))
-        return kept[1]
+        array: jax.Array = kept[1]
+        return array
 
     def counts(self) -> Counts:
         """Rows in all, for each minibatch."""
