@@ -26,6 +26,7 @@ PAGES = [
     "extending.md",
     "callbacks.md",
     "sample_node.md",
+    "minibatch.md",
     "data.md",
     "from_pymc.md",
 ]

@@ -187,19 +187,6 @@ def several_likelihoods() -> pm.Model:
     return built
 
 
-@model(refused="(?i)minibatch")
-def minibatch() -> pm.Model:
-    """See ten of sixty rows at a time: rows of two arrays must stay together, and log p is random."""
-    rng = np.random.default_rng(73)
-    x = rng.normal(size=(60, 2))
-    y = x @ np.array([3.0, -2.0]) + 0.1 * rng.normal(size=60)
-    x_batch, y_batch = pm.Minibatch(x, y, batch_size=10)
-    with pm.Model() as built:
-        beta = pm.Normal("beta", 0.0, 5.0, shape=2)
-        pm.Normal("y", x_batch @ beta, 0.1, observed=y_batch, total_size=60)
-    return built
-
-
 @model()
 def total_size() -> pm.Model:
     """Scale a likelihood by hand to more rows than it has."""

@@ -76,11 +76,20 @@ def permuted(x: Any, n: int, keys: Any, xp: Any) -> Any:
     a = math.isqrt(n - 1) + 1
     b = -(-n // a)
 
+    def round_of(sides: tuple[Any, Any], keys: Any) -> tuple[Any, Any]:
+        left, right = sides
+        left = (left + _mixed(right ^ keys[0]) % np.uint32(a)) % np.uint32(a)
+        return left, (right + _mixed(left ^ keys[1]) % np.uint32(b)) % np.uint32(b)
+
     def once(x: Any) -> Any:
-        left, right = x // np.uint32(b), x % np.uint32(b)
-        for i in range(0, rounds(n), 2):
-            left = (left + _mixed(right ^ keys[i]) % np.uint32(a)) % np.uint32(a)
-            right = (right + _mixed(left ^ keys[i + 1]) % np.uint32(b)) % np.uint32(b)
+        sides = x // np.uint32(b), x % np.uint32(b)
+        if xp is np:
+            for i in range(0, rounds(n), 2):
+                sides = round_of(sides, keys[i : i + 2])
+        else:  # a loop: written out, XLA's fusion repeats the first rounds in the last, in exponential time
+            stacked = jnp.stack([jnp.broadcast_to(key, x.shape) for key in keys]).reshape(-1, 2, *x.shape)
+            sides, _ = jax.lax.scan(lambda sides, pair: (round_of(sides, pair), None), sides, stacked)
+        left, right = sides
         return left * np.uint32(b) + right
 
     y = once(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -87,8 +87,7 @@ class JaxTarget(Target):
         kept = self._kept.get(shared)
         if kept is None or kept[0] is not value:
             kept = self._kept[shared] = (value, jax.device_put(self._cast(value)))
-        array: jax.Array = kept[1]
-        return array
+        return cast(jax.Array, kept[1])
 
     def counts(self) -> Counts:
         """Rows in all, for each minibatch."""
