@@ -63,6 +63,9 @@ class Target(abc.ABC):
     traceable: bool
     """Whether :meth:`value_and_score` traces into a compiled JAX loop; otherwise it is called on the host."""
 
+    replicated: Any = None
+    """The sharding of what is no data, where several devices share the target."""
+
     @property
     def dim(self) -> int:
         """Length ``D`` of the flat vector."""

@@ -73,8 +73,12 @@ class JaxTarget(Target):
 
     def batch(self) -> Batch:
         with precision(self.dtype):
-            arrays = tuple(jax.device_put(self._cast(shared.get_value(borrow=True))) for shared in self.graph.shared)
+            arrays = tuple(map(jax.device_put, self.arrays()))
         return (*arrays, self.counts()) if self.graph.rows else arrays
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Lifted constants and shared variables, on the host."""
+        return tuple(self.cast(shared.get_value(borrow=True)) for shared in self.graph.shared)
 
     def counts(self) -> Counts:
         """Rows in all, for each minibatch."""
@@ -83,7 +87,7 @@ class JaxTarget(Target):
     def place(self, arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
         """Streamed arrays on the device, in the target's precision."""
         with precision(self.dtype):
-            return {name: jax.device_put(self._cast(array)) for name, array in arrays.items()}
+            return {name: jax.device_put(self.cast(array)) for name, array in arrays.items()}
 
     def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
         shared, rest = batch[: len(self.graph.shared)], list(batch[len(self.graph.shared) :])
@@ -196,6 +200,7 @@ class JaxTarget(Target):
                     f"({float(score @ direction):.6g} against {expected:.6g}; largest terms: {worst})"
                 )
 
-    def _cast(self, value: Any) -> np.ndarray:
+    def cast(self, value: Any) -> np.ndarray:
+        """A value of the host in the target's precision."""
         array = np.asarray(value)
         return array.astype(self.dtype, copy=False) if np.issubdtype(array.dtype, np.floating) else array
