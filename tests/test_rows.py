@@ -204,7 +204,7 @@ def test_replacements_that_do_not_fit_say_so():
         batches(built, "target"),
         {built["rows"]: data()[0][:5, 0], built["target"]: batches(built, "target")[built["target"]]},
     ):
-        with pytest.raises(ValueError, match="more_replacements|cannot be computed for a batch"):
+        with pytest.raises(ValueError, match=r"more_replacements|cannot be computed for a batch"):
             vi.fit(3, model=built, progressbar=False, more_replacements=replace)
     with pytest.raises(TypeError, match="what is to take its place"):
         vi.fit(3, model=built, progressbar=False, more_replacements={built["rows"]: data()[0]})

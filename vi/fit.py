@@ -97,8 +97,10 @@ def fit(
         Precision of the whole fit; the model's own by default.
     estimator : str, optional
         Estimator of the ELBO; see :class:`vi.KLqp`.
-    averaging, score, include_transformed, total_grad_norm_constraint, more_replacements, tf_n_mc, data, batch_size, scale
+    averaging, score, include_transformed, total_grad_norm_constraint, tf_n_mc
         See :meth:`vi.Inference.fit`.
+    more_replacements, data, batch_size, scale
+        Batches, and data larger than memory: see :meth:`vi.Inference.fit`.
     mesh : jax.sharding.Mesh, optional
         Devices that share the fit, each working on its part of the rows; the numbers are those of one device up to
         rounding.

@@ -32,7 +32,7 @@ def bind(approx: Approximation, replacements: Mapping[Any, Any], data: Any, batc
         else:
             made = Minibatch(*shared.values(), batch_size=batch_size)
             batches = made if isinstance(made, tuple) else (made,)
-            setting = Setting(True, {**replacements, **dict(zip(shared, batches, strict=True))}, scale)
+            setting = Setting(True, {**replacements, **dict(zip(shared, batches, strict=True))}, scale, compare=False)
         full = Setting(False, shared)
     approx._setting, approx._full, approx._stream = setting, full, stream
 

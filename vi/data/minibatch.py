@@ -52,8 +52,8 @@ def Minibatch(  # PyMC's name
     go on into the next epoch), every row comes exactly once an epoch, and the log likelihood of a batch times
     :math:`N / B` is an unbiased estimate of that of the data. The order is computed from a key, not stored.
 
-    In a model, give the likelihood its ``total_size=N``: a fit without it is refused. In a fit, the rows follow from the
-    fit's seed and the step; everything else (``approx.sample``, ``approx.logp``, ...) uses all rows.
+    In a model, give the likelihood its ``total_size=N``: a fit without it is refused. In a fit, the rows follow from
+    the fit's seed and the step; everything else (``approx.sample``, ``approx.logp``, ...) uses all rows.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def Minibatch(  # PyMC's name
     return tensors[0] if len(tensors) == 1 else tuple(tensors)
 
 
-class MinibatchVariable(TensorVariable):  # type: ignore[misc]
+class MinibatchVariable(TensorVariable):
     """A tensor of the rows of a batch; see :func:`vi.Minibatch`."""
 
     @property
@@ -187,7 +187,7 @@ class MinibatchVariable(TensorVariable):  # type: ignore[misc]
             variable.set_value(np.ascontiguousarray(value, dtype=variable.dtype))
 
 
-class MinibatchIndex(Op):  # type: ignore[misc]
+class MinibatchIndex(Op):
     """Row numbers of a batch, from a counter of batches and the length of every array that shares the rows.
 
     Parameters
@@ -237,7 +237,7 @@ class MinibatchIndex(Op):  # type: ignore[misc]
         return False
 
 
-class TakeRows(Op):  # type: ignore[misc]
+class TakeRows(Op):
     """Entries of data along some axes.
 
     Parameters
@@ -301,7 +301,7 @@ def _take_to_jax(op: TakeRows, **_: Any) -> Callable[..., Any]:
     return lambda data, *indices: op.symbolic(data, indices)
 
 
-class _Counter(TensorSharedVariable):  # type: ignore[misc]
+class _Counter(TensorSharedVariable):
     """A number that every compiled function adds one to; PyTensor reads ``default_update`` when it compiles."""
 
     _following: Any = None

@@ -16,8 +16,8 @@ __all__ = ["Batch", "Block", "Counts", "Target"]
 type Batch = tuple[Any, ...]
 """The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order.
 
-Where rows are drawn or streamed, their numbers or the block of batches at hand follow; :meth:`Target.at_step` turns them
-into the rows of a step.
+Where rows are drawn or streamed, their numbers or the block of batches at hand follow; :meth:`Target.at_step` turns
+them into the rows of a step.
 """
 
 
@@ -62,6 +62,9 @@ class Target(abc.ABC):
 
     traceable: bool
     """Whether :meth:`value_and_score` traces into a compiled JAX loop; otherwise it is called on the host."""
+
+    names: tuple[str, ...]
+    """Variables and deterministics of the model that :meth:`constrain` computes."""
 
     replicated: Any = None
     """The sharding of what is no data, where several devices share the target."""

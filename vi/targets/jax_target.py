@@ -61,6 +61,7 @@ class JaxTarget(Target):
     def __init__(self, graph: ModelGraph, dtype: np.dtype) -> None:
         self.graph = graph
         self.layout = graph.layout
+        self.names = tuple(graph.variables)
         self.dtype = dtype
         with precision(dtype):  # constants become JAX arrays here
             self._log_prob = jax_function(graph.inputs, [graph.log_prob])
@@ -134,7 +135,7 @@ class JaxTarget(Target):
             return np.asarray(flat).reshape(points.shape[:-1])
 
     def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
-        names = tuple(self.graph.variables) if names is None else names
+        names = self.names if names is None else names
         if names not in self._constrain:
             outputs = [self.graph.variables[name] for name in names]
             with precision(self.dtype):

@@ -51,6 +51,7 @@ class PytensorTarget(Target):
     def __init__(self, graph: ModelGraph, dtype: np.dtype) -> None:
         self.graph = graph
         self.layout = graph.layout
+        self.names = tuple(graph.variables)
         self.dtype = dtype
         inputs, (log_prob,) = self._in_precision([graph.log_prob])
         with pytensor.config.change_flags(floatX=dtype.name):  # the type of the zeros in a gradient
@@ -116,7 +117,7 @@ class PytensorTarget(Target):
         return values.reshape(np.shape(points)[:-1])
 
     def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
-        names = tuple(self.graph.variables) if names is None else names
+        names = self.names if names is None else names
         if names not in self._constrain:
             inputs, outputs = self._in_precision([self.graph.variables[name] for name in names])
             self._constrain[names] = _compile(inputs, outputs)

@@ -41,12 +41,15 @@ class Setting:
         them, a dict gives ``"rows"`` or a number by name.
     fed : Fed, optional
         Containers whose rows come from a stream.
+    compare : bool
+        Whether batches are of the model's own data, so that the two must agree.
     """
 
     training: bool = True
     replacements: Mapping[Variable, Variable] = field(default_factory=dict)
     scale: Any = None
     fed: Fed | None = None
+    compare: bool = True
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -96,7 +99,9 @@ def in_setting(model: pm.Model, graphs: Sequence[Any], setting: Setting) -> tupl
         elif setting.training:
             in_model = any(isinstance(rows, Rows) and rows.key in own_keys for rows in seen)
             term = term * _factor(model, variable, placed[k + i], seen, setting, in_model)
-            check_mixing(model, variable, placed[i], seen, whole[i] if not in_model else None, setting.scale)
+            check_mixing(
+                model, variable, placed[i], seen, whole[i] if setting.compare and not in_model else None, setting.scale
+            )
         total.append(term.sum())
     log_prob = pt.add(*total) if len(total) > 1 else total[0]
     return log_prob, placed[2 * k :], found.rows if setting.training else ()
@@ -163,16 +168,16 @@ def _factor(
         if asked == "rows" and isinstance(setting.scale, Mapping):
             return factor
         raise ValueError(
-            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what it is multiplied by: "
-            f"scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, or a number."
+            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what it is multiplied "
+            f"by: scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, or a number."
         )
     if asked == "rows" or not in_model:
         _check_value(name, value, seen)
         return factor
     raise ValueError(
         f"{name!r} sees a batch ({sizes}) but has no total_size, so that the prior would count too much. Write "
-        f"pm.{_distribution(variable)}({name!r}, ..., total_size={n}). (vi.fit(scale='rows') scales every likelihood by "
-        f"N / B without it; scale={{{name!r}: 1.0}} leaves this one as it is.)"
+        f"pm.{_distribution(variable)}({name!r}, ..., total_size={n}). (vi.fit(scale='rows') scales every likelihood "
+        f"by N / B without it; scale={{{name!r}: 1.0}} leaves this one as it is.)"
     )
 
 
@@ -187,8 +192,8 @@ def _check_total(name: str, total: Sequence[Any], value: Any, seen: Sequence[Row
     if not np.isclose(scale, wanted, rtol=1e-9, atol=0.0):
         written = given[0][1] if len(total) == 1 else tuple(total)
         raise ValueError(
-            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but it sees {sizes}, which "
-            f"is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: ...}} puts another number in its place.)"
+            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but it sees {sizes}, "
+            f"which is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: ...}} puts another number in its place.)"
         )
 
 

@@ -47,7 +47,8 @@ class ShardedTarget(Target):
     def __init__(self, target: JaxTarget, devices: Devices) -> None:
         for rows in (*target.graph.rows, *([] if target.graph.fed is None else [target.graph.fed])):
             _check_size(rows.size, devices.count)
-        self.graph, self.layout, self.dtype = target.graph, target.layout, target.dtype
+        self.graph, self.layout = target.graph, target.layout
+        self.names, self.dtype = target.names, target.dtype
         self.replicated = devices.replicated
         self._target = target
         self._devices = devices
