@@ -79,7 +79,9 @@ class Devices:
         with jax.enable_x64(True):
             own = np.asarray([numbers], np.float64)
             every = jax.make_array_from_callback(
-                (self.count, own.shape[1]), self.rows(), lambda index: np.broadcast_to(own, _shape(index, self.count, own))
+                (self.count, own.shape[1]),
+                self.rows(),
+                lambda index: np.broadcast_to(own, _shape(index, self.count, own)),
             )
             return [float(number) for number in np.asarray(self._largest(every))]
 
