@@ -58,7 +58,7 @@ class Devices:
 
     def put(self, array: Any, sharding: NamedSharding) -> jax.Array:
         """An array of the host, the same in every process, on the devices; each process places its own part."""
-        if isinstance(array, jax.Array) and jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        if isinstance(array, jax.Array) and jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key):
             words = self.put(jax.random.key_data(array), sharding)
             return jax.random.wrap_key_data(words, impl=jax.random.key_impl(array))
         host = np.asarray(array)
@@ -77,12 +77,8 @@ class Devices:
     def largest(self, numbers: Sequence[float]) -> list[float]:
         """The largest of the numbers that each process has: all processes must ask, and get the same answer."""
         with jax.enable_x64(True):
-            own = np.asarray([numbers], np.float64)
-            every = jax.make_array_from_callback(
-                (self.count, own.shape[1]),
-                self.rows(),
-                lambda index: np.broadcast_to(own, _shape(index, self.count, own)),
-            )
+            own = np.asarray([numbers] * self.count, np.float64)  # each device reads its row
+            every = self.put(own, self.rows())
             return [float(number) for number in np.asarray(self._largest(every))]
 
     @cached_property
@@ -179,13 +175,8 @@ def _chosen(devices: Any) -> list[Any]:
     raise TypeError(f"devices={devices!r}: use a number, a list of jax.devices(), or 'all'.")
 
 
-def _shape(index: tuple[slice, ...], count: int, own: np.ndarray) -> tuple[int, int]:
-    """Shape of a device's part of one row a device."""
-    return (len(range(*index[0].indices(count))), own.shape[1])
-
-
 def _host(leaf: Any) -> np.ndarray:
-    key = isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    key = isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(leaf) if key else leaf)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vi.layout import Layout
 
-__all__ = ["Batch", "Block", "Counts", "Target"]
+__all__ = ["Batch", "Counts", "StepArrays", "Target"]
 
 type Batch = tuple[Any, ...]
 """The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order.
@@ -29,7 +29,7 @@ class Counts:
     values: tuple[int, ...]
 
 
-class Block(NamedTuple):
+class StepArrays(NamedTuple):
     """Batches of consecutive steps.
 
     Parameters

@@ -14,7 +14,7 @@ import numpy as np
 from vi.batching import batched
 from vi.data.permutation import short_steps
 from vi.precision import precision
-from vi.targets.base import Batch, Block, Counts, Target
+from vi.targets.base import Batch, Counts, StepArrays, Target
 from vi.targets.checks import first_line
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
@@ -100,7 +100,7 @@ class JaxTarget(Target):
             if sampling.short_last:
                 rows[0] = Short(rows[0], short_steps(step, counts[0], sampling), sampling.last_size(counts[0]))
         if self.graph.fed is not None:
-            block: Block = rest.pop(0)
+            block: StepArrays = rest.pop(0)
             rows += [block.arrays[name][step - block.first] for name in self.graph.fed.inputs]
         return (*shared, *rows)
 
@@ -110,7 +110,7 @@ class JaxTarget(Target):
         if fed is None:
             return self.batch()
         sample = {name: fed.sample[name][None, : fed.size] for name in fed.inputs}
-        return (*self.batch(), Block(np.uint32(0), self.place(sample)))
+        return (*self.batch(), StepArrays(np.uint32(0), self.place(sample)))
 
     def log_density(self, z: jax.Array, batch: Batch) -> jax.Array:
         """Return ``log p`` of one point, traceable."""

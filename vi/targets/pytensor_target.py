@@ -21,7 +21,7 @@ from pytensor.xtensor.type import XTensorType
 
 from vi.data.permutation import short_steps
 from vi.precision import precision
-from vi.targets.base import Batch, Block, Counts, Target
+from vi.targets.base import Batch, Counts, StepArrays, Target
 from vi.targets.graph import ModelGraph
 from vi.targets.lowering import to_float32
 from vi.targets.rows import Rows, draw_rows, lengths_function
@@ -87,7 +87,7 @@ class PytensorTarget(Target):
             if sampling.short_last and short_steps(np.uint32(step), counts[0], sampling):
                 now[0] = now[0][: sampling.last_size(counts[0])].copy()
         if self.graph.fed is not None:
-            block: Block = rest.pop(0)
+            block: StepArrays = rest.pop(0)
             now += [block.arrays[name][int(step) - int(block.first)] for name in self.graph.fed.inputs]
         return (*shared, *now)
 

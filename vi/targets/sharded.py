@@ -19,7 +19,7 @@ __all__ = ["DIVIDED_BYTES", "ShardedTarget", "shared_by"]
 logger = logging.getLogger("vi")
 
 DIVIDED_BYTES = 8192
-"""Data of this size and more are divided along their first axis, if no minibatch reads them."""
+"""Data of this size and more are divided along their first axis, if a fit reads all rows in every step."""
 
 
 class ShardedTarget(Target):
@@ -45,8 +45,10 @@ class ShardedTarget(Target):
     traceable = True
 
     def __init__(self, target: JaxTarget, devices: Devices) -> None:
-        for rows in (*target.graph.rows, *([] if target.graph.fed is None else [target.graph.fed])):
+        for rows in target.graph.rows:
             _check_size(rows.size, devices.count)
+        if target.graph.fed is not None:
+            _check_size(target.graph.fed.size, devices.count)
         self.graph, self.layout = target.graph, target.layout
         self.names, self.dtype = target.names, target.dtype
         self.replicated = devices.replicated
@@ -76,7 +78,8 @@ class ShardedTarget(Target):
     def value_and_score(self, points: Any, batch: Batch) -> tuple[Any, Any]:
         points = jax.lax.with_sharding_constraint(points, self.replicated)
         value, score = self._target.value_and_score(points, batch)
-        return jax.lax.with_sharding_constraint((value, score), self.replicated)
+        value = jax.lax.with_sharding_constraint(value, self.replicated)
+        return value, jax.lax.with_sharding_constraint(score, self.replicated)
 
     def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
         return self._target.log_prob(points, batch)
@@ -92,8 +95,8 @@ class ShardedTarget(Target):
         return jax.lax.with_sharding_constraint(whole, self._devices.rows())
 
     def _sharding(self, array: np.ndarray) -> Any:
-        """Where data lie: what minibatches read and small arrays on every device, others divided."""
-        if self.graph.rows or array.ndim == 0 or array.nbytes < DIVIDED_BYTES:
+        """Where data lie: on every device beside batches and where they are small, otherwise divided."""
+        if self.graph.per_step or array.ndim == 0 or array.nbytes < DIVIDED_BYTES:
             return self.replicated
         if len(array) % self._devices.count:
             logger.warning(
@@ -118,8 +121,8 @@ def shared_by(target: Target, devices: Devices) -> ShardedTarget:
     if not isinstance(target, JaxTarget):
         why = getattr(target, "why", "")
         raise ValueError(
-            f"Devices can share what JAX evaluates, and it cannot evaluate this model{why and f': {why}'}. Leave mesh= and "
-            "devices= out."
+            f"Devices can share what JAX evaluates, and it cannot evaluate this model{why and f': {why}'}. "
+            "Leave mesh= and devices= out."
         )
     kept: dict[Devices, ShardedTarget] = target.__dict__.setdefault("_on_devices", {})
     if devices not in kept:

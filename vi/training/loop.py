@@ -73,8 +73,8 @@ def train(
     progress : ProgressBar
         An entered progress bar.
     agree : callable, optional
-        Takes a chunk's seconds and how it ended, and returns what all processes of a run go by: chunks then have the same
-        length, and the run the same end, in all of them.
+        Takes a chunk's seconds and how it ended, and returns what all processes of a run go by: chunks then have the
+        same length, and the run the same end, in all of them.
 
     Returns
     -------
