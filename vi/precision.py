@@ -1,4 +1,4 @@
-"""Precision of a run: JAX's 64-bit switch in its scoped form, never the process-wide one, and no mesh of the caller's."""
+"""Precision of a run: JAX's 64-bit switch in its scoped form, never the process-wide one; no mesh of the caller's."""
 
 from __future__ import annotations
 

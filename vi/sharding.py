@@ -139,8 +139,8 @@ def devices_from(mesh: Any, devices: Any, backend: str = "auto") -> Devices | No
         raise TypeError("mesh= and devices= both say which devices share a fit; give one of them.")
     if backend == "pytensor":
         raise ValueError(
-            "backend='pytensor' evaluates the model on the host, so that devices cannot share it. Use backend='jax', or "
-            "leave mesh= and devices= out."
+            "backend='pytensor' evaluates the model on the host, so that devices cannot share it. Use backend='jax', "
+            "or leave mesh= and devices= out."
         )
     if mesh is not None and not isinstance(mesh, Mesh):
         raise TypeError(f"mesh={mesh!r} must be a jax.sharding.Mesh; for a number or a list of devices use devices=.")

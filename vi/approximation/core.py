@@ -235,7 +235,7 @@ class Core:
         return self._statistics[moment]
 
     def target(self, *, training: bool = False) -> Target:
-        """The model's log density on the backend of the fit; ``training=True``: with its replacements, on its devices."""
+        """The model's log density on the backend of the fit; ``training=True``: on its data and devices."""
         names = [value.name for value in self._model.value_vars]
         fitted = [slot.value_name for slot in self._layout]
         if names != fitted:

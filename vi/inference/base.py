@@ -195,8 +195,8 @@ class Inference(abc.ABC):
             What terms that see a batch are multiplied by where the model does not say. ``"rows"``: likelihoods without
             ``total_size`` by ``N / B``; a dict: by name ``"rows"`` or a number, for likelihoods and Potentials.
         mesh : jax.sharding.Mesh, optional
-            Devices that share the fit: each works on its part of the rows, all hold the parameters. ``refine`` and copies
-            keep them, files do not.
+            Devices that share the fit: each works on its part of the rows, all hold the parameters. ``refine`` and
+            copies keep them, files do not.
         devices : int, list of jax.Device or "all", optional
             The same, where a mesh is not at hand: the first so many of ``jax.devices()``, these, or all.
         compile_kwargs, fn_kwargs, progressbar_theme

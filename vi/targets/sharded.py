@@ -100,8 +100,8 @@ class ShardedTarget(Target):
             return self.replicated
         if len(array) % self._devices.count:
             logger.warning(
-                "Data of %s rows cannot be divided evenly over %s devices: each of them works on all rows. Leave out %s "
-                "rows, or take minibatches.",
+                "Data of %s rows cannot be divided evenly over %s devices: each of them works on all rows. Leave out "
+                "%s rows, or take minibatches.",
                 f"{len(array):,}",
                 self._devices.count,
                 len(array) % self._devices.count,
@@ -118,12 +118,13 @@ def shared_by(target: Target, devices: Devices) -> ShardedTarget:
     ValueError
         If JAX does not evaluate the target.
     """
-    if not isinstance(target, JaxTarget):
+    if not target.traceable:
         why = getattr(target, "why", "")
         raise ValueError(
             f"Devices can share what JAX evaluates, and it cannot evaluate this model{why and f': {why}'}. "
             "Leave mesh= and devices= out."
         )
+    assert isinstance(target, JaxTarget)
     kept: dict[Devices, ShardedTarget] = target.__dict__.setdefault("_on_devices", {})
     if devices not in kept:
         kept[devices] = ShardedTarget(target, devices)
