@@ -152,7 +152,7 @@ def test_bad_replacements():
         weights = pm.Data("weights", np.ones(5))
         beta = pm.Normal("beta")
         pm.Potential("p", (weights * beta).sum())
-    with pytest.raises(NotImplementedError, match="Potential 'p'"):
+    with pytest.raises(ValueError, match="Potential 'p'"):
         vi.fit(3, model=other, progressbar=False, more_replacements={weights: pm.Minibatch(np.ones(5), batch_size=2)})
 
 

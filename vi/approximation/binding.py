@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
 
 from vi.data import Minibatch, Stream, head, source_from
+from vi.data.minibatch import row_data
 from vi.data.nans import rows_with_nan
 from vi.targets.rows import Fed
 from vi.targets.scaling import Setting
@@ -63,8 +63,9 @@ def _fed(approx: Approximation, stream: Stream) -> Fed:
         now = np.shape(container.get_value(borrow=True))
         if len(field.shape) + 1 != container.ndim or field.shape != now[1:]:
             raise ValueError(
-                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has rows of shape {now[1:]}. "
-                "The container must hold some rows of the same shape: pm.Data(name, vi.data.head(source, 100)[name])."
+                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has rows of shape "
+                f"{now[1:]}: "
+                "the container must hold some rows of the same shape, pm.Data(name, vi.data.head(source, 100)[name])."
             )
         if not np.can_cast(field.dtype, container.dtype, "same_kind"):
             raise TypeError(f"Rows of {name!r} are {field.dtype}, the model's pm.Data({name!r}) {container.dtype}.")
@@ -95,8 +96,7 @@ def _shared(approx: Approximation, data: Mapping[Any, Any]) -> dict[Any, Any]:
                 f"{', '.join(map(str, bad[:5]))}. Leave such rows out."
             )
     return {
-        container: pytensor.shared(np.ascontiguousarray(array, dtype=container.dtype), borrow=True)
-        for container, array in arrays.items()
+        container: row_data(np.ascontiguousarray(array, dtype=container.dtype)) for container, array in arrays.items()
     }
 
 

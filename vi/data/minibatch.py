@@ -27,7 +27,7 @@ from vi.precision import guard_jax_config
 with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
 
-__all__ = ["Minibatch", "MinibatchIndex", "MinibatchVariable", "TakeRows"]
+__all__ = ["Minibatch", "MinibatchIndex", "MinibatchVariable", "TakeRows", "is_row_data", "row_data"]
 
 _streams = itertools.count(1)
 
@@ -126,7 +126,6 @@ def Minibatch(  # PyMC's name
     data = _as_data(arrays, dtype, nan)
     for i, variable in enumerate(data):
         if isinstance(variable, SharedVariable):
-            variable.tag.minibatch_nan = "allow" if nan == "allow" else "raise"
             variable.tag.minibatch_update = (update_shared_f, i, data)
     counter = _Counter(type=TensorType("int64", shape=()), value=np.asarray(0), strict=True, name="batches")
     made = [list[tuple[int, Any]]() for _ in data]
@@ -170,9 +169,11 @@ class MinibatchVariable(TensorVariable):
         array = np.asarray(value)
         if array.ndim != shared.ndim or not np.can_cast(array.dtype, shared.dtype, "same_kind"):
             raise TypeError(f"The data are {shared.type}, the new value has {array.ndim} axes of {array.dtype}.")
-        if getattr(shared.tag, "minibatch_nan", "allow") == "raise":
+        if is_row_data(shared) and shared.tag.minibatch_nan == "raise":
             _refuse_nan([array])
-        shared.set_value(np.ascontiguousarray(array, dtype=shared.dtype), borrow=True)
+        array = np.ascontiguousarray(array, dtype=shared.dtype)
+        same = array is shared.get_value(borrow=True)  # changed in place: only another array is seen to be another
+        shared.set_value(array.copy() if same else array, borrow=True)
 
     def update_shared(self) -> None:
         """Replace the data by what ``update_shared_f`` returns."""
@@ -348,8 +349,20 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
         if isinstance(value, Variable):
             made.append(value if dtype is None else value.astype(dtype))
         else:
-            made.append(pytensor.shared(np.ascontiguousarray(value, dtype=dtype), borrow=True, name="data"))
+            made.append(row_data(np.ascontiguousarray(value, dtype=dtype), nan))
     return made
+
+
+def row_data(array: np.ndarray, nan: str = "raise") -> Any:
+    """An array as a shared variable that is known to hold rows: it is moved to a device once, not for every run."""
+    shared = pytensor.shared(array, borrow=True, name="data")
+    shared.tag.minibatch_nan = "allow" if nan == "allow" else "raise"
+    return shared
+
+
+def is_row_data(variable: Any) -> bool:
+    """Whether a shared variable was made by :func:`row_data`."""
+    return hasattr(variable.tag, "minibatch_nan")
 
 
 def _refuse_nan(arrays: Sequence[np.ndarray]) -> None:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.batching import batched
+from vi.data.minibatch import is_row_data
 from vi.data.permutation import short_steps
 from vi.precision import precision
 from vi.targets.base import Batch, Counts, StepArrays, Target
@@ -66,6 +67,7 @@ class JaxTarget(Target):
         with precision(dtype):  # constants become JAX arrays here
             self._log_prob = jax_function(graph.inputs, [graph.log_prob])
         self._lengths = lengths_function(graph.rows)
+        self.kept: dict[Any, tuple[Any, jax.Array]] = {}
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._many = jax.jit(
             lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK)
@@ -73,13 +75,21 @@ class JaxTarget(Target):
         self._one = jax.jit(self.value_and_score)
 
     def batch(self) -> Batch:
-        with precision(self.dtype):
-            arrays = tuple(map(jax.device_put, self.arrays()))
-        return (*arrays, self.counts()) if self.graph.rows else arrays
+        return self.batch_on(jax.device_put, self.kept)
 
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """Lifted constants and shared variables, on the host."""
-        return tuple(self.cast(shared.get_value(borrow=True)) for shared in self.graph.shared)
+    def batch_on(self, put: Callable[[np.ndarray], jax.Array], kept: dict[Any, tuple[Any, jax.Array]]) -> Batch:
+        """The batch, its arrays where ``put`` places them; data of minibatches, which may be large, are moved once."""
+        arrays = []
+        with precision(self.dtype):
+            for shared in self.graph.shared:
+                value = shared.get_value(borrow=True)
+                if not is_row_data(shared):
+                    arrays.append(put(self.cast(value)))
+                    continue
+                if shared not in kept or kept[shared][0] is not value:
+                    kept[shared] = (value, put(self.cast(value)))
+                arrays.append(kept[shared][1])
+        return (*arrays, self.counts()) if self.graph.rows else tuple(arrays)
 
     def counts(self) -> Counts:
         """Rows in all, for each minibatch."""

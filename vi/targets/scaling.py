@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -74,18 +74,18 @@ def in_setting(model: pm.Model, graphs: Sequence[Any], setting: Setting) -> tupl
     if not own.tensors and not setting.replacements and setting.fed is None:
         return model.logp(), list(graphs), ()
 
+    if setting.compare:
+        _check_lengths(setting.replacements)
     replace: dict[Variable, Any] = {old: like(old, new) for old, new in setting.replacements.items()}
     if setting.fed is not None:
         replace |= {model[name]: like(model[name], new) for name, new in setting.fed.inputs.items()}
     whole, terms = terms, [_bare(term) for term in _unscaled(model, variables, terms)]
     k = len(variables)
-    try:
-        every = clone_replace([*terms, *values, *graphs], replace=replace) if replace else [*terms, *values, *graphs]
-        found = find_batches(every)
-        _check_lengths(setting.replacements, found)
-        placed = found.swapped(every, full=not setting.training, also=setting.fed.marks if setting.fed else ())
-    except (TypeError, IndexError) as error:
-        raise ValueError(f"{_UNFIT} ({first_line(error)})") from error
+    every = [*terms, *values, *graphs]
+    every = _fitting(lambda: clone_replace(every, replace=replace)) if replace else every
+    found = find_batches(every)
+    marks = setting.fed.marks if setting.fed else ()
+    placed = _fitting(lambda: found.swapped(every, full=not setting.training, also=marks))
     own_keys = {rows.key for rows in own.rows}
     total = []
     for i, variable in enumerate(variables):
@@ -105,6 +105,14 @@ def in_setting(model: pm.Model, graphs: Sequence[Any], setting: Setting) -> tupl
         total.append(term.sum())
     log_prob = pt.add(*total) if len(total) > 1 else total[0]
     return log_prob, placed[2 * k :], found.rows if setting.training else ()
+
+
+def _fitting(make: Callable[[], list[Any]]) -> list[Any]:
+    """Graphs that are made anew; if their shapes do not fit together, say so."""
+    try:
+        return make()
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{_UNFIT} ({first_line(error)})") from error
 
 
 _UNFIT = (
@@ -239,10 +247,10 @@ def _check_scale(model: pm.Model, scale: Any) -> None:
             raise ValueError(f"scale[{name!r}]={entry!r}: use 'rows' or a positive number.")
 
 
-def _check_lengths(replacements: Mapping[Variable, Variable], found: Any) -> None:
+def _check_lengths(replacements: Mapping[Variable, Variable]) -> None:
     """Refuse batches of data of another length than those they replace."""
     for old, new in replacements.items():
-        for rows in found.seen_by(new):
+        for rows in find_batches([new]).rows:
             length = int(interpret([], [pt.shape(old)[0]], [])[0])
             if length != rows.count():
                 raise ValueError(

@@ -54,11 +54,11 @@ class ShardedTarget(Target):
         self.replicated = devices.replicated
         self._target = target
         self._devices = devices
+        self._kept: dict[Any, tuple[Any, jax.Array]] = {}
+        target.kept.clear()  # what its check needed on one device
 
     def batch(self) -> Batch:
-        with precision(self.dtype):
-            arrays = tuple(self._devices.put(array, self._sharding(array)) for array in self._target.arrays())
-        return (*arrays, self._target.counts()) if self.graph.rows else arrays
+        return self._target.batch_on(lambda array: self._devices.put(array, self._sharding(array)), self._kept)
 
     def place(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         with precision(self.dtype):
