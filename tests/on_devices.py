@@ -57,7 +57,7 @@ def both(model, more, devices):
 def refusal(call):
     try:
         call()
-    except (ArithmeticError, TypeError, ValueError) as error:
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return "none"
 
@@ -144,6 +144,10 @@ def process(number):
         if number == 1:
             raise StopIteration("enough")
 
+    def fail():
+        if number == 1:
+            raise ValueError("of process 1")
+
     def interrupt():
         if number == 0:
             signal.raise_signal(signal.SIGINT)
@@ -160,6 +164,7 @@ def process(number):
         timer.start()
     approx.refine(10**8, progressbar=False, callbacks=[])
     results["timer"] = [approx.status.ending, approx.status.step, *outcome(approx)["mu"]]
+    results["failed"] = refusal(lambda: approx.refine(10_000, progressbar=False, callbacks=[Callback(fail)]))
     results["seeds"] = refusal(lambda: vi.fit(10, model=model, random_seed=number, progressbar=False, devices="all"))
     if number == 0:  # what comes after a fit needs no other process
         results["rows"] = len(approx.summary(100))

@@ -211,6 +211,8 @@ def test_two_processes():
     assert first["devices"] == [4, 2]
     assert_equal_within_rounding(first["two processes"])
     assert first.pop("rows") == 4
+    assert first.pop("failed").startswith("RuntimeError: A callback raised an exception")
+    assert second.pop("failed") == "ValueError: of process 1"
     assert first == second
     assert first["stop"][:2] == ["stopped", STEPS + 50]
     assert first["interrupt"][:2] == ["interrupted", STEPS + 100]

@@ -35,7 +35,7 @@ type Agree = Callable[[float, int], tuple[float, int]]
 
 CHUNK_SECONDS = 0.1
 
-INTERRUPTED, STOPPED, CONVERGED = 1, 2, 3
+INTERRUPTED, STOPPED, CONVERGED, FAILED = 1, 2, 3, 4
 
 
 def train(
@@ -116,9 +116,15 @@ def train(
                 own, why = CONVERGED if isinstance(stop, Converged) else STOPPED, str(stop)
             except KeyboardInterrupt:
                 interrupted.set()
+            except BaseException:
+                if agree is not None:
+                    agree(elapsed, FAILED)
+                raise
             ending = own or (INTERRUPTED if interrupted.is_set() else 0)
             if agree is not None:
                 elapsed, ending = agree(elapsed, ending)
+            if ending == FAILED:
+                raise RuntimeError(f"A callback raised an exception after step {step} in another process of this run.")
             if ending:
                 return _ended(ending, step, why if ending == own else "")
             if until == limit:
