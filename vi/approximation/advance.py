@@ -48,6 +48,8 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
     if algorithm is None or approx._state is None:
         raise TypeError("The approximation has no algorithm yet: call fit() first.")
     approx.check_idle()
+    if approx._missing is not None:
+        raise TypeError(approx._missing)
     done = int(approx._state.step)
     if n == 0:
         if done == 0:

@@ -20,6 +20,7 @@ from vi.approximation.predictive import (
 )
 from vi.approximation.seeds import resolve_seed
 from vi.targets.base import Target
+from vi.targets.checks import as_variables
 from vi.targets.full_model import full_model
 from vi.training.loop import Callback, check_callbacks
 
@@ -299,7 +300,17 @@ class Approximation(Core):
 
     # ---- going on, keeping ------------------------------------------------------------------------------------------
 
-    def refine(self, n: int, *, progressbar: bool = True, callbacks: Sequence[Callback] | None = None) -> Self:
+    def refine(
+        self,
+        n: int,
+        *,
+        progressbar: bool = True,
+        callbacks: Sequence[Callback] | None = None,
+        more_replacements: Mapping[Any, Any] | None = None,
+        data: Any = None,
+        batch_size: int | None = None,
+        scale: Any = None,
+    ) -> Self:
         """Go on for ``n`` more steps with the optimiser's state; the same as one longer fit.
 
         Parameters
@@ -310,6 +321,9 @@ class Approximation(Core):
             Whether to show progress.
         callbacks : sequence of callables, optional
             Callbacks of this run; those of the fit by default.
+        more_replacements, data, batch_size, scale
+            What the fit goes on with, as in :meth:`vi.Inference.fit`; what it had by default. A file or a pickle holds
+            neither replacements nor streams: there they must be given again.
 
         Raises
         ------
@@ -317,10 +331,15 @@ class Approximation(Core):
             If nothing was fitted yet.
         """
         from vi.approximation.advance import advance
+        from vi.approximation.binding import bind
 
         hooks = self._callbacks if callbacks is None else check_callbacks(callbacks)
         if self._state is None:
             raise TypeError("refine() goes on with a fit, and there was none yet: call fit() first.")
+        if more_replacements is not None or data is not None or batch_size is not None or scale is not None:
+            self.check_idle()
+            scale = self._setting.scale if scale is None else scale
+            bind(self, as_variables(more_replacements or {}), data, batch_size, scale)
         advance(self, n, hooks, progressbar=progressbar)
         return self
 

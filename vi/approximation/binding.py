@@ -17,7 +17,7 @@ from vi.targets.scaling import Setting
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
 
-__all__ = ["bind"]
+__all__ = ["bind", "lost_data"]
 
 
 def bind(approx: Approximation, replacements: Mapping[Any, Any], data: Any, batch_size: int | None, scale: Any) -> None:
@@ -41,7 +41,12 @@ def bind(approx: Approximation, replacements: Mapping[Any, Any], data: Any, batc
     elif data is not None:
         stream = _stream(data, batch_size)
         setting = Setting(True, dict(replacements), scale, _fed(approx, stream), compare=False)
-    approx._setting, approx._full, approx._stream = setting, full, stream
+    approx._setting, approx._full, approx._stream, approx._missing = setting, full, stream, None
+
+
+def lost_data(what: str, holder: str) -> str:
+    """What is said where a fit cannot go on because its data were left behind."""
+    return f"It was fitted with {what}, which a {holder} cannot hold: give it again, refine(n, {what.rstrip('=')}=...)."
 
 
 def _stream(data: Any, batch_size: int | None) -> Stream:

@@ -12,6 +12,7 @@ import pymc as pm
 import pytensor
 
 from vi.algorithms.base import Algorithm, State
+from vi.approximation.binding import lost_data
 from vi.approximation.groups import Group, product_of
 from vi.approximation.seeds import START, key_from, resolve_seed
 from vi.approximation.start import START_STD, start_point, start_std
@@ -68,6 +69,7 @@ class Core:
         self._full = Setting(training=False)
         self._stream: Any = None
         self._devices: Devices | None = None
+        self._missing: str | None = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
         self._running = False
@@ -262,6 +264,8 @@ class Core:
         kept["_start"] = {name: np.array(value) for name, value in self._start.items()}
         kept["_history"] = History(self.hist)
         kept["_callbacks"], kept["_devices"] = (), None
+        if self._stream is not None:  # threads and files
+            kept["_stream"], kept["_missing"] = None, lost_data("data=", "pickle")
         kept["_running"], kept["_status"] = False, self.status_of_a_copy()
         return kept
 
@@ -284,6 +288,7 @@ class Core:
         twin = type(self).__new__(type(self))
         kept = self.__getstate__()
         kept["_callbacks"], kept["_devices"] = self._callbacks, self._devices
+        kept["_stream"], kept["_missing"] = self._stream, self._missing
         kept["_point"] = copy.copy(self._point)
         twin.__setstate__(kept)
         return twin

@@ -7,7 +7,7 @@ from vi.data.feed import Block
 from vi.data.frames import FrameSource
 from vi.data.given import batches_of, head, source_from
 from vi.data.loaders import LoaderSource
-from vi.data.minibatch import Minibatch
+from vi.data.minibatch import Minibatch, MinibatchVariable
 from vi.data.parquet import ParquetSource
 from vi.data.stream import Stream
 
@@ -20,6 +20,7 @@ __all__ = [
     "FrameSource",
     "LoaderSource",
     "Minibatch",
+    "MinibatchVariable",
     "ParquetSource",
     "Source",
     "Stream",
