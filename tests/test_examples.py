@@ -97,6 +97,15 @@ def test_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert_shown(page, capsys.readouterr().out)
 
 
+@pytest.mark.slow
+def test_devices(tmp_path: Path) -> None:
+    """In a process of its own: the page says how many devices JAX has."""
+    page = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+    (block,) = blocks(page, "python")
+    (tmp_path / "devices.py").write_text(block, encoding="utf-8")
+    assert_shown(page.split("## Several processes")[0], run("devices.py", cwd=tmp_path))
+
+
 def test_pictures_of_the_pages_are_there() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", path.read_text(encoding="utf-8")):

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import pymc as pm
 
@@ -52,6 +53,8 @@ def fit(
     data: Any = None,
     batch_size: int | None = None,
     scale: Any = None,
+    mesh: jax.sharding.Mesh | None = None,
+    devices: Any = None,
     scale_cost_to_minibatch: bool | None = None,
     tf_n_mc: int | None = None,
     progressbar_theme: Any = None,
@@ -98,6 +101,11 @@ def fit(
         See :meth:`vi.Inference.fit`.
     more_replacements, data, batch_size, scale
         Batches, and data larger than memory: see :meth:`vi.Inference.fit`.
+    mesh : jax.sharding.Mesh, optional
+        Devices that share the fit, each working on its part of the rows; the numbers are those of one device up to
+        rounding.
+    devices : int, list of jax.Device or "all", optional
+        The same without a mesh: the first so many of ``jax.devices()``, these, or all.
     scale_cost_to_minibatch : bool, optional
         Accepted for PyMC's sake: the loss is that of the full data in either case.
     progressbar_theme, compile_kwargs, fn_kwargs
@@ -161,6 +169,8 @@ def fit(
         data=data,
         batch_size=batch_size,
         scale=scale,
+        mesh=mesh,
+        devices=devices,
         compile_kwargs=compile_kwargs,
         fn_kwargs=fn_kwargs,
         test_optimizer=test_optimizer,

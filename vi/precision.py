@@ -1,14 +1,16 @@
-"""Precision of a run: JAX's 64-bit switch in its scoped form, never the process-wide one."""
+"""Precision of a run: JAX's 64-bit switch in its scoped form, never the process-wide one; no mesh of the caller's."""
 
 from __future__ import annotations
 
 import contextlib
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
 import pytensor
+from jax.sharding import Mesh
 
 __all__ = ["guard_jax_config", "precision", "resolve_dtype"]
 
@@ -42,7 +44,7 @@ def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
 
 @contextlib.contextmanager
 def precision(dtype: np.dtype) -> Iterator[None]:
-    """Run the enclosed JAX code in ``dtype``, whatever the process-wide setting is.
+    """Run the enclosed JAX code in ``dtype`` and outside ``jax.set_mesh``, whatever the process-wide settings are.
 
     Examples
     --------
@@ -52,13 +54,21 @@ def precision(dtype: np.dtype) -> Iterator[None]:
     'float64'
     """
     if np.dtype(dtype).itemsize == 8:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), _no_mesh():
             yield
         return
-    with jax.enable_x64(False), warnings.catch_warnings():
+    with jax.enable_x64(False), _no_mesh(), warnings.catch_warnings():
         # A float64 graph traced in float32 asks for float64 casts that JAX rightly truncates.
         warnings.filterwarnings("ignore", message="Explicitly requested dtype", category=UserWarning)
         yield
+
+
+def _no_mesh() -> contextlib.AbstractContextManager[Any]:
+    """Leave the mesh of ``jax.set_mesh``: new arrays would be spread over it, and arrays elsewhere be refused."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return contextlib.nullcontext()
+    empty: contextlib.AbstractContextManager[Any] = jax.set_mesh(Mesh(np.empty((), object), ()))
+    return empty
 
 
 @contextlib.contextmanager

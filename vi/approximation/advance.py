@@ -11,6 +11,7 @@ import numpy as np
 
 from vi.algorithms.base import State
 from vi.precision import precision
+from vi.sharding import Devices
 from vi.targets.base import Batch, StepArrays, Target
 from vi.training.loop import Callback, Supply, train
 from vi.training.progress import ProgressBar
@@ -20,7 +21,7 @@ from vi.training.status import DivergedError, Status
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
 
-__all__ = ["advance", "check_steps", "supply_of"]
+__all__ = ["advance", "check_steps", "state_on", "supply_of"]
 
 logger = logging.getLogger("vi")
 
@@ -56,18 +57,27 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
         return
     target = approx.target(training=True)
     supply = supply_of(approx, target)
+    devices = approx._devices
+    if devices is not None:
+        devices.check_same("seed, start, state or number of steps", (approx._state, approx._seed, int(n)))
+    leads = devices is None or devices.leads
 
     def commit(new: State, step: int) -> None:
-        approx._state = new
+        approx._state = new if devices is None else devices.local(new)
         approx._status = Status("running", step, "a run is going on.")
 
-    with ProgressBar(int(n), f"{approx.family.short_name}:", progressbar) as progress:
+    def agree(elapsed: float, ending: int) -> tuple[float, int]:
+        assert devices is not None
+        elapsed, ending_anywhere = devices.largest([elapsed, ending])
+        return elapsed, int(ending_anywhere)
+
+    with ProgressBar(int(n), f"{approx.family.short_name}:", progressbar and leads) as progress:
         try:
             approx._running = True
-            commit(approx._state, done)
+            approx._status = Status("running", done, "a run is going on.")
             status = train(
                 runner=runner_for(target, algorithm),
-                state=approx._state,  # held nowhere else: large models have room for few states
+                state=state_on(devices, approx),  # held nowhere else: large models have room for few states
                 supply=supply,
                 n=int(n),
                 dtype=approx.dtype,
@@ -76,6 +86,7 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
                 commit=commit,
                 publish=approx.publish,
                 progress=progress,
+                agree=agree if devices is not None and devices.several_processes else None,
             )
         except BaseException as error:
             why = f"{type(error).__name__} passed through; all steps so far are kept, refine() goes on from here."
@@ -92,6 +103,15 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
     if status.ending == "diverged":
         raise DivergedError(status.message, approx)
     logger.info("%s", status)
+
+
+def state_on(devices: Devices | None, approx: Approximation) -> State:
+    """The state that the next steps start from, on every device that shares them."""
+    assert approx._state is not None
+    if devices is None:
+        return approx._state
+    with precision(approx.dtype):
+        return devices.replicate(approx._state)
 
 
 class _Constant:

@@ -20,12 +20,14 @@ from vi.approximation.statistics import statistic
 from vi.families import Family, Params, Part, Product
 from vi.layout import Layout
 from vi.precision import precision, resolve_dtype
+from vi.sharding import Devices
 from vi.targets.base import Target
 from vi.targets.checks import check_variables, model_in_context
 from vi.targets.graph import layout_from
 from vi.targets.initial_density import check_initial_density
 from vi.targets.pymc import from_pymc
 from vi.targets.scaling import Setting
+from vi.targets.sharded import shared_by
 from vi.training.history import History
 from vi.training.loop import Callback
 from vi.training.status import Status
@@ -66,6 +68,7 @@ class Core:
         self._setting = Setting()
         self._full = Setting(training=False)
         self._stream: Any = None
+        self._devices: Devices | None = None
         self._missing: str | None = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
@@ -234,7 +237,7 @@ class Core:
         return self._statistics[moment]
 
     def target(self, *, training: bool = False) -> Target:
-        """The model's log density on the backend of the fit; ``training=True`` applies the fit's replacements."""
+        """The model's log density on the backend of the fit; ``training=True``: on its data and devices."""
         names = [value.name for value in self._model.value_vars]
         fitted = [slot.value_name for slot in self._layout]
         if names != fitted:
@@ -242,13 +245,14 @@ class Core:
                 f"The model's free variables are now {', '.join(names)}, the approximation is one of "
                 f"{', '.join(fitted)}: start a new fit."
             )
-        return from_pymc(
+        target = from_pymc(
             self._model,
             backend=self.backend,
             dtype=self._dtype,
             start=self._point,
             setting=self._setting if training else self._full,
         )
+        return shared_by(target, self._devices) if training and self._devices is not None else target
 
     # ---- copies -----------------------------------------------------------------------------------------------------
 
@@ -259,7 +263,7 @@ class Core:
         kept["_state"] = None if self._state is None else state_to_numpy(self._state)
         kept["_start"] = {name: np.array(value) for name, value in self._start.items()}
         kept["_history"] = History(self.hist)
-        kept["_callbacks"] = ()
+        kept["_callbacks"], kept["_devices"] = (), None
         if self._stream is not None:  # threads and files
             kept["_stream"], kept["_missing"] = None, lost_data("data=", "pickle")
         kept["_running"], kept["_status"] = False, self.status_of_a_copy()
@@ -283,7 +287,7 @@ class Core:
         """An independent copy of the approximation of the *same* model."""
         twin = type(self).__new__(type(self))
         kept = self.__getstate__()
-        kept["_callbacks"] = self._callbacks
+        kept["_callbacks"], kept["_devices"] = self._callbacks, self._devices
         kept["_stream"], kept["_missing"] = self._stream, self._missing
         kept["_point"] = copy.copy(self._point)
         twin.__setstate__(kept)

@@ -14,7 +14,7 @@ import optax
 
 from vi.algorithms import Algorithm, State
 from vi.approximation import Approximation
-from vi.approximation.advance import advance, check_steps, supply_of
+from vi.approximation.advance import advance, check_steps, state_on, supply_of
 from vi.approximation.binding import bind
 from vi.approximation.seeds import key_from
 from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
@@ -27,6 +27,7 @@ from vi.options import (
     refuse_pymc_options,
 )
 from vi.precision import precision
+from vi.sharding import devices_from
 from vi.targets.checks import as_variables
 from vi.targets.pymc import check_backend
 from vi.training import Callback, Status, check_callbacks, runner_for
@@ -142,6 +143,8 @@ class Inference(abc.ABC):
         data: Any = None,
         batch_size: int | None = None,
         scale: Any = None,
+        mesh: jax.sharding.Mesh | None = None,
+        devices: Any = None,
         compile_kwargs: Mapping[str, Any] | None = None,
         fn_kwargs: Mapping[str, Any] | None = None,
         test_optimizer: Any = None,
@@ -191,6 +194,11 @@ class Inference(abc.ABC):
         scale : "rows" or dict, optional
             What terms that see a batch are multiplied by where the model does not say. ``"rows"``: likelihoods without
             ``total_size`` by ``N / B``; a dict: by name ``"rows"`` or a number, for likelihoods and Potentials.
+        mesh : jax.sharding.Mesh, optional
+            Devices that share the fit: each works on its part of the rows, all hold the parameters. ``refine`` and
+            copies keep them, files do not.
+        devices : int, list of jax.Device or "all", optional
+            The same, where a mesh is not at hand: the first so many of ``jax.devices()``, these, or all.
         compile_kwargs, fn_kwargs, progressbar_theme
             Without effect here; a warning says what replaces them.
         test_optimizer, more_obj_params, more_tf_params, more_updates
@@ -233,7 +241,9 @@ class Inference(abc.ABC):
                 max_gradient_norm=positive("total_grad_norm_constraint", total_grad_norm_constraint),
             )
         )
-        approx.backend = check_backend("auto" if backend is None else backend)
+        chosen = check_backend("auto" if backend is None else backend)
+        approx._devices = devices_from(mesh, devices, chosen)
+        approx.backend = chosen
         approx.include_transformed = include_transformed
         approx._score = score is not False
         bind(approx, as_variables(more_replacements or {}), data, batch_size, scale)
@@ -271,7 +281,7 @@ class Inference(abc.ABC):
         if backend is not None:
             approx.backend = check_backend(backend)
         target = approx.target(training=True)
-        runner, state = runner_for(target, approx._algorithm), approx._state
+        runner, state = runner_for(target, approx._algorithm), state_on(approx._devices, approx)
         supply = supply_of(approx, target)
         with precision(approx.dtype):
             start = int(state.step)

@@ -66,6 +66,9 @@ class Target(abc.ABC):
     names: tuple[str, ...]
     """Variables and deterministics of the model that :meth:`constrain` computes."""
 
+    replicated: Any = None
+    """The sharding of what is no data, where several devices share the target."""
+
     @property
     def dim(self) -> int:
         """Length ``D`` of the flat vector."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,7 @@ class JaxTarget(Target):
         with precision(dtype):  # constants become JAX arrays here
             self._log_prob = jax_function(graph.inputs, [graph.log_prob])
         self._lengths = lengths_function(graph.rows)
-        self._kept: dict[Any, tuple[Any, jax.Array]] = {}
+        self.kept: dict[Any, tuple[Any, jax.Array]] = {}
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._many = jax.jit(
             lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK)
@@ -75,19 +75,21 @@ class JaxTarget(Target):
         self._one = jax.jit(self.value_and_score)
 
     def batch(self) -> Batch:
-        with precision(self.dtype):
-            arrays = tuple(self._on_device(shared) for shared in self.graph.shared)
-        return (*arrays, self.counts()) if self.graph.rows else arrays
+        return self.batch_on(jax.device_put, self.kept)
 
-    def _on_device(self, shared: Any) -> jax.Array:
-        """The value of a shared variable; that of a minibatch's data, which may be large, is moved only once."""
-        value = shared.get_value(borrow=True)
-        if not is_row_data(shared):
-            return jax.device_put(self._cast(value))
-        kept = self._kept.get(shared)
-        if kept is None or kept[0] is not value:
-            kept = self._kept[shared] = (value, jax.device_put(self._cast(value)))
-        return cast(jax.Array, kept[1])
+    def batch_on(self, put: Callable[[np.ndarray], jax.Array], kept: dict[Any, tuple[Any, jax.Array]]) -> Batch:
+        """The batch, its arrays where ``put`` places them; data of minibatches, which may be large, are moved once."""
+        arrays = []
+        with precision(self.dtype):
+            for shared in self.graph.shared:
+                value = shared.get_value(borrow=True)
+                if not is_row_data(shared):
+                    arrays.append(put(self.cast(value)))
+                    continue
+                if shared not in kept or kept[shared][0] is not value:
+                    kept[shared] = (value, put(self.cast(value)))
+                arrays.append(kept[shared][1])
+        return (*arrays, self.counts()) if self.graph.rows else tuple(arrays)
 
     def counts(self) -> Counts:
         """Rows in all, for each minibatch."""
@@ -96,7 +98,7 @@ class JaxTarget(Target):
     def place(self, arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
         """Streamed arrays on the device, in the target's precision."""
         with precision(self.dtype):
-            return {name: jax.device_put(self._cast(array)) for name, array in arrays.items()}
+            return {name: jax.device_put(self.cast(array)) for name, array in arrays.items()}
 
     def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
         shared, rest = batch[: len(self.graph.shared)], list(batch[len(self.graph.shared) :])
@@ -209,6 +211,7 @@ class JaxTarget(Target):
                     f"({float(score @ direction):.6g} against {expected:.6g}; largest terms: {worst})"
                 )
 
-    def _cast(self, value: Any) -> np.ndarray:
+    def cast(self, value: Any) -> np.ndarray:
+        """A value of the host in the target's precision."""
         array = np.asarray(value)
         return array.astype(self.dtype, copy=False) if np.issubdtype(array.dtype, np.floating) else array

@@ -153,7 +153,9 @@ def _build(
                 f"The model cannot be evaluated by JAX: {error}. Use backend='pytensor' or 'auto'."
             ) from error
         logger.info("Backend pytensor, because JAX cannot evaluate the model: %s.", error)
-        return PytensorTarget(lifted, dtype)
+        fallback = PytensorTarget(lifted, dtype)
+        fallback.why = str(error)
+        return fallback
     logger.info("Backend jax%s.", "" if backend == "auto" else " (asked for)")
     return target
 

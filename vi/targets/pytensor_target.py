@@ -45,6 +45,8 @@ class PytensorTarget(Target):
 
     backend = "pytensor"
     traceable = False
+    why = ""
+    """Why JAX cannot evaluate the model, where it was tried."""
 
     def __init__(self, graph: ModelGraph, dtype: np.dtype) -> None:
         self.graph = graph

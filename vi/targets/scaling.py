@@ -84,6 +84,8 @@ def in_setting(model: pm.Model, graphs: Sequence[Any], setting: Setting) -> tupl
     every = [*terms, *values, *graphs]
     every = _fitting(lambda: clone_replace(every, replace=replace)) if replace else every
     found = find_batches(every)
+    if len(found.rows) > 1 and any(rows.sampling.short_last for rows in found.rows):
+        raise ValueError("short_last=True: only one minibatch can have a short last batch, and no other beside it.")
     marks = setting.fed.marks if setting.fed else ()
     placed = _fitting(lambda: found.swapped(every, full=not setting.training, also=marks))
     own_keys = {rows.key for rows in own.rows}

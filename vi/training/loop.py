@@ -31,7 +31,11 @@ class Supply(Protocol):
 
 type Callback = Callable[[Any, Any, int], Any]
 
+type Agree = Callable[[float, int], tuple[float, int]]
+
 CHUNK_SECONDS = 0.1
+
+INTERRUPTED, STOPPED, CONVERGED, FAILED = 1, 2, 3, 4
 
 
 def train(
@@ -46,6 +50,7 @@ def train(
     commit: Callable[[State, int], None],
     publish: Callable[[], Any],
     progress: ProgressBar,
+    agree: Agree | None = None,
 ) -> Status:
     """Run ``n`` steps in chunks and call the callbacks on exactly their steps.
 
@@ -67,6 +72,9 @@ def train(
         Brings the live approximation up to date and returns it; called when a callback is due.
     progress : ProgressBar
         An entered progress bar.
+    agree : callable, optional
+        Takes a chunk's seconds and how it ended, and returns what all processes of a run go by: chunks then have the
+        same length, and the run the same end, in all of them.
 
     Returns
     -------
@@ -99,20 +107,28 @@ def train(
             progress.update(step - start, losses if history is None else history.values, final=step == goal)
             if not finite:
                 return Status("diverged", step, "a loss or a parameter of the next step is not finite.")
-            if until == limit:
-                limit = _next_limit(limit, elapsed)
+            own = why = None
             try:
                 for callback, every in zip(callbacks, intervals, strict=True):
                     if step % every == 0:
                         callback(publish(), None if history is None else history.values, step)
-            except Converged as stop:
-                return Status("converged", step, _reason(stop, "a convergence check was satisfied."))
             except StopIteration as stop:
-                return Status("stopped", step, _reason(stop, "a callback raised StopIteration."))
+                own, why = CONVERGED if isinstance(stop, Converged) else STOPPED, str(stop)
             except KeyboardInterrupt:
                 interrupted.set()
-            if interrupted.is_set():
-                return Status("interrupted", step, "Ctrl-C; everything so far is kept, refine() goes on from here.")
+            except BaseException:
+                if agree is not None:
+                    agree(elapsed, FAILED)
+                raise
+            ending = own or (INTERRUPTED if interrupted.is_set() else 0)
+            if agree is not None:
+                elapsed, ending = agree(elapsed, ending)
+            if ending == FAILED:
+                raise RuntimeError(f"A callback raised an exception after step {step} in another process of this run.")
+            if ending:
+                return _ended(ending, step, why if ending == own else "")
+            if until == limit:
+                limit = _next_limit(limit, elapsed)
     if history is None:
         return Status("max_steps", step, "refine() goes on from here.")
     loss = f"average loss {average_loss(history.values):,.5g}"
@@ -146,8 +162,12 @@ def _next_limit(limit: int, elapsed: float) -> int:
     return max(1, min(wanted, 2 * limit, BUFFER))
 
 
-def _reason(stop: StopIteration, otherwise: str) -> str:
-    return str(stop) or otherwise
+def _ended(ending: int, step: int, why: str | None) -> Status:
+    if ending == CONVERGED:
+        return Status("converged", step, why or "a convergence check was satisfied.")
+    if ending == STOPPED:
+        return Status("stopped", step, why or "a callback raised StopIteration.")
+    return Status("interrupted", step, "Ctrl-C; everything so far is kept, refine() goes on from here.")
 
 
 @contextmanager

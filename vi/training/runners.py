@@ -45,7 +45,9 @@ class CompiledRunner(Runner):
 
     def __init__(self, target: Target, algorithm: Algorithm) -> None:
         self._loop = jax.jit(
-            lambda state, batch, buffer, n: compiled_loop(target, algorithm, state, batch, buffer, n), donate_argnums=2
+            lambda state, batch, buffer, n: compiled_loop(target, algorithm, state, batch, buffer, n),
+            donate_argnums=2,
+            out_shardings=target.replicated,
         )
         self._dtype = target.dtype
         self._buffer: Any = None
