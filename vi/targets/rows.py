@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,13 +118,15 @@ class Batches:
     rows: tuple[Rows, ...]
     tensors: dict[Variable, tuple[Any, tuple[tuple[int, Rows], ...]]]
 
-    def swapped(self, graphs: Sequence[Any], *, full: bool, also: Sequence[Any] = ()) -> list[Any]:
+    def swapped(
+        self, graphs: Sequence[Any], *, full: bool, also: Mapping[Any, Any] | None = None
+    ) -> list[Any]:
         """The graphs with symbolic rows of the data, or all of the data, in place of the batch tensors.
 
         Shapes that PyMC fixed when the model was written (of a batch, or of a dim) are not asserted of what depends on
-        the rows, or on the variables ``also``.
+        the rows, or on the variables ``also``, which are replaced too.
         """
-        mapping: dict[Variable, Any] = {variable: variable for variable in also}
+        mapping: dict[Variable, Any] = dict(also or {})
         for tensor, (data, taken) in self.tensors.items():
             new = data
             if not full:
