@@ -169,7 +169,7 @@ def _dropped(start: int, stop: int, rows: int | None, size: int) -> int:
 
 
 def _places(rows: jax.Array, repeats: bool, n: int) -> tuple[jax.Array | None, jax.Array]:
-    """Where rows are written, in which order; the second of two equal rows is sent out of bounds, where it is dropped."""
+    """Where rows are written, in which order; of two equal rows the second is sent out of bounds and dropped."""
     if not repeats:
         return None, rows
     order = jnp.argsort(rows)

@@ -12,18 +12,8 @@ import pymc as pm
 import pytensor
 
 from vi.algorithms.base import Algorithm, State
-from vi.approximation.groups import Group
-from vi.approximation.local import (
-    LocalGroup,
-    check_encoders,
-    encoded,
-    local_setting,
-    point_of_all_rows,
-    split_start,
-    with_local_groups,
-    with_local_parts,
-    with_weights,
-)
+from vi.approximation import local
+from vi.approximation.groups import Group, checked_groups, refuse_strangers
 from vi.approximation.seeds import START, key_from, resolve_seed
 from vi.approximation.start import START_STD, start_point, start_std
 from vi.approximation.statistics import statistic
@@ -60,7 +50,7 @@ class Core:
     ) -> None:
         model = model_in_context(model)
         check_variables(model)
-        self._groups = None if isinstance(family, Family) else _checked_groups(family)
+        self._groups = None if isinstance(family, Family) else checked_groups(family)
         self._model = model
         if isinstance(family, Family):
             self._family = family
@@ -75,7 +65,8 @@ class Core:
         self._setting = Setting()
         self._full = Setting(training=False)
         self._stream: Any = None
-        self._local: tuple[LocalGroup, ...] = ()
+        self._local: tuple[local.LocalGroup, ...] = ()
+        self._local_rows: tuple[Any, dict[str, Any]] = (None, {})
         self._encoded: tuple[Any, Params] = (None, {})
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
@@ -93,20 +84,20 @@ class Core:
         """Go back to a start: parameters, seed and history, but not the settings of the last run."""
         self.check_idle()
         seed = resolve_seed(random_seed)
-        start, local_start = split_start(start, self._model, self._groups)
+        start, local_start = local.split_start(start, self._model, self._groups)
         point = start_point(self._model, start, seed)
         check_initial_density(self._model, point)
         if self._groups is not None:
-            _refuse_strangers(self._model, self._groups)
-            layout, self._family, self._local = with_local_groups(self._model, self._groups, point)
+            refuse_strangers(self._model, self._groups)
+            layout, self._family, self._local = local.with_local_groups(self._model, self._groups, point)
         else:
-            layout, self._local = with_local_parts(self._model, self._family, point)
+            layout, self._local = local.with_local_parts(self._model, self._family, point)
         std = start_std(self._model, layout, start_sigma, self._dtype, self._default_std)
-        flat = layout.flatten(point_of_all_rows(self._model, layout, point, local_start), self._dtype)
+        flat = layout.flatten(local.point_of_all_rows(self._model, layout, point, local_start), self._dtype)
         with precision(self._dtype):
             mean = jax.numpy.asarray(flat)
             params = self._family.init(mean, jax.numpy.asarray(std), key_from(seed, START))
-            params = with_weights(self._local, params)
+            params = local.with_weights(self._local, params)
         self._layout: Layout = layout
         self._point = point
         self._seed = seed
@@ -114,7 +105,7 @@ class Core:
         self._state = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
-        check_encoders(self._local, self.reported)
+        local.check_encoders(self._local, self.reported)
         self.publish()
 
     def check_idle(self) -> None:
@@ -193,12 +184,12 @@ class Core:
 
     @property
     def reported(self) -> Params:
-        """The parameters that are reported: the averaged iterates where averaging is on, encoders applied to all rows."""
+        """The parameters that are reported: averaged iterates where averaging is on, encoders applied to all rows."""
         if all(group.encoder is None for group in self._local):
             return self.averaged
         source = self._start if self._state is None else self._state
         if self._encoded[0] is not source:
-            self._encoded = (source, encoded(self, self.averaged))
+            self._encoded = (source, local.encoded(self, self.averaged))
         return self._encoded[1]
 
     @property
@@ -264,25 +255,17 @@ class Core:
                 f"The model's free variables are now {', '.join(names)}, the approximation is one of "
                 f"{', '.join(fitted)}: start a new fit."
             )
-        if self._local and not (self._setting if training else self._full).locals:
-            if training:
-                self._setting = local_setting(self, self._setting)
-            else:
-                self._full = local_setting(self, self._full)
-        return from_pymc(
-            self._model,
-            backend=self.backend,
-            dtype=self._dtype,
-            start=self._point,
-            setting=self._setting if training else self._full,
-        )
+        setting = self._setting if training else self._full
+        if self._local:
+            setting = local.local_setting(self, setting)
+        return from_pymc(self._model, backend=self.backend, dtype=self._dtype, start=self._point, setting=setting)
 
     # ---- copies -----------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         from vi.approximation.storage import state_to_numpy
 
-        kept = dict(self.__dict__, _shared={}, _statistics={}, _encoded=(None, {}))
+        kept = dict(self.__dict__, _shared={}, _statistics={}, _encoded=(None, {}), _local_rows=(None, {}))
         kept["_state"] = None if self._state is None else state_to_numpy(self._state)
         kept["_start"] = {name: np.array(value) for name, value in self._start.items()}
         kept["_history"] = History(self.hist)
@@ -312,25 +295,6 @@ class Core:
         kept["_point"] = copy.copy(self._point)
         twin.__setstate__(kept)
         return twin
-
-
-def _refuse_strangers(model: pm.Model, groups: Sequence[Group]) -> None:
-    """Refuse groups of variables of another model."""
-    known = {*model.free_RVs, *model.value_vars}
-    strangers = [v.name for group in groups for v in group.variables if v not in known]
-    if strangers:
-        raise ValueError(f"{', '.join(strangers)} in a group is not a free variable of this model.")
-
-
-def _checked_groups(groups: Any) -> tuple[Group, ...]:
-    """The groups as a tuple; refuse what is neither a family nor a list of groups."""
-    if isinstance(groups, Group):
-        groups = [groups]
-    if not isinstance(groups, Sequence) or not groups or not all(isinstance(group, Group) for group in groups):
-        raise TypeError(
-            f"Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got {groups!r}."
-        )
-    return tuple(groups)
 
 
 def _model_dtype(model: pm.Model) -> np.dtype:

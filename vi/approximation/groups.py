@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pymc as pm
 from pymc.pytensorf import rvs_in_graph
 from pytensor.graph.basic import Variable
 
 from vi.families import Encoder, Family, Flow, FullRank, LowRank, MeanField, Part, PerRow, Product
 from vi.layout import Layout
 
-__all__ = ["Group", "members_of", "product_of"]
+__all__ = ["Group", "checked_groups", "members_of", "product_of", "refuse_strangers"]
 
 NAMES: dict[str, type[Family]] = {
     "mean_field": MeanField,
@@ -89,7 +90,7 @@ class Group:
             raise ValueError(f"name={name!r}: a group's name is a text without '.' and '/'.")
         self.name = name
         self.local = bool(local) or encoder is not None
-        self.encoder = None if encoder is None else Encoder(encoder)
+        self.encoder = encoder if encoder is None or isinstance(encoder, Encoder) else Encoder(encoder)
         if inputs is not None and encoder is None:
             raise TypeError("inputs= is what an encoder reads; give encoder= too.")
         self.inputs = None if inputs is None else _inputs(inputs)
@@ -170,6 +171,25 @@ def _inputs(inputs: Any) -> tuple[Any, ...]:
                 f"inputs={item!r}: give minibatches (vi.Minibatch) or data containers (pm.Data) of the model."
             )
     return given
+
+
+def checked_groups(groups: Any) -> tuple[Group, ...]:
+    """The groups as a tuple; refuse what is neither a family nor a list of groups."""
+    if isinstance(groups, Group):
+        groups = [groups]
+    if not isinstance(groups, Sequence) or not groups or not all(isinstance(group, Group) for group in groups):
+        raise TypeError(
+            f"Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got {groups!r}."
+        )
+    return tuple(groups)
+
+
+def refuse_strangers(model: pm.Model, groups: Sequence[Group]) -> None:
+    """Refuse groups of variables of another model."""
+    known = {*model.free_RVs, *model.value_vars}
+    strangers = [v.name for group in groups for v in group.variables if v not in known]
+    if strangers:
+        raise ValueError(f"{', '.join(strangers)} in a group is not a free variable of this model.")
 
 
 def _names(group: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Local variables of an approximation: their rows, where they start, what a fit is on, and encoders applied to all rows."""
+"""Local variables of an approximation: their rows, where they start, how they are fitted, encoders on all rows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from vi.precision import precision
 from vi.targets.checks import check_mapping, interpret, real_numbers
 from vi.targets.graph import layout_from
 from vi.targets.local import all_rows, observed_data_of, rows_in_all, training_rows, with_rows
+from vi.targets.rows import Rows
 from vi.targets.scaling import Setting
 
 if TYPE_CHECKING:
@@ -185,8 +186,8 @@ def encoded(approx: Core, params: Params) -> Params:
         arrays = all_rows(group.inputs, approx._full.replacements)
         if {len(array) for array in arrays} != {group.rows}:
             raise ValueError(
-                f"The encoder of {group.part!r} reads data of {', '.join(str(len(array)) for array in arrays)} rows, its "
-                f"variables have {group.rows}. Start a new fit after the data have changed."
+                f"The encoder of {group.part!r} reads data of {', '.join(str(len(array)) for array in arrays)} rows, "
+                f"its variables have {group.rows}. Start a new fit after the data have changed."
             )
         with precision(approx.dtype):
             inputs = tuple(
@@ -218,7 +219,7 @@ def local_setting(approx: Core, setting: Setting) -> Setting:
     in_all = {name: group.rows for group in approx._local for name in group.variables}
     if not setting.training:
         return replace(setting, locals={name: (n, n) for name, n in in_all.items()})
-    rows = training_rows(approx.model, in_all, setting.replacements)
+    rows = _training_rows(approx, setting)
     read = {group.variables[0]: group.inputs for group in approx._local if group.encoder is not None}
     return replace(setting, locals={name: (rows[name].size, n) for name, n in in_all.items()}, encoded=read)
 
@@ -239,20 +240,29 @@ def localised(approx: Core, algorithm: Algorithm) -> Algorithm:
             f"Local variables are fitted by vi.KLqp, not by the algorithm {algorithm.short_name!r}: a Stein direction "
             "compares points in all coordinates, and a batch has only some. Leave local out of the groups."
         )
-    in_all = {name: group.rows for group in approx._local for name in group.variables}
-    rows = training_rows(approx.model, in_all, approx._setting.replacements)
+    rows = _training_rows(approx, approx._setting)
     parts = []
     for group in approx._local:
         own = [rows[name] for name in group.variables]
         if any(other.key != own[0].key for other in own):
             raise ValueError(
-                f"The variables {', '.join(group.variables)} of one local group go with different minibatches; give each "
-                "its group."
+                f"The variables {', '.join(group.variables)} of one local group go with different minibatches; give "
+                "each its group."
             )
         sampling = own[0].sampling
         repeats = sampling.replace or (not sampling.drop_last and group.rows % sampling.size != 0)
         parts.append(LocalPart(group.part, group.variables[0], sampling.size, repeats, group.encoder))
     return Local(family, algorithm, tuple(parts))
+
+
+def _training_rows(approx: Core, setting: Setting) -> dict[str, Rows]:
+    """The rows with which local variables go while training; found anew where the setting or a length changed."""
+    in_all = {name: group.rows for group in approx._local for name in group.variables}
+    source, rows = approx._local_rows
+    if source is not setting or any(own.count() != in_all[name] for name, own in rows.items()):
+        rows = training_rows(approx.model, in_all, setting.replacements)
+        approx._local_rows = (setting, rows)
+    return rows
 
 
 def _inputs(model: pm.Model, group: Group, names: Sequence[str]) -> tuple[Any, ...]:

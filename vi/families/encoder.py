@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +36,9 @@ class Encoder:
     """
 
     def __init__(self, given: Any) -> None:
-        if isinstance(given, Encoder):
-            weights, self._function = given._weights, given._function
-        elif isinstance(given, tuple | list) and len(given) == 2 and callable(given[1]):
+        weights: Any = given
+        self._function: Any = lambda module, row: module(row)
+        if isinstance(given, tuple | list) and len(given) == 2 and callable(given[1]):
             weights, self._function = given
         elif isinstance(given, type) or not callable(given):
             raise TypeError(
@@ -51,9 +50,6 @@ class Encoder:
                 f"encoder={type(given).__name__} keeps no weights of its own: give the pair "
                 "(module.init(key, row), module.apply)."
             )
-        else:
-            weights, self._function = given, lambda module, row: module(row)
-        self._weights = weights
         paths, self._structure = jax.tree.flatten_with_path(weights)
         self._fixed: list[Any] = [None if _is_weight(leaf) else leaf for _, leaf in paths]
         self.initial: dict[str, np.ndarray] = {}
@@ -141,7 +137,7 @@ class Encoded(Family):
         return self._per_row.cov(self.parameters(params))
 
     def units(self, params: Params) -> Params:
-        """One over the root of the longest axis: a step of all entries of a row of weights changes a sum by about one."""
+        """One over the root of the longest axis: a step of all weights of one output changes it by about one."""
         return {
             name: jnp.full_like(value, 1.0 / np.sqrt(max(value.shape)) if value.ndim > 1 else 1.0)
             for name, value in params.items()
@@ -160,7 +156,7 @@ class Encoded(Family):
         if isinstance(given, dict):
             got = {name: jnp.shape(value) for name, value in given.items()}
             if got != wanted:
-                raise ValueError(f"The encoder returns {got} for a row, its family {self.family.short_name!r} has {wanted}.")
+                raise ValueError(f"The encoder returns {got} for a row, {self.family.short_name!r} has {wanted}.")
             return {name: jnp.asarray(given[name], dtype) for name in wanted}
         if not isinstance(given, tuple | list) or len(given) != 2:
             raise TypeError(

@@ -63,13 +63,16 @@ class PerRow(Family):
         return self.family.exact_moments
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
-        return self._each(self.family.init, self._rows(mean), self._rows(std), jax.random.split(key, self.rows))
+        keys = jax.random.split(key, self.rows)
+        params: Params = self._each(self.family.init, self._rows(mean), self._rows(std), keys)
+        return params
 
     def noise(self, key: jax.Array, params: Params) -> Noise:
         return self._each(self.family.noise, jax.random.split(key, self.rows), params)
 
     def draw(self, params: Params, noise: Noise) -> jax.Array:
-        return self._each(self.family.draw, params, noise).ravel()
+        z: jax.Array = self._each(self.family.draw, params, noise)
+        return z.ravel()
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         return jnp.sum(self._each(self.family.log_prob, params, self._rows(z)))
@@ -84,19 +87,23 @@ class PerRow(Family):
         return jnp.sum(self._each(self.family.entropy, params))
 
     def mean(self, params: Params) -> jax.Array:
-        return self._each(self.family.mean, params).ravel()
+        mean: jax.Array = self._each(self.family.mean, params)
+        return mean.ravel()
 
     def std(self, params: Params) -> jax.Array:
-        return self._each(self.family.std, params).ravel()
+        std: jax.Array = self._each(self.family.std, params)
+        return std.ravel()
 
     def cov(self, params: Params) -> jax.Array:
         blocks = self._each(self.family.cov, params)
         row = jnp.eye(self.rows, dtype=blocks.dtype)
         dim = self.rows * blocks.shape[1]
-        return (row[:, None, :, None] * blocks[:, :, None, :]).reshape(dim, dim)
+        cov: jax.Array = (row[:, None, :, None] * blocks[:, :, None, :]).reshape(dim, dim)
+        return cov
 
     def units(self, params: Params) -> Params:
-        return self._each(self.family.units, params)
+        units: Params = self._each(self.family.units, params)
+        return units
 
     def trains(self, name: str) -> bool:
         return self.family.trains(name)

@@ -54,9 +54,7 @@ def joined(split: Apart, order: Params) -> Params:
     return {name: every[name] for name in order}
 
 
-def row_wise(
-    optimizer: optax.GradientTransformation, parts: Sequence[str]
-) -> optax.GradientTransformationExtraArgs:
+def row_wise(optimizer: optax.GradientTransformation, parts: Sequence[str]) -> optax.GradientTransformationExtraArgs:
     """An optimiser that treats each row of some parts as a problem of its own.
 
     Parameters

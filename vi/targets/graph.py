@@ -114,7 +114,7 @@ def build_graph(
     setting = Setting(training=False) if setting is None else setting
     layout = layout_from(model, initial, {name: own for name, (own, _) in setting.locals.items()})
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
-    stand_ins = stand_ins_for(model, layout, setting.locals)
+    stand_ins = stand_ins_for(model, layout, setting)
     values = [stand_ins.get(value, value) for value in model.value_vars]
     pieces = _pieces(flat, layout, values)
     names, variables = _variables(model)
@@ -147,14 +147,10 @@ def build_graph(
     graphs = dict(zip(kept, outputs[1:], strict=False))
     placed = iter(outputs[1 + len(kept) :])
     encoded = {name: tuple(next(placed) for _ in graphs) for name, graphs in setting.encoded.items()}
-    return ModelGraph(
-        layout, flat, outputs[0], graphs, tuple(shared), tuple(baked), rows, setting.fed, local, encoded
-    )
+    return ModelGraph(layout, flat, outputs[0], graphs, tuple(shared), tuple(baked), rows, setting.fed, local, encoded)
 
 
-def layout_from(
-    model: pm.Model, initial: Mapping[str, np.ndarray], local: Mapping[str, int] | None = None
-) -> Layout:
+def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray], local: Mapping[str, int] | None = None) -> Layout:
     """The layout of a model's flat vector, with shapes as at a point of the model by value name.
 
     Local variables have as many rows as ``local`` says.

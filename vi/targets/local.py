@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,8 @@ def training_rows(model: pm.Model, in_all: Mapping[str, int], replacements: Mapp
             raise ValueError(
                 f"{name!r} is local, but no minibatch reaches it, so that every step sees all of its rows. Leave local "
                 "and encoder out of its group, or fit with batches: x = vi.Minibatch(X, batch_size=...) in the model "
-                "or in more_replacements, or fit(data={'x': X}, batch_size=...)."
+                "or in more_replacements, or fit(data={'x': X}, batch_size=...). (A file keeps none of these two: after "
+                "vi.load, fit again with them.)"
             )
         fit = [rows for rows in met[name] if rows.count() == n]
         if lengths[name] != n:  # the model is written for a batch
@@ -87,11 +88,11 @@ def rows_of_locals(model: pm.Model, graphs: Sequence[Any], found: Batches, setti
     }
 
 
-def stand_ins_for(model: pm.Model, layout: Layout, names: Collection[str]) -> dict[Any, Any]:
-    """Symbolic values of local variables, with as many rows as a layout has."""
+def stand_ins_for(model: pm.Model, layout: Layout, setting: Any) -> dict[Any, Any]:
+    """Symbolic values of local variables with as many rows as a layout has, where the model's have other ones."""
     made = {}
     for slot, value in zip(layout, model.value_vars, strict=True):
-        if slot.name in names:
+        if slot.name in setting.locals and (setting.training or value.type.shape[0] not in (None, slot.shape[0])):
             made[value] = value.type.clone(shape=(slot.shape[0], *value.type.shape[1:]))(name=value.name)
     return made
 
@@ -154,7 +155,7 @@ def _own_lengths(model: pm.Model, names: Sequence[str]) -> dict[str, int]:
             raise ValueError(f"{name!r} is a scalar; a local variable has one entry a row: shape=(x.shape[0], ...).")
         if shape[0] != constrained[0]:
             raise ValueError(
-                f"{name!r} has {constrained[0]} rows, and its unconstrained value {shape[0]}: its transform mixes rows."
+                f"{name!r} has {constrained[0]} rows, and its unconstrained value {shape[0]}: the transform mixes rows."
             )
         made[name] = int(shape[0])
     return made
@@ -192,7 +193,7 @@ def _one(name: str, length: int, fit: Sequence[Rows], met: Sequence[Rows]) -> Ro
         )
     if len(fit) > 1:
         raise ValueError(
-            f"The local variable {name!r} meets {sizes}, and both fit its {length} rows. Take another batch_size for one "
-            "of them, or make them in one call, vi.Minibatch(X, Y, batch_size=...), if their rows belong together."
+            f"The local variable {name!r} meets {sizes}, and both fit its {length} rows. Take another batch_size for "
+            "one of them, or make them in one call, vi.Minibatch(X, Y, batch_size=...), if their rows belong together."
         )
     return fit[0]

@@ -23,8 +23,8 @@ from vi.data.permutation import short_steps
 from vi.precision import precision
 from vi.targets.base import Batch, Block, Counts, Seen, Target
 from vi.targets.graph import ModelGraph
-from vi.targets.lowering import to_float32
 from vi.targets.local import LocalRows
+from vi.targets.lowering import to_float32
 from vi.targets.rows import Rows, draw_rows, lengths_function
 
 __all__ = ["PytensorTarget"]

@@ -118,9 +118,7 @@ class Batches:
     rows: tuple[Rows, ...]
     tensors: dict[Variable, tuple[Any, tuple[tuple[int, Rows], ...]]]
 
-    def swapped(
-        self, graphs: Sequence[Any], *, full: bool, also: Mapping[Any, Any] | None = None
-    ) -> list[Any]:
+    def swapped(self, graphs: Sequence[Any], *, full: bool, also: Mapping[Any, Any] | None = None) -> list[Any]:
         """The graphs with symbolic rows of the data, or all of the data, in place of the batch tensors.
 
         Shapes that PyMC fixed when the model was written (of a batch, or of a dim) are not asserted of what depends on

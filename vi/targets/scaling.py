@@ -82,7 +82,7 @@ def in_setting(
     values = [model.rvs_to_values.get(variable, term) for variable, term in zip(variables, terms, strict=True)]
     own = find_batches([*terms, *values, *graphs])
     _check_scale(model, setting.scale)
-    if not own.tensors and not setting.replacements and setting.fed is None and not (setting.training and setting.locals):
+    if not own.tensors and not setting.replacements and setting.fed is None and not stand_ins:
         return model.logp(), list(graphs), (), {}
 
     replace: dict[Variable, Any] = {old: like(old, new) for old, new in setting.replacements.items()}
