@@ -22,7 +22,7 @@ from pytensor.tensor.type import TensorType
 
 from vi.layout import Layout, Slot
 from vi.targets.checks import check_replacements, check_variables, refuse_random_inputs
-from vi.targets.local import stand_ins_for
+from vi.targets.local import of_any_length
 from vi.targets.rows import Fed, Rows, find_batches
 from vi.targets.scaling import Setting, in_setting
 
@@ -114,14 +114,14 @@ def build_graph(
     setting = Setting(training=False) if setting is None else setting
     layout = layout_from(model, initial, {name: own for name, (own, _) in setting.locals.items()})
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
-    stand_ins = stand_ins_for(model, layout, setting)
-    values = [stand_ins.get(value, value) for value in model.value_vars]
+    model = of_any_length(model, setting.locals)
+    values = model.value_vars
     pieces = _pieces(flat, layout, values)
     names, variables = _variables(model)
     if setting.replacements:
         check_replacements(setting.replacements, [model.logp(), *variables])
     read = [graph for graphs in setting.encoded.values() for graph in graphs]
-    log_prob, variables, rows, local = in_setting(model, [*variables, *read], setting, stand_ins)
+    log_prob, variables, rows, local = in_setting(model, [*variables, *read], setting)
     variables, read = variables[: len(names)], variables[len(names) :]
     kept = _without_random(dict(zip(names, variables, strict=True)))
     outputs = [log_prob, *kept.values(), *read]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ __all__ = [
     "LocalRows",
     "all_rows",
     "observed_data_of",
+    "of_any_length",
     "rows_in_all",
     "rows_of_locals",
-    "stand_ins_for",
     "training_rows",
     "with_rows",
 ]
@@ -63,8 +63,8 @@ def training_rows(model: pm.Model, in_all: Mapping[str, int], replacements: Mapp
             raise ValueError(
                 f"{name!r} is local, but no minibatch reaches it, so that every step sees all of its rows. Leave local "
                 "and encoder out of its group, or fit with batches: x = vi.Minibatch(X, batch_size=...) in the model "
-                "or in more_replacements, or fit(data={'x': X}, batch_size=...). (A file keeps none of these two: after "
-                "vi.load, fit again with them.)"
+                "or in more_replacements, or fit(data={'x': X}, batch_size=...). (A file keeps neither of these two: "
+                "after vi.load, fit again with them.)"
             )
         fit = [rows for rows in met[name] if rows.count() == n]
         if lengths[name] != n:  # the model is written for a batch
@@ -88,13 +88,17 @@ def rows_of_locals(model: pm.Model, graphs: Sequence[Any], found: Batches, setti
     }
 
 
-def stand_ins_for(model: pm.Model, layout: Layout, setting: Any) -> dict[Any, Any]:
-    """Symbolic values of local variables with as many rows as a layout has, where the model's have other ones."""
-    made = {}
-    for slot, value in zip(layout, model.value_vars, strict=True):
-        if slot.name in setting.locals and (setting.training or value.type.shape[0] not in (None, slot.shape[0])):
-            made[value] = value.type.clone(shape=(slot.shape[0], *value.type.shape[1:]))(name=value.name)
-    return made
+def of_any_length(model: pm.Model, names: Iterable[str]) -> pm.Model:
+    """The same model with other value variables for local variables, whose number of rows is open."""
+    fixed = {model[name]: model.rvs_to_values[model[name]] for name in names}
+    if not fixed:
+        return model
+    new = {rv: value.type.clone(shape=(None, *value.type.shape[1:]))(name=value.name) for rv, value in fixed.items()}
+    twin = object.__new__(type(model))
+    twin.__dict__.update(model.__dict__)
+    twin.rvs_to_values = {**model.rvs_to_values, **new}
+    twin.values_to_rvs = {value: rv for rv, value in twin.rvs_to_values.items()}
+    return twin
 
 
 def with_rows(point: Mapping[str, np.ndarray], layout: Layout) -> dict[str, np.ndarray]:

@@ -24,13 +24,13 @@ def check_mixing(
     seen: Sequence[Rows | Fed],
     whole: Any,
     scale: Any,
-    local: Mapping[Any, tuple[Any, Rows]],
+    local: Mapping[Any, Rows],
 ) -> None:
     """Refuse terms in which the part of a row changes with the other rows of the batch.
 
     The term is computed for a batch, for the same batch in reverse order, and for one that shares half of its rows: the
     parts of the same rows must be the same. Where the full data are at hand (``whole``), they must also be those of the
-    full data. Local variables (``local``: what stands for each value, and its rows) have values that go with the row.
+    full data. Local variables (``local``: the rows of each value) have values that go with the row.
 
     Raises
     ------
@@ -46,23 +46,18 @@ def check_mixing(
     point = {n: value + 0.5 * generator.normal(size=np.shape(value)) for n, value in model.initial_point().items()}
     fixed = [np.asarray(point[v.name], v.dtype) for v in model.value_vars]
     term = as_tensor(term, allow_xtensor_conversion=True)
-    kept = [i for i, v in enumerate(model.value_vars) if v not in local]
-    inputs = [
-        *(model.value_vars[i] for i in kept),
-        *(stand_in for stand_in, _ in local.values()),
-        *(mark for rows in seen for mark in rows.marks),
-    ]
+    inputs = [*model.value_vars, *(mark for rows in seen for mark in rows.marks)]
     picks = [_Pick(rows, generator) for rows in seen]
 
     def value(changed: int | None, kind: str) -> Any:
         kinds = [kind if i == changed else "first" for i in range(len(picks))]
         numbers = {pick.rows: pick.index(own) for pick, own in zip(picks, kinds, strict=True)}
         values = [
-            _local_value(point[v.name], v.dtype, numbers.get(rows, np.arange(rows.size)))
-            for v, (_, rows) in local.items()
+            _local_value(at, numbers.get(local[v], np.arange(local[v].size))) if v in local else at
+            for v, at in zip(model.value_vars, fixed, strict=True)
         ]
         given = [v for pick, own in zip(picks, kinds, strict=True) for v in pick.values(own)]
-        return interpret(inputs, [term], [*(fixed[i] for i in kept), *values, *given])[0]
+        return interpret(inputs, [term], [*values, *given])[0]
 
     try:
         first = value(None, "first")
@@ -77,10 +72,11 @@ def check_mixing(
             ):
                 raise ValueError(_mixes(name) if len(picks) == 1 else apart(name))
         if whole is not None and len(seen) == 1 and isinstance(seen[0], Rows):
-            for i, v in enumerate(model.value_vars):
-                if v in local:
-                    fixed[i] = _local_value(point[v.name], v.dtype, np.arange(len(point[v.name])))
-            full = interpret(model.value_vars, [as_tensor(whole, allow_xtensor_conversion=True)], fixed)[0]
+            values = [
+                _local_value(at, np.arange(len(at))) if v in local else at
+                for v, at in zip(model.value_vars, fixed, strict=True)
+            ]
+            full = interpret(model.value_vars, [as_tensor(whole, allow_xtensor_conversion=True)], values)[0]
             _check_against_full(name, np.asarray(full), np.asarray(first), picks[0].first, variable, model)
     except (TypeError, IndexError) as error:
         raise ValueError(f"{_mixes(name)} ({first_line(error)})") from error
@@ -116,12 +112,12 @@ class _Pick:
         return [np.ascontiguousarray(index, np.int64)]
 
 
-def _local_value(point: np.ndarray, dtype: str, rows: np.ndarray) -> np.ndarray:
+def _local_value(point: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Values of a local variable that are functions of the row numbers, around those of one row of a point."""
     generator = np.random.default_rng(1)
     frequency, phase = generator.uniform(0.5, 3.0, size=(2, *np.shape(point)[1:]))
     values = point[0] + 0.7 * np.cos(np.multiply.outer(rows + 1.0, frequency) + phase)
-    return np.asarray(values, dtype)
+    return np.asarray(values, point.dtype)
 
 
 def _check_against_full(

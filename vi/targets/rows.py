@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from pymc.data import MinibatchIndexRV, MinibatchOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.traversal import ancestors, graph_inputs, io_toposort
+from pytensor.tensor.basic import Alloc
 from pytensor.tensor.shape import SpecifyShape
 
 from vi.data.minibatch import MinibatchIndex, TakeRows
@@ -118,13 +119,13 @@ class Batches:
     rows: tuple[Rows, ...]
     tensors: dict[Variable, tuple[Any, tuple[tuple[int, Rows], ...]]]
 
-    def swapped(self, graphs: Sequence[Any], *, full: bool, also: Mapping[Any, Any] | None = None) -> list[Any]:
+    def swapped(self, graphs: Sequence[Any], *, full: bool, also: Sequence[Any] = ()) -> list[Any]:
         """The graphs with symbolic rows of the data, or all of the data, in place of the batch tensors.
 
         Shapes that PyMC fixed when the model was written (of a batch, or of a dim) are not asserted of what depends on
-        the rows, or on the variables ``also``, which are replaced too.
+        the rows, or on the variables ``also``.
         """
-        mapping: dict[Variable, Any] = dict(also or {})
+        mapping: dict[Variable, Any] = {variable: variable for variable in also}
         for tensor, (data, taken) in self.tensors.items():
             new = data
             if not full:
@@ -134,7 +135,7 @@ class Batches:
             if any(output in mapping for output in node.outputs) or not any(v in mapping for v in node.inputs):
                 continue
             inputs = [mapping.get(variable, variable) for variable in node.inputs]
-            if isinstance(node.op, SpecifyShape):
+            if isinstance(node.op, SpecifyShape) or _only_fixes_lengths(node):
                 mapping[node.outputs[0]] = inputs[0]
             else:
                 mapping.update(zip(node.outputs, node.clone_with_new_inputs(inputs, strict=False).outputs, strict=True))
@@ -164,6 +165,15 @@ class Batches:
         up = set(ancestors([graph]))
         seen = [rows for tensor, (_, taken) in self.tensors.items() if tensor in up for _, rows in taken]
         return tuple(dict.fromkeys(seen))
+
+
+def _only_fixes_lengths(node: Apply) -> bool:
+    """Whether a node broadcasts to a fixed shape what has this shape, as far as is known."""
+    if not isinstance(node.op, Alloc) or node.inputs[0].type.ndim != node.outputs[0].type.ndim:
+        return False
+    return all(
+        have in (None, want) for have, want in zip(node.inputs[0].type.shape, node.outputs[0].type.shape, strict=True)
+    )
 
 
 def is_batch(variable: Variable) -> bool:

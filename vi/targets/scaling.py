@@ -65,12 +65,12 @@ class Setting:
 
 
 def in_setting(
-    model: pm.Model, graphs: Sequence[Any], setting: Setting, stand_ins: Mapping[Any, Any]
+    model: pm.Model, graphs: Sequence[Any], setting: Setting
 ) -> tuple[Any, list[Any], tuple[Rows, ...], dict[str, Rows]]:
     """The log density of a model and other graphs of it, with batches (training) or all rows in their places.
 
-    ``stand_ins`` take the place of the values of local variables, whose rows differ from setting to setting. The last
-    two of what is returned are the batches, and with which of them each local variable goes.
+    The number of rows of local variables' values must be open. The last two of what is returned are the batches, and
+    with which of them each local variable goes.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def in_setting(
     values = [model.rvs_to_values.get(variable, term) for variable, term in zip(variables, terms, strict=True)]
     own = find_batches([*terms, *values, *graphs])
     _check_scale(model, setting.scale)
-    if not own.tensors and not setting.replacements and setting.fed is None and not stand_ins:
+    if not own.tensors and not setting.replacements and setting.fed is None and not setting.locals:
         return model.logp(), list(graphs), (), {}
 
     replace: dict[Variable, Any] = {old: like(old, new) for old, new in setting.replacements.items()}
@@ -94,21 +94,21 @@ def in_setting(
         every = clone_replace([*terms, *values, *graphs], replace=replace) if replace else [*terms, *values, *graphs]
         found = find_batches(every)
         _check_lengths(setting.replacements, found)
-        also = {**stand_ins, **({mark: mark for mark in setting.fed.marks} if setting.fed else {})}
+        values_of_locals = [model.rvs_to_values[model[name]] for name in setting.locals]
+        also = [*values_of_locals, *(setting.fed.marks if setting.fed else ())]
         placed = found.swapped(every, full=not setting.training, also=also)
     except (TypeError, IndexError) as error:
         raise ValueError(f"{_UNFIT} ({first_line(error)})") from error
     own_keys = {rows.key for rows in own.rows}
     local = rows_of_locals(model, every[: 2 * k], found, setting) if setting.training else {}
     rows_of = {model.rvs_to_values[model[name]]: rows for name, rows in local.items()}
-    tables = {value: (stand_ins[value], rows) for value, rows in rows_of.items()}
     total = []
     for i, variable in enumerate(variables):
         term = as_tensor(placed[i], allow_xtensor_conversion=True)
         seen: list[Rows | Fed] = list(found.seen_by(every[i]))
         if setting.fed is not None and set(setting.fed.marks) & set(ancestors([every[i]])):
             seen.append(setting.fed)
-        reached = stand_ins.keys() & set(ancestors([every[i]])) if stand_ins else set()
+        reached = set(values_of_locals) & set(ancestors([every[i]])) if setting.locals else set()
         seen = list(dict.fromkeys([*seen, *(rows for value, rows in rows_of.items() if value in reached)]))
         if not seen and not reached:
             as_given = clone_replace([whole[i]], replace=replace)[0] if replace else whole[i]
@@ -122,7 +122,7 @@ def in_setting(
             else:
                 term = term * _factor(model, variable, placed[k + i], seen, setting, in_model)
             full = whole[i] if not in_model else None
-            check_mixing(model, variable, placed[i], seen, full, setting.scale, tables)
+            check_mixing(model, variable, placed[i], seen, full, setting.scale, rows_of)
         total.append(term.sum())
     log_prob = pt.add(*total) if len(total) > 1 else total[0]
     return log_prob, placed[2 * k :], found.rows if setting.training else (), local
