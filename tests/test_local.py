@@ -24,8 +24,10 @@ from vi.targets.base import Seen
 from vi.training import runner_for
 
 N, B = 24, 8
-PRIOR, NOISE, WIDE = 1.5, 0.5, 2.0
+PRIOR, NOISE, WIDE = 0.7, 1.0, 2.0
 FLOAT64 = np.dtype("float64")
+CONSTANTS = 6e-8
+"""PyMC computes the constants of a normal's log density (logs of the scale and of 2 pi) in single precision."""
 
 
 @functools.cache
@@ -79,37 +81,35 @@ def fitted(n=200, backend="jax"):
 # ---- the objective --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
-def test_batches_average_to_the_full_elbo(backend, estimator, rng):
+def test_batches_average_to_the_full_elbo(backend, rng):
     """For given parameters and noise, the mean of the loss over a partition of the rows is the loss on all of them."""
     approx = approximation()
     approx.backend = backend
-    algorithm, objective = localised(approx, estimator), ESTIMATORS[estimator]()
+    algorithm = localised(approx)
     target, full = approx.target(training=True), approx.target()
+    partition = rng.permutation(N).reshape(-1, B)
     with precision(FLOAT64):
         family, small = algorithm.family, algorithm.batch_family({"z": ()})
-        params = {name: value + 0.1 * rng.normal(size=value.shape) for name, value in approx.iterate.items()}
+        moved = {name: value + 0.1 * rng.normal(size=value.shape) for name, value in approx.iterate.items()}
         w, z = rng.normal(size=(3, 1)), rng.normal(size=(3, N, 1))
 
-        def loss(family, params, noises, target, now):
+        def losses(family, rows, noises, target, now):
+            params = {n: jnp.asarray(value[rows] if n.startswith("z.") else value) for n, value in moved.items()}
             points = jax.vmap(lambda noise: family.draw(params, noise))(noises)
-            values, _ = target.value_and_score(np.asarray(points), now)
-            return objective.loss(family, params, noises, lambda _: jnp.asarray(values))
+            values = jnp.asarray(target.value_and_score(np.asarray(points), now)[0])
+            return [e().loss(family, params, noises, lambda _: values) for e in ESTIMATORS.values()]
 
-        whole = loss(family, params, (w, z), full, full.batch())
+        whole = losses(family, np.arange(N), (w, z), full, full.batch())
         shared = target.batch()[: len(target.graph.shared)]
-        parts = []
-        for rows in rng.permutation(N).reshape(-1, B):
-            own = {name: value[rows] if name.startswith("z.") else value for name, value in params.items()}
-            parts.append(loss(small, own, (w, z[:, rows]), target, (*shared, rows)))
-    assert np.std(parts) > 1.0, "the batches are different"
-    np.testing.assert_allclose(np.mean(parts), whole, rtol=1e-12)
+        parts = [losses(small, rows, (w, z[:, rows]), target, (*shared, rows)) for rows in partition]
+    assert np.all(np.std(parts, axis=0) > 1.0), "the batches are different"
+    np.testing.assert_allclose(np.mean(parts, axis=0), whole, rtol=1e-12)
 
 
 def test_the_optimum_in_closed_form():
-    """Noises whose means and products average to 0 and 1 make the estimate exact: at the optimum of mean field the loss
-    is minus the ELBO, and its gradient, over a partition of the rows, is zero."""
+    """Noises whose means and products average to 0 and 1 make the estimate exact: at the optimum of mean field the
+    loss is minus the ELBO, and its gradient, over a partition of the rows, is zero."""
     mean, lam = posterior()
     sd = 1 / np.sqrt(np.diag(lam))
     algorithm, target = localised(approximation()), intercepts_target()
@@ -130,7 +130,7 @@ def test_the_optimum_in_closed_form():
         slope = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *slopes)
     # KL(q || p) of a normal with the right mean and the precisions of the diagonal: log det(P) of neither scale remains
     gap = -0.5 * np.linalg.slogdet(lam / np.sqrt(np.outer(np.diag(lam), np.diag(lam))))[1]
-    np.testing.assert_allclose(-np.mean(losses), log_evidence() - gap, rtol=1e-12)
+    np.testing.assert_allclose(-np.mean(losses), log_evidence() - gap, atol=CONSTANTS * (2 * N + 1))
     scale = np.abs(np.concatenate([np.ravel(v) for s in slopes for v in s.values()])).max()
     for name, value in slope.items():
         np.testing.assert_allclose(value, 0.0, atol=1e-12 * scale, err_msg=name)
@@ -152,10 +152,6 @@ def test_two_axes_and_two_local_groups(rng):
     target = approx.target(training=True)
     z = rng.normal(size=approx.ndim)
     values = {"u": z[:18].reshape(6, 3), "v": z[18:].reshape(8, 3)}
-    order = (
-        [list(target.local((*range(len(target.graph.shared)), 0, 1))[name].rows for name in "uv")] if False else None
-    )
-    assert order is None
     shared = target.batch()[: len(target.graph.shared)]
     place = [target.graph.rows.index(target.graph.local[name]) for name in "uv"]
     parts = []
@@ -177,22 +173,27 @@ def test_fits_reach_the_optimum():
     sd = 1 / np.sqrt(np.diag(lam))
     n = 6000
     approx = vi.KLqp(approximation()).fit(n, progressbar=False)
-    # In units of q's sds the curvature is 1, and an average over 0.21 n steps (PolynomialAverage) has the variance of
-    # one step's gradient over 0.21 n. That gradient is sum_j C_ij e_j of the draws, C the correlations of the precision,
-    # rows in a batch weighted N / B; z_i is visited n B / N times. For w the data of the batch add theirs.
-    correlation = lam / np.sqrt(np.outer(np.diag(lam), np.diag(lam)))
+    # In units of q's sds let C be the precision and V the covariance of one step's gradient at the optimum. An average
+    # over 0.21 n steps (PolynomialAverage) has the covariance C^-1 V C^-1 / (0.21 n). With draws e and a batch S the
+    # gradient is e_w + (N / B) sum_S (c e_i - r_i) in w, r_i the rows' residuals, (N / B) (e_i + c e_w) in z_i of S.
+    unit = lam * np.outer(sd, sd)
+    c, ratio = unit[0, 1], N / B
+    both = (B - 1) / (N - 1)  # of two rows, that the second is in the batch of the first
     residual = sd[0] / NOISE**2 * (data() - mean[0] - mean[1:])
-    of_w = 1 + N / B * (correlation[0, 1:] ** 2).sum() + N**2 / B * residual.var()
-    of_z = 1 + correlation[0, 1] ** 2
-    limit = 5 * np.sqrt(np.r_[of_w / (0.21 * n), np.full(N, of_z / (0.21 * n * B / N))])
-    assert np.all(limit < 0.7)
+    noise = np.full_like(unit, ratio * both * c**2)
+    np.fill_diagonal(noise, ratio * (1 + c**2))
+    noise[0, 1:] = noise[1:, 0] = c * (1 + ratio)
+    noise[0, 0] = 1 + ratio * N * (c**2 + residual.var())
+    inverse = np.linalg.inv(unit)
+    limit = 5 * np.sqrt(np.diag(inverse @ noise @ inverse) / (0.21 * n))
+    assert np.all(limit < 0.5)
     assert np.all(np.abs(approx.mean.eval() - mean) < limit * sd)
     assert np.all(np.abs(np.log(approx.std.eval() / sd)) < limit)
 
 
-@pytest.mark.parametrize("n", [N, N - 3])
-def test_a_step_touches_the_rows_of_its_batch(n):
-    """Parameters, optimiser and average of the other rows keep every bit; each row has been counted as often as seen."""
+def test_a_step_touches_the_rows_of_its_batch():
+    """Parameters, optimiser and average of other rows keep every bit; each row has been counted as often as seen."""
+    n = N - 3  # some batches go on into the next epoch and may hold a row twice
     batch = Minibatch(data()[:n], batch_size=B)
     with pm.Model() as model:
         z = pm.Normal("z", shape=B)
@@ -202,7 +203,7 @@ def test_a_step_touches_the_rows_of_its_batch(n):
     inference.fit(0, progressbar=False)
     target = approx.target(training=True)
     visits, words = np.zeros(n, int), np.asarray(jax.random.key_data(approx.state.key))
-    for step in range(7):  # for n = 21 some batches go on into the next epoch and may hold a row twice
+    for step in range(7):
         seen = np.unique(np.asarray(target.local(target.at_step(target.batch(), words, np.uint32(step)))["z"].rows))
         visits[seen] += 1
         before = jax.tree.map(np.array, approx.state._replace(key=0))
@@ -241,9 +242,9 @@ def test_the_compiled_loop_copies_no_array_of_all_rows():
     assert not [line for block in bodies for line in block.splitlines() if whole.search(line)]
 
 
-def test_row_wise_optimisers_are_one_a_row(rng):
+@pytest.mark.parametrize("optimizer", [vi.scale_free_adam(), optax.with_extra_args_support(optax.adam(0.05))])
+def test_row_wise_optimisers_are_one_a_row(optimizer, rng):
     """A step on some rows is the step that an optimiser of its own makes for each, and one for what is shared."""
-    optimizer = vi.scale_free_adam()
     params = {"w.mu": rng.normal(size=2), "z.mu": rng.normal(size=(3, 2)), "z.rho": rng.normal(size=(3, 2))}
     gradients = [{name: rng.normal(size=value.shape) for name, value in params.items()} for _ in range(3)]
     units = {name: np.exp(rng.normal(size=value.shape)) for name, value in params.items()}
@@ -277,18 +278,23 @@ def test_backends_agree_and_runs_repeat(tmp_path):
         np.testing.assert_array_equal(going_on.std.eval(), whole.std.eval())
 
 
-def test_the_ways_to_write_a_model_are_one():
-    """A model of a batch, and models of all rows with batches in their place, make the same run."""
-    whole = fitted()
-    number, flexible = intercepts("number"), intercepts("data")
-    replaced = vi.KLqp(approximation("number")).fit(
-        200, progressbar=False, more_replacements={number["x"]: Minibatch(data(), batch_size=B)}
-    )
-    fed = vi.KLqp(approximation("data")).fit(200, progressbar=False, data={"x": data()}, batch_size=B)
-    for approx in (replaced, fed):
-        np.testing.assert_allclose(approx.hist, whole.hist, rtol=1e-12)
-        np.testing.assert_allclose(approx.logp(approx.mean.eval()), whole.logp(approx.mean.eval()), rtol=1e-12)
-    assert flexible["x"].get_value().shape == (N,)
+@pytest.mark.parametrize("kind", ["number", "data"])
+def test_the_ways_to_write_a_model_are_one(kind, rng):
+    """A model of a batch, and models of all rows with batches in their place, have the same rows and log densities."""
+    whole, approx = approximation(), approximation(kind)
+    given = {"more_replacements": {intercepts("number")["x"]: Minibatch(data(), batch_size=B)}}
+    vi.KLqp(approx).fit(0, **(given if kind == "number" else {"data": {"x": data()}, "batch_size": B}))
+    targets = [own.target(training=True) for own in (whole, approx)]
+    points, words = rng.normal(size=(2, B + 1)), np.array([1, 2], np.uint32)
+    with precision(FLOAT64):
+        nows = [target.at_step(target.batch(), words, np.uint32(3)) for target in targets]
+        rows = [np.asarray(target.local(now)["z"].rows) for target, now in zip(targets, nows, strict=True)]
+        answers = [target.value_and_score(points, now) for target, now in zip(targets, nows, strict=True)]
+    np.testing.assert_array_equal(*rows)
+    for own, other in zip(*answers, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-12)
+    point = rng.normal(size=N + 1)
+    np.testing.assert_allclose(approx.logp(point), whole.logp(point), rtol=1e-12)
 
 
 def test_everything_after_the_fit_has_all_rows():
@@ -308,15 +314,12 @@ def test_everything_after_the_fit_has_all_rows():
     assert approx.cov.eval().shape == (N + 1, N + 1)
 
 
-def test_frozen_groups_stay_and_are_freed():
-    approx = copy.deepcopy(fitted())
-    for group in ("z", "w"):
-        approx.freeze(group)
-        before = approx.iterate
-        approx.refine(3, progressbar=False)
-        same = {name.split(".")[0]: np.array_equal(value, before[name]) for name, value in approx.iterate.items()}
-        assert same == {"z": group == "z", "w": group == "w"}
-        approx.unfreeze(group)
+def test_a_frozen_group_stays():
+    approx = copy.deepcopy(fitted()).freeze("z")
+    before = approx.averaged
+    approx.refine(3, progressbar=False)
+    same = {name.split(".")[0]: np.array_equal(value, before[name]) for name, value in approx.iterate.items()}
+    assert same == {"z": True, "w": False}
 
 
 # ---- families a row -------------------------------------------------------------------------------------------------
@@ -392,8 +395,8 @@ def amortised(encoder, **options):
 
 
 def test_an_exact_encoder_has_no_noise():
-    """Where the encoder gives the posterior, log p - log q of a batch is constant: any draw gives minus the log evidence
-    (on average over a partition), and a gradient of zero."""
+    """Where the encoder gives the posterior, log p - log q of a batch is constant: any draw gives minus the evidence's
+    log (on average over a partition), and a gradient of zero."""
     _, x, weights, evidence = factors()
     approx = amortised((weights, linear))
     algorithm, target = localised(approx, "sticking_the_landing"), approx.target(training=True)
@@ -412,7 +415,7 @@ def test_an_exact_encoder_has_no_noise():
             losses.append(value)
             for name, leaf in slope.items():
                 np.testing.assert_allclose(leaf, 0.0, atol=1e-11 * abs(evidence), err_msg=name)
-    np.testing.assert_allclose(-np.mean(losses), evidence, rtol=1e-12)
+    np.testing.assert_allclose(-np.mean(losses), evidence, atol=CONSTANTS * N * (K + D))
 
 
 @functools.cache
@@ -496,7 +499,7 @@ def test_arguments_of_groups():
         vi.Group(["z"], local=True, inputs=factors()[0]["x"])
     with pytest.raises(TypeError, match="give minibatches"):
         vi.Group(["z"], encoder=lambda row: row, inputs=np.ones(3))
-    with pytest.raises(TypeError, match="has no density"):
+    with pytest.raises(TypeError, match="needs a family with a density"):
         vi.Group(["z"], family=vi.families.Particles(10), local=True)
 
 
@@ -546,16 +549,10 @@ def test_batches_of_several_sizes_and_stein():
         pm.Normal("y", z, 1.0, observed=batch, total_size=N)
     with pytest.raises(ValueError, match="needs batches of one size"):
         fit(model, vi.Group(["z"], local=True))
-    with pytest.raises(TypeError, match="fitted by vi.KLqp"):
+    with pytest.raises(TypeError, match=r"fitted by vi\.KLqp"):
         vi.Stein(approximation()).fit(1, progressbar=False)
 
 
 def test_streams_have_no_row_numbers():
     with pytest.raises(TypeError, match="Local variables need data in memory"):
         fit(intercepts("data"), vi.Group(["w"]), vi.Group(["z"], local=True), data=object(), batch_size=B)
-
-
-def test_optimisers_of_others():
-    """Any optax transformation steps row by row; without a name it cannot be read back from a file."""
-    approx = vi.KLqp(approximation()).fit(20, obj_optimizer=optax.adam(0.05), progressbar=False)
-    assert np.isfinite(approx.hist).all()
