@@ -26,6 +26,7 @@ PAGES = [
     "extending.md",
     "callbacks.md",
     "sample_node.md",
+    "data.md",
     "from_pymc.md",
 ]
 LONG = ["choosing.md", "extending.md"]

@@ -92,5 +92,6 @@ def test_what_is_imported_is_declared() -> None:
     assert {name.replace("_", "-") for name in used} <= declared
 
 
-def test_plots_extra_and_group_are_the_same() -> None:
-    assert PYPROJECT["project"]["optional-dependencies"]["plots"] == PYPROJECT["dependency-groups"]["plots"]
+@pytest.mark.parametrize("name", PYPROJECT["project"]["optional-dependencies"])
+def test_extra_and_group_are_the_same(name: str) -> None:
+    assert PYPROJECT["project"]["optional-dependencies"][name] == PYPROJECT["dependency-groups"][name]

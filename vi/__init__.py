@@ -13,6 +13,7 @@ from vi.approximation import (
     load,
     sample_approx,
 )
+from vi.data import Minibatch
 from vi.fit import METHODS, fit
 from vi.inference import (
     ADVI,
@@ -42,7 +43,7 @@ from vi.optimizers import (
 from vi.training import Converged, DivergedError, Status
 from vi.version import __version__
 
-from vi import callbacks, families, kernels, objectives, optimizers, targets, testing  # isort: skip  (they import the names above)
+from vi import callbacks, data, families, kernels, objectives, optimizers, targets, testing  # isort: skip  (they import the names above)
 
 __all__ = [
     "ADVI",
@@ -62,6 +63,7 @@ __all__ = [
     "LowRank",
     "LowRankADVI",
     "MeanField",
+    "Minibatch",
     "NormalizingFlow",
     "PolynomialAverage",
     "Profile",
@@ -74,6 +76,7 @@ __all__ = [
     "adam",
     "adamax",
     "callbacks",
+    "data",
     "families",
     "fit",
     "kernels",

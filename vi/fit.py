@@ -94,8 +94,10 @@ def fit(
         Precision of the whole fit; the model's own by default.
     estimator : str, optional
         Estimator of the ELBO; see :class:`vi.KLqp`.
-    averaging, score, include_transformed, total_grad_norm_constraint, more_replacements, tf_n_mc, data, batch_size, scale
+    averaging, score, include_transformed, total_grad_norm_constraint, tf_n_mc
         See :meth:`vi.Inference.fit`.
+    more_replacements, data, batch_size, scale
+        Batches, and data larger than memory: see :meth:`vi.Inference.fit`.
     scale_cost_to_minibatch : bool, optional
         Accepted for PyMC's sake: the loss is that of the full data in either case.
     progressbar_theme, compile_kwargs, fn_kwargs

@@ -6,9 +6,9 @@ import abc
 import importlib.util
 from typing import Any
 
-from workloads import Workload
+from workloads import WORKLOADS, Workload
 
-__all__ = ["END_TO_END_STEPS", "ENGINES", "Engine", "missing"]
+__all__ = ["END_TO_END_STEPS", "ENGINES", "Engine", "make", "missing"]
 
 END_TO_END_STEPS = 10_000
 SEED = 1
@@ -177,6 +177,11 @@ ENGINES: dict[str, type[Engine]] = {
     "numpyro_float32": NumpyroSingle,
 }
 """The engines by name, in the order in which a round runs them."""
+
+
+def make(engine: str, workload: str) -> Engine:
+    """What a worker holds."""
+    return ENGINES[engine](WORKLOADS[workload])
 
 
 def missing(engine: type[Engine]) -> list[str]:

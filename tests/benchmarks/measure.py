@@ -24,7 +24,7 @@ type Fresh = dict[str, dict[str, list[float]] | str]
 """Seconds by engine and kind (``first, cold`` ...), one entry a round; or why there is none."""
 
 
-def steady_state(engines: Sequence[str], workload: str, rounds: int, seconds: float) -> Steps:
+def steady_state(engines: Sequence[str], workload: str, rounds: int, seconds: float, module: str = "engines") -> Steps:
     """Time every engine's steps in rounds: A, B, C, ..., then again, so that the machine's noise hits all alike.
 
     Parameters
@@ -37,13 +37,15 @@ def steady_state(engines: Sequence[str], workload: str, rounds: int, seconds: fl
         How often.
     seconds : float
         About how long one timing takes; each engine gets its own number of steps.
+    module : str
+        The module whose ``make(engine, workload)`` makes the engines.
     """
     result: Steps = {}
     with contextlib.ExitStack() as stack:
         workers: dict[str, tuple[Worker, int]] = {}
         for name in engines:
             _say(f"{workload}: {name} compiles")
-            worker = stack.enter_context(Worker(name, workload))
+            worker = stack.enter_context(Worker(name, workload, module=module))
             try:
                 workers[name] = worker, worker.ask("prepare", seconds=seconds)["n"]
                 result[name] = []

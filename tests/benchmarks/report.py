@@ -17,9 +17,22 @@ from engines import END_TO_END_STEPS, ENGINES
 from measure import Fresh, Steps
 from workloads import WORKLOADS
 
-__all__ = ["bar_lines", "ratios", "setting_lines", "workload_lines"]
+__all__ = ["bar_lines", "environment_lines", "ratios", "setting_lines", "workload_lines"]
 
-DISTRIBUTIONS = ("pymc-vi", "pymc", "pytensor", "numba", "jax", "optax", "numpy", "rich", "pymc-extras", "numpyro")
+DISTRIBUTIONS = (
+    "pymc-vi",
+    "pymc",
+    "pytensor",
+    "numba",
+    "jax",
+    "optax",
+    "numpy",
+    "rich",
+    "pymc-extras",
+    "numpyro",
+    "zarr",
+    "xarray",
+)
 PAIRS = (
     ("vi_jax", "pm_fit", 1 / 30),
     ("vi_jax", "numpyro", 1.1),
@@ -33,8 +46,8 @@ PAIRS = (
 BAR_LIMIT = 0.02
 
 
-def setting_lines(rounds: int, fresh_rounds: int, seconds: float) -> list[str]:
-    """When, where, with what and how."""
+def environment_lines() -> list[str]:
+    """When, where and with what."""
     versions = [f"{name} {_version(name)}" for name in DISTRIBUTIONS]
     command = shlex.join([Path(sys.executable).name, *sys.argv])
     machine = (
@@ -42,6 +55,16 @@ def setting_lines(rounds: int, fresh_rounds: int, seconds: float) -> list[str]:
         f"Python {platform.python_version()}; thread settings as they come; "
         f"load average at the start {os.getloadavg()[0]:.2f}"
     )
+    return [
+        f"- {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}",
+        f"- {machine}",
+        f"- {', '.join(versions)}",
+        f"- `{command}`",
+    ]
+
+
+def setting_lines(rounds: int, fresh_rounds: int, seconds: float) -> list[str]:
+    """When, where, with what and how."""
     step = (
         f"A step: median of {rounds} interleaved rounds, about {seconds:g} s each, from the public call "
         "(vi: `approx.refine(n, progressbar=False)`); in brackets the smallest and the largest."
@@ -53,10 +76,7 @@ def setting_lines(rounds: int, fresh_rounds: int, seconds: float) -> list[str]:
         "the same in a second process."
     )
     return [
-        f"- {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}",
-        f"- {machine}",
-        f"- {', '.join(versions)}",
-        f"- `{command}`",
+        *environment_lines(),
         "- Mean-field ADVI, one draw a step, float64 unless it says otherwise.",
         f"- {step}",
         f"- {call}",

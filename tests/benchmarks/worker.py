@@ -7,6 +7,7 @@ is a terminal where the progress bar is timed).
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -35,13 +36,22 @@ class Worker:
         Folder for what PyTensor and numba compile; ``None``: where they usually keep it.
     stdout : int or None
         Descriptor for the process's standard output; ``None`` throws it away.
+    module : str
+        The module whose ``make(engine, workload)`` makes it.
     """
 
-    def __init__(self, engine: str, workload: str, caches: Path | None = None, stdout: int | None = None) -> None:
+    def __init__(
+        self,
+        engine: str,
+        workload: str,
+        caches: Path | None = None,
+        stdout: int | None = None,
+        module: str = "engines",
+    ) -> None:
         self._errors: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115
         reading, writing = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, __file__, engine, workload, str(writing)],
+            [sys.executable, __file__, module, engine, workload, str(writing)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=self._errors,
@@ -104,11 +114,8 @@ def environment(caches: Path | None) -> dict[str, str]:
 class _Requests:
     """What a worker can be asked for."""
 
-    def __init__(self, engine: str, workload: str) -> None:
-        from engines import ENGINES
-        from workloads import WORKLOADS
-
-        self._engine = ENGINES[engine](WORKLOADS[workload])
+    def __init__(self, module: str, engine: str, workload: str) -> None:
+        self._engine = importlib.import_module(module).make(engine, workload)
 
     def fresh(self, finish: bool) -> dict[str, float]:
         """The first step and, if wanted, the run to the end, seconds from the built model."""
@@ -119,6 +126,16 @@ class _Requests:
             self._engine.finish()
             times["end_to_end"] = time.perf_counter() - began
         return times
+
+    def fit(self, n: int) -> dict[str, Any]:
+        """A run of ``n`` steps: the first call and the whole, seconds from the built model, and what was found."""
+        began = time.perf_counter()
+        self._engine.first()
+        first = time.perf_counter() - began
+        self._engine.advance(n - self._engine.done)
+        whole = time.perf_counter() - began
+        mean, sd = (values.tolist() for values in self._engine.posterior())
+        return {"first": first, "end_to_end": whole, "mean": mean, "sd": sd, "device": self._engine.device()}
 
     def prepare(self, seconds: float) -> dict[str, int]:
         """Compile, and find how many steps take ``seconds``."""
@@ -136,8 +153,8 @@ class _Requests:
         return {"seconds": time.perf_counter() - began}
 
 
-def _serve(engine: str, workload: str, descriptor: int) -> None:
-    requests = _Requests(engine, workload)
+def _serve(module: str, engine: str, workload: str, descriptor: int) -> None:
+    requests = _Requests(module, engine, workload)
     with os.fdopen(descriptor, "w") as answers:
         for line in sys.stdin:
             arguments = json.loads(line)
@@ -146,4 +163,4 @@ def _serve(engine: str, workload: str, descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    _serve(*sys.argv[1:4], int(sys.argv[4]))

@@ -11,7 +11,7 @@ import numpy as np
 
 from vi.algorithms.base import Algorithm, State
 from vi.precision import precision
-from vi.targets.base import Batch, Block, Target
+from vi.targets.base import Batch, StepArrays, Target
 from vi.training.loop import Callback, Supply, train
 from vi.training.progress import ProgressBar
 from vi.training.runners import runner_for
@@ -47,6 +47,8 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
     if algorithm is None or approx._state is None:
         raise TypeError("The approximation has no algorithm yet: call fit() first.")
     approx.check_idle()
+    if approx._missing is not None:
+        raise TypeError(approx._missing)
     done = int(approx._state.step)
     if n == 0:
         if done == 0:
@@ -81,6 +83,8 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
             raise
         finally:
             approx._running = False
+            if approx._stream is not None:
+                approx._stream.close()
             approx.publish()
     if status.ending == "diverged":
         status = _name_culprits(approx, target, supply.at(approx.status.step)[0])
@@ -112,7 +116,7 @@ class _Streamed:
 
     def at(self, step: int) -> tuple[Batch, int]:
         block = self._stream.block(step)
-        return (*self._shared, Block(np.uint32(block.first), block.arrays)), block.first + block.count
+        return (*self._shared, StepArrays(np.uint32(block.first), block.arrays)), block.first + block.count
 
 
 def supply_of(approx: Approximation, target: Target) -> Supply:

@@ -7,12 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import pymc as pm
 import xarray as xr
 
 from vi.approximation.core import Core
 from vi.approximation.draws import density, draw, fit_record, to_datatree
+from vi.approximation.predictive import (
+    by_rows,
+    compute_log_likelihood,
+    row_variables,
+    sample_posterior_predictive,
+)
 from vi.approximation.seeds import resolve_seed
 from vi.targets.base import Target
+from vi.targets.checks import as_variables
+from vi.targets.full_model import full_model
 from vi.training.loop import Callback, check_callbacks
 
 __all__ = ["Approximation"]
@@ -85,6 +94,7 @@ class Approximation(Core):
         store_data: bool = True,
         include_transformed: bool | None = None,
         return_inferencedata: bool = True,
+        rows: bool = False,
     ) -> xr.DataTree:
         """Draw from q.
 
@@ -103,6 +113,10 @@ class Approximation(Core):
             Whether to add the unconstrained values; by default as told to ``fit``.
         return_inferencedata : bool
             Always true; accepted because PyMC has it.
+        rows : bool
+            Whether deterministics over the rows of *streamed* data are computed too, in one pass over the stream;
+            without it they are left out, and ``posterior.attrs["left_out"]`` names them. Those of data in memory are
+            always there, of full length.
 
         Returns
         -------
@@ -119,12 +133,73 @@ class Approximation(Core):
         seed = resolve_seed(random_seed)
         points, log_q = draw(self._family, self.reported, seed, int(draws), self._dtype, density=log_prob)
         target = self.target()
-        posterior = target.constrain(points)
+        over_rows = row_variables(self)
+        names = tuple(name for name in target.names if name not in over_rows)
+        posterior = target.constrain(points, names)
+        if rows:
+            posterior |= self._over_rows(points, target, over_rows)
         if self.include_transformed if include_transformed is None else include_transformed:
             posterior |= {name: v for name, v in self._layout.unflatten(points).items() if name not in posterior}
-        stats = {"log_p": self._log_p_of(points, target)} if log_prob else {}
+        stats = {"log_p": self._log_p_of(points, target)} if log_prob and self._stream is None else {}
         stats |= {} if log_q is None else {"log_q": log_q}
-        return to_datatree(self._model, posterior, stats, fit_record(self.hist, self.settings()), store_data)
+        record = fit_record(self.hist, self.settings())
+        streamed = () if self._stream is None else tuple(self._stream.fields)
+        tree = to_datatree(self.full_model, posterior, stats, record, store_data, streamed)
+        if over_rows and not rows:
+            tree["posterior"].attrs["left_out"] = sorted(over_rows & {v.name for v in self._model.deterministics})
+        return tree
+
+    def _over_rows(self, points: np.ndarray, target: Target, names: set[str]) -> dict[str, np.ndarray]:
+        wanted = tuple(name for name in target.names if name in names)
+        parts = [target.constrain(points, wanted) for _ in by_rows(self)] if wanted else []
+        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in wanted}
+
+    @property
+    def full_model(self) -> pm.Model:
+        """The model with all rows in place of minibatches, for PyMC's own functions; itself where it has none."""
+        return full_model(self._model, self._full)
+
+    def sample_posterior_predictive(
+        self, idata: xr.DataTree | None = None, *, block_rows: int | None = None, **options: Any
+    ) -> xr.DataTree:
+        """Predictions of the observed variables for all rows.
+
+        Parameters
+        ----------
+        idata : xarray.DataTree, optional
+            Draws (:meth:`sample`); 500 new ones by default.
+        block_rows : int, optional
+            Rows at a time where the data are streamed; 10,000 by default.
+        **options
+            For ``pm.sample_posterior_predictive``: ``var_names``, ``random_seed``, ...
+
+        Returns
+        -------
+        xarray.DataTree
+            With a group ``posterior_predictive``.
+        """
+        return sample_posterior_predictive(self, idata, block_rows, **options)
+
+    def compute_log_likelihood(
+        self, idata: xr.DataTree, *, block_rows: int | None = None, **options: Any
+    ) -> xr.DataTree:
+        """Log likelihood of every row at every draw, unscaled: what ``arviz.loo`` needs.
+
+        Parameters
+        ----------
+        idata : xarray.DataTree
+            Draws (:meth:`sample`); the group ``log_likelihood`` is added to it.
+        block_rows : int, optional
+            Rows at a time where the data are streamed; 10,000 by default.
+        **options
+            For ``pm.compute_log_likelihood``: ``var_names``, ...
+
+        Returns
+        -------
+        xarray.DataTree
+            The same tree.
+        """
+        return compute_log_likelihood(self, idata, block_rows, **options)
 
     def _log_p_of(self, points: np.ndarray, target: Target) -> np.ndarray:
         try:
@@ -225,7 +300,17 @@ class Approximation(Core):
 
     # ---- going on, keeping ------------------------------------------------------------------------------------------
 
-    def refine(self, n: int, *, progressbar: bool = True, callbacks: Sequence[Callback] | None = None) -> Self:
+    def refine(
+        self,
+        n: int,
+        *,
+        progressbar: bool = True,
+        callbacks: Sequence[Callback] | None = None,
+        more_replacements: Mapping[Any, Any] | None = None,
+        data: Any = None,
+        batch_size: int | None = None,
+        scale: Any = None,
+    ) -> Self:
         """Go on for ``n`` more steps with the optimiser's state; the same as one longer fit.
 
         Parameters
@@ -236,6 +321,9 @@ class Approximation(Core):
             Whether to show progress.
         callbacks : sequence of callables, optional
             Callbacks of this run; those of the fit by default.
+        more_replacements, data, batch_size, scale
+            What the fit goes on with, as in :meth:`vi.Inference.fit`; what it had by default. A file or a pickle holds
+            neither replacements nor streams: there they must be given again.
 
         Raises
         ------
@@ -243,10 +331,15 @@ class Approximation(Core):
             If nothing was fitted yet.
         """
         from vi.approximation.advance import advance
+        from vi.approximation.binding import bind
 
         hooks = self._callbacks if callbacks is None else check_callbacks(callbacks)
         if self._state is None:
             raise TypeError("refine() goes on with a fit, and there was none yet: call fit() first.")
+        if more_replacements is not None or data is not None or batch_size is not None or scale is not None:
+            self.check_idle()
+            scale = self._setting.scale if scale is None else scale
+            bind(self, as_variables(more_replacements or {}), data, batch_size, scale)
         advance(self, n, hooks, progressbar=progressbar)
         return self
 

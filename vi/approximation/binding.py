@@ -6,20 +6,28 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
 
-from vi.data import Minibatch
+from vi.data import Minibatch, Stream, head, source_from
+from vi.data.minibatch import row_data
+from vi.data.nans import rows_with_nan
+from vi.targets.rows import Fed
 from vi.targets.scaling import Setting
 
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
 
-__all__ = ["bind"]
+__all__ = ["bind", "lost_data"]
 
 
 def bind(approx: Approximation, replacements: Mapping[Any, Any], data: Any, batch_size: int | None, scale: Any) -> None:
-    """Say which data the fits to come are made on, and which everything else is."""
+    """Say which data the fits to come are made on, and which everything else is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the rows and the model's containers do not fit together.
+    """
     setting, full, stream = Setting(True, dict(replacements), scale), Setting(training=False), None
     if data is None and batch_size is not None:
         raise TypeError("batch_size says how many rows of data= a step takes; give data=, or use vi.Minibatch.")
@@ -29,17 +37,77 @@ def bind(approx: Approximation, replacements: Mapping[Any, Any], data: Any, batc
             "fit a dict of arrays, or leave local and encoder out of the groups."
         )
     if data is not None and _in_memory(data):
-        arrays = {_container(approx, name): np.asarray(value) for name, value in data.items()}
-        _check_rows(approx, {c.name: array for c, array in arrays.items()})
-        shared = {c: pytensor.shared(array.astype(c.dtype, copy=False), borrow=True) for c, array in arrays.items()}
-        if batch_size is None:
-            setting = Setting(True, {**replacements, **shared}, scale)
-        else:
+        shared = _shared(approx, data)
+        places: dict[Any, Any] = dict(shared)
+        if batch_size is not None:
             made = Minibatch(*shared.values(), batch_size=batch_size)
-            batches = made if isinstance(made, tuple) else (made,)
-            setting = Setting(True, {**replacements, **dict(zip(shared, batches, strict=True))}, scale)
-        full = Setting(False, shared)
-    approx._setting, approx._full, approx._stream = setting, full, stream
+            places = dict(zip(shared, made if isinstance(made, tuple) else (made,), strict=True))
+        setting, full = Setting(True, {**replacements, **places}, scale, compare=False), Setting(False, shared)
+    elif data is not None:
+        stream = _stream(data, batch_size)
+        setting = Setting(True, dict(replacements), scale, _fed(approx, stream), compare=False)
+    approx._setting, approx._full, approx._stream, approx._missing = setting, full, stream, None
+
+
+def lost_data(what: str, holder: str) -> str:
+    """What is said where a fit cannot go on because its data were left behind."""
+    return f"It was fitted with {what}, which a {holder} cannot hold: give it again, refine(n, {what.rstrip('=')}=...)."
+
+
+def _stream(data: Any, batch_size: int | None) -> Stream:
+    """The stream that is meant."""
+    if isinstance(data, Stream):
+        if batch_size not in (None, data.batch_size):
+            raise ValueError(f"batch_size={batch_size}, but the stream has batches of {data.batch_size} rows.")
+        return data
+    if batch_size is None:
+        raise TypeError("data= needs batch_size=, the rows of a step (or a vi.data.Stream, which has one).")
+    return Stream(source_from(data), batch_size)
+
+
+def _fed(approx: Approximation, stream: Stream) -> Fed:
+    """What takes the place of the containers that a stream feeds."""
+    inputs = {}
+    for name, field in stream.fields.items():
+        container = _container(approx, name)
+        now = np.shape(container.get_value(borrow=True))
+        if len(field.shape) + 1 != container.ndim or field.shape != now[1:]:
+            raise ValueError(
+                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has rows of shape "
+                f"{now[1:]}: "
+                "the container must hold some rows of the same shape, pm.Data(name, vi.data.head(source, 100)[name])."
+            )
+        if not np.can_cast(field.dtype, container.dtype, "same_kind"):
+            raise TypeError(f"Rows of {name!r} are {field.dtype}, the model's pm.Data({name!r}) {container.dtype}.")
+        inputs[name] = container.type(name=name)
+    size = stream.batch_size
+    sample = {
+        name: np.asarray(values).astype(inputs[name].dtype) for name, values in head(stream.source, 2 * size).items()
+    }
+    return Fed(inputs, stream.n_rows, size, sample)
+
+
+def _shared(approx: Approximation, data: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Arrays in memory as shared variables, by the container whose place they take."""
+    arrays = {_container(approx, name): np.asarray(value) for name, value in data.items()}
+    lengths = {container.name: len(array) if array.ndim else 0 for container, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name!r}: {n}" for name, n in lengths.items())
+        raise ValueError(f"The arrays of data= have different lengths: {listed}.")
+    for container, array in arrays.items():
+        if array.ndim != container.ndim or not np.can_cast(array.dtype, container.dtype, "same_kind"):
+            raise TypeError(
+                f"data[{container.name!r}] has {array.ndim} axes of {array.dtype}; the container is {container.type}."
+            )
+        bad = rows_with_nan(array)
+        if len(bad):
+            raise ValueError(
+                f"data[{container.name!r}] has NaN in {len(bad)} of {len(array)} rows, first in "
+                f"{', '.join(map(str, bad[:5]))}. Leave such rows out."
+            )
+    return {
+        container: row_data(np.ascontiguousarray(array, dtype=container.dtype)) for container, array in arrays.items()
+    }
 
 
 def _in_memory(data: Any) -> bool:
@@ -57,10 +125,3 @@ def _container(approx: Approximation, name: Any) -> Any:
             f"data has rows for {key!r}, which is no pm.Data container of the model. Its containers: {known}."
         )
     return containers[key]
-
-
-def _check_rows(approx: Approximation, arrays: Mapping[str, np.ndarray]) -> None:
-    lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name!r}: {n}" for name, n in lengths.items())
-        raise ValueError(f"The arrays of data= have different lengths: {listed}.")

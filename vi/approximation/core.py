@@ -13,6 +13,7 @@ import pytensor
 
 from vi.algorithms.base import Algorithm, State
 from vi.approximation import local
+from vi.approximation.binding import lost_data
 from vi.approximation.groups import Group, checked_groups, refuse_strangers
 from vi.approximation.seeds import START, key_from, resolve_seed
 from vi.approximation.start import START_STD, start_point, start_std
@@ -68,6 +69,7 @@ class Core:
         self._local: tuple[local.LocalGroup, ...] = ()
         self._local_rows: tuple[Any, dict[str, Any]] = (None, {})
         self._encoded: tuple[Any, Params] = (None, {})
+        self._missing: str | None = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
         self._running = False
@@ -270,6 +272,8 @@ class Core:
         kept["_start"] = {name: np.array(value) for name, value in self._start.items()}
         kept["_history"] = History(self.hist)
         kept["_callbacks"] = ()
+        if self._stream is not None:  # threads and files
+            kept["_stream"], kept["_missing"] = None, lost_data("data=", "pickle")
         kept["_running"], kept["_status"] = False, self.status_of_a_copy()
         return kept
 
@@ -292,6 +296,7 @@ class Core:
         twin = type(self).__new__(type(self))
         kept = self.__getstate__()
         kept["_callbacks"] = self._callbacks
+        kept["_stream"], kept["_missing"] = self._stream, self._missing
         kept["_point"] = copy.copy(self._point)
         twin.__setstate__(kept)
         return twin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -12,6 +12,7 @@ import pymc as pm
 import xarray as xr
 from arviz_base import dict_to_dataset
 from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants, find_observations
+from pytensor.graph.traversal import ancestors
 
 from vi.approximation.seeds import key_from
 from vi.families.base import Family, Params
@@ -115,9 +116,16 @@ def to_datatree(
     sample_stats: Mapping[str, np.ndarray],
     record: xr.Dataset,
     store_data: bool,
+    left_out: Sequence[str] = (),
 ) -> xr.DataTree:
-    """Assemble the groups; arrays of draws come as ``(draws, *shape)`` and become one chain."""
+    """Assemble the groups; arrays of draws come as ``(draws, *shape)`` and become one chain.
+
+    Data containers ``left_out``, and observed variables that are such a container, are not stored.
+    """
     coords, dims = coords_and_dims_for_inferencedata(model)
+    dims = dims | {
+        name: _fitting(dims[name], value.shape[1:], coords) for name, value in posterior.items() if name in dims
+    }
 
     def draws_to_dataset(values: Mapping[str, np.ndarray]) -> xr.Dataset:
         chains = {name: np.asarray(value)[None] for name, value in values.items()}
@@ -127,13 +135,25 @@ def to_datatree(
     if sample_stats:
         groups["sample_stats"] = draws_to_dataset(sample_stats)
     if store_data:
-        for name, data in (("observed_data", find_observations(model)), ("constant_data", find_constants(model))):
+        skipped = {*left_out, *(v.name for v in model.observed_RVs if _is_one_of(model.rvs_to_values[v], left_out))}
+        for name, found in (("observed_data", find_observations(model)), ("constant_data", find_constants(model))):
+            data = {key: value for key, value in found.items() if key not in skipped}
+            dims |= {key: _fitting(dims[key], np.shape(value), coords) for key, value in data.items() if key in dims}
             if data:
                 groups[name] = dict_to_dataset(
                     data, coords=coords, dims=dims, sample_dims=[], inference_library=pm, attrs=_library()
                 )
     groups["fit"] = record
     return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
+
+
+def _fitting(dims: Sequence[str], shape: Sequence[int], coords: Mapping[str, Any]) -> list[str | None]:
+    """The dims whose labels are as many as there are entries; the others get names of their own."""
+    return [d if d not in coords or len(coords[d]) == n else None for d, n in zip(dims, shape, strict=True)]
+
+
+def _is_one_of(value: Any, names: Sequence[str]) -> bool:
+    return any(getattr(v, "name", None) in names for v in ancestors([value])) if names else False
 
 
 def fit_record(losses: np.ndarray, settings: Mapping[str, Any]) -> xr.Dataset:

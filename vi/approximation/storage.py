@@ -17,12 +17,14 @@ import pymc as pm
 
 from vi.algorithms import Algorithm, Gradient, Local, LocalPart, State, Stein
 from vi.algorithms.descent import Descent
+from vi.approximation.binding import lost_data
 from vi.approximation.specs import LostError, decode, encode, name_of
 from vi.families import Family
 from vi.kernels import RBF
 from vi.objectives import StickingTheLanding
 from vi.precision import precision
 from vi.targets.checks import model_in_context
+from vi.targets.scaling import Setting
 from vi.training.history import History
 from vi.training.status import Status
 from vi.version import __version__
@@ -105,12 +107,20 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "status": asdict(approx.status_of_a_copy()),
         "score": approx._score,
         "include_transformed": approx.include_transformed,
-        "replacements": len(approx._setting.replacements),
+        "missing": approx._missing or _left_behind(approx),
+        "scale": approx._setting.scale,
         "algorithm": algorithm,
         "encoders": encoders,
     }
     arrays["meta"] = np.array(json.dumps(meta))
     _write_atomically(Path(path), arrays)
+
+
+def _left_behind(approx: Approximation) -> str | None:
+    """What a fit needs to go on that a file cannot hold, if anything."""
+    if approx._stream is not None or approx._full.replacements:
+        return lost_data("data=", "file")
+    return lost_data("more_replacements=", "file") if approx._setting.replacements else None
 
 
 def load(
@@ -184,6 +194,8 @@ def load(
     approx._point = point
     approx.backend, approx._score = meta["backend"], meta["score"]
     approx.include_transformed = meta["include_transformed"]
+    approx._missing = meta.get("missing")
+    approx._setting = Setting(scale=meta.get("scale"))
     approx._history = History(arrays["history"])
     approx._status = Status(**meta["status"])
     with precision(approx.dtype):
@@ -234,9 +246,6 @@ def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Al
             except LostError as error:
                 lost.add(name)
                 known |= _STAND_INS[name](f"It was fitted with the {name} {error}, which a file cannot hold")
-    if meta["replacements"]:
-        lost.add("replacements")
-        known["optimizer"] = _lost_optimizer("It was fitted with more_replacements, which a file cannot hold")
     if meta.get("encoders"):
         lost |= {"averaging", "optimizer"}
         known |= _STAND_INS["averaging"]("It was fitted with an encoder, which a file cannot hold")

@@ -27,7 +27,7 @@ from vi.precision import guard_jax_config
 with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
 
-__all__ = ["Minibatch", "MinibatchIndex", "MinibatchVariable", "TakeRows"]
+__all__ = ["Minibatch", "MinibatchIndex", "MinibatchVariable", "TakeRows", "is_row_data", "row_data"]
 
 _streams = itertools.count(1)
 
@@ -52,8 +52,8 @@ def Minibatch(  # PyMC's name
     go on into the next epoch), every row comes exactly once an epoch, and the log likelihood of a batch times
     :math:`N / B` is an unbiased estimate of that of the data. The order is computed from a key, not stored.
 
-    In a model, give the likelihood its ``total_size=N``: a fit without it is refused. In a fit, the rows follow from the
-    fit's seed and the step; everything else (``approx.sample``, ``approx.logp``, ...) uses all rows.
+    In a model, give the likelihood its ``total_size=N``: a fit without it is refused. In a fit, the rows follow from
+    the fit's seed and the step; everything else (``approx.sample``, ``approx.logp``, ...) uses all rows.
 
     Parameters
     ----------
@@ -126,7 +126,6 @@ def Minibatch(  # PyMC's name
     data = _as_data(arrays, dtype, nan)
     for i, variable in enumerate(data):
         if isinstance(variable, SharedVariable):
-            variable.tag.minibatch_nan = "allow" if nan == "allow" else "raise"
             variable.tag.minibatch_update = (update_shared_f, i, data)
     counter = _Counter(type=TensorType("int64", shape=()), value=np.asarray(0), strict=True, name="batches")
     made = [list[tuple[int, Any]]() for _ in data]
@@ -153,7 +152,7 @@ def Minibatch(  # PyMC's name
     return tensors[0] if len(tensors) == 1 else tuple(tensors)
 
 
-class MinibatchVariable(TensorVariable):  # type: ignore[misc]
+class MinibatchVariable(TensorVariable):
     """A tensor of the rows of a batch; see :func:`vi.Minibatch`."""
 
     @property
@@ -170,9 +169,11 @@ class MinibatchVariable(TensorVariable):  # type: ignore[misc]
         array = np.asarray(value)
         if array.ndim != shared.ndim or not np.can_cast(array.dtype, shared.dtype, "same_kind"):
             raise TypeError(f"The data are {shared.type}, the new value has {array.ndim} axes of {array.dtype}.")
-        if getattr(shared.tag, "minibatch_nan", "allow") == "raise":
+        if is_row_data(shared) and shared.tag.minibatch_nan == "raise":
             _refuse_nan([array])
-        shared.set_value(np.ascontiguousarray(array, dtype=shared.dtype), borrow=True)
+        array = np.ascontiguousarray(array, dtype=shared.dtype)
+        same = array is shared.get_value(borrow=True)  # changed in place: only another array is seen to be another
+        shared.set_value(array.copy() if same else array, borrow=True)
 
     def update_shared(self) -> None:
         """Replace the data by what ``update_shared_f`` returns."""
@@ -187,7 +188,7 @@ class MinibatchVariable(TensorVariable):  # type: ignore[misc]
             variable.set_value(np.ascontiguousarray(value, dtype=variable.dtype))
 
 
-class MinibatchIndex(Op):  # type: ignore[misc]
+class MinibatchIndex(Op):
     """Row numbers of a batch, from a counter of batches and the length of every array that shares the rows.
 
     Parameters
@@ -237,7 +238,7 @@ class MinibatchIndex(Op):  # type: ignore[misc]
         return False
 
 
-class TakeRows(Op):  # type: ignore[misc]
+class TakeRows(Op):
     """Entries of data along some axes.
 
     Parameters
@@ -301,7 +302,7 @@ def _take_to_jax(op: TakeRows, **_: Any) -> Callable[..., Any]:
     return lambda data, *indices: op.symbolic(data, indices)
 
 
-class _Counter(TensorSharedVariable):  # type: ignore[misc]
+class _Counter(TensorSharedVariable):
     """A number that every compiled function adds one to; PyTensor reads ``default_update`` when it compiles."""
 
     _following: Any = None
@@ -348,8 +349,20 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
         if isinstance(value, Variable):
             made.append(value if dtype is None else value.astype(dtype))
         else:
-            made.append(pytensor.shared(np.ascontiguousarray(value, dtype=dtype), borrow=True, name="data"))
+            made.append(row_data(np.ascontiguousarray(value, dtype=dtype), nan))
     return made
+
+
+def row_data(array: np.ndarray, nan: str = "raise") -> Any:
+    """An array as a shared variable that is known to hold rows: it is moved to a device once, not for every run."""
+    shared = pytensor.shared(array, borrow=True, name="data")
+    shared.tag.minibatch_nan = "allow" if nan == "allow" else "raise"
+    return shared
+
+
+def is_row_data(variable: Any) -> bool:
+    """Whether a shared variable was made by :func:`row_data`."""
+    return hasattr(variable.tag, "minibatch_nan")
 
 
 def _refuse_nan(arrays: Sequence[np.ndarray]) -> None:

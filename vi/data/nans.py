@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from vi.data.checks import NAN
+
 __all__ = ["check_nan_policy", "rows_with_nan", "without_nan_rows"]
 
-POLICIES = ("raise", "drop", "allow")
 BLOCK_BYTES = 2**24
 
 
 def check_nan_policy(nan: str) -> None:
     """Refuse an unknown policy."""
-    if nan not in POLICIES:
+    if nan not in NAN:
         raise ValueError(f"nan={nan!r} is unknown; use 'raise', 'drop' or 'allow'.")
 
 

@@ -142,10 +142,11 @@ def short_steps(step: Any, n: int, sampling: Sampling) -> Any:
 def _divided(step: Any, size: int, n: int, xp: Any) -> tuple[Any, Any]:
     """Quotient (modulo 2^32) and remainder of ``step * size`` by ``n``, without wider integers."""
     if xp is np:
-        quotient, remainder = divmod(int(step) * size, n)
-        return np.uint32(quotient % 2**32), np.uint32(remainder)
+        whole, rest = divmod(int(step) * size, n)
+        return np.uint32(whole % 2**32), np.uint32(rest)
     step = jnp.asarray(step, jnp.uint32)
-    quotient = remainder = jnp.zeros((), jnp.uint32)
+    quotient: Any = jnp.zeros((), jnp.uint32)
+    remainder: Any = quotient
     for bit in range(32):
         q, r = divmod(size << bit, n)
         on = (step >> np.uint32(bit)) & np.uint32(1)

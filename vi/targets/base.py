@@ -11,13 +11,13 @@ import numpy as np
 
 from vi.layout import Layout
 
-__all__ = ["Batch", "Block", "Counts", "Seen", "Target"]
+__all__ = ["Batch", "Counts", "Seen", "StepArrays", "Target"]
 
 type Batch = tuple[Any, ...]
 """The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order.
 
-Where rows are drawn or streamed, their numbers or the block of batches at hand follow; :meth:`Target.at_step` turns them
-into the rows of a step.
+Where rows are drawn or streamed, their numbers or the block of batches at hand follow; :meth:`Target.at_step` turns
+them into the rows of a step.
 """
 
 
@@ -29,7 +29,7 @@ class Counts:
     values: tuple[int, ...]
 
 
-class Block(NamedTuple):
+class StepArrays(NamedTuple):
     """Batches of consecutive steps.
 
     Parameters
@@ -77,6 +77,9 @@ class Target(abc.ABC):
 
     traceable: bool
     """Whether :meth:`value_and_score` traces into a compiled JAX loop; otherwise it is called on the host."""
+
+    names: tuple[str, ...]
+    """Variables and deterministics of the model that :meth:`constrain` computes."""
 
     has_local: bool = False
     """Whether batches bring rows of local variables: then the flat vector is that of a batch."""

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.batching import batched
+from vi.data.minibatch import is_row_data
 from vi.data.permutation import short_steps
 from vi.precision import precision
-from vi.targets.base import Batch, Block, Counts, Seen, Target
+from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
 from vi.targets.checks import first_line
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
@@ -62,12 +63,14 @@ class JaxTarget(Target):
     def __init__(self, graph: ModelGraph, dtype: np.dtype) -> None:
         self.graph = graph
         self.layout = graph.layout
+        self.names = tuple(graph.variables)
         self.dtype = dtype
         with precision(dtype):  # constants become JAX arrays here
             self._log_prob = jax_function(graph.inputs, [graph.log_prob])
             self._local = LocalRows(graph, lambda outputs: jax_function(graph.inputs[1:], outputs))
         self.has_local = bool(graph.local)
         self._lengths = lengths_function(graph.rows)
+        self._kept: dict[Any, tuple[Any, jax.Array]] = {}
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._many = jax.jit(
             lambda points, batch: jax.lax.map(lambda z: self.log_density(z, batch), points, batch_size=BLOCK)
@@ -76,8 +79,19 @@ class JaxTarget(Target):
 
     def batch(self) -> Batch:
         with precision(self.dtype):
-            arrays = tuple(jax.device_put(self._cast(shared.get_value(borrow=True))) for shared in self.graph.shared)
+            arrays = tuple(self._on_device(shared) for shared in self.graph.shared)
         return (*arrays, self.counts()) if self.graph.rows else arrays
+
+    def _on_device(self, shared: Any) -> jax.Array:
+        """The value of a shared variable; that of a minibatch's data, which may be large, is moved only once."""
+        value = shared.get_value(borrow=True)
+        if not is_row_data(shared):
+            return jax.device_put(self._cast(value))
+        kept = self._kept.get(shared)
+        if kept is None or kept[0] is not value:
+            kept = self._kept[shared] = (value, jax.device_put(self._cast(value)))
+        array: jax.Array = kept[1]
+        return array
 
     def counts(self) -> Counts:
         """Rows in all, for each minibatch."""
@@ -98,7 +112,7 @@ class JaxTarget(Target):
             if sampling.short_last:
                 rows[0] = Short(rows[0], short_steps(step, counts[0], sampling), sampling.last_size(counts[0]))
         if self.graph.fed is not None:
-            block: Block = rest.pop(0)
+            block: StepArrays = rest.pop(0)
             rows += [block.arrays[name][step - block.first] for name in self.graph.fed.inputs]
         return (*shared, *rows)
 
@@ -111,7 +125,7 @@ class JaxTarget(Target):
         if fed is None:
             return self.batch()
         sample = {name: fed.sample[name][None, : fed.size] for name in fed.inputs}
-        return (*self.batch(), Block(np.uint32(0), self.place(sample)))
+        return (*self.batch(), StepArrays(np.uint32(0), self.place(sample)))
 
     def log_density(self, z: jax.Array, batch: Batch) -> jax.Array:
         """Return ``log p`` of one point, traceable."""
@@ -136,7 +150,7 @@ class JaxTarget(Target):
             return np.asarray(flat).reshape(points.shape[:-1])
 
     def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
-        names = tuple(self.graph.variables) if names is None else names
+        names = self.names if names is None else names
         if names not in self._constrain:
             outputs = [self.graph.variables[name] for name in names]
             with precision(self.dtype):

@@ -63,8 +63,7 @@ def training_rows(model: pm.Model, in_all: Mapping[str, int], replacements: Mapp
             raise ValueError(
                 f"{name!r} is local, but no minibatch reaches it, so that every step sees all of its rows. Leave local "
                 "and encoder out of its group, or fit with batches: x = vi.Minibatch(X, batch_size=...) in the model "
-                "or in more_replacements, or fit(data={'x': X}, batch_size=...). (A file keeps neither of these two: "
-                "after vi.load, fit again with them.)"
+                "or in more_replacements, or fit(data={'x': X}, batch_size=...)."
             )
         fit = [rows for rows in met[name] if rows.count() == n]
         if lengths[name] != n:  # the model is written for a batch

@@ -84,9 +84,9 @@ def check_mixing(
         if "no scale" in str(error) or "other data" in str(error):
             raise
         raise ValueError(
-            f"{name!r} cannot be computed for a batch: {first_line(error)}. Are all data of the same rows batches that are "
-            "drawn together (X_batch, y_batch = vi.Minibatch(X, y, batch_size=...))? A shape that is written as a number "
-            "must be the batch's."
+            f"{name!r} cannot be computed for a batch: {first_line(error)}. Are all data of the same rows batches that "
+            "are drawn together (X_batch, y_batch = vi.Minibatch(X, y, batch_size=...))? A shape that is written as a "
+            "number must be the batch's."
         ) from error
 
 
@@ -128,9 +128,9 @@ def _check_against_full(
     scaled = full / _own_scale(variable, model)
     if not full.ndim or n_full <= rows.max() or not _same(scaled[rows], batch):
         raise ValueError(
-            f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so that no scale makes "
-            "it right. Either the minibatch was made from other data, or the model mixes rows (a mean or a cumulative sum "
-            "over the data): compute such things before, from the full data."
+            f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so that no scale "
+            "makes it right. Either the minibatch was made from other data, or the model mixes rows (a mean or a "
+            "cumulative sum over the data): compute such things before, from the full data."
         )
 
 
@@ -151,15 +151,15 @@ def _same(a: Any, b: Any) -> bool:
 def apart(name: str) -> str:
     """What is said of batches that are not drawn together."""
     return (
-        f"{name!r} sees two minibatches whose rows are not drawn together and meet along one axis, so that no scale makes "
-        "it right. Make them in one call: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
+        f"{name!r} sees two minibatches whose rows are not drawn together and meet along one axis, so that no scale "
+        "makes it right. Make them in one call: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
     )
 
 
 def _mixes(name: str) -> str:
     return (
-        f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so that no scale makes it "
-        "right: the model mixes rows (a mean or a cumulative sum over the data), or a variable of fixed length meets the "
-        "batch. Compute such things before, from the full data; a variable with one entry a row is local: "
+        f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so that no scale makes "
+        "it right: the model mixes rows (a mean or a cumulative sum over the data), or a variable of fixed length "
+        "meets the batch. Compute such things before, from the full data; a variable with one entry a row is local: "
         f"vi.Group([...], local=True). scale={{{name!r}: 'rows'}} skips this check."
     )

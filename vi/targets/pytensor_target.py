@@ -21,7 +21,7 @@ from pytensor.xtensor.type import XTensorType
 
 from vi.data.permutation import short_steps
 from vi.precision import precision
-from vi.targets.base import Batch, Block, Counts, Seen, Target
+from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
 from vi.targets.graph import ModelGraph
 from vi.targets.local import LocalRows
 from vi.targets.lowering import to_float32
@@ -50,6 +50,7 @@ class PytensorTarget(Target):
     def __init__(self, graph: ModelGraph, dtype: np.dtype) -> None:
         self.graph = graph
         self.layout = graph.layout
+        self.names = tuple(graph.variables)
         self.dtype = dtype
         inputs, (log_prob,) = self._in_precision([graph.log_prob])
         with pytensor.config.change_flags(floatX=dtype.name):  # the type of the zeros in a gradient
@@ -87,7 +88,7 @@ class PytensorTarget(Target):
             if sampling.short_last and short_steps(np.uint32(step), counts[0], sampling):
                 now[0] = now[0][: sampling.last_size(counts[0])].copy()
         if self.graph.fed is not None:
-            block: Block = rest.pop(0)
+            block: StepArrays = rest.pop(0)
             now += [block.arrays[name][int(step) - int(block.first)] for name in self.graph.fed.inputs]
         return (*shared, *now)
 
@@ -125,7 +126,7 @@ class PytensorTarget(Target):
         return values.reshape(np.shape(points)[:-1])
 
     def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
-        names = tuple(self.graph.variables) if names is None else names
+        names = self.names if names is None else names
         if names not in self._constrain:
             inputs, outputs = self._in_precision([self.graph.variables[name] for name in names])
             self._constrain[names] = _compile(inputs, outputs)

@@ -21,7 +21,7 @@ from vi.data.nans import rows_with_nan
 from vi.data.permutation import MAX_ROWS, Sampling, row_numbers
 from vi.targets.checks import INTERPRETER, interpret
 
-__all__ = ["Batches", "Fed", "Rows", "draw_rows", "find_batches", "is_batch", "lengths_function"]
+__all__ = ["Batches", "Fed", "Rows", "draw_rows", "find_batches", "is_batch", "lengths_function", "remade"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,15 +131,7 @@ class Batches:
             if not full:
                 new = TakeRows(tuple(axis for axis, _ in taken)).symbolic(data, [rows.index for _, rows in taken])
             mapping[tensor] = new if new.dtype == tensor.dtype else new.astype(tensor.dtype)
-        for node in io_toposort(graph_inputs(graphs), list(graphs)) if mapping else ():
-            if any(output in mapping for output in node.outputs) or not any(v in mapping for v in node.inputs):
-                continue
-            inputs = [mapping.get(variable, variable) for variable in node.inputs]
-            if isinstance(node.op, SpecifyShape) or _only_fixes_lengths(node):
-                mapping[node.outputs[0]] = inputs[0]
-            else:
-                mapping.update(zip(node.outputs, node.clone_with_new_inputs(inputs, strict=False).outputs, strict=True))
-        return [mapping.get(graph, graph) for graph in graphs]
+        return remade(graphs, mapping)
 
     def refuse_nan(self) -> None:
         """Refuse data with NaN, naming the rows.
@@ -150,7 +142,7 @@ class Batches:
             If there are any, and ``vi.Minibatch`` was not told ``nan="allow"``.
         """
         for tensor, (data, _) in self.tensors.items():
-            array = data.data if isinstance(data, Constant) else None
+            array: Any = data.data if isinstance(data, Constant) else None
             if isinstance(data, SharedVariable) and getattr(data.tag, "minibatch_nan", "raise") == "raise":
                 array = data.get_value(borrow=True)
             bad = () if array is None else rows_with_nan(np.asarray(array))
@@ -165,6 +157,25 @@ class Batches:
         up = set(ancestors([graph]))
         seen = [rows for tensor, (_, taken) in self.tensors.items() if tensor in up for _, rows in taken]
         return tuple(dict.fromkeys(seen))
+
+
+def remade(graphs: Sequence[Any], mapping: dict[Variable, Any]) -> list[Any]:
+    """The graphs with variables replaced, whatever their shapes; ``mapping`` grows by every variable that is made anew.
+
+    What was asserted of shapes when the model was written no longer holds, and is left out.
+    """
+    for node in io_toposort(graph_inputs(graphs), list(graphs)) if mapping else ():
+        if any(output in mapping for output in node.outputs) or not any(v in mapping for v in node.inputs):
+            continue
+        inputs = [mapping.get(variable, variable) for variable in node.inputs]
+        if isinstance(node.op, SpecifyShape) or _only_fixes_lengths(node):
+            mapping[node.outputs[0]] = inputs[0]
+        else:
+            made = node.clone_with_new_inputs(inputs, strict=False).outputs
+            for old, new in zip(node.outputs, made, strict=True):
+                new.name = old.name
+            mapping.update(zip(node.outputs, made, strict=True))
+    return [mapping.get(graph, graph) for graph in graphs]
 
 
 def _only_fixes_lengths(node: Apply) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -42,6 +42,8 @@ class Setting:
         them, a dict gives ``"rows"`` or a number by name.
     fed : Fed, optional
         Containers whose rows come from a stream.
+    compare : bool
+        Whether batches are of the model's own data, so that the two must agree.
     locals : dict of {str: (int, int)}
         By name of a local variable, the rows that it has in this setting, and in all.
     encoded : dict of {str: tuple of variables}
@@ -52,6 +54,7 @@ class Setting:
     replacements: Mapping[Variable, Variable] = field(default_factory=dict)
     scale: Any = None
     fed: Fed | None = None
+    compare: bool = True
     locals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -85,20 +88,19 @@ def in_setting(
     if not own.tensors and not setting.replacements and setting.fed is None and not setting.locals:
         return model.logp(), list(graphs), (), {}
 
+    if setting.compare:
+        _check_lengths(setting.replacements)
     replace: dict[Variable, Any] = {old: like(old, new) for old, new in setting.replacements.items()}
     if setting.fed is not None:
         replace |= {model[name]: like(model[name], new) for name, new in setting.fed.inputs.items()}
     whole, terms = terms, [_bare(term) for term in _unscaled(model, variables, terms)]
     k = len(variables)
-    try:
-        every = clone_replace([*terms, *values, *graphs], replace=replace) if replace else [*terms, *values, *graphs]
-        found = find_batches(every)
-        _check_lengths(setting.replacements, found)
-        values_of_locals = [model.rvs_to_values[model[name]] for name in setting.locals]
-        also = [*values_of_locals, *(setting.fed.marks if setting.fed else ())]
-        placed = found.swapped(every, full=not setting.training, also=also)
-    except (TypeError, IndexError) as error:
-        raise ValueError(f"{_UNFIT} ({first_line(error)})") from error
+    every = [*terms, *values, *graphs]
+    every = _fitting(lambda: clone_replace(every, replace=replace)) if replace else every
+    found = find_batches(every)
+    values_of_locals = [model.rvs_to_values[model[name]] for name in setting.locals]
+    also = [*values_of_locals, *(setting.fed.marks if setting.fed else ())]
+    placed = _fitting(lambda: found.swapped(every, full=not setting.training, also=also))
     own_keys = {rows.key for rows in own.rows}
     local = rows_of_locals(model, every[: 2 * k], found, setting) if setting.training else {}
     rows_of = {model.rvs_to_values[model[name]]: rows for name, rows in local.items()}
@@ -121,11 +123,19 @@ def in_setting(
                 term = term * seen[0].factor
             else:
                 term = term * _factor(model, variable, placed[k + i], seen, setting, in_model)
-            full = whole[i] if not in_model else None
+            full = whole[i] if setting.compare and not in_model else None
             check_mixing(model, variable, placed[i], seen, full, setting.scale, rows_of)
         total.append(term.sum())
     log_prob = pt.add(*total) if len(total) > 1 else total[0]
     return log_prob, placed[2 * k :], found.rows if setting.training else (), local
+
+
+def _fitting(make: Callable[[], list[Any]]) -> list[Any]:
+    """Graphs that are made anew; if their shapes do not fit together, say so."""
+    try:
+        return make()
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"{_UNFIT} ({first_line(error)})") from error
 
 
 _UNFIT = (
@@ -189,16 +199,16 @@ def _factor(
         if asked == "rows" and isinstance(setting.scale, Mapping):
             return factor
         raise ValueError(
-            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what it is multiplied by: "
-            f"scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, or a number."
+            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what it is multiplied "
+            f"by: scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, or a number."
         )
     if asked == "rows" or not in_model:
         _check_value(name, value, seen)
         return factor
     raise ValueError(
         f"{name!r} sees a batch ({sizes}) but has no total_size, so that the prior would count too much. Write "
-        f"pm.{_distribution(variable)}({name!r}, ..., total_size={n}). (vi.fit(scale='rows') scales every likelihood by "
-        f"N / B without it; scale={{{name!r}: 1.0}} leaves this one as it is.)"
+        f"pm.{_distribution(variable)}({name!r}, ..., total_size={n}). (vi.fit(scale='rows') scales every likelihood "
+        f"by N / B without it; scale={{{name!r}: 1.0}} leaves this one as it is.)"
     )
 
 
@@ -213,8 +223,8 @@ def _check_total(name: str, total: Sequence[Any], value: Any, seen: Sequence[Row
     if not np.isclose(scale, wanted, rtol=1e-9, atol=0.0):
         written = given[0][1] if len(total) == 1 else tuple(total)
         raise ValueError(
-            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but it sees {sizes}, which "
-            f"is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: ...}} puts another number in its place.)"
+            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but it sees {sizes}, "
+            f"which is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: ...}} puts another number in its place.)"
         )
 
 
@@ -260,10 +270,10 @@ def _check_scale(model: pm.Model, scale: Any) -> None:
             raise ValueError(f"scale[{name!r}]={entry!r}: use 'rows' or a positive number.")
 
 
-def _check_lengths(replacements: Mapping[Variable, Variable], found: Any) -> None:
+def _check_lengths(replacements: Mapping[Variable, Variable]) -> None:
     """Refuse batches of data of another length than those they replace."""
     for old, new in replacements.items():
-        for rows in found.seen_by(new):
+        for rows in find_batches([new]).rows:
             length = int(interpret([], [pt.shape(old)[0]], [])[0])
             if length != rows.count():
                 raise ValueError(

@@ -1,0 +1,101 @@
+"""The same rows from every kind of source: what the tests of sources and of streams run over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from vi import data
+
+N, K = 137, 3
+X = np.arange(N * K, dtype=np.float32).reshape(N, K)
+Y = np.arange(N) % 5
+
+
+def dataset() -> xr.Dataset:
+    return xr.Dataset({"x": (("row", "k"), X), "y": ("row", Y)})
+
+
+def memmaps(folder: Path) -> data.Source:
+    arrays = {}
+    for name, values in (("x", X), ("y", Y)):
+        arrays[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", values.dtype, values.shape)
+        arrays[name][:] = values
+    return data.ArraySource(arrays, chunk_rows=10)
+
+
+def npy(folder: Path) -> data.Source:
+    np.save(folder / "x.npy", X)
+    np.save(folder / "y.npy", Y.astype(">i8"))
+    return data.ArraySource({"x": folder / "x.npy", "y": str(folder / "y.npy")}, chunk_rows=10)
+
+
+def zarr(folder: Path) -> data.Source:
+    pytest.importorskip("zarr")
+    encoding = {"x": {"chunks": (10, 2)}, "y": {"chunks": (25,)}}
+    dataset().to_zarr(folder / "rows.zarr", encoding=encoding, consolidated=False)
+    return data.source_from(folder / "rows.zarr")
+
+
+def dask(folder: Path) -> data.Source:
+    pytest.importorskip("dask.array")
+    zarr(folder)
+    return data.DatasetSource(xr.open_zarr(folder / "rows.zarr", chunks={"row": 50}, consolidated=False))
+
+
+def netcdf(folder: Path) -> data.Source:
+    pytest.importorskip("netCDF4")
+    dataset().transpose("k", "row").to_netcdf(folder / "rows.nc", engine="netcdf4")
+    return data.source_from(folder / "rows.nc")
+
+
+def parquet(folder: Path) -> data.Source:
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = arrow_table()
+    pq.write_table(table.slice(0, 100), folder / "a.parquet", row_group_size=30)
+    pq.write_table(table.slice(100), folder / "b.parquet", row_group_size=30)
+    return data.ParquetSource(folder, fields=PACKED)
+
+
+PACKED = {"x": ["a", "b", "c"], "y": "y"}
+COLUMNS = {"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": Y}
+
+
+def arrow_table():
+    return pytest.importorskip("pyarrow").table(COLUMNS)
+
+
+def polars(folder: Path) -> data.Source:
+    return data.FrameSource(pytest.importorskip("polars").DataFrame(COLUMNS), fields=PACKED)
+
+
+def loader(folder: Path) -> data.Source:
+    def batches():
+        for start in range(0, N, 20):
+            yield X[start : start + 20], Y[start : start + 20]
+
+    return data.LoaderSource(batches, n_rows=N, names=("x", "y"))
+
+
+SOURCES = {
+    "arrays": lambda folder: data.ArraySource({"x": X, "y": Y}, chunk_rows=10),
+    "columns in Fortran order": lambda folder: data.source_from({"x": np.asfortranarray(X), "y": Y.tolist()}),
+    "memmaps": memmaps,
+    "npy": npy,
+    "dataset": lambda folder: data.source_from(dataset()),
+    "zarr": zarr,
+    "dask": dask,
+    "netcdf": netcdf,
+    "parquet": parquet,
+    "pandas": lambda folder: data.FrameSource(pd.DataFrame(COLUMNS), fields=PACKED),
+    "polars": polars,
+    "arrow": lambda folder: data.FrameSource(arrow_table(), fields=PACKED),
+    "loader": loader,
+}
+"""Every kind of source, by name: a function of the folder for its files."""
+
+BY_NUMBER = [name for name in SOURCES if name != "loader"]
