@@ -26,6 +26,7 @@ from vi.training import runner_for
 N, B = 24, 8
 PRIOR, NOISE, WIDE = 0.7, 1.0, 2.0
 FLOAT64 = np.dtype("float64")
+QUICK = {"compile_kwargs": {"mode": "FAST_COMPILE"}}
 CONSTANTS = 6e-8
 """PyMC computes the constants of a normal's log density (logs of the scale and of 2 pi) in single precision."""
 
@@ -310,8 +311,21 @@ def test_everything_after_the_fit_has_all_rows():
     np.testing.assert_allclose(
         draws["sample_stats"]["log_p"].to_numpy()[0], exact - 0.5 * np.einsum("si,ij,sj->s", centred, lam, centred)
     )
+    predicted = approx.sample_posterior_predictive(draws, random_seed=1, **QUICK)["posterior_predictive"]["y"]
+    assert predicted.shape == (1, 6, N)
     assert approx.sample_node(approx.model["level"], size=3).eval().shape == (3, len(y))
     assert approx.cov.eval().shape == (N + 1, N + 1)
+
+
+def test_a_batch_length_written_as_a_number():
+    """The variable of the full model has all rows, though the model says how many a batch has."""
+    with pm.Model() as model:
+        z = pm.Normal("z", shape=(B, 2))
+        pm.Normal("y", z.sum(axis=1), NOISE, observed=Minibatch(data(), batch_size=B), total_size=N)
+    approx = vi.Approximation([vi.Group(["z"], local=True)], model=model, random_seed=1)
+    assert approx.full_model["z"].eval().shape == (N, 2)
+    draws = approx.sample(3, random_seed=1)
+    assert approx.compute_log_likelihood(draws, **QUICK)["log_likelihood"]["y"].shape == (1, 3, N)
 
 
 def test_a_frozen_group_stays():
