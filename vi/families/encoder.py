@@ -33,6 +33,15 @@ class Encoder:
     ------
     TypeError
         If it is none of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> encoder = Encoder(({"A": np.eye(2)}, lambda weights, row: (weights["A"] @ row, np.zeros(2))))
+    >>> sorted(encoder.initial)
+    ['A']
+    >>> encoder({"A": np.eye(2)}, np.array([1.0, 2.0]))[0].tolist()
+    [1.0, 2.0]
     """
 
     def __init__(self, given: Any) -> None:

@@ -34,7 +34,7 @@ class PerRow(Family):
     >>> from vi.families import FullRank
     >>> family = PerRow(FullRank(), 4)
     >>> params = family.init(jnp.zeros(8), jnp.ones(8), jax.random.key(0))
-    >>> {name: value.shape for name, value in params.items()}
+    >>> {name: params[name].shape for name in ("mu", "L_tril")}
     {'mu': (4, 2), 'L_tril': (4, 3)}
     """
 
