@@ -140,6 +140,14 @@ def test_mixture(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_local(tmp_path: Path) -> None:
+    output = run(EXAMPLES / "local.py", "--out", tmp_path, cwd=tmp_path)
+    assert_shown((ROOT / "docs" / "local.md").read_text(encoding="utf-8"), output)
+    assert [path.name for path in tmp_path.glob("*.png")] == ["local_abilities.png"]
+    assert is_png(tmp_path / "local_abilities.png")
+
+
+@pytest.mark.slow
 def test_iris(tmp_path: Path) -> None:
     pytest.importorskip("sklearn", reason="its data set; in the dependency group demo")
     output = run(EXAMPLES / "iris.py", "--out", tmp_path, "--splits", 10, cwd=tmp_path)

@@ -22,6 +22,7 @@ from vi.families import (
     MultivariateT,
     Part,
     Particles,
+    PerRow,
     Product,
     StudentT,
 )
@@ -38,8 +39,11 @@ def product(dim):
     return Product(parts)
 
 
-EXAMPLES = {name: (lambda dim, family=family: family()) for name, family in FAMILIES.items() if family is not Product}
-EXAMPLES |= {"product": product}
+EXAMPLES = {
+    name: (lambda dim, family=family: family()) for name, family in FAMILIES.items() if family not in (Product, PerRow)
+}
+EXAMPLES |= {"product": product, "per_row": lambda dim: PerRow(MeanField(), dim)}
+EXAMPLES |= {"per_row-full_rank": lambda dim: PerRow(FullRank(), 1)}
 EXAMPLES |= {
     f"{f.short_name}-{b}": lambda dim, f=f, b=b: f(base=BASES[b]()) for f in (MeanField, FullRank) for b in BASES
 }

@@ -400,5 +400,5 @@ def test_the_first_chunk_of_a_slow_model_is_short(monkeypatch):
         runners.CompiledRunner, "run", lambda self, state, batch, n: asked.append(n) or run(self, state, batch, n)
     )
     advi().fit(100, backend="jax", progressbar=False)
-    assert asked[:2] == [0, 1]
-    assert all(later <= 2 * earlier for earlier, later in itertools.pairwise(asked[1:]))
+    assert asked[:3] == [0, 0, 1]  # compiles, then measures what a chunk costs beside its steps
+    assert all(later <= 2 * earlier for earlier, later in itertools.pairwise(asked[2:]))

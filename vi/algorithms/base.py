@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -81,6 +82,23 @@ class Algorithm(abc.ABC):
     @abc.abstractmethod
     def tell(self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array) -> tuple[State, jax.Array]:
         """The state after the step and the step's loss, from values ``(B,)`` and scores ``(B, D)``."""
+
+    def focus(self, state: State, seen: Mapping[str, Any]) -> tuple[Algorithm, State, Callable[[State], State]]:
+        """What a step works on: an algorithm, its state, and how that state goes back into the whole one.
+
+        Parameters
+        ----------
+        state : State
+            The whole state.
+        seen : mapping
+            What the target says of the rows of the step (:meth:`vi.targets.Target.local`).
+
+        Returns
+        -------
+        tuple
+            By default the algorithm itself, all of the state, and nothing to put back.
+        """
+        return self, state, lambda new: new
 
     @abc.abstractmethod
     def report(self, state: State) -> Params:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from vi.approximation.core import Core
 from vi.approximation.draws import density, draw, fit_record, to_datatree
+from vi.approximation.local import local_setting
 from vi.approximation.predictive import (
     by_rows,
     compute_log_likelihood,
@@ -157,7 +158,7 @@ class Approximation(Core):
     @property
     def full_model(self) -> pm.Model:
         """The model with all rows in place of minibatches, for PyMC's own functions; itself where it has none."""
-        return full_model(self._model, self._full)
+        return full_model(self._model, local_setting(self, self._full) if self._local else self._full)
 
     def sample_posterior_predictive(
         self, idata: xr.DataTree | None = None, *, block_rows: int | None = None, **options: Any

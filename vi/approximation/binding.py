@@ -31,6 +31,11 @@ def bind(approx: Approximation, replacements: Mapping[Any, Any], data: Any, batc
     setting, full, stream = Setting(True, dict(replacements), scale), Setting(training=False), None
     if data is None and batch_size is not None:
         raise TypeError("batch_size says how many rows of data= a step takes; give data=, or use vi.Minibatch.")
+    if data is not None and approx._local and not _in_memory(data):
+        raise TypeError(
+            "Local variables need data in memory, of which every row has its number; a stream of data= has none. Give "
+            "fit a dict of arrays, or leave local and encoder out of the groups."
+        )
     if data is not None and _in_memory(data):
         shared = _shared(approx, data)
         places: dict[Any, Any] = dict(shared)

@@ -12,8 +12,9 @@ import pymc as pm
 import pytensor
 
 from vi.algorithms.base import Algorithm, State
+from vi.approximation import local
 from vi.approximation.binding import lost_data
-from vi.approximation.groups import Group, product_of
+from vi.approximation.groups import Group, checked_groups, refuse_strangers
 from vi.approximation.seeds import START, key_from, resolve_seed
 from vi.approximation.start import START_STD, start_point, start_std
 from vi.approximation.statistics import statistic
@@ -23,7 +24,6 @@ from vi.precision import precision, resolve_dtype
 from vi.sharding import Devices
 from vi.targets.base import Target
 from vi.targets.checks import check_variables, model_in_context
-from vi.targets.graph import layout_from
 from vi.targets.initial_density import check_initial_density
 from vi.targets.pymc import from_pymc
 from vi.targets.scaling import Setting
@@ -53,7 +53,7 @@ class Core:
     ) -> None:
         model = model_in_context(model)
         check_variables(model)
-        self._groups = None if isinstance(family, Family) else _checked_groups(family)
+        self._groups = None if isinstance(family, Family) else checked_groups(family)
         self._model = model
         if isinstance(family, Family):
             self._family = family
@@ -69,6 +69,9 @@ class Core:
         self._full = Setting(training=False)
         self._stream: Any = None
         self._devices: Devices | None = None
+        self._local: tuple[local.LocalGroup, ...] = ()
+        self._local_rows: tuple[Any, dict[str, Any]] = (None, {})
+        self._encoded: tuple[Any, Params] = (None, {})
         self._missing: str | None = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
@@ -86,19 +89,20 @@ class Core:
         """Go back to a start: parameters, seed and history, but not the settings of the last run."""
         self.check_idle()
         seed = resolve_seed(random_seed)
+        start, local_start = local.split_start(start, self._model, self._groups)
         point = start_point(self._model, start, seed)
         check_initial_density(self._model, point)
-        layout = layout_from(self._model, point)
-        std = start_std(self._model, layout, start_sigma, self._dtype, self._default_std)
         if self._groups is not None:
-            known = {*self._model.free_RVs, *self._model.value_vars}
-            strangers = [v.name for group in self._groups for v in group.variables if v not in known]
-            if strangers:
-                raise ValueError(f"{', '.join(strangers)} in a group is not a free variable of this model.")
-            self._family = product_of(self._groups, layout)
+            refuse_strangers(self._model, self._groups)
+            layout, self._family, self._local = local.with_local_groups(self._model, self._groups, point)
+        else:
+            layout, self._local = local.with_local_parts(self._model, self._family, point)
+        std = start_std(self._model, layout, start_sigma, self._dtype, self._default_std)
+        flat = layout.flatten(local.point_of_all_rows(self._model, layout, point, local_start), self._dtype)
         with precision(self._dtype):
-            mean = jax.numpy.asarray(layout.flatten(point, self._dtype))
+            mean = jax.numpy.asarray(flat)
             params = self._family.init(mean, jax.numpy.asarray(std), key_from(seed, START))
+            params = local.with_weights(self._local, params)
         self._layout: Layout = layout
         self._point = point
         self._seed = seed
@@ -106,6 +110,7 @@ class Core:
         self._state = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
+        local.check_encoders(self._local, self.reported)
         self.publish()
 
     def check_idle(self) -> None:
@@ -184,7 +189,17 @@ class Core:
 
     @property
     def reported(self) -> Params:
-        """The parameters that are reported: the averaged iterates where averaging is on."""
+        """The parameters that are reported: averaged iterates where averaging is on, encoders applied to all rows."""
+        if all(group.encoder is None for group in self._local):
+            return self.averaged
+        source = self._start if self._state is None else self._state
+        if self._encoded[0] is not source:
+            self._encoded = (source, local.encoded(self, self.averaged))
+        return self._encoded[1]
+
+    @property
+    def averaged(self) -> Params:
+        """The parameters that a fit changes (of encoders, the weights), averaged where averaging is on."""
         if self._state is None or self._algorithm is None:
             return self._start
         return self._algorithm.report(self._state)
@@ -245,13 +260,10 @@ class Core:
                 f"The model's free variables are now {', '.join(names)}, the approximation is one of "
                 f"{', '.join(fitted)}: start a new fit."
             )
-        target = from_pymc(
-            self._model,
-            backend=self.backend,
-            dtype=self._dtype,
-            start=self._point,
-            setting=self._setting if training else self._full,
-        )
+        setting = self._setting if training else self._full
+        if self._local:
+            setting = local.local_setting(self, setting)
+        target = from_pymc(self._model, backend=self.backend, dtype=self._dtype, start=self._point, setting=setting)
         return shared_by(target, self._devices) if training and self._devices is not None else target
 
     # ---- copies -----------------------------------------------------------------------------------------------------
@@ -259,7 +271,7 @@ class Core:
     def __getstate__(self) -> dict[str, Any]:
         from vi.approximation.storage import state_to_numpy
 
-        kept = dict(self.__dict__, _shared={}, _statistics={})
+        kept = dict(self.__dict__, _shared={}, _statistics={}, _encoded=(None, {}), _local_rows=(None, {}))
         kept["_state"] = None if self._state is None else state_to_numpy(self._state)
         kept["_start"] = {name: np.array(value) for name, value in self._start.items()}
         kept["_history"] = History(self.hist)
@@ -292,17 +304,6 @@ class Core:
         kept["_point"] = copy.copy(self._point)
         twin.__setstate__(kept)
         return twin
-
-
-def _checked_groups(groups: Any) -> tuple[Group, ...]:
-    """The groups as a tuple; refuse what is neither a family nor a list of groups."""
-    if isinstance(groups, Group):
-        groups = [groups]
-    if not isinstance(groups, Sequence) or not groups or not all(isinstance(group, Group) for group in groups):
-        raise TypeError(
-            f"Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got {groups!r}."
-        )
-    return tuple(groups)
 
 
 def _model_dtype(model: pm.Model) -> np.dtype:

@@ -29,7 +29,7 @@ def freeze(approx: Approximation, groups: tuple[Any, ...], frozen: bool) -> None
         raise ValueError("Every group would be frozen, and there would be nothing to fit.")
     state, algorithm = approx._state, approx._algorithm
     if state is not None and algorithm is not None:
-        kept = {name: value for name, value in approx.reported.items() if name.split(".")[0] in names and frozen}
+        kept = {name: value for name, value in approx.averaged.items() if name.split(".")[0] in names and frozen}
         state = state._replace(params=state.params | kept)
         algorithm = replace(algorithm, family=changed)  # type: ignore[type-var]
     approx._family, approx._state, approx._algorithm = changed, state, algorithm

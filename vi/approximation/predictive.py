@@ -10,8 +10,6 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from vi.targets.full_model import full_model
-
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
 
@@ -25,10 +23,13 @@ def sample_posterior_predictive(
 ) -> xr.DataTree:
     """The work of :meth:`vi.Approximation.sample_posterior_predictive`, which documents it."""
     idata = approx.sample(log_prob=False) if idata is None else idata
+    # drawn for all rows, though a batch's length may be written in their shape
+    local = [name for group in approx._local for name in group.variables]
+    drawn = {"freeze_vars": local} if local else {}
 
     def predict(model: pm.Model, **more: Any) -> xr.DataTree:
         tree: xr.DataTree = pm.sample_posterior_predictive(
-            idata, model=model, **({"progressbar": False} | options | more)
+            idata, model=model, **({"progressbar": False} | drawn | options | more)
         )
         return tree
 
@@ -66,7 +67,7 @@ def _joined(
 ) -> xr.DataTree:
     """What PyMC computes from all rows; of streamed data in blocks that are put together along the rows."""
     if approx._stream is None:
-        return compute(full_model(approx.model, approx._full))
+        return compute(approx.full_model)
     rows = row_variables(approx)
     quick = {"compile_kwargs": {"mode": "FAST_COMPILE"}}  # every block compiles anew
     parts = [compute(approx.model, **quick)[group].to_dataset() for _ in by_rows(approx, block_rows)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from vi.algorithms import ALGORITHMS
+from vi.algorithms import ALGORITHMS, LocalPart
 from vi.families import BASES, FAMILIES, Part
 from vi.kernels import KERNELS
 from vi.objectives import ESTIMATORS
@@ -21,6 +21,7 @@ REGISTRIES: dict[str, dict[str, type]] = {
     "algorithm": dict(ALGORITHMS),
     "averaging": {"polynomial": PolynomialAverage},
     "part": {"part": Part},
+    "local_part": {"local_part": LocalPart},
 }
 
 

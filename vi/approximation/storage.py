@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import pymc as pm
 
-from vi.algorithms import Algorithm, Gradient, State, Stein
+from vi.algorithms import Algorithm, Gradient, Local, LocalPart, State, Stein
 from vi.algorithms.descent import Descent
 from vi.approximation.binding import lost_data
 from vi.approximation.specs import LostError, decode, encode, name_of
@@ -64,6 +64,8 @@ def describe_settings(approx: Approximation) -> dict[str, Any]:
     algorithm = approx._algorithm
     if algorithm is not None:
         settings |= {"algorithm": algorithm.short_name, "loss": algorithm.loss_name}
+    if isinstance(algorithm, Local):
+        algorithm = algorithm.inner
     if isinstance(algorithm, Descent):
         settings |= {
             "optimizer": name_of(algorithm.optimizer),
@@ -89,7 +91,9 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
     arrays |= {f"point/{name}": np.asarray(value) for name, value in approx._point.items()}
     algorithm = encode(approx._algorithm)
-    if "lost" in ((algorithm or {}).get("settings", {}).get("averaging") or {}):  # the average cannot be read back
+    encoders = any(group.encoder is not None for group in approx._local)
+    own = _inner(algorithm or {"settings": {}})
+    if encoders or "lost" in (own["settings"].get("averaging") or {}):  # the average cannot be read back
         arrays |= {f"reported/{name}": np.array(value) for name, value in approx.reported.items()}
     meta = {
         "format": FORMAT,
@@ -106,6 +110,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "missing": approx._missing or _left_behind(approx),
         "scale": approx._setting.scale,
         "algorithm": algorithm,
+        "encoders": encoders,
     }
     arrays["meta"] = np.array(json.dumps(meta))
     _write_atomically(Path(path), arrays)
@@ -194,7 +199,8 @@ def load(
     approx._history = History(arrays["history"])
     approx._status = Status(**meta["status"])
     with precision(approx.dtype):
-        approx._start = jax.tree.map(jax.numpy.asarray, _group(arrays, "start"))
+        start = _group(arrays, "reported" if meta.get("encoders") else "start")
+        approx._start = jax.tree.map(jax.numpy.asarray, start)
         if "step" in arrays:
             _restore_run(approx, arrays, meta, obj_optimizer)
     approx.publish()
@@ -208,14 +214,12 @@ def _restore_run(
     obj_optimizer: optax.GradientTransformation | None,
 ) -> None:
     algorithm, lost = _algorithm(meta, approx.family, obj_optimizer)
-    params = jax.tree.map(jax.numpy.asarray, _group(arrays, "params"))
+    reported = "averaging" in lost
+    params = jax.tree.map(jax.numpy.asarray, _group(arrays, "reported" if reported else "params"))
     key = jax.random.wrap_key_data(jax.numpy.asarray(arrays["key"]))
     template = algorithm.init(params, key)
-    optimizer = () if lost else _fill(template.optimizer, _group(arrays, "optimizer"), "optimiser")
-    if "averaging" in lost:
-        params, average = jax.tree.map(jax.numpy.asarray, _group(arrays, "reported")), ()
-    else:
-        average = _fill(template.average, _group(arrays, "average"), "average")
+    optimizer = template.optimizer if lost else _fill(template.optimizer, _group(arrays, "optimizer"), "optimiser")
+    average = () if reported else _fill(template.average, _group(arrays, "average"), "average")
     approx._algorithm = algorithm
     approx._state = State(params, optimizer, average, key, jax.numpy.asarray(arrays["step"]))
 
@@ -232,7 +236,7 @@ def _family(spec: Any) -> Family:
 
 def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Algorithm, set[str]]:
     """The algorithm of the run; where a part of it is lost, one that says so when a step is asked for."""
-    spec = meta["algorithm"]
+    spec = _inner(meta["algorithm"])
     known = {"family": family} | ({} if optimizer is None else {"optimizer": optimizer})
     lost = set()
     for name in ("averaging", "kernel", "objective", "optimizer"):
@@ -242,8 +246,20 @@ def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Al
             except LostError as error:
                 lost.add(name)
                 known |= _STAND_INS[name](f"It was fitted with the {name} {error}, which a file cannot hold")
+    if meta.get("encoders"):
+        lost |= {"averaging", "optimizer"}
+        known |= _STAND_INS["averaging"]("It was fitted with an encoder, which a file cannot hold")
     algorithm: Algorithm = decode(spec, known)
+    if spec is not meta["algorithm"]:
+        parts = [part["settings"] | {"encoder": None} for part in meta["algorithm"]["settings"]["parts"]["tuple"]]
+        algorithm = Local(family, algorithm, tuple(LocalPart(**part) for part in parts))  # type: ignore[arg-type]
     return algorithm, lost
+
+
+def _inner(spec: dict[str, Any]) -> dict[str, Any]:
+    """The algorithm that makes the steps of one with local variables; any other one as it is."""
+    inner: dict[str, Any] = spec["settings"].get("inner", spec)
+    return inner
 
 
 _STAND_INS: dict[str, Any] = {

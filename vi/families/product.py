@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.families.base import Family, Noise, Params
+from vi.families.encoder import Encoded
+from vi.families.per_row import PerRow
 
 __all__ = ["Part", "Product"]
 
@@ -28,17 +30,32 @@ class Part:
         Half-open ranges of the flat vector that it covers, in order.
     frozen : bool
         Whether fits leave its parameters as they are.
+    weight : float
+        What its entropy and log densities are multiplied by: rows in all over rows of a batch, where it is a batch's.
     """
 
     name: str
     family: Family
     ranges: tuple[tuple[int, int], ...]
     frozen: bool = False
+    weight: float = 1.0
+
+    @property
+    def rows(self) -> int | None:
+        """Number of rows where it has entries of their own for every row; every range then holds all rows."""
+        return self.family.rows if isinstance(self.family, PerRow | Encoded) else None
 
     @property
     def entries(self) -> np.ndarray:
-        """Indices into the flat vector."""
-        return np.concatenate([np.arange(start, stop) for start, stop in self.ranges])
+        """Indices into the flat vector, in the family's order."""
+        if self.rows is None:
+            return np.concatenate([np.arange(start, stop) for start, stop in self.ranges])
+        rows = [np.arange(start, stop).reshape(self.rows, -1) for start, stop in self.ranges]
+        return np.concatenate(rows, axis=1).ravel()
+
+    def weighted(self, term: jax.Array) -> jax.Array:
+        """A term of the objective times the weight."""
+        return term if self.weight == 1.0 else self.weight * term
 
 
 @dataclass(frozen=True)
@@ -125,11 +142,12 @@ class Product(Family):
     def draw_and_log_prob(self, params: Params, noise: Noise) -> tuple[jax.Array, jax.Array]:
         split = zip(self.parts, self._split(params), noise, strict=True)
         pieces = [part.family.draw_and_log_prob(own, e) for part, own, e in split]
-        return self._assemble([z for z, _ in pieces]), sum(log_q for _, log_q in pieces)  # type: ignore[return-value]
+        terms = [part.weighted(log_q) for part, (_, log_q) in zip(self.parts, pieces, strict=True)]
+        return self._assemble([z for z, _ in pieces]), sum(terms)  # type: ignore[return-value]
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         terms = [
-            part.family.log_prob(own, z[part.entries])
+            part.weighted(part.family.log_prob(own, z[part.entries]))
             for part, own in zip(self.parts, self._split(params), strict=True)
         ]
         return sum(terms)  # type: ignore[return-value]
@@ -140,7 +158,7 @@ class Product(Family):
             entropy = part.family.entropy(own)
             if entropy is None:
                 return None
-            total = total + entropy
+            total = total + part.weighted(entropy)
         return total
 
     def mean(self, params: Params) -> jax.Array:
@@ -184,4 +202,6 @@ class Product(Family):
         return np.argsort(np.concatenate([part.entries for part in self.parts]))
 
     def _assemble(self, pieces: list[jax.Array]) -> jax.Array:
-        return jnp.concatenate(pieces)[self._order()]
+        order = self._order()
+        joined = jnp.concatenate(pieces)
+        return joined if np.array_equal(order, np.arange(len(order))) else joined[order]

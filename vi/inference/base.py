@@ -16,6 +16,7 @@ from vi.algorithms import Algorithm, State
 from vi.approximation import Approximation
 from vi.approximation.advance import advance, check_steps, state_on, supply_of
 from vi.approximation.binding import bind
+from vi.approximation.local import localised
 from vi.approximation.seeds import key_from
 from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
 from vi.options import (
@@ -301,6 +302,7 @@ class Inference(abc.ABC):
 def _begin(approx: Approximation, algorithm: Algorithm) -> None:
     """A state for the algorithm that starts at the current iterate and goes on counting steps."""
     before = approx._state
+    algorithm = localised(approx, algorithm)
     with precision(approx.dtype):
         if before is None:
             state = algorithm.init(approx._start, key_from(approx.random_seed))

@@ -11,7 +11,7 @@ import numpy as np
 
 from vi.layout import Layout
 
-__all__ = ["Batch", "Counts", "StepArrays", "Target"]
+__all__ = ["Batch", "Counts", "Seen", "StepArrays", "Target"]
 
 type Batch = tuple[Any, ...]
 """The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order.
@@ -44,6 +44,21 @@ class StepArrays(NamedTuple):
     arrays: dict[str, Any]
 
 
+class Seen(NamedTuple):
+    """What a step sees of the rows of a local variable.
+
+    Parameters
+    ----------
+    rows : array
+        Their numbers, ``(B,)``.
+    inputs : tuple of arrays
+        Their data that an encoder reads, each ``(B, ...)``; empty without an encoder.
+    """
+
+    rows: Any
+    inputs: tuple[Any, ...]
+
+
 class Target(abc.ABC):
     """A log density ``log p(z)`` of a flat vector ``z`` in ``R^D``.
 
@@ -69,6 +84,9 @@ class Target(abc.ABC):
     replicated: Any = None
     """The sharding of what is no data, where several devices share the target."""
 
+    has_local: bool = False
+    """Whether batches bring rows of local variables: then the flat vector is that of a batch."""
+
     @property
     def dim(self) -> int:
         """Length ``D`` of the flat vector."""
@@ -81,6 +99,10 @@ class Target(abc.ABC):
     def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
         """The batch with what changes from step to step: which rows, by the words of the run's key and the step."""
         return batch
+
+    def local(self, now: Batch) -> dict[str, Seen]:
+        """What a step sees of the rows of each local variable, by name; nothing by default."""
+        return {}
 
     def place(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         """Streamed arrays where the evaluation reads them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pymc as pm
+from pymc.distributions.shape_utils import change_dist_size
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
@@ -26,7 +27,7 @@ def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
     model : pymc.Model
         A model, perhaps with ``vi.Minibatch`` or ``pm.Minibatch`` tensors in it.
     setting : Setting, optional
-        Whose replacements are made too.
+        Whose replacements are made too, and whose local variables have all their rows.
 
     Returns
     -------
@@ -44,6 +45,8 @@ def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
     for tensor, (data, _) in found.tensors.items():
         whole = mapping.get(data, data)
         mapping[tensor] = whole if whole.dtype == tensor.dtype else whole.astype(tensor.dtype)
+    for name, (rows, _) in {} if setting is None else setting.locals.items():
+        _with_rows(model, name, rows, mapping)
     batches = set(found.tensors)
     scaled = [v for v in model.observed_RVs if v.owner is not None and isinstance(v.owner.op, MinibatchRandomVariable)]
     for variable in scaled:
@@ -70,3 +73,16 @@ def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
     for kind in ("rvs_to_transforms", "rvs_to_initial_values"):
         getattr(made, kind).update({new(v): item for v, item in getattr(model, kind).items()})
     return made
+
+
+def _with_rows(model: pm.Model, name: str, rows: int, mapping: dict[Variable, Any]) -> None:
+    """Give a local variable and its value their number of rows in all, where the model has that of a batch."""
+    variable = model[name]
+    value = model.rvs_to_values[variable]
+    mapping[value] = value.type.clone(shape=(None, *value.type.shape[1:]))(name=value.name)
+    made = remade([variable], mapping)[0]
+    if made.type.shape[0] not in (None, rows):
+        batch = made.type.ndim - made.owner.op.ndim_supp
+        made = change_dist_size(made, (rows, *(made.shape[axis] for axis in range(1, batch))))
+        made.name = name
+        mapping[variable] = made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -22,6 +22,7 @@ from pytensor.tensor.type import TensorType
 
 from vi.layout import Layout, Slot
 from vi.targets.checks import check_replacements, check_variables, refuse_random_inputs
+from vi.targets.local import of_any_length
 from vi.targets.rows import Fed, Rows, find_batches
 from vi.targets.scaling import Setting, in_setting
 
@@ -56,6 +57,10 @@ class ModelGraph:
         Minibatches; their row numbers are arguments of the log density.
     fed : Fed, optional
         Containers whose rows come from a stream; they are the last arguments of the log density.
+    local : dict of {str: Rows}
+        The rows with which each local variable goes.
+    encoded : dict of {str: tuple of TensorVariable}
+        The data of the rows from which an encoder computes the q of a local variable.
     """
 
     layout: Layout
@@ -66,6 +71,8 @@ class ModelGraph:
     baked: tuple[tuple[SharedVariable, Any], ...]
     rows: tuple[Rows, ...] = ()
     fed: Fed | None = None
+    local: dict[str, Rows] = field(default_factory=dict)
+    encoded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> list[Any]:
@@ -104,17 +111,20 @@ def build_graph(
         anew.
     """
     check_variables(model)
-    values = model.value_vars
-    layout = layout_from(model, initial)
+    setting = Setting(training=False) if setting is None else setting
+    layout = layout_from(model, initial, {name: own for name, (own, _) in setting.locals.items()})
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
+    model = of_any_length(model, setting.locals)
+    values = model.value_vars
     pieces = _pieces(flat, layout, values)
     names, variables = _variables(model)
-    setting = Setting(training=False) if setting is None else setting
     if setting.replacements:
         check_replacements(setting.replacements, [model.logp(), *variables])
-    log_prob, variables, rows = in_setting(model, variables, setting)
+    read = [graph for graphs in setting.encoded.values() for graph in graphs]
+    log_prob, variables, rows, local = in_setting(model, [*variables, *read], setting)
+    variables, read = variables[: len(names)], variables[len(names) :]
     kept = _without_random(dict(zip(names, variables, strict=True)))
-    outputs = [log_prob, *kept.values()]
+    outputs = [log_prob, *kept.values(), *read]
     inputs = _unique(graph_inputs(outputs))
     refuse_random_inputs(model, inputs)
     per_row = set(graph_inputs([data for data, _ in find_batches([model.logp()]).tensors.values()]))
@@ -134,16 +144,24 @@ def build_graph(
             replace[variable] = lifted
             shared.append(lifted)
     outputs = checks_as_densities(clone_replace(outputs, replace=replace, rebuild_strict=False))
-    graphs = dict(zip(kept, outputs[1:], strict=True))
-    return ModelGraph(layout, flat, outputs[0], graphs, tuple(shared), tuple(baked), rows, setting.fed)
+    graphs = dict(zip(kept, outputs[1:], strict=False))
+    placed = iter(outputs[1 + len(kept) :])
+    encoded = {name: tuple(next(placed) for _ in graphs) for name, graphs in setting.encoded.items()}
+    return ModelGraph(layout, flat, outputs[0], graphs, tuple(shared), tuple(baked), rows, setting.fed, local, encoded)
 
 
-def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray]) -> Layout:
-    """The layout of a model's flat vector, with shapes as at a point of the model by value name."""
+def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray], local: Mapping[str, int] | None = None) -> Layout:
+    """The layout of a model's flat vector, with shapes as at a point of the model by value name.
+
+    Local variables have as many rows as ``local`` says.
+    """
     constrained = model.eval_rv_shapes()
     slots, start = [], 0
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         shape = tuple(np.shape(initial[value.name]))
+        inner = tuple(int(n) for n in constrained[variable.name])
+        if local and variable.name in local:
+            shape, inner = (local[variable.name], *shape[1:]), (local[variable.name], *inner[1:])
         stop = start + int(np.prod(shape, dtype=int))
         transform = model.rvs_to_transforms.get(variable)
         slots.append(
@@ -153,7 +171,7 @@ def layout_from(model: pm.Model, initial: Mapping[str, np.ndarray]) -> Layout:
                 start=start,
                 stop=stop,
                 shape=shape,
-                constrained_shape=tuple(int(n) for n in constrained[variable.name]),
+                constrained_shape=inner,
                 transform=None if transform is None else getattr(transform, "name", type(transform).__name__),
                 dims=tuple(model.named_vars_to_dims.get(variable.name, ()) or ()),
             )

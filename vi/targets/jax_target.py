@@ -15,10 +15,11 @@ from vi.batching import batched
 from vi.data.minibatch import is_row_data
 from vi.data.permutation import short_steps
 from vi.precision import precision
-from vi.targets.base import Batch, Counts, StepArrays, Target
+from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
 from vi.targets.checks import first_line
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
+from vi.targets.local import LocalRows
 from vi.targets.rows import draw_rows, lengths_function
 
 __all__ = ["JaxTarget"]
@@ -66,6 +67,8 @@ class JaxTarget(Target):
         self.dtype = dtype
         with precision(dtype):  # constants become JAX arrays here
             self._log_prob = jax_function(graph.inputs, [graph.log_prob])
+            self._local = LocalRows(graph, lambda outputs: jax_function(graph.inputs[1:], outputs))
+        self.has_local = bool(graph.local)
         self._lengths = lengths_function(graph.rows)
         self.kept: dict[Any, tuple[Any, jax.Array]] = {}
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
@@ -113,6 +116,9 @@ class JaxTarget(Target):
             block: StepArrays = rest.pop(0)
             rows += [block.arrays[name][step - block.first] for name in self.graph.fed.inputs]
         return (*shared, *rows)
+
+    def local(self, now: Batch) -> dict[str, Seen]:
+        return self._local(now)
 
     def first_batch(self) -> Batch:
         """What checks read: the batch, with a few sample rows where they are streamed."""

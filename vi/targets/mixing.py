@@ -17,12 +17,20 @@ __all__ = ["apart", "check_mixing"]
 TOLERANCE = 1e-4
 
 
-def check_mixing(model: pm.Model, variable: Any, term: Any, seen: Sequence[Rows | Fed], whole: Any, scale: Any) -> None:
+def check_mixing(
+    model: pm.Model,
+    variable: Any,
+    term: Any,
+    seen: Sequence[Rows | Fed],
+    whole: Any,
+    scale: Any,
+    local: Mapping[Any, Rows],
+) -> None:
     """Refuse terms in which the part of a row changes with the other rows of the batch.
 
     The term is computed for a batch, for the same batch in reverse order, and for one that shares half of its rows: the
     parts of the same rows must be the same. Where the full data are at hand (``whole``), they must also be those of the
-    full data.
+    full data. Local variables (``local``: the rows of each value) have values that go with the row.
 
     Raises
     ------
@@ -42,8 +50,14 @@ def check_mixing(model: pm.Model, variable: Any, term: Any, seen: Sequence[Rows 
     picks = [_Pick(rows, generator) for rows in seen]
 
     def value(changed: int | None, kind: str) -> Any:
-        given = [v for i, pick in enumerate(picks) for v in pick.values(kind if i == changed else "first")]
-        return interpret(inputs, [term], [*fixed, *given])[0]
+        kinds = [kind if i == changed else "first" for i in range(len(picks))]
+        numbers = {pick.rows: pick.index(own) for pick, own in zip(picks, kinds, strict=True)}
+        values = [
+            _local_value(at, numbers.get(local[v], np.arange(local[v].size))) if v in local else at
+            for v, at in zip(model.value_vars, fixed, strict=True)
+        ]
+        given = [v for pick, own in zip(picks, kinds, strict=True) for v in pick.values(own)]
+        return interpret(inputs, [term], [*values, *given])[0]
 
     try:
         first = value(None, "first")
@@ -58,7 +72,11 @@ def check_mixing(model: pm.Model, variable: Any, term: Any, seen: Sequence[Rows 
             ):
                 raise ValueError(_mixes(name) if len(picks) == 1 else apart(name))
         if whole is not None and len(seen) == 1 and isinstance(seen[0], Rows):
-            full = interpret(model.value_vars, [as_tensor(whole, allow_xtensor_conversion=True)], fixed)[0]
+            values = [
+                _local_value(at, np.arange(len(at))) if v in local else at
+                for v, at in zip(model.value_vars, fixed, strict=True)
+            ]
+            full = interpret(model.value_vars, [as_tensor(whole, allow_xtensor_conversion=True)], values)[0]
             _check_against_full(name, np.asarray(full), np.asarray(first), picks[0].first, variable, model)
     except (TypeError, IndexError) as error:
         raise ValueError(f"{_mixes(name)} ({first_line(error)})") from error
@@ -84,11 +102,22 @@ class _Pick:
         half = rows.size // 2
         self.shared = np.concatenate([self.first[:half], generator.integers(n, size=rows.size - half)])
 
+    def index(self, kind: str) -> np.ndarray:
+        return {"first": self.first, "reverse": self.first[::-1], "shared": self.shared}[kind]
+
     def values(self, kind: str) -> list[np.ndarray]:
-        index = {"first": self.first, "reverse": self.first[::-1], "shared": self.shared}[kind]
+        index = self.index(kind)
         if isinstance(self.rows, Fed):
             return [np.ascontiguousarray(self.rows.sample[name][index]) for name in self.rows.inputs]
         return [np.ascontiguousarray(index, np.int64)]
+
+
+def _local_value(point: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Values of a local variable that are functions of the row numbers, around those of one row of a point."""
+    generator = np.random.default_rng(1)
+    frequency, phase = generator.uniform(0.5, 3.0, size=(2, *np.shape(point)[1:]))
+    values = point[0] + 0.7 * np.cos(np.multiply.outer(rows + 1.0, frequency) + phase)
+    return np.asarray(values, point.dtype)
 
 
 def _check_against_full(

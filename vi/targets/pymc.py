@@ -15,6 +15,7 @@ from vi.targets.base import Target
 from vi.targets.graph import ModelGraph, build_graph
 from vi.targets.jax_target import JaxTarget
 from vi.targets.jaxify import ConversionError, WrongGradientError
+from vi.targets.local import with_rows
 from vi.targets.pytensor_target import PytensorTarget
 from vi.targets.scaling import Setting
 
@@ -139,7 +140,7 @@ def _build(
     if backend == "pytensor":
         logger.info("Backend pytensor (asked for).")
         return PytensorTarget(lifted, dtype)
-    start = lifted.layout.flatten(point, dtype)
+    start = lifted.layout.flatten(with_rows(point, lifted.layout), dtype)
     try:
         try:
             target = _checked(JaxTarget(lifted, dtype), start)
@@ -170,9 +171,9 @@ def _fingerprint(model: pm.Model, setting: Setting) -> tuple[Any, ...]:
     variables = [*model.basic_RVs, *model.potentials, *model.deterministics]
     observed = [model.rvs_to_values[variable] for variable in model.observed_RVs]
     transforms = [model.rvs_to_transforms.get(variable) for variable in model.free_RVs]
-    return tuple(
-        _Same(item) for item in [*variables, *observed, *transforms, *setting.replacements.values(), setting.fed]
-    )
+    read = [graph for graphs in setting.encoded.values() for graph in graphs]
+    given = [*setting.replacements.values(), *read, setting.fed]
+    return tuple(_Same(item) for item in [*variables, *observed, *transforms, *given])
 
 
 class _Same:

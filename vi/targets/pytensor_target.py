@@ -21,8 +21,9 @@ from pytensor.xtensor.type import XTensorType
 
 from vi.data.permutation import short_steps
 from vi.precision import precision
-from vi.targets.base import Batch, Counts, StepArrays, Target
+from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
 from vi.targets.graph import ModelGraph
+from vi.targets.local import LocalRows
 from vi.targets.lowering import to_float32
 from vi.targets.rows import Rows, draw_rows, lengths_function
 
@@ -60,6 +61,8 @@ class PytensorTarget(Target):
         if dtype == np.float32:  # some gradients are in float64 whatever the graph is in
             inputs, outputs = to_float32(inputs, outputs)
         self._value_and_score = _compile(inputs, outputs)
+        self._local = LocalRows(graph, self._function_of_data)
+        self.has_local = bool(graph.local)
         self._lengths = lengths_function(graph.rows)
         self._drawn: tuple[Any, list[np.ndarray]] = (None, [])
         self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
@@ -90,6 +93,14 @@ class PytensorTarget(Target):
             block: StepArrays = rest.pop(0)
             now += [block.arrays[name][int(step) - int(block.first)] for name in self.graph.fed.inputs]
         return (*shared, *now)
+
+    def local(self, now: Batch) -> dict[str, Seen]:
+        return self._local(now)
+
+    def _function_of_data(self, graphs: Sequence[Any]) -> Callable[..., Any]:
+        """A compiled function of what the log density reads besides the point."""
+        inputs, outputs = self._in_precision(graphs)
+        return _compile(inputs[1:], outputs)
 
     def _rows_at(self, counts: tuple[int, ...], words: Any, step: int) -> list[np.ndarray]:
         """Row numbers of a step; drawn for many steps at once, because a call costs as much as they do."""

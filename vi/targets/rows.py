@@ -13,6 +13,7 @@ from pymc.data import MinibatchIndexRV, MinibatchOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.traversal import ancestors, graph_inputs, io_toposort
+from pytensor.tensor.basic import Alloc
 from pytensor.tensor.shape import SpecifyShape
 
 from vi.data.minibatch import MinibatchIndex, TakeRows
@@ -167,7 +168,7 @@ def remade(graphs: Sequence[Any], mapping: dict[Variable, Any]) -> list[Any]:
         if any(output in mapping for output in node.outputs) or not any(v in mapping for v in node.inputs):
             continue
         inputs = [mapping.get(variable, variable) for variable in node.inputs]
-        if isinstance(node.op, SpecifyShape):
+        if isinstance(node.op, SpecifyShape) or _only_fixes_lengths(node):
             mapping[node.outputs[0]] = inputs[0]
         else:
             made = node.clone_with_new_inputs(inputs, strict=False).outputs
@@ -175,6 +176,15 @@ def remade(graphs: Sequence[Any], mapping: dict[Variable, Any]) -> list[Any]:
                 new.name = old.name
             mapping.update(zip(node.outputs, made, strict=True))
     return [mapping.get(graph, graph) for graph in graphs]
+
+
+def _only_fixes_lengths(node: Apply) -> bool:
+    """Whether a node broadcasts to a fixed shape what has this shape, as far as is known."""
+    if not isinstance(node.op, Alloc) or node.inputs[0].type.ndim != node.outputs[0].type.ndim:
+        return False
+    return all(
+        have in (None, want) for have, want in zip(node.inputs[0].type.shape, node.outputs[0].type.shape, strict=True)
+    )
 
 
 def is_batch(variable: Variable) -> bool:

@@ -20,6 +20,7 @@ from pytensor.tensor.basic import Alloc
 from pytensor.tensor.shape import SpecifyShape
 
 from vi.targets.checks import first_line, interpret, like
+from vi.targets.local import rows_of_locals
 from vi.targets.mixing import apart, check_mixing
 from vi.targets.rows import Fed, Rows, find_batches
 
@@ -43,6 +44,10 @@ class Setting:
         Containers whose rows come from a stream.
     compare : bool
         Whether batches are of the model's own data, so that the two must agree.
+    locals : dict of {str: (int, int)}
+        By name of a local variable, the rows that it has in this setting, and in all.
+    encoded : dict of {str: tuple of variables}
+        By name of a local variable, what an encoder reads: tensors with a row for each of its rows.
     """
 
     training: bool = True
@@ -50,16 +55,25 @@ class Setting:
     scale: Any = None
     fed: Fed | None = None
     compare: bool = True
+    locals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells two settings of one model apart."""
         scale = tuple(sorted(self.scale.items())) if isinstance(self.scale, Mapping) else self.scale
-        return (self.training, tuple((id(a), id(b)) for a, b in self.replacements.items()), scale, id(self.fed))
+        replaced = tuple((id(a), id(b)) for a, b in self.replacements.items())
+        read = tuple((name, *map(id, graphs)) for name, graphs in sorted(self.encoded.items()))
+        return (self.training, replaced, scale, id(self.fed), tuple(sorted(self.locals.items())), read)
 
 
-def in_setting(model: pm.Model, graphs: Sequence[Any], setting: Setting) -> tuple[Any, list[Any], tuple[Rows, ...]]:
+def in_setting(
+    model: pm.Model, graphs: Sequence[Any], setting: Setting
+) -> tuple[Any, list[Any], tuple[Rows, ...], dict[str, Rows]]:
     """The log density of a model and other graphs of it, with batches (training) or all rows in their places.
+
+    The number of rows of local variables' values must be open. The last two of what is returned are the batches, and
+    with which of them each local variable goes.
 
     Raises
     ------
@@ -71,8 +85,8 @@ def in_setting(model: pm.Model, graphs: Sequence[Any], setting: Setting) -> tupl
     values = [model.rvs_to_values.get(variable, term) for variable, term in zip(variables, terms, strict=True)]
     own = find_batches([*terms, *values, *graphs])
     _check_scale(model, setting.scale)
-    if not own.tensors and not setting.replacements and setting.fed is None:
-        return model.logp(), list(graphs), ()
+    if not own.tensors and not setting.replacements and setting.fed is None and not setting.locals:
+        return model.logp(), list(graphs), (), {}
 
     if setting.compare:
         _check_lengths(setting.replacements)
@@ -86,27 +100,36 @@ def in_setting(model: pm.Model, graphs: Sequence[Any], setting: Setting) -> tupl
     found = find_batches(every)
     if len(found.rows) > 1 and any(rows.sampling.short_last for rows in found.rows):
         raise ValueError("short_last=True: only one minibatch can have a short last batch, and no other beside it.")
-    marks = setting.fed.marks if setting.fed else ()
-    placed = _fitting(lambda: found.swapped(every, full=not setting.training, also=marks))
+    values_of_locals = [model.rvs_to_values[model[name]] for name in setting.locals]
+    also = [*values_of_locals, *(setting.fed.marks if setting.fed else ())]
+    placed = _fitting(lambda: found.swapped(every, full=not setting.training, also=also))
     own_keys = {rows.key for rows in own.rows}
+    local = rows_of_locals(model, every[: 2 * k], found, setting) if setting.training else {}
+    rows_of = {model.rvs_to_values[model[name]]: rows for name, rows in local.items()}
     total = []
     for i, variable in enumerate(variables):
         term = as_tensor(placed[i], allow_xtensor_conversion=True)
         seen: list[Rows | Fed] = list(found.seen_by(every[i]))
         if setting.fed is not None and set(setting.fed.marks) & set(ancestors([every[i]])):
             seen.append(setting.fed)
-        if not seen:
+        reached = set(values_of_locals) & set(ancestors([every[i]])) if setting.locals else set()
+        seen = list(dict.fromkeys([*seen, *(rows for value, rows in rows_of.items() if value in reached)]))
+        if not seen and not reached:
             as_given = clone_replace([whole[i]], replace=replace)[0] if replace else whole[i]
             term = as_tensor(as_given, allow_xtensor_conversion=True)
         elif setting.training:
             in_model = any(isinstance(rows, Rows) and rows.key in own_keys for rows in seen)
-            term = term * _factor(model, variable, placed[k + i], seen, setting, in_model)
-            check_mixing(
-                model, variable, placed[i], seen, whole[i] if setting.compare and not in_model else None, setting.scale
-            )
+            if variable.name in local:
+                if len(seen) > 1:
+                    raise ValueError(apart(variable.name))
+                term = term * seen[0].factor
+            else:
+                term = term * _factor(model, variable, placed[k + i], seen, setting, in_model)
+            full = whole[i] if setting.compare and not in_model else None
+            check_mixing(model, variable, placed[i], seen, full, setting.scale, rows_of)
         total.append(term.sum())
     log_prob = pt.add(*total) if len(total) > 1 else total[0]
-    return log_prob, placed[2 * k :], found.rows if setting.training else ()
+    return log_prob, placed[2 * k :], found.rows if setting.training else (), local
 
 
 def _fitting(make: Callable[[], list[Any]]) -> list[Any]:

@@ -54,8 +54,8 @@ def train(
 ) -> Status:
     """Run ``n`` steps in chunks and call the callbacks on exactly their steps.
 
-    A chunk ends where a callback is due, and after about 0.1 s at the latest, so that the bar moves and Ctrl-C is
-    heard.
+    A chunk ends where a callback is due, and after about 0.1 s at the latest (later only where beginning a chunk takes
+    long itself), so that the bar moves and Ctrl-C is heard.
 
     Parameters
     ----------
@@ -90,6 +90,10 @@ def train(
     with precision(dtype):
         batch, available = supply.at(step)
         runner.run(state, batch, 0)  # compiles
+        began = time.perf_counter()
+        runner.run(state, batch, 0)
+        # of a chunk, whatever its length: a large state is copied once; several processes must come to the same length
+        fixed = time.perf_counter() - began if agree is None else 0.0
     progress.begin()
     with _deferred_interrupt() as interrupted:
         while step < goal:
@@ -128,7 +132,7 @@ def train(
             if ending:
                 return _ended(ending, step, why if ending == own else "")
             if until == limit:
-                limit = _next_limit(limit, elapsed)
+                limit = _next_limit(limit, elapsed - fixed, max(CHUNK_SECONDS, 4 * fixed))
     if history is None:
         return Status("max_steps", step, "refine() goes on from here.")
     loss = f"average loss {average_loss(history.values):,.5g}"
@@ -156,9 +160,9 @@ def _interval(callback: Callback) -> int:
     return int(getattr(callback, "_vi_every", 1))
 
 
-def _next_limit(limit: int, elapsed: float) -> int:
-    """Chunk length for the next time: at most doubled, aiming at 0.1 s."""
-    wanted = int(limit * CHUNK_SECONDS / max(elapsed, 1e-6))
+def _next_limit(limit: int, elapsed: float, seconds: float) -> int:
+    """Chunk length for the next time: at most doubled, aiming at some seconds of steps."""
+    wanted = int(limit * seconds / max(elapsed, 1e-6))
     return max(1, min(wanted, 2 * limit, BUFFER))
 
 

@@ -77,12 +77,12 @@ def compiled_loop(target: Target, algorithm: Algorithm, state: State, batch: Bat
 
     def step(carry: Any) -> Any:
         done, state, buffer, _ = carry
-        asked = algorithm.ask(state)
-        log_prob, score = target.value_and_score(
-            asked.points, target.at_step(batch, jax.random.key_data(state.key), state.step)
-        )
-        state, loss, finite = _tell(algorithm, state, asked, log_prob, score)
-        return done + 1, state, buffer.at[done].set(loss, mode="promise_in_bounds"), finite
+        now = target.at_step(batch, jax.random.key_data(state.key), state.step)
+        stepper, part, put_back = algorithm.focus(state, target.local(now))
+        asked = stepper.ask(part)
+        log_prob, score = target.value_and_score(asked.points, now)
+        part, loss, finite = _tell(stepper, part, asked, log_prob, score)
+        return done + 1, put_back(part), buffer.at[done].set(loss, mode="promise_in_bounds"), finite
 
     done, state, buffer, finite = jax.lax.while_loop(
         proceed, step, (jnp.zeros((), jnp.int32), state, buffer, jnp.array(True))
@@ -105,21 +105,24 @@ class HostRunner(Runner):
     def __init__(self, target: Target, algorithm: Algorithm) -> None:
         self._target = target
         self._pending: tuple[Any, Any, Any] = (None, None, None)  # the next chunk's first question
-        self._ask = jax.jit(lambda state: _question(algorithm, state))
+        self._ask = jax.jit(lambda state, seen: _question(algorithm, state, seen))
         self._step = jax.jit(
             lambda state, memo, report, *answer: _tell_and_ask(algorithm, state, memo, report, *answer)
         )
 
     def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
         losses = np.empty(n)
-        asked_for, *question = self._pending
-        memo, report = question if asked_for is state else self._ask(state)
-        points, *_ = _read(report, self._target.dim)
         words, step = np.asarray(jax.random.key_data(state.key)), int(state.step)
+        seen = self._seen(batch, words, step)
+        asked_for, *question = self._pending
+        memo, report = question if asked_for is state and not seen else self._ask(state, seen)
+        points, *_ = _read(report, self._target.dim)
         for i in range(n):
             now = self._target.at_step(batch, words, step + i)
             log_prob, score = self._target.value_and_score(points, now)
-            new, memo, report = self._step(state, memo, report, log_prob, score)
+            following = self._seen(batch, words, step + i + 1)
+            new, memo, report = self._step(state, memo, report, log_prob, score, seen, following)
+            seen = following
             points, losses[i], finite = _read(report, self._target.dim)
             if not finite:
                 return state, losses[:i], False
@@ -127,21 +130,39 @@ class HostRunner(Runner):
         self._pending = (state, memo, report)
         return state, losses, True
 
+    def _seen(self, batch: Batch, words: Any, step: int) -> dict[str, Any]:
+        """What the target says of the rows of a step; nothing where no variable is local."""
+        if not self._target.has_local:
+            return {}
+        return self._target.local(self._target.at_step(batch, words, step))
 
-def _question(algorithm: Algorithm, state: State, loss: Any = 0.0, finite: Any = True) -> tuple[Any, jax.Array]:
+
+def _question(
+    algorithm: Algorithm, state: State, seen: Any, loss: Any = 0.0, finite: Any = True
+) -> tuple[Any, jax.Array]:
     """The next question: what ``tell`` has to remember, and all that the host reads of a step, in one vector."""
-    asked = algorithm.ask(state)
+    stepper, part, _ = algorithm.focus(state, seen)
+    asked = stepper.ask(part)
     scalars = jnp.stack([jnp.asarray(scalar, asked.points.dtype) for scalar in (loss, finite)])
     return asked.memo, jnp.concatenate([asked.points.ravel(), scalars])
 
 
 def _tell_and_ask(
-    algorithm: Algorithm, state: State, memo: Any, report: jax.Array, log_prob: jax.Array, score: jax.Array
+    algorithm: Algorithm,
+    state: State,
+    memo: Any,
+    report: jax.Array,
+    log_prob: jax.Array,
+    score: jax.Array,
+    seen: Any,
+    following: Any,
 ) -> tuple[State, Any, jax.Array]:
     asked = Asked(report[:-2].reshape(score.shape), memo)
-    told = _tell(algorithm, state, asked, log_prob, score)
+    stepper, part, put_back = algorithm.focus(state, seen)
+    part, loss, finite = _tell(stepper, part, asked, log_prob, score)
+    told = (put_back(part), loss, finite)
     new, loss, finite = jax.lax.optimization_barrier(told)  # the question is computed as `_ask` alone computes it
-    return new, *_question(algorithm, new, loss, finite)
+    return new, *_question(algorithm, new, following, loss, finite)
 
 
 def _read(report: jax.Array, dim: int) -> tuple[np.ndarray, float, bool]:
