@@ -40,6 +40,15 @@ def batches(size=BATCH, **options):
     return vi.Minibatch(X, Y, batch_size=size, **options)
 
 
+def local_means():
+    with pm.Model() as model:
+        y = vi.Minibatch(Y, batch_size=BATCH)
+        mu = pm.Normal("mu", 0.0, 2.0)
+        z = pm.Normal("z", mu, 1.0, shape=y.shape)
+        pm.Normal("obs", z, 0.5, observed=y, total_size=N)
+    return vi.Approximation([vi.Group([z], local=True), vi.Group([mu])], model=model, random_seed=1)
+
+
 def outcome(approx):
     """The iterate and the losses as lists."""
     return {"loss": list(approx.hist)} | {name: np.ravel(v).tolist() for name, v in approx.iterate.items()}
@@ -120,6 +129,10 @@ def four():
 def two():
     full, odd = regression(), regression(*batches(502, short_last=True), total_size=N)  # a last batch of 196
     results = {}
+    results["local variables"] = {
+        name: outcome(vi.KLqp(local_means()).fit(STEPS, progressbar=False, devices=devices))
+        for name, devices in (("alone", None), ("shared", 2))
+    }
     results["short last batch"], _ = both(odd, {}, {"devices": 2})
     results["float32"], _ = both(full, {"dtype": "float32"}, {"devices": 2})
     with tempfile.TemporaryDirectory() as folder:

@@ -71,7 +71,7 @@ def test_four_devices_give_the_numbers_of_one(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["short last batch", "stream"])
+@pytest.mark.parametrize("case", ["short last batch", "stream", "local variables"])
 def test_two_devices_give_the_numbers_of_one(case):
     assert_equal_within_rounding(on(2)[case])
 

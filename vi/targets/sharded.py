@@ -11,7 +11,7 @@ import numpy as np
 
 from vi.precision import precision
 from vi.sharding import Devices
-from vi.targets.base import Batch, Target
+from vi.targets.base import Batch, Seen, Target
 from vi.targets.jax_target import JaxTarget, Short
 
 __all__ = ["DIVIDED_BYTES", "ShardedTarget", "shared_by"]
@@ -51,6 +51,7 @@ class ShardedTarget(Target):
             _check_size(target.graph.fed.size, devices.count)
         self.graph, self.layout = target.graph, target.layout
         self.names, self.dtype = target.names, target.dtype
+        self.has_local = target.has_local
         self.replicated = devices.replicated
         self._target = target
         self._devices = devices
@@ -74,6 +75,9 @@ class ShardedTarget(Target):
         streamed = now[k + len(self.graph.rows) :]
         rows = self._devices.rows()
         return (*now[:k], *map(self._divided, drawn), *jax.lax.with_sharding_constraint(streamed, rows))
+
+    def local(self, now: Batch) -> dict[str, Seen]:
+        return self._target.local(now)
 
     def value_and_score(self, points: Any, batch: Batch) -> tuple[Any, Any]:
         points = jax.lax.with_sharding_constraint(points, self.replicated)
