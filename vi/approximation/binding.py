@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,7 +113,7 @@ def _shared(approx: Approximation, data: Mapping[Any, Any]) -> dict[Any, Any]:
 
 def _in_memory(data: Any) -> bool:
     """Whether data are a dict of arrays in memory."""
-    return isinstance(data, Mapping) and not any(isinstance(value, np.memmap | str) for value in data.values())
+    return isinstance(data, Mapping) and not any(isinstance(v, np.memmap | str | PathLike) for v in data.values())
 
 
 def _container(approx: Approximation, name: Any) -> Any:
