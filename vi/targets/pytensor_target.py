@@ -160,7 +160,9 @@ class PytensorTarget(Target):
 
 @functools.lru_cache(64)
 def _draw_many(rows: tuple[Rows, ...], counts: tuple[int, ...]) -> Callable[..., Any]:
-    return jax.jit(jax.vmap(lambda words, step: draw_rows(rows, counts, words, step, jnp), in_axes=(None, 0)))
+    return jax.jit(
+        lambda words, steps: jax.lax.map(lambda step: draw_rows(rows, counts, words, step, jnp), steps)
+    )
 
 
 def _lowered(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
