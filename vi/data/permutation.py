@@ -52,7 +52,7 @@ class Sampling:
         return n - (self.epoch_steps(n) - 1) * self.size
 
 
-def permuted(x: Any, n: int, keys: Any, xp: Any) -> Any:
+def permuted(x: Any, n: int, keys: Any, late: Any, xp: Any) -> Any:
     r"""A keyed bijection of :math:`\{0, \dots, n - 1\}` at ``x``: constant memory, no table.
 
     A Feistel network on :math:`\mathbb{Z}_a \times \mathbb{Z}_b` with :math:`a = \lceil \sqrt n \rceil` and
@@ -64,8 +64,10 @@ def permuted(x: Any, n: int, keys: Any, xp: Any) -> Any:
         Numbers below ``n``.
     n : int
         Size of the set.
-    keys : sequence of ``rounds(n)`` arrays of uint32
-        A key a round, scalars or one an entry of ``x``.
+    keys : array of uint32
+        Two keys a round, one for each value of ``late``, shape ``(rounds(n), 2)``.
+    late : array of bool
+        Which of the two bijections is meant, for each entry of ``x``.
     xp : module
         ``numpy`` or ``jax.numpy``.
 
@@ -78,17 +80,18 @@ def permuted(x: Any, n: int, keys: Any, xp: Any) -> Any:
 
     def round_of(sides: tuple[Any, Any], keys: Any) -> tuple[Any, Any]:
         left, right = sides
-        left = (left + _mixed(right ^ keys[0]) % np.uint32(a)) % np.uint32(a)
-        return left, (right + _mixed(left ^ keys[1]) % np.uint32(b)) % np.uint32(b)
+        first, second = (xp.where(late, key[1], key[0]) for key in keys)
+        left = (left + _mixed(right ^ first) % np.uint32(a)) % np.uint32(a)
+        return left, (right + _mixed(left ^ second) % np.uint32(b)) % np.uint32(b)
 
     def once(x: Any) -> Any:
         sides = x // np.uint32(b), x % np.uint32(b)
+        pairs = keys.reshape(-1, 2, 2)
         if xp is np:
-            for i in range(0, rounds(n), 2):
-                sides = round_of(sides, keys[i : i + 2])
-        else:  # a loop: written out, XLA's fusion repeats the first rounds in the last, in exponential time
-            stacked = jnp.stack([jnp.broadcast_to(key, x.shape) for key in keys]).reshape(-1, 2, *x.shape)
-            sides, _ = jax.lax.scan(lambda sides, pair: (round_of(sides, pair), None), sides, stacked)
+            for pair in pairs:
+                sides = round_of(sides, pair)
+        else:  # a loop over an array of keys: written out, XLA computes the keys anew for every row
+            sides, _ = jax.lax.scan(lambda sides, pair: (round_of(sides, pair), None), sides, pairs)
         left, right = sides
         return left * np.uint32(b) + right
 
@@ -130,16 +133,15 @@ def row_numbers(words: Any, stream: int, step: Any, n: int, sampling: Sampling, 
         step = xp.asarray(step, np.uint32)
         epoch, first = step // steps, (step % steps) * np.uint32(size)
         place = (first + lane) % np.uint32(n)  # beyond n only in a short last batch, whose end is cut off
-        keys = _round_keys(words, stream, epoch, n)
+        late = xp.zeros(size, bool)
     else:
         epoch, first = _divided(step, size, n, xp)
         place = first + lane
         late = place >= np.uint32(n)
         place = xp.where(late, place - np.uint32(n), place)
-        now, then = (_round_keys(words, stream, epoch + np.uint32(i), n) for i in range(2))
-        keys = [xp.where(late, k, j) for j, k in zip(now, then, strict=True)]
+    keys = xp.stack([xp.stack(_round_keys(words, stream, epoch + np.uint32(i), n)) for i in range(2)], axis=1)
     with np.errstate(over="ignore"):
-        return permuted(place, n, keys, xp)
+        return permuted(place, n, keys, late, xp)
 
 
 def short_steps(step: Any, n: int, sampling: Sampling) -> Any:

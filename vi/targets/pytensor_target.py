@@ -160,9 +160,7 @@ class PytensorTarget(Target):
 
 @functools.lru_cache(64)
 def _draw_many(rows: tuple[Rows, ...], counts: tuple[int, ...]) -> Callable[..., Any]:
-    return jax.jit(
-        lambda words, steps: jax.lax.map(lambda step: draw_rows(rows, counts, words, step, jnp), steps)
-    )
+    return jax.jit(lambda words, steps: jax.lax.map(lambda step: draw_rows(rows, counts, words, step, jnp), steps))
 
 
 def _lowered(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
