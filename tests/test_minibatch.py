@@ -18,6 +18,7 @@ from vi.targets.scaling import Setting
 
 N, B = 60, 12
 BACKENDS = ["jax", "pytensor"]
+EITHER = ["jax", pytest.param("pytensor", marks=pytest.mark.slow)]
 BOTH = pytest.mark.parametrize("minibatch", [vi.Minibatch, pm.Minibatch], ids=["vi", "pm"])
 
 
@@ -97,7 +98,7 @@ def exact(model):
     return from_pymc(whole, backend="jax").log_prob(np.random.default_rng(3).normal(size=(2, 3)))
 
 
-@pytest.mark.parametrize("backend", ["jax", pytest.param("pytensor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", EITHER)
 @pytest.mark.parametrize("build", [vector_model, matrix_model])
 @pytest.mark.parametrize("total_size", [N, (N, None), (N, ...), [N, 3], (N, 3)], ids=str)
 def test_every_form_of_total_size(build, total_size, backend):
@@ -105,7 +106,7 @@ def test_every_form_of_total_size(build, total_size, backend):
     np.testing.assert_allclose(check_unbiased(model, backend), exact(model), rtol=1e-7)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EITHER)
 def test_two_likelihoods_with_different_numbers_of_rows(backend):
     x, y = data()
     first, second = vi.Minibatch(x[:, 0], batch_size=B), vi.Minibatch(y[:20], batch_size=5)
@@ -117,7 +118,7 @@ def test_two_likelihoods_with_different_numbers_of_rows(backend):
     check_unbiased(model, backend)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EITHER)
 def test_matrix_factorisation_draws_rows_and_columns_apart(backend):
     rng = np.random.default_rng(2)
     ratings = rng.normal(size=(12, 8))
@@ -132,7 +133,7 @@ def test_matrix_factorisation_draws_rows_and_columns_apart(backend):
     check_unbiased(model, backend)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EITHER)
 def test_potentials_are_scaled_when_told(backend):
     x, y = vi.Minibatch(*data(), batch_size=B)
     with pm.Model() as model:
@@ -171,7 +172,7 @@ def test_the_documented_example_of_pymc():
 
 
 @pytest.mark.parametrize("options", [{"replace": True}, {"drop_last": True}, {"short_last": True}], ids=str)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EITHER)
 def test_ways_of_sampling(options, backend):
     """Over the steps of many epochs, log p averages to that of all rows."""
     model = regression(size=25, **options)
@@ -271,7 +272,7 @@ def test_types_are_kept_or_cast():
     assert vi.Minibatch(np.arange(4), batch_size=2, dtype="float32").eval().dtype == "float32"
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EITHER)
 def test_int64_labels(backend):
     x, y = data()
     batch, labels = vi.Minibatch(x, (y > 0).astype(np.int64), batch_size=B)
@@ -285,7 +286,7 @@ def test_int64_labels(backend):
 
 
 @BOTH
-@pytest.mark.parametrize("dims", [False, True])
+@pytest.mark.parametrize("dims", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_all_rows_after_the_fit(minibatch, dims):
     (x, y), size = data(), (N,)
     xb, yb = minibatch(x, y, batch_size=B)

@@ -47,7 +47,7 @@ def batches(built, *names, size=B):
 
 
 @pytest.mark.parametrize("total_size", [None, N])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_batches_add_up_to_the_full_data(backend, dtype, total_size):
     """The mean of log p over a partition of the rows into batches is log p of all rows, and so is its gradient."""
@@ -85,7 +85,7 @@ def test_every_row_comes_once_an_epoch(backend):
 
 
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
-@pytest.mark.parametrize("method", ["fullrank_advi", "svgd"])
+@pytest.mark.parametrize("method", ["fullrank_advi", pytest.param("svgd", marks=pytest.mark.slow)])
 def test_fits_reach_the_posterior_of_the_full_data(method, backend):
     x, y, _ = data()
     with pm.Model() as built:

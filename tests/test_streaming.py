@@ -15,7 +15,6 @@ import vi
 from vi.data import ArraySource, DataError, DatasetSource, LoaderSource, Stream, head
 
 N, B = 2000, 50
-BACKENDS = ["jax", "pytensor"]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def small_windows(files, **options):
     return Stream(ArraySource(files, chunk_rows=100), B, buffer_rows=1000, block_batches=7, **options)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["jax", pytest.param("pytensor", marks=pytest.mark.slow)])
 def test_sorted_rows_give_the_posterior(backend, rows, files):
     stream = small_windows(files)
     approx = vi.fit(6000, model=model_of(rows), data=stream, backend=backend, random_seed=1, progressbar=False)
