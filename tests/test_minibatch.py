@@ -420,6 +420,35 @@ def test_bad_minibatches(arrays, options, error, message):
         vi.Minibatch(*arrays, **options)
 
 
+@pytest.mark.parametrize("size", [1, 12])
+@pytest.mark.parametrize(
+    "mixing", [lambda x: x - x.mean(), lambda x: x / x.min(), pt.cumsum], ids=["mean", "min", "sum"]
+)
+def test_no_batch_is_too_short_to_see_mixed_rows(mixing, size):
+    x, y = vi.Minibatch(data()[0][:, 0], data()[1], batch_size=size)
+    with pm.Model() as model:
+        a = pm.Normal("a")
+        pm.Normal("y", a * mixing(x), 1.0, observed=y, total_size=N)
+    with pytest.raises(ValueError, match="mixes rows"):
+        vi.fit(3, model=model, progressbar=False)
+
+
+def test_masked_arrays_are_refused():
+    masked = np.ma.masked_array(data()[1], np.arange(N) < 5)
+    with pytest.raises(ValueError, match=r"Array 1 of vi\.Minibatch is a masked array"):
+        vi.Minibatch(data()[0], masked, batch_size=5)
+
+
+def test_a_mixture_has_all_rows_after_the_fit():
+    batch = vi.Minibatch(data()[1], batch_size=B)
+    with pm.Model() as model:
+        p = pm.Dirichlet("p", np.ones(2))
+        pm.NormalMixture("y", p, [-2.0, 2.0], 1.0, observed=batch, total_size=N)
+    check_unbiased(model)
+    draws = vi.fit(100, model=model, random_seed=1, progressbar=False).sample(3)
+    assert draws.posterior["p"].shape == (1, 3, 2)
+
+
 def test_rows_with_nan_may_be_left_out():
     x, y = np.arange(6.0), np.arange(6.0)
     x[1], y[4] = np.nan, np.nan

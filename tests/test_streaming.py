@@ -100,6 +100,8 @@ def test_what_is_over_rows_afterwards(rows, files):
     assert set(draws.posterior.data_vars) == {"beta", "first"}
     assert draws.posterior.attrs["left_out"] == ["mu"]
     assert "log_p" not in draws.sample_stats
+    with pytest.raises(TypeError, match="rows are streamed"):
+        approx.logp(np.zeros(2))
     assert not {"observed_data", "constant_data"} & set(draws.children)
     beta = draws.posterior["beta"].to_numpy()[0]
     with_rows = approx.sample(20, random_seed=1, rows=True)

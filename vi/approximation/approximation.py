@@ -72,6 +72,11 @@ class Approximation(Core):
     def logp(self, z: Any) -> np.ndarray:
         """Return the model's log density (unnormalised, Jacobians included) at unconstrained points ``(..., D)``."""
         points = self._points(z)
+        if self._stream is not None:
+            raise TypeError(
+                "logp: the rows are streamed, and the model's containers hold a few of them only. "
+                "compute_log_likelihood(draws) reads all rows, block by block."
+            )
         return self.target().log_prob(points)
 
     def logq(self, z: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from vi.data import Minibatch, Stream, head, source_from
-from vi.data.minibatch import row_data
+from vi.data.minibatch import refuse_masked, row_data
 from vi.data.nans import rows_with_nan
 from vi.targets.rows import Fed
 from vi.targets.scaling import Setting
@@ -83,13 +83,16 @@ def _fed(approx: Approximation, stream: Stream) -> Fed:
         inputs[name] = container.type(name=name)
     size = stream.batch_size
     sample = {
-        name: np.asarray(values).astype(inputs[name].dtype) for name, values in head(stream.source, 2 * size).items()
+        name: np.asarray(values).astype(inputs[name].dtype)
+        for name, values in head(stream.source, max(2 * size, 64)).items()
     }
     return Fed(inputs, stream.n_rows, size, sample)
 
 
 def _shared(approx: Approximation, data: Mapping[Any, Any]) -> dict[Any, Any]:
     """Arrays in memory as shared variables, by the container whose place they take."""
+    for name, value in data.items():
+        refuse_masked(value, f"data[{getattr(name, 'name', name)!r}]")
     arrays = {_container(approx, name): np.asarray(value) for name, value in data.items()}
     lengths = {container.name: len(array) if array.ndim else 0 for container, array in arrays.items()}
     if len(set(lengths.values())) > 1:

@@ -27,7 +27,7 @@ from vi.precision import guard_jax_config
 with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
 
-__all__ = ["Minibatch", "MinibatchIndex", "MinibatchVariable", "TakeRows", "is_row_data", "row_data"]
+__all__ = ["Minibatch", "MinibatchIndex", "MinibatchVariable", "TakeRows", "is_row_data", "refuse_masked", "row_data"]
 
 _streams = itertools.count(1)
 
@@ -226,9 +226,7 @@ class MinibatchIndex(Op):
         outputs[0][0] = rows
 
     def infer_shape(self, node: Apply, shapes: Any) -> list[Any]:
-        if self.sampling.short_last:
-            raise ShapeError("the last batch of an epoch is shorter")
-        return [(pt.constant(self.sampling.size, dtype="int64"),)]
+        raise ShapeError("a length that is known would be fixed in what is written with it, where all rows come later")
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False] for _ in node.inputs]
@@ -319,6 +317,8 @@ class _Counter(TensorSharedVariable):
 
 def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
     """Symbolic data: shared variables for arrays, anything symbolic as it is."""
+    for i, array in enumerate(arrays):
+        refuse_masked(array, f"Array {i} of vi.Minibatch")
     values = [array if isinstance(array, Variable) else np.asarray(array) for array in arrays]
     for i, value in enumerate(values):
         if isinstance(value, Variable):
@@ -326,9 +326,12 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
                 raise TypeError(f"Array {i} of vi.Minibatch depends on random variables: {value}. Give data.")
         elif value.dtype.kind not in "fiub":
             raise TypeError(
-                f"Array {i} of vi.Minibatch has the type {value.dtype}; numbers are accepted. Encode labels as "
-                "integers (np.unique(labels, return_inverse=True))."
+                f"Array {i} of vi.Minibatch has the type {value.dtype}; real numbers in a dense array are accepted. "
+                "Encode labels as integers (np.unique(labels, return_inverse=True)); sparse matrices need "
+                ".toarray()."
             )
+        elif dtype is not None and not np.can_cast(value.dtype, dtype, "same_kind"):
+            raise TypeError(f"dtype={np.dtype(dtype)} would change the values of array {i}, which is {value.dtype}.")
         if value.ndim == 0:
             raise ValueError(f"Array {i} of vi.Minibatch is a scalar: it has no rows.")
     concrete = [value for value in values if not isinstance(value, Variable)]
@@ -362,6 +365,14 @@ def row_data(array: np.ndarray, nan: str = "raise") -> Any:
 def is_row_data(variable: Any) -> bool:
     """Whether a shared variable was made by :func:`row_data`."""
     return hasattr(variable.tag, "minibatch_nan")
+
+
+def refuse_masked(array: Any, what: str) -> None:
+    """Refuse masked arrays: what is under the mask would be read as data."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise ValueError(
+            f"{what} is a masked array. Fill its gaps or leave those rows out: imputing needs all the rows."
+        )
 
 
 def _refuse_nan(arrays: Sequence[np.ndarray]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "check_variables",
     "first_line",
     "interpret",
+    "interpreted",
     "like",
     "model_in_context",
     "real_numbers",
@@ -172,6 +173,16 @@ def first_line(error: BaseException) -> str:
 
 def interpret(inputs: Sequence[Variable], outputs: Sequence[Variable], values: Sequence[np.ndarray]) -> list[Any]:
     """Values of graphs, without compiling anything."""
+    return list(interpreted(inputs, outputs)(*values))
+
+
+def interpreted(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Callable[..., Any]:
+    """A function of the inputs that computes graphs without compiling anything."""
     with pytensor.config.change_flags(mode="FAST_COMPILE"):  # for the inner graphs of scans
         function = pytensor.function(list(inputs), list(outputs), mode=INTERPRETER, on_unused_input="ignore")
-        return list(function(*values))
+
+    def computed(*values: Any) -> Any:
+        with pytensor.config.change_flags(mode="FAST_COMPILE"):
+            return function(*values)
+
+    return computed

@@ -9,12 +9,18 @@ import numpy as np
 import pymc as pm
 from pytensor.tensor import as_tensor
 
-from vi.targets.checks import first_line, interpret
+from vi.targets.checks import first_line, interpret, interpreted
 from vi.targets.rows import Fed, Rows
 
 __all__ = ["apart", "check_mixing"]
 
 TOLERANCE = 1e-4
+
+ATTEMPTS = 3
+"""Batches that are looked at: one may happen to hold the row that decides, a maximum say."""
+
+MORE = 20_000
+"""Up to so many rows a batch is also compared with all rows; of more, with some thousands."""
 
 
 def check_mixing(
@@ -28,9 +34,9 @@ def check_mixing(
 ) -> None:
     """Refuse terms in which the part of a row changes with the other rows of the batch.
 
-    The term is computed for a batch, for the same batch in reverse order, and for one that shares half of its rows: the
-    parts of the same rows must be the same. Where the full data are at hand (``whole``), they must also be those of the
-    full data. Local variables (``local``: the rows of each value) have values that go with the row.
+    The term is computed for a few batches, each of them also in reverse order, with half of its rows exchanged, and
+    among many more rows: the parts of the same rows must be the same. Where the full data are at hand (``whole``), they
+    must also be those of the full data. Local variables (``local``) have values that go with the row.
 
     Raises
     ------
@@ -47,9 +53,9 @@ def check_mixing(
     fixed = [np.asarray(point[v.name], v.dtype) for v in model.value_vars]
     term = as_tensor(term, allow_xtensor_conversion=True)
     inputs = [*model.value_vars, *(mark for rows in seen for mark in rows.marks)]
-    picks = [_Pick(rows, generator) for rows in seen]
+    term_of = interpreted(inputs, [term])
 
-    def value(changed: int | None, kind: str) -> Any:
+    def value(picks: Sequence[_Pick], changed: int | None, kind: str) -> Any:
         kinds = [kind if i == changed else "first" for i in range(len(picks))]
         numbers = {pick.rows: pick.index(own) for pick, own in zip(picks, kinds, strict=True)}
         values = [
@@ -57,20 +63,27 @@ def check_mixing(
             for v, at in zip(model.value_vars, fixed, strict=True)
         ]
         given = [v for pick, own in zip(picks, kinds, strict=True) for v in pick.values(own)]
-        return interpret(inputs, [term], [*values, *given])[0]
+        return term_of(*values, *given)[0]
 
     try:
-        first = value(None, "first")
-        for i, pick in enumerate(picks):
-            axes = [axis for axis, n in enumerate(np.shape(first)) if n == pick.rows.size]
-            reverse, shared = value(i, "reverse"), value(i, "shared")
-            half = pick.rows.size // 2
-            if not any(
-                _same(np.flip(first, axis), reverse)
-                and _same(np.take(first, range(half), axis), np.take(shared, range(half), axis))
-                for axis in axes
-            ):
-                raise ValueError(_mixes(name) if len(picks) == 1 else apart(name))
+        for _ in range(ATTEMPTS):
+            picks = [_Pick(rows, generator) for rows in seen]
+            first = value(picks, None, "first")
+            for i, pick in enumerate(picks):
+                axes = [axis for axis, n in enumerate(np.shape(first)) if n == pick.rows.size]
+                reverse, shared = value(picks, i, "reverse"), value(picks, i, "shared")
+                half = pick.rows.size // 2
+                try:
+                    more = value(picks, i, "more")
+                except (TypeError, ValueError, IndexError):  # the length of a batch is written as a number
+                    more = None
+                if not any(
+                    _same(np.flip(first, axis), reverse)
+                    and _same(np.take(first, range(half), axis), np.take(shared, range(half), axis))
+                    and (more is None or _same(first, np.take(more, pick.before + np.arange(pick.rows.size), axis)))
+                    for axis in axes
+                ):
+                    raise ValueError(_mixes(name) if len(picks) == 1 else apart(name))
         if whole is not None and len(seen) == 1 and isinstance(seen[0], Rows):
             values = [
                 _local_value(at, np.arange(len(at))) if v in local else at
@@ -101,9 +114,13 @@ class _Pick:
             self.first = generator.integers(n, size=rows.size)
         half = rows.size // 2
         self.shared = np.concatenate([self.first[:half], generator.integers(n, size=rows.size - half)])
+        rest = np.arange(n) if n <= MORE else generator.integers(n, size=max(8 * rows.size, MORE // 8))
+        others = np.setdiff1d(rest, self.first)
+        self.before = len(others) // 2
+        self.more = np.concatenate([others[: self.before], self.first, others[self.before :]])
 
     def index(self, kind: str) -> np.ndarray:
-        return {"first": self.first, "reverse": self.first[::-1], "shared": self.shared}[kind]
+        return {"first": self.first, "reverse": self.first[::-1], "shared": self.shared, "more": self.more}[kind]
 
     def values(self, kind: str) -> list[np.ndarray]:
         index = self.index(kind)

@@ -188,6 +188,7 @@ def _factor(
     n = ", ".join(str(rows.count()) for rows in seen)
     n = n if len(seen) == 1 else f"({n})"
     if total is not None and not isinstance(setting.scale, Mapping):
+        _check_value(name, value, seen)
         _check_total(name, total, value, seen, sizes, n)
         return factor
     if isinstance(asked, int | float | np.number):
