@@ -17,6 +17,7 @@ from vi.targets.jax_target import JaxTarget
 from vi.targets.jaxify import ConversionError, WrongGradientError
 from vi.targets.local import with_rows
 from vi.targets.pytensor_target import PytensorTarget
+from vi.targets.rows import has_batches
 from vi.targets.scaling import Setting
 
 __all__ = ["Backend", "check_backend", "from_pymc"]
@@ -94,6 +95,8 @@ def from_pymc(
     shapes = tuple((name, np.shape(value)) for name, value in sorted(point.items()))
     if setting is None:
         setting = Setting(bool(more_replacements), more_replacements or {})
+    if setting.plain and not has_batches(model):
+        setting = Setting(training=False)  # nothing to tell training from the rest: one target serves both
     key = (backend, dtype.name, setting.key, shapes)
     fingerprint = _fingerprint(model, setting)
     kept = _cache.setdefault(model, {})

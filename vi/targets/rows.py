@@ -21,7 +21,17 @@ from vi.data.nans import rows_with_nan
 from vi.data.permutation import MAX_ROWS, Sampling, row_numbers
 from vi.targets.checks import INTERPRETER, interpret
 
-__all__ = ["Batches", "Fed", "Rows", "draw_rows", "find_batches", "is_batch", "lengths_function", "remade"]
+__all__ = [
+    "Batches",
+    "Fed",
+    "Rows",
+    "draw_rows",
+    "find_batches",
+    "has_batches",
+    "is_batch",
+    "lengths_function",
+    "remade",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +200,12 @@ def _only_fixes_lengths(node: Apply) -> bool:
 def is_batch(variable: Variable) -> bool:
     """Whether a variable is a batch of ``pm.Minibatch`` or ``vi.Minibatch``."""
     return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp | TakeRows)
+
+
+def has_batches(model: Any) -> bool:
+    """Whether a PyMC model has batches in it."""
+    every = [*model.basic_RVs, *model.deterministics, *model.potentials, *model.rvs_to_values.values()]
+    return any(is_batch(variable) for variable in ancestors(every))
 
 
 def find_batches(graphs: Sequence[Any]) -> Batches:

@@ -59,6 +59,11 @@ class Setting:
     encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
+    def plain(self) -> bool:
+        """Whether nothing but batches in the model could make training differ from the rest."""
+        return not (self.replacements or self.scale or self.fed or self.locals)
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """What tells two settings of one model apart."""
         scale = tuple(sorted(self.scale.items())) if isinstance(self.scale, Mapping) else self.scale
