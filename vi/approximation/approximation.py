@@ -112,7 +112,8 @@ class Approximation(Core):
             Seed of the draws; new ones at every call by default.
         log_prob : bool
             Whether to compute ``log p`` and ``log q`` of every draw (``sample_stats``); log p is that of the model's
-            present data, log q is left out where q has no density (particles).
+            present data, and left out where the rows are streamed; log q is left out where q has no density
+            (particles).
         store_data : bool
             Whether to copy observed and constant data into the result.
         include_transformed : bool, optional

@@ -123,9 +123,9 @@ def Minibatch(  # PyMC's name
     if update_shared_f is not None and not callable(update_shared_f):
         raise TypeError(f"update_shared_f must be callable, got {update_shared_f!r}.")
     data = _as_data(arrays, dtype, nan)
-    for i, variable in enumerate(data):
+    for variable in data:
         if isinstance(variable, SharedVariable):
-            variable.tag.minibatch_update = (update_shared_f, i, data)
+            variable.tag.minibatch_update = (update_shared_f, data)
     counter = _Counter(type=TensorType("int64", shape=()), value=np.asarray(0), strict=True, name="batches")
     made = [list[tuple[int, Any]]() for _ in data]
     seeds_used = 0
@@ -164,19 +164,11 @@ class MinibatchVariable(TensorVariable):
 
     def set_value(self, value: Any) -> None:
         """Replace the data; nothing is compiled again. Arrays that share rows must keep the same length."""
-        shared = self.shared
-        array = np.asarray(value)
-        if array.ndim != shared.ndim or not np.can_cast(array.dtype, shared.dtype, "same_kind"):
-            raise TypeError(f"The data are {shared.type}, the new value has {array.ndim} axes of {array.dtype}.")
-        if is_row_data(shared) and shared.tag.minibatch_nan == "raise":
-            _refuse_nan([array])
-        array = np.ascontiguousarray(array, dtype=shared.dtype)
-        same = array is shared.get_value(borrow=True)  # changed in place: only another array is seen to be another
-        shared.set_value(array.copy() if same else array, borrow=True)
+        _replace(self.shared, value)
 
     def update_shared(self) -> None:
         """Replace the data by what ``update_shared_f`` returns."""
-        function, _, data = getattr(self.shared.tag, "minibatch_update", (None, 0, ()))
+        function, data = getattr(self.shared.tag, "minibatch_update", (None, ()))
         if function is None:
             raise TypeError("This minibatch has no update_shared_f; use set_value(new).")
         new = function()
@@ -184,7 +176,7 @@ class MinibatchVariable(TensorVariable):
         if len(values) != len(data):
             raise ValueError(f"update_shared_f returned {len(values)} arrays, the minibatch has {len(data)}.")
         for variable, value in zip(data, values, strict=True):
-            variable.set_value(np.ascontiguousarray(value, dtype=variable.dtype))
+            _replace(variable, value)
 
 
 class MinibatchIndex(Op):
@@ -353,6 +345,19 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
         else:
             made.append(row_data(np.ascontiguousarray(value, dtype=dtype), nan))
     return made
+
+
+def _replace(shared: Any, value: Any) -> None:
+    """Put other data into a shared variable, under the conditions of the first ones."""
+    refuse_masked(value, "The new value")
+    array = np.asarray(value)
+    if array.ndim != shared.ndim or not np.can_cast(array.dtype, shared.dtype, "same_kind"):
+        raise TypeError(f"The data are {shared.type}, the new value has {array.ndim} axes of {array.dtype}.")
+    if is_row_data(shared) and shared.tag.minibatch_nan == "raise":
+        _refuse_nan([array])
+    array = np.ascontiguousarray(array, dtype=shared.dtype)
+    same = array is shared.get_value(borrow=True)  # changed in place: only another array is seen to be another
+    shared.set_value(array.copy() if same else array, borrow=True)
 
 
 def row_data(array: np.ndarray, nan: str = "raise") -> Any:
