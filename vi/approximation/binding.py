@@ -10,7 +10,7 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from vi.data import Minibatch, Stream, head, source_from
-from vi.data.minibatch import refuse_masked, row_data
+from vi.data.batch_tensors import refuse_masked, row_data
 from vi.data.nans import rows_with_nan
 from vi.targets.rows import Fed
 from vi.targets.scaling import Setting

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.batching import batched
-from vi.data.minibatch import is_row_data
+from vi.data.batch_tensors import is_row_data
 from vi.data.permutation import short_steps
 from vi.precision import precision
 from vi.targets.base import Batch, Counts, Seen, StepArrays, Target

@@ -16,7 +16,7 @@ from pytensor.graph.traversal import ancestors, graph_inputs, io_toposort
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.shape import SpecifyShape
 
-from vi.data.minibatch import MinibatchIndex, TakeRows
+from vi.data.batch_tensors import MinibatchIndex, TakeRows
 from vi.data.nans import rows_with_nan
 from vi.data.permutation import MAX_ROWS, Sampling, row_numbers
 from vi.targets.checks import INTERPRETER, interpret
