@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms.base import Algorithm, Asked, State
+from vi.materialise import in_memory
 from vi.targets.base import Batch, Target
 
 __all__ = ["BUFFER", "CompiledRunner", "HostRunner", "Runner", "runner_for"]
@@ -80,6 +82,7 @@ def compiled_loop(target: Target, algorithm: Algorithm, state: State, batch: Bat
         now = target.at_step(batch, jax.random.key_data(state.key), state.step)
         stepper, part, put_back = algorithm.focus(state, target.local(now))
         asked = stepper.ask(part)
+        asked = asked._replace(points=in_memory(asked.points, n >= 0))
         log_prob, score = target.value_and_score(asked.points, now)
         part, loss, finite = _tell(stepper, part, asked, log_prob, score)
         return done + 1, put_back(part), buffer.at[done].set(loss, mode="promise_in_bounds"), finite
@@ -105,9 +108,11 @@ class HostRunner(Runner):
     def __init__(self, target: Target, algorithm: Algorithm) -> None:
         self._target = target
         self._pending: tuple[Any, Any, Any] = (None, None, None)  # the next chunk's first question
-        self._ask = jax.jit(lambda state, seen: _question(algorithm, state, seen))
+        options = _in_sequence()
+        self._ask = jax.jit(lambda state, seen: _question(algorithm, state, seen), compiler_options=options)
         self._step = jax.jit(
-            lambda state, memo, report, *answer: _tell_and_ask(algorithm, state, memo, report, *answer)
+            lambda state, memo, report, *answer: _tell_and_ask(algorithm, state, memo, report, *answer),
+            compiler_options=options,
         )
 
     def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
@@ -163,6 +168,21 @@ def _tell_and_ask(
     told = (put_back(part), loss, finite)
     new, loss, finite = jax.lax.optimization_barrier(told)  # the question is computed as `_ask` alone computes it
     return new, *_question(algorithm, new, following, loss, finite)
+
+
+@functools.cache
+def _in_sequence() -> dict[str, str]:
+    """Options with which XLA computes one thing after the other.
+
+    A step on the host is short: handing parts of it to other threads takes longer than computing them. Empty where
+    this XLA does not know the option.
+    """
+    options = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+    try:
+        jax.jit(jnp.negative, compiler_options=options).lower(jnp.zeros(())).compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return options
 
 
 def _read(report: jax.Array, dim: int) -> tuple[np.ndarray, float, bool]:
