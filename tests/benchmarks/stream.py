@@ -199,7 +199,7 @@ def source(folder: Path, form: str) -> Any:
         return vi.data.ArraySource({name: str(folder / f"{name}.npy") for name in ("x", "y")})
     import xarray as xr
 
-    return vi.data.DatasetSource(xr.open_zarr(folder / "rows.zarr"))
+    return vi.data.DatasetSource(xr.open_zarr(folder / "rows.zarr", chunks=None))
 
 
 def streamed_model(columns: int, batch: int) -> Any:

@@ -44,6 +44,8 @@ class ArraySource(Source):
     array([1, 0])
     """
 
+    reads_into = True
+
     def __init__(self, arrays: Mapping[str, Any], *, chunk_rows: int | None = None) -> None:
         self._columns = {str(name): _column(str(name), given) for name, given in arrays.items()}
         if not self._columns:
@@ -66,14 +68,17 @@ class ArraySource(Source):
     def take(self, rows: slice | np.ndarray) -> Arrays:
         return taken(self, rows, self._read)
 
-    def _read(self, start: int, stop: int) -> Arrays:
-        result = {}
+    def take_into(self, start: int, stop: int, out: Arrays) -> None:
         for name, column in self._columns.items():
             if isinstance(column, _File):
                 with reading(str(column.path), start, stop, f"field {name!r}"):
-                    result[name] = column.read(start, stop)
+                    column.read(start, out[name])
             else:
-                result[name] = np.array(column[start:stop], self.fields[name].dtype, order="C")
+                out[name][...] = column[start:stop]
+
+    def _read(self, start: int, stop: int) -> Arrays:
+        result = {name: np.empty((stop - start, *field.shape), field.dtype) for name, field in self.fields.items()}
+        self.take_into(start, stop, result)
         return result
 
 
@@ -86,17 +91,18 @@ class _File:
     shape: tuple[int, ...]
     dtype: np.dtype
 
-    def read(self, start: int, stop: int) -> np.ndarray:
-        result = np.empty((stop - start, *self.shape[1:]), self.dtype)
-        rest = memoryview(result.reshape(-1).view(np.uint8))
+    def read(self, start: int, out: np.ndarray) -> None:
+        """Fill an array of the native type with rows from ``start`` on."""
+        rest = memoryview(out.reshape(-1).view(np.uint8))
         with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset + start * (result.strides[0] if result.size else 0))
+            file.seek(self.offset + start * (out.strides[0] if out.size else 0))
             while len(rest):
                 got = file.readinto(rest)
                 if not got:
                     raise EOFError(f"the file ends {len(rest)} bytes early: it was cut short")
                 rest = rest[got:]
-        return result if self.dtype.isnative else result.astype(self.dtype.newbyteorder("="))
+        if not self.dtype.isnative:
+            out.byteswap(inplace=True)
 
 
 def _column(name: str, given: Any) -> np.ndarray | _File:

@@ -91,6 +91,16 @@ class Source(abc.ABC):
             If there is no such row.
         """
 
+    reads_into: bool = False
+    """Whether there is :meth:`take_into`."""
+
+    def take_into(self, start: int, stop: int, out: Arrays) -> None:
+        """Put consecutive rows into arrays ``(stop - start, *shape)``, contiguous and of the fields' types.
+
+        For sources that can read straight into memory; raises what :meth:`take` raises.
+        """
+        raise NotImplementedError
+
     def close(self) -> None:  # noqa: B027 (most sources hold nothing open)
         """Let go of what is open."""
 

@@ -7,14 +7,16 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
 from vi.data.base import Arrays, DataError, Source
 from vi.data.checks import check_rows, without_nan
 from vi.data.loaders import LoaderSource
-from vi.data.order import Order, rows_of_window
+from vi.data.order import Order, permuted, rows_of_window
 from vi.data.readers import InOrder, Piece, Reader, Resident, RowsOf, Windowed
+from vi.data.windows import READERS, Windows
 
 __all__ = ["Chunks"]
 
@@ -24,7 +26,7 @@ BUFFER_BYTES, BUFFER_ROWS = 2**27, 2**21
 """The shuffle buffer by default: two windows of 64 MiB, and of at most a million rows, for each needs a number too."""
 
 AHEAD_BYTES, AHEAD_CHUNKS = 2**24, 4
-"""Chunks that are read ahead: 16 MiB and at most four, to keep a disk busy while rows are distributed; at least one."""
+"""Chunks that are read ahead where rows stay in order: 16 MiB and at most four; at least one."""
 
 LARGE_CHUNK = 2**28
 """Bytes of a chunk from which on it is said that they are large."""
@@ -60,6 +62,14 @@ class Chunks:
         self._shuffle = shuffle and (source.random_access or buffer_rows is not None)
         self.window_rows = self._window_rows(buffer_rows) if self._shuffle else 0
 
+    @property
+    def held_rows(self) -> int:
+        """Rows that are in memory at most."""
+        if self._shuffle and self.window_rows == self.n_rows:
+            return self.n_rows + self.chunk_rows
+        chunks = READERS if self._shuffle and self.source.random_access else 1 + self.ahead
+        return 2 * self.window_rows + chunks * self.chunk_rows
+
     def reader(self, seed: tuple[int, int], row: int) -> Reader:
         """What gives the rows from a row on, in the order of all epochs."""
         fields = self.source.fields
@@ -75,8 +85,10 @@ class Chunks:
         window = max(1, self.window_rows // self.chunk_rows)
         order = Order(self._lengths, window, seed if self._shuffle else None)
         epoch, first, skip = order.find(row)
-        pieces = self._ordered(order, epoch, first)
-        return Windowed(pieces, rows_of, self.window_rows, fields, skip) if self._shuffle else InOrder(pieces, skip)
+        if not self._shuffle:
+            return InOrder(self._ordered(order, epoch, first), skip)
+        shuffled = partial(permuted, seed)
+        return Windows(order.windows(epoch, first), self._lengths, self._read_into, shuffled, 2 * window, fields, skip)
 
     def _resident(self, rows_of: RowsOf, row: int) -> Resident:
         every = (Piece(self._read(c), 0, 0, last=False) for c in range(len(self._lengths)))
@@ -125,6 +137,16 @@ class Chunks:
                 "they were counted: the data have changed. Make a new stream."
             )
         return arrays
+
+    def _read_into(self, chunk: int, out: Arrays) -> None:
+        """Read a chunk into arrays of its length."""
+        start, stop = int(self._bounds[chunk]), int(self._bounds[chunk + 1])
+        if self.source.reads_into and self._nan != "drop":
+            self.source.take_into(start, stop, out)
+            without_nan(out, start, self._nan, self.source.origin)
+        else:
+            for name, values in self._read(chunk).items():
+                out[name][...] = values
 
     def _counted(self) -> np.ndarray:
         """Rows without NaN in each chunk: one pass over all rows."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Order", "rows_of_window"]
+__all__ = ["Order", "permuted", "rows_of_window"]
 
 CHUNKS = 2**32 - 1
 """The number in place of a window's under which the chunks are permuted."""
@@ -54,7 +54,12 @@ class Order:
 
 def rows_of_window(seed: tuple[int, int], epoch: int, window: int, n: int) -> np.ndarray:
     """The order of the ``n`` rows of a window."""
-    return _generator(seed, epoch, window).permutation(n)
+    return permuted(seed, epoch, window, np.arange(n))
+
+
+def permuted(seed: tuple[int, int], epoch: int, window: int, numbers: np.ndarray) -> np.ndarray:
+    """The row numbers of a window in its order."""
+    return _generator(seed, epoch, window).permutation(numbers)
 
 
 def _generator(seed: tuple[int, int], epoch: int, window: int) -> np.random.Generator:

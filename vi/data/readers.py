@@ -10,7 +10,7 @@ import numpy as np
 
 from vi.data.base import Arrays, Field
 
-__all__ = ["InOrder", "Piece", "Reader", "Resident", "Windowed"]
+__all__ = ["InOrder", "Piece", "Reader", "Resident", "Windowed", "empty", "gather"]
 
 type RowsOf = Callable[[int, int, int], np.ndarray]
 """The order of a window's rows, from epoch, window and the number of its rows."""
@@ -99,7 +99,7 @@ class Resident(Reader):
     def __init__(
         self, pieces: Iterator[Piece], rows_of: RowsOf, n_rows: int, fields: Mapping[str, Field], row: int
     ) -> None:
-        self._all = _empty(n_rows, fields)
+        self._all = empty(n_rows, fields)
         self._rows_of, self._n = rows_of, n_rows
         self._epoch, self._at = divmod(row, n_rows)
         self._order = rows_of(self._epoch, 0, n_rows)
@@ -116,12 +116,12 @@ class Resident(Reader):
                 self._epoch, self._at = self._epoch + 1, 0
                 self._order = self._rows_of(self._epoch, 0, self._n)
             k = min(n - done, self._n - self._at)
-            _gather(self._all, self._order[self._at : self._at + k], out, done)
+            gather(self._all, self._order[self._at : self._at + k], out, done)
             done, self._at = done + k, self._at + k
 
 
 class Windowed(Reader):
-    """The rows of a window in the order that ``rows_of`` says, then those of the next.
+    """The rows of a window in the order that ``rows_of`` says, then those of the next, where rows come as they come.
 
     There are two windows: one is used while the next is read, piece by piece as the first is used up. At no time are
     there more rows than twice ``capacity``, beside the piece that waits for its place.
@@ -144,7 +144,7 @@ class Windowed(Reader):
         self, pieces: Iterator[Piece], rows_of: RowsOf, capacity: int, fields: Mapping[str, Field], skip: int
     ) -> None:
         self._pieces, self._rows_of, self._capacity = pieces, rows_of, capacity
-        self._used, self._next = _empty(capacity, fields), _empty(capacity, fields)
+        self._used, self._next = empty(capacity, fields), empty(capacity, fields)
         self._order = np.empty(0, np.intp)
         self._at = 0  # rows of the window in use that were handed out
         self._read = 0  # rows of the next window that are there
@@ -159,7 +159,7 @@ class Windowed(Reader):
                 self._turn()
                 continue
             k = min(n - done, len(self._order) - self._at)
-            _gather(self._used, self._order[self._at : self._at + k], out, done)
+            gather(self._used, self._order[self._at : self._at + k], out, done)
             done, self._at = done + k, self._at + k
             self._read_until(self._capacity * self._at // len(self._order))
 
@@ -184,11 +184,13 @@ class Windowed(Reader):
             self._complete = piece.epoch, piece.window
 
 
-def _empty(n: int, fields: Mapping[str, Field]) -> Arrays:
+def empty(n: int, fields: Mapping[str, Field]) -> Arrays:
+    """Arrays for so many rows."""
     return {name: np.empty((n, *field.shape), field.dtype) for name, field in fields.items()}
 
 
-def _gather(pool: Arrays, places: np.ndarray, out: Arrays, at: int) -> None:
+def gather(pool: Arrays, places: np.ndarray, out: Arrays, at: int) -> None:
+    """Put the rows of a pool at these places into arrays, from ``at`` on."""
     for name, values in out.items():
         # mode="clip" writes straight into `out`; the places are right by construction
         np.take(pool[name], places, axis=0, out=values[at : at + len(places)], mode="clip")

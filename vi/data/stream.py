@@ -38,8 +38,8 @@ class Stream:
     .. math:: \text{buffer\_rows} + c \cdot \text{chunk\_rows}
               + (\text{read\_ahead} + 1) \cdot \text{block\_batches} \cdot \text{batch\_size}
 
-    rows (``peak_rows``), however many there are in all, and what the source needs to decode a chunk. The chunk in hand
-    and those read ahead are ``c``, from 2 for chunks above 8 MiB to 5; in place of a chunk, a loader's batch counts.
+    rows (``peak_rows``), however many there are in all, and what the source needs to decode a chunk. ``c`` is 2, for
+    the chunks that are being read; without shuffling up to 5; in place of a chunk, a loader's batch counts.
 
     Parameters
     ----------
@@ -123,8 +123,7 @@ class Stream:
     def peak_rows(self) -> int:
         """Rows that are in memory at most."""
         blocks = (self.read_ahead + 1) * self.block_batches * self.batch_size
-        windows = 1 if self._chunks.window_rows == self.n_rows else 2
-        return windows * self._chunks.window_rows + (1 + self._chunks.ahead) * self._chunks.chunk_rows + blocks
+        return self._chunks.held_rows + blocks
 
     def start(self, seed: tuple[int, int], step: int, place: Place = _identity) -> None:
         """Begin to read ahead from a step, in place of what was being read.
