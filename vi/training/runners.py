@@ -14,7 +14,7 @@ from vi.algorithms.base import Algorithm, Asked, State
 from vi.materialise import in_memory
 from vi.targets.base import Batch, Target
 
-__all__ = ["BUFFER", "CompiledRunner", "HostRunner", "Runner", "runner_for"]
+__all__ = ["BUFFER", "CompiledRunner", "HostRunner", "Runner", "compiled_step", "runner_for"]
 
 BUFFER = 8192
 """Longest chunk of the compiled loop, the length of its loss buffer."""
@@ -79,18 +79,24 @@ def compiled_loop(target: Target, algorithm: Algorithm, state: State, batch: Bat
 
     def step(carry: Any) -> Any:
         done, state, buffer, _ = carry
-        now = target.at_step(batch, jax.random.key_data(state.key), state.step)
-        stepper, part, put_back = algorithm.focus(state, target.local(now))
-        asked = stepper.ask(part)
-        asked = asked._replace(points=in_memory(asked.points, n >= 0))
-        log_prob, score = target.value_and_score(asked.points, now)
-        part, loss, finite = _tell(stepper, part, asked, log_prob, score)
-        return done + 1, put_back(part), buffer.at[done].set(loss, mode="promise_in_bounds"), finite
+        state, loss, finite = compiled_step(target, algorithm, state, batch, n >= 0)
+        return done + 1, state, buffer.at[done].set(loss, mode="promise_in_bounds"), finite
 
     done, state, buffer, finite = jax.lax.while_loop(
         proceed, step, (jnp.zeros((), jnp.int32), state, buffer, jnp.array(True))
     )
     return state, buffer, done, finite
+
+
+def compiled_step(target: Target, algorithm: Algorithm, state: State, batch: Batch, always: Any) -> tuple[State, Any, Any]:
+    """One step: the state, the loss, and whether all is finite; ``always`` is as in :func:`vi.materialise.in_memory`."""
+    now = target.at_step(batch, jax.random.key_data(state.key), state.step)
+    stepper, part, put_back = algorithm.focus(state, target.local(now))
+    asked = stepper.ask(part)
+    asked = asked._replace(points=in_memory(asked.points, always))
+    log_prob, score = target.value_and_score(asked.points, now)
+    part, loss, finite = _tell(stepper, part, asked, log_prob, score)
+    return put_back(part), loss, finite
 
 
 def _tell(algorithm: Algorithm, state: State, asked: Asked, log_prob: Any, score: Any) -> tuple[State, Any, Any]:

@@ -1,0 +1,149 @@
+"""Several runs at once: in one compiled loop on JAX, one after the other in every chunk around a host evaluation."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vi.algorithms.base import Algorithm, State
+from vi.targets.base import Batch, Target
+from vi.training.history import History
+from vi.training.progress import average_loss
+from vi.training.runners import BUFFER, HostRunner, Runner, compiled_step
+
+__all__ = ["RestartsRunner", "Traces", "restarts_runner"]
+
+
+class Traces(History):
+    """The losses of several runs; read as a trace, it is that of the leading one, whose recent losses are lowest.
+
+    Parameters
+    ----------
+    runs : int
+        Number of runs.
+
+    Examples
+    --------
+    >>> traces = Traces(2)
+    >>> traces.extend(np.array([[3.0, 4.0], [2.0, 1.0]]))
+    >>> traces.leader, traces.values.tolist()
+    (1, [4.0, 1.0])
+    """
+
+    def __init__(self, runs: int) -> None:
+        self._traces = [History() for _ in range(runs)]
+        self.leader = 0
+        """Number of the leading run."""
+
+    def extend(self, losses: np.ndarray) -> None:
+        """Append losses ``(steps, runs)``, NaN from where a run failed."""
+        for trace, own in zip(self._traces, losses.T, strict=True):
+            trace.extend(own)
+        if len(self):
+            recent = [average_loss(trace.values) for trace in self._traces]
+            self.leader = int(np.argmin(np.where(np.isfinite(recent), recent, np.inf)))
+
+    def of_run(self, run: int) -> np.ndarray:
+        """The losses of one run."""
+        return self._traces[run].values
+
+    @property
+    def values(self) -> np.ndarray:
+        """The losses of the leading run so far."""
+        return self.of_run(self.leader)
+
+    def __len__(self) -> int:
+        return len(self._traces[0])
+
+
+class RestartsRunner(Runner):
+    """Advances several states together; a run whose values stop being finite stays at its last good state.
+
+    Losses are ``(steps, runs)``; the chunk is not finite once no run is.
+    """
+
+    @abc.abstractmethod
+    def joined(self, states: Sequence[State]) -> Any:
+        """The states as :meth:`run` takes them."""
+
+    @abc.abstractmethod
+    def one(self, states: Any, run: int) -> State:
+        """The state of one run."""
+
+
+class _Compiled(RestartsRunner):
+    """The runs are one batched state in one compiled loop."""
+
+    def __init__(self, target: Target, algorithm: Algorithm, runs: int) -> None:
+        self._loop = jax.jit(lambda *given: _loop(target, algorithm, *given))
+        self._dtype, self._runs = target.dtype, runs
+        self._alive = np.ones(runs, bool)
+
+    def joined(self, states: Sequence[State]) -> State:
+        joined: State = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+        return joined
+
+    def one(self, states: State, run: int) -> State:
+        own: State = jax.tree.map(lambda leaf: leaf[run], states)
+        return own
+
+    def run(self, state: Any, batch: Batch, n: int) -> tuple[Any, np.ndarray, bool]:
+        buffer = np.zeros((BUFFER, self._runs), self._dtype)
+        state, buffer, done, alive = self._loop(state, batch, buffer, self._alive, np.int32(min(n, BUFFER)))
+        self._alive = np.asarray(alive)
+        losses = np.asarray(buffer)[: int(done)]
+        finite = bool(self._alive.any())
+        return state, losses if finite else losses[:-1], finite
+
+
+def _loop(target: Target, algorithm: Algorithm, states: State, batch: Batch, buffer: Any, alive: Any, n: Any) -> Any:
+    def step(carry: Any) -> Any:
+        done, states, buffer, alive = carry
+        new, loss, finite = jax.vmap(lambda state: compiled_step(target, algorithm, state, batch, n >= 0))(states)
+        alive = alive & finite
+
+        def kept(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(alive.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+
+        # a key never changes, and `where` does not take keys
+        moved = jax.tree.map(kept, new._replace(key=()), states._replace(key=()))
+        return done + 1, moved._replace(key=states.key), buffer.at[done].set(jnp.where(alive, loss, jnp.nan)), alive
+
+    done, states, buffer, alive = jax.lax.while_loop(
+        lambda carry: (carry[0] < n) & jnp.any(carry[3]), step, (jnp.zeros((), jnp.int32), states, buffer, alive)
+    )
+    return states, buffer, done, alive
+
+
+class _OneByOne(RestartsRunner):
+    """Every run has a runner of its own, and the runs take turns, a chunk each."""
+
+    def __init__(self, target: Target, algorithm: Algorithm, runs: int) -> None:
+        self._runners = [HostRunner(target, algorithm) for _ in range(runs)]
+        self._alive = [True] * runs
+
+    def joined(self, states: Sequence[State]) -> tuple[State, ...]:
+        return tuple(states)
+
+    def one(self, states: tuple[State, ...], run: int) -> State:
+        return states[run]
+
+    def run(self, state: Any, batch: Batch, n: int) -> tuple[Any, np.ndarray, bool]:
+        losses = np.full((n, len(self._runners)), np.nan)
+        states = list(state)
+        for i, runner in enumerate(self._runners):
+            if self._alive[i]:
+                states[i], own, self._alive[i] = runner.run(states[i], batch, n)
+                losses[: len(own), i] = own
+        finite = any(self._alive)
+        return tuple(states), losses if finite else losses[: int(np.isfinite(losses).any(axis=1).sum())], finite
+
+
+def restarts_runner(target: Target, algorithm: Algorithm, runs: int) -> RestartsRunner:
+    """The runner of several runs on a target."""
+    return (_Compiled if target.traceable else _OneByOne)(target, algorithm, runs)
