@@ -17,6 +17,8 @@ from scipy import stats
 
 import vi
 
+METHODS = [pytest.param(name, marks=pytest.mark.slow if name == "nfvi" else ()) for name in vi.METHODS]
+
 
 @pytest.fixture(params=["jax", "pytensor"])
 def backend(request):
@@ -52,7 +54,7 @@ def test_live_from_construction():
     assert advi.approx.ndim == 3
 
 
-@pytest.mark.parametrize("method", list(vi.METHODS))
+@pytest.mark.parametrize("method", METHODS)
 def test_moments_are_those_of_the_draws(method):
     problem = conjugate_regression()
     approx = vi.fit(3_000, method=method, model=problem.model, random_seed=1, progressbar=False)
@@ -86,7 +88,7 @@ def test_log_densities(method, backend):
 
 
 @pytest.mark.parametrize("mode", [None, "JAX"])
-@pytest.mark.parametrize("method", list(vi.METHODS))
+@pytest.mark.parametrize("method", METHODS)
 def test_nodes_of_every_method(method, mode):
     """Draws inside a PyTensor graph have the moments of q, whatever q is."""
     problem = conjugate_regression()

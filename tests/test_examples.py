@@ -30,7 +30,7 @@ PAGES = [
     "data.md",
     "from_pymc.md",
 ]
-LONG = ["choosing.md", "extending.md"]
+LONG = ["choosing.md", "extending.md", "minibatch.md"]
 MODULES = sorted(
     module.name
     for path, prefix in ((vi.__path__, "vi."), (vi.callbacks.__path__, "vi.callbacks."))

@@ -124,6 +124,7 @@ def test_one_dimension():
     assert abs(np.log(approx.std.eval()[0] / sd)) < 0.18
 
 
+@pytest.mark.slow
 def test_a_flow_in_a_group():
     approx = vi.Approximation([vi.Group(["x"], "flow"), vi.Group(None)], model=funnel(), random_seed=1)
     assert approx.family.default_estimator == "monte_carlo"

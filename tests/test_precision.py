@@ -168,6 +168,7 @@ def fit(dtype):
 """
 
 
+@pytest.mark.slow
 def test_a_process_in_64_bits():
     """Where the user has switched x64 on it stays on, float32 fits are still float32, and results are the same bits."""
     report = "json.dumps({'result': result, 'x64': bool(jax.config.jax_enable_x64), 'same': before == after})"

@@ -63,6 +63,26 @@ PYTENSOR_SINGLE = {
     "poisson",
     "varying_intercepts",
 }
+DOUBLE_QUICK = {
+    *NUMBA,
+    *JAX_SINGLE,
+    *PYTENSOR_SINGLE,
+    "censored_normal",
+    "data_and_coords",
+    "euler_maruyama",
+    "gp_marginal_kron",
+    "hsgp",
+    "jax_function",
+    "lkj_cholesky_cov",
+    "matrix_decompositions",
+    "missing_multivariate",
+    "normal_mixture",
+    "ordered_logistic",
+    "scan_hidden_markov",
+    "truncated_gamma",
+    "von_mises",
+    "zero_inflated_poisson",
+}
 INTERPRETED = Mode(linker="py", optimizer="fast_compile")
 # Python's elementwise loop takes at most 32 operands, which fused ones exceed.
 REWRITTEN_INTERPRETED = Mode(linker="py", optimizer="fast_run").excluding("fusion")
@@ -134,7 +154,7 @@ def assert_same_variables(variables, expected):
         np.testing.assert_allclose(values, reference, rtol=1e-10, atol=1e-10, err_msg=name)
 
 
-@models(without=["jax"])
+@models(*DOUBLE_QUICK, without=["jax"])
 def test_jax(entry, rng):
     model = entry.build()
     target = from_pymc(model, backend="jax")

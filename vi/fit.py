@@ -55,6 +55,7 @@ def fit(
     scale: Any = None,
     mesh: jax.sharding.Mesh | None = None,
     devices: Any = None,
+    restarts: int = 1,
     scale_cost_to_minibatch: bool | None = None,
     tf_n_mc: int | None = None,
     progressbar_theme: Any = None,
@@ -106,6 +107,8 @@ def fit(
         rounding.
     devices : int, list of jax.Device or "all", optional
         The same without a mesh: the first so many of ``jax.devices()``, these, or all.
+    restarts : int
+        Fits from so many starts, all at once; the best by ELBO is kept, and the status says whether they agree.
     scale_cost_to_minibatch : bool, optional
         Accepted for PyMC's sake: the loss is that of the full data in either case.
     progressbar_theme, compile_kwargs, fn_kwargs
@@ -171,6 +174,7 @@ def fit(
         scale=scale,
         mesh=mesh,
         devices=devices,
+        restarts=restarts,
         compile_kwargs=compile_kwargs,
         fn_kwargs=fn_kwargs,
         test_optimizer=test_optimizer,

@@ -1,11 +1,14 @@
-"""Arrays that are computed once: what XLA must not compute anew for every reader."""
+"""What XLA must not fuse with what is around it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["in_memory"]
+__all__ = ["apart", "in_memory"]
 
 
 def in_memory(array: jax.Array, always: jax.Array) -> jax.Array:
@@ -24,3 +27,25 @@ def in_memory(array: jax.Array, always: jax.Array) -> jax.Array:
     """
     kept: jax.Array = jax.lax.cond(always, lambda array: array, jnp.zeros_like, array)
     return kept
+
+
+def apart(function: Callable[..., Any], always: jax.Array, *operands: Any) -> Any:
+    """``function(*operands)`` as a computation of its own, which gives the same bits wherever it stands.
+
+    Parameters
+    ----------
+    function : callable
+        Of arrays; returns a pytree of arrays.
+    always : jax.Array
+        As in :func:`in_memory`.
+    *operands : pytrees of arrays
+        What it is a function of; it reads nothing else that is traced.
+    """
+    shapes = jax.eval_shape(function, *operands)
+    return jax.lax.cond(always, function, lambda *_: jax.tree.map(_blank, shapes), *operands)
+
+
+def _blank(shape: jax.ShapeDtypeStruct) -> jax.Array:
+    if jnp.issubdtype(shape.dtype, jax.dtypes.prng_key):
+        return jax.random.split(jax.random.key(0), shape.shape)
+    return jnp.zeros(shape.shape, shape.dtype)

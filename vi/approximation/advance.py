@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from vi.algorithms.base import Algorithm, State
+from vi.approximation.restarts import Restarts, describe
 from vi.precision import precision
 from vi.sharding import Devices
 from vi.targets.base import Batch, StepArrays, Target
+from vi.training.history import History
 from vi.training.loop import Callback, Supply, train
 from vi.training.progress import ProgressBar
 from vi.training.runners import runner_for
@@ -35,8 +38,10 @@ def check_steps(n: int) -> None:
         raise ValueError(f"n={n!r}: the number of steps must be a whole number of at least 0.")
 
 
-def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, progressbar: bool) -> None:
-    """Do ``n`` steps with the approximation's algorithm and state.
+def advance(
+    approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, progressbar: bool, restarts: int = 1
+) -> None:
+    """Do ``n`` steps with the approximation's algorithm and state; with ``restarts``, of several runs at once.
 
     Raises
     ------
@@ -62,7 +67,12 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
         devices.check_same("seed, start, state or number of steps", (approx._state, approx._seed, int(n)))
     leads = devices is None or devices.leads
 
-    def commit(new: State, step: int) -> None:
+    runs = None if restarts == 1 else Restarts(approx, algorithm, target, restarts)
+
+    def commit(new: Any, step: int) -> None:
+        if runs is not None:
+            runs.states, approx._history = new, runs.traces
+            new = runs.leading()
         approx._state = new if devices is None else devices.local(new)
         approx._status = Status("running", step, "a run is going on.")
 
@@ -76,12 +86,13 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
             approx._running = True
             approx._status = Status("running", done, "a run is going on.")
             status = train(
-                runner=runner_for(target, algorithm),
-                state=state_on(devices, approx),  # held nowhere else: large models have room for few states
+                runner=runner_for(target, algorithm) if runs is None else runs.runner,
+                # held nowhere else: large models have room for few states
+                state=state_on(devices, approx) if runs is None else runs.states,
                 supply=supply,
                 n=int(n),
                 dtype=approx.dtype,
-                history=approx._history if approx._score else None,
+                history=runs.traces if runs is not None else approx._history if approx._score else None,
                 callbacks=callbacks,
                 commit=commit,
                 publish=approx.publish,
@@ -94,11 +105,16 @@ def advance(approx: Approximation, n: int, callbacks: tuple[Callback, ...], *, p
             raise
         finally:
             approx._running = False
+            if runs is not None:
+                approx._history = History(approx.hist if approx._score else None)
             if approx._stream is not None:
                 approx._stream.close()
             approx.publish()
     if status.ending == "diverged":
         status = _name_culprits(approx, target, supply.at(approx.status.step)[0])
+    if runs is not None and status.ending != "diverged":
+        approx._restarts = runs.record(approx)
+        status = replace(status, message=f"{status.message} {describe(approx._restarts)}.")
     approx._status = status
     if status.ending == "diverged":
         raise DivergedError(status.message, approx)

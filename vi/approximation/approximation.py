@@ -149,7 +149,7 @@ class Approximation(Core):
             posterior |= {name: v for name, v in self._layout.unflatten(points).items() if name not in posterior}
         stats = {"log_p": self._log_p_of(points, target)} if log_prob and self._stream is None else {}
         stats |= {} if log_q is None else {"log_q": log_q}
-        record = fit_record(self.hist, self.settings())
+        record = fit_record(self.hist, self.settings(), self._restarts)
         streamed = () if self._stream is None else tuple(self._stream.fields)
         tree = to_datatree(self.full_model, posterior, stats, record, store_data, streamed)
         if over_rows and not rows:

@@ -73,6 +73,7 @@ class Core:
         self._local_rows: tuple[Any, dict[str, Any]] = (None, {})
         self._encoded: tuple[Any, Params] = (None, {})
         self._missing: str | None = None
+        self._restarts: Any = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
         self._running = False
@@ -107,7 +108,7 @@ class Core:
         self._point = point
         self._seed = seed
         self._start: Params = params
-        self._state = None
+        self._state = self._restarts = None
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
         local.check_encoders(self._local, self.reported)

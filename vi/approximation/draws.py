@@ -156,10 +156,13 @@ def _is_one_of(value: Any, names: Sequence[str]) -> bool:
     return any(getattr(v, "name", None) in names for v in ancestors([value])) if names else False
 
 
-def fit_record(losses: np.ndarray, settings: Mapping[str, Any]) -> xr.Dataset:
-    """The ``fit`` group: the loss of every step, and the settings as attributes."""
+def fit_record(losses: np.ndarray, settings: Mapping[str, Any], restarts: xr.Dataset | None = None) -> xr.Dataset:
+    """The ``fit`` group: the loss of every step, what restarts found, and the settings as attributes."""
     steps = np.arange(1, len(losses) + 1)
-    return xr.Dataset({"loss": ("step", np.array(losses))}, coords={"step": steps}, attrs=dict(settings))
+    record = xr.Dataset({"loss": ("step", np.array(losses))}, coords={"step": steps}, attrs=dict(settings))
+    if restarts is None:
+        return record
+    return record.merge(restarts).assign_attrs(record.attrs | restarts.attrs)
 
 
 def _library() -> dict[str, str]:

@@ -7,12 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["START", "key_from", "resolve_seed"]
+__all__ = ["RESTARTS", "START", "key_from", "resolve_seed"]
 
 LIMIT = 2**63
 
-START = 1
-"""The stream of what is random in a start."""
+START, RESTARTS = 1, 2
+"""The streams of what is random in a start, and in the other starts of a fit with restarts."""
 
 
 def resolve_seed(random_seed: Any) -> int:

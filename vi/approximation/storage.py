@@ -18,6 +18,7 @@ import pymc as pm
 from vi.algorithms import Algorithm, Gradient, Local, LocalPart, State, Stein
 from vi.algorithms.descent import Descent
 from vi.approximation.binding import lost_data
+from vi.approximation.restarts import compared
 from vi.approximation.specs import LostError, decode, encode, name_of
 from vi.families import Family
 from vi.kernels import RBF
@@ -90,6 +91,9 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         arrays |= {f"average/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.average))}
         arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
     arrays |= {f"point/{name}": np.asarray(value) for name, value in approx._point.items()}
+    if approx._restarts is not None:
+        found = ("elbo", "elbo_error", "mean", "std")
+        arrays |= {f"restarts/{name}": approx._restarts[f"restart_{name}"].to_numpy() for name in found}
     algorithm = encode(approx._algorithm)
     encoders = any(group.encoder is not None for group in approx._local)
     own = _inner(algorithm or {"settings": {}})
@@ -198,6 +202,8 @@ def load(
     approx._setting = Setting(scale=meta.get("scale"))
     approx._history = History(arrays["history"])
     approx._status = Status(**meta["status"])
+    if restarts := _group(arrays, "restarts"):
+        approx._restarts = compared(restarts, approx.layout)
     with precision(approx.dtype):
         start = _group(arrays, "reported" if meta.get("encoders") else "start")
         approx._start = jax.tree.map(jax.numpy.asarray, start)

@@ -17,6 +17,7 @@ from vi.approximation import Approximation
 from vi.approximation.advance import advance, check_steps, state_on, supply_of
 from vi.approximation.binding import bind
 from vi.approximation.local import localised
+from vi.approximation.restarts import check_restarts
 from vi.approximation.seeds import key_from
 from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
 from vi.options import (
@@ -146,6 +147,7 @@ class Inference(abc.ABC):
         scale: Any = None,
         mesh: jax.sharding.Mesh | None = None,
         devices: Any = None,
+        restarts: int = 1,
         compile_kwargs: Mapping[str, Any] | None = None,
         fn_kwargs: Mapping[str, Any] | None = None,
         test_optimizer: Any = None,
@@ -200,6 +202,10 @@ class Inference(abc.ABC):
             copies keep them, files do not.
         devices : int, list of jax.Device or "all", optional
             The same, where a mesh is not at hand: the first so many of ``jax.devices()``, these, or all.
+        restarts : int
+            Fits from so many starts with random keys of their own, all at once, of which the best by ELBO is kept
+            (:class:`vi.approximation.restarts.Restarts`). The ``fit`` group of the draws and the status say whether
+            they agree. Callbacks see the run that leads at the time, with its losses.
         compile_kwargs, fn_kwargs, progressbar_theme
             Without effect here; a warning says what replaces them.
         test_optimizer, more_obj_params, more_tf_params, more_updates
@@ -249,8 +255,9 @@ class Inference(abc.ABC):
         approx._score = score is not False
         bind(approx, as_variables(more_replacements or {}), data, batch_size, scale)
         approx._callbacks = checked
+        check_restarts(approx, restarts, self.estimators)
         _begin(approx, algorithm)
-        advance(approx, n, checked, progressbar=progressbar)
+        advance(approx, n, checked, progressbar=progressbar, restarts=restarts)
         return approx
 
     def refine(self, n: int, progressbar: bool = True, progressbar_theme: Any = None) -> Approximation:

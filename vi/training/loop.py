@@ -82,7 +82,7 @@ def train(
         How the run ended. Exceptions of callbacks other than ``StopIteration`` and ``KeyboardInterrupt`` pass through;
         everything up to their step is kept.
     """
-    start = int(state.step)
+    start = runner.step_of(state)
     goal = start + n
     step = start
     limit = 1  # doubled from chunk to chunk: the first ones of a slow model are short too

@@ -10,16 +10,20 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["ProgressBar", "average_loss", "still_falling"]
+__all__ = ["ProgressBar", "average_loss", "recent", "still_falling"]
 
 WINDOW = 1000
 REFRESH = 0.1
 
 
+def recent(losses: np.ndarray) -> np.ndarray:
+    """The last quarter's losses, 1,000 at most."""
+    return losses[-max(1, min(WINDOW, len(losses) // 4)) :]
+
+
 def average_loss(losses: np.ndarray) -> float:
     """Mean of the last quarter's losses (1,000 at most), NaN if there are none."""
-    recent = losses[-max(1, min(WINDOW, len(losses) // 4)) :]
-    return float(np.mean(recent)) if recent.size else float("nan")
+    return float(np.mean(recent(losses))) if len(losses) else float("nan")
 
 
 def still_falling(losses: np.ndarray) -> bool:

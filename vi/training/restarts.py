@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,9 +68,15 @@ class RestartsRunner(Runner):
     Losses are ``(steps, runs)``; the chunk is not finite once no run is.
     """
 
+    runs: int
+    """How many."""
+
     @abc.abstractmethod
     def joined(self, states: Sequence[State]) -> Any:
         """The states as :meth:`run` takes them."""
+
+    def step_of(self, state: Any) -> int:
+        return max(int(self.one(state, run).step) for run in range(self.runs))
 
     @abc.abstractmethod
     def one(self, states: Any, run: int) -> State:
@@ -81,7 +88,7 @@ class _Compiled(RestartsRunner):
 
     def __init__(self, target: Target, algorithm: Algorithm, runs: int) -> None:
         self._loop = jax.jit(lambda *given: _loop(target, algorithm, *given))
-        self._dtype, self._runs = target.dtype, runs
+        self._dtype, self.runs = target.dtype, runs
         self._alive = np.ones(runs, bool)
 
     def joined(self, states: Sequence[State]) -> State:
@@ -93,7 +100,7 @@ class _Compiled(RestartsRunner):
         return own
 
     def run(self, state: Any, batch: Batch, n: int) -> tuple[Any, np.ndarray, bool]:
-        buffer = np.zeros((BUFFER, self._runs), self._dtype)
+        buffer = np.zeros((BUFFER, self.runs), self._dtype)
         state, buffer, done, alive = self._loop(state, batch, buffer, self._alive, np.int32(min(n, BUFFER)))
         self._alive = np.asarray(alive)
         losses = np.asarray(buffer)[: int(done)]
@@ -110,9 +117,10 @@ def _loop(target: Target, algorithm: Algorithm, states: State, batch: Batch, buf
         def kept(new: jax.Array, old: jax.Array) -> jax.Array:
             return jnp.where(alive.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
 
-        # a key never changes, and `where` does not take keys
-        moved = jax.tree.map(kept, new._replace(key=()), states._replace(key=()))
-        return done + 1, moved._replace(key=states.key), buffer.at[done].set(jnp.where(alive, loss, jnp.nan)), alive
+        data = jax.random.key_data(states.key)  # never changes; `where` does not take keys
+        new, old = new._replace(key=data), states._replace(key=data)
+        moved = jax.tree.map(kept, new, old)._replace(key=states.key)
+        return done + 1, moved, buffer.at[done].set(jnp.where(alive, loss, jnp.nan)), alive
 
     done, states, buffer, alive = jax.lax.while_loop(
         lambda carry: (carry[0] < n) & jnp.any(carry[3]), step, (jnp.zeros((), jnp.int32), states, buffer, alive)
@@ -124,8 +132,10 @@ class _OneByOne(RestartsRunner):
     """Every run has a runner of its own, and the runs take turns, a chunk each."""
 
     def __init__(self, target: Target, algorithm: Algorithm, runs: int) -> None:
-        self._runners = [HostRunner(target, algorithm) for _ in range(runs)]
+        compiled = HostRunner(target, algorithm)
+        self._runners = [copy.copy(compiled) for _ in range(runs)]  # one's question waits while the others step
         self._alive = [True] * runs
+        self.runs = runs
 
     def joined(self, states: Sequence[State]) -> tuple[State, ...]:
         return tuple(states)

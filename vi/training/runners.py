@@ -11,13 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms.base import Algorithm, Asked, State
-from vi.materialise import in_memory
+from vi.materialise import apart, in_memory
 from vi.targets.base import Batch, Target
 
 __all__ = ["BUFFER", "CompiledRunner", "HostRunner", "Runner", "compiled_step", "runner_for"]
 
 BUFFER = 8192
 """Longest chunk of the compiled loop, the length of its loss buffer."""
+
+ALWAYS = np.bool_(True)
+"""An argument of compiled code, so that it is not known there."""
 
 
 class Runner(abc.ABC):
@@ -36,6 +39,10 @@ class Runner(abc.ABC):
         finite : bool
             False if the next step gave a loss or a parameter that is not finite.
         """
+
+    def step_of(self, state: Any) -> int:
+        """Steps that a state has behind it."""
+        return int(state.step)
 
 
 class CompiledRunner(Runner):
@@ -88,8 +95,10 @@ def compiled_loop(target: Target, algorithm: Algorithm, state: State, batch: Bat
     return state, buffer, done, finite
 
 
-def compiled_step(target: Target, algorithm: Algorithm, state: State, batch: Batch, always: Any) -> tuple[State, Any, Any]:
-    """One step: the state, the loss, and whether all is finite; ``always`` is as in :func:`vi.materialise.in_memory`."""
+def compiled_step(
+    target: Target, algorithm: Algorithm, state: State, batch: Batch, always: Any
+) -> tuple[State, Any, Any]:
+    """One step: the state, the loss, whether all is finite; ``always`` is for :func:`vi.materialise.in_memory`."""
     now = target.at_step(batch, jax.random.key_data(state.key), state.step)
     stepper, part, put_back = algorithm.focus(state, target.local(now))
     asked = stepper.ask(part)
@@ -115,7 +124,9 @@ class HostRunner(Runner):
         self._target = target
         self._pending: tuple[Any, Any, Any] = (None, None, None)  # the next chunk's first question
         options = _in_sequence()
-        self._ask = jax.jit(lambda state, seen: _question(algorithm, state, seen), compiler_options=options)
+        self._ask = jax.jit(
+            lambda state, seen, always: _question(algorithm, state, seen, always), compiler_options=options
+        )
         self._step = jax.jit(
             lambda state, memo, report, *answer: _tell_and_ask(algorithm, state, memo, report, *answer),
             compiler_options=options,
@@ -126,13 +137,13 @@ class HostRunner(Runner):
         words, step = np.asarray(jax.random.key_data(state.key)), int(state.step)
         seen = self._seen(batch, words, step)
         asked_for, *question = self._pending
-        memo, report = question if asked_for is state and not seen else self._ask(state, seen)
+        memo, report = question if asked_for is state and not seen else self._ask(state, seen, ALWAYS)
         points, *_ = _read(report, self._target.dim)
         for i in range(n):
             now = self._target.at_step(batch, words, step + i)
             log_prob, score = self._target.value_and_score(points, now)
             following = self._seen(batch, words, step + i + 1)
-            new, memo, report = self._step(state, memo, report, log_prob, score, seen, following)
+            new, memo, report = self._step(state, memo, report, log_prob, score, seen, following, ALWAYS)
             seen = following
             points, losses[i], finite = _read(report, self._target.dim)
             if not finite:
@@ -149,11 +160,15 @@ class HostRunner(Runner):
 
 
 def _question(
-    algorithm: Algorithm, state: State, seen: Any, loss: Any = 0.0, finite: Any = True
+    algorithm: Algorithm, state: State, seen: Any, always: Any, loss: Any = 0.0, finite: Any = True
 ) -> tuple[Any, jax.Array]:
     """The next question: what ``tell`` has to remember, and all that the host reads of a step, in one vector."""
-    stepper, part, _ = algorithm.focus(state, seen)
-    asked = stepper.ask(part)
+
+    def ask(state: State, seen: Any) -> Asked:
+        stepper, part, _ = algorithm.focus(state, seen)
+        return stepper.ask(part)
+
+    asked = apart(ask, always, state, seen)
     scalars = jnp.stack([jnp.asarray(scalar, asked.points.dtype) for scalar in (loss, finite)])
     return asked.memo, jnp.concatenate([asked.points.ravel(), scalars])
 
@@ -167,13 +182,13 @@ def _tell_and_ask(
     score: jax.Array,
     seen: Any,
     following: Any,
+    always: Any,
 ) -> tuple[State, Any, jax.Array]:
     asked = Asked(report[:-2].reshape(score.shape), memo)
     stepper, part, put_back = algorithm.focus(state, seen)
     part, loss, finite = _tell(stepper, part, asked, log_prob, score)
-    told = (put_back(part), loss, finite)
-    new, loss, finite = jax.lax.optimization_barrier(told)  # the question is computed as `_ask` alone computes it
-    return new, *_question(algorithm, new, following, loss, finite)
+    new = put_back(part)
+    return new, *_question(algorithm, new, following, always, loss, finite)
 
 
 @functools.cache
