@@ -76,7 +76,7 @@ class RestartsRunner(Runner):
         """The states as :meth:`run` takes them."""
 
     def step_of(self, state: Any) -> int:
-        return max(int(self.one(state, run).step) for run in range(self.runs))
+        return max(int(self.one(state, run).step) for run in range(self.runs))  # a failed one stays behind
 
     @abc.abstractmethod
     def one(self, states: Any, run: int) -> State:
@@ -84,48 +84,53 @@ class RestartsRunner(Runner):
 
 
 class _Compiled(RestartsRunner):
-    """The runs are one batched state in one compiled loop."""
+    """The runs are one batched state in one compiled loop, which ends where a run fails.
+
+    The state of that run before the failing step is then set aside, and the loop goes on without looking at it.
+    """
 
     def __init__(self, target: Target, algorithm: Algorithm, runs: int) -> None:
         self._loop = jax.jit(lambda *given: _loop(target, algorithm, *given))
         self._dtype, self.runs = target.dtype, runs
-        self._alive = np.ones(runs, bool)
+        self._failed: dict[int, State] = {}
 
     def joined(self, states: Sequence[State]) -> State:
         joined: State = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
         return joined
 
     def one(self, states: State, run: int) -> State:
-        own: State = jax.tree.map(lambda leaf: leaf[run], states)
+        own: State = self._failed.get(run) or jax.tree.map(lambda leaf: leaf[run], states)
         return own
 
     def run(self, state: Any, batch: Batch, n: int) -> tuple[Any, np.ndarray, bool]:
+        new, losses, finite = self._advance(state, batch, min(n, BUFFER))
+        failing = [run for run in range(self.runs) if not finite[run] and run not in self._failed]
+        if failing:  # the loop is deterministic: go back to the last good state by running one step less
+            new, losses, _ = self._advance(state, batch, len(losses) - 1)
+            self._failed |= {run: self.one(new, run) for run in failing}
+        return new, losses, len(self._failed) < self.runs
+
+    def _advance(self, states: State, batch: Batch, n: int) -> tuple[State, np.ndarray, np.ndarray]:
+        failed = np.isin(np.arange(self.runs), list(self._failed))
         buffer = np.zeros((BUFFER, self.runs), self._dtype)
-        state, buffer, done, alive = self._loop(state, batch, buffer, self._alive, np.int32(min(n, BUFFER)))
-        self._alive = np.asarray(alive)
-        losses = np.asarray(buffer)[: int(done)]
-        finite = bool(self._alive.any())
-        return state, losses if finite else losses[:-1], finite
+        states, buffer, done, finite = self._loop(states, batch, buffer, failed, np.int32(n))
+        losses = np.array(np.asarray(buffer)[: int(done)])
+        losses[:, failed] = np.nan
+        return states, losses, np.asarray(finite)
 
 
-def _loop(target: Target, algorithm: Algorithm, states: State, batch: Batch, buffer: Any, alive: Any, n: Any) -> Any:
+def _loop(target: Target, algorithm: Algorithm, states: State, batch: Batch, buffer: Any, failed: Any, n: Any) -> Any:
     def step(carry: Any) -> Any:
-        done, states, buffer, alive = carry
+        done, states, buffer, _ = carry
         new, loss, finite = jax.vmap(lambda state: compiled_step(target, algorithm, state, batch, n >= 0))(states)
-        alive = alive & finite
+        return done + 1, new, buffer.at[done].set(loss, mode="promise_in_bounds"), finite
 
-        def kept(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(alive.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
-
-        data = jax.random.key_data(states.key)  # never changes; `where` does not take keys
-        new, old = new._replace(key=data), states._replace(key=data)
-        moved = jax.tree.map(kept, new, old)._replace(key=states.key)
-        return done + 1, moved, buffer.at[done].set(jnp.where(alive, loss, jnp.nan)), alive
-
-    done, states, buffer, alive = jax.lax.while_loop(
-        lambda carry: (carry[0] < n) & jnp.any(carry[3]), step, (jnp.zeros((), jnp.int32), states, buffer, alive)
+    done, states, buffer, finite = jax.lax.while_loop(
+        lambda carry: (carry[0] < n) & jnp.all(carry[3] | failed),
+        step,
+        (jnp.zeros((), jnp.int32), states, buffer, jnp.ones(failed.shape, bool)),
     )
-    return states, buffer, done, alive
+    return states, buffer, done, finite
 
 
 class _OneByOne(RestartsRunner):
