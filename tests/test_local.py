@@ -570,3 +570,19 @@ def test_batches_of_several_sizes_and_stein():
 def test_streams_have_no_row_numbers():
     with pytest.raises(TypeError, match="Local variables need data in memory"):
         fit(intercepts("data"), vi.Group(["w"]), vi.Group(["z"], local=True), data=object(), batch_size=B)
+
+
+def test_a_variable_of_all_rows_that_meets_a_batch():
+    """The message names the variable and both cures, and the second one runs."""
+    data = np.random.default_rng(0).normal(size=200)
+    y, i = vi.Minibatch(data, np.arange(200), batch_size=10)
+    with pm.Model() as model:
+        z = pm.Normal("z", shape=200)
+        pm.Normal("y", z, 1.0, observed=y, total_size=200)
+    with pytest.raises(ValueError, match=r"z \(200,\)\. Either .* local=True.* then z\[i\]"):
+        vi.fit(1, model=model, progressbar=False)
+    with pm.Model() as model:
+        z = pm.Normal("z", shape=200)
+        pm.Normal("y", z[i], 1.0, observed=y, total_size=200)
+    approx = vi.fit(1, model=model, progressbar=False)
+    assert approx.sample(3)["posterior"]["z"].shape == (1, 3, 200)

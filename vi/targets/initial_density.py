@@ -13,7 +13,7 @@ from pytensor.graph.traversal import ancestors, graph_inputs
 from pytensor.tensor import as_tensor
 
 from vi.targets.checks import interpret, refuse_random_inputs
-from vi.targets.rows import find_batches
+from vi.targets.rows import Rows, find_batches
 
 __all__ = ["check_initial_density"]
 
@@ -39,6 +39,10 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
         results = interpret(inputs, outputs, values)
     except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
         results = [_interpret_alone(inputs, output, values) for output in outputs]
+    except ValueError as error:
+        if not found.rows:
+            raise
+        raise ValueError(_shapes_of_a_batch(model, found.rows, point, error)) from error
     bad = {
         term: result if isinstance(result, str) else _where_not_finite(model, term, result)
         for term, result in zip(terms, results, strict=True)
@@ -52,6 +56,26 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
             "Check the observed data and the support of the priors, or pass start={name: value}. "
             "model.debug() shows the parameters."
         )
+
+
+def _shapes_of_a_batch(model: pm.Model, batches: Sequence[Rows], point: Mapping[str, np.ndarray], error: Any) -> str:
+    """What does not fit: a batch and, most likely, a variable that has an entry for each row of the data."""
+    text = f"The model cannot be evaluated on a batch of rows: {error}. "
+    for rows in batches:
+        n = rows.count()
+        long = [
+            f"{variable.name} {point[value.name].shape}"
+            for variable, value in zip(model.free_RVs, model.value_vars, strict=True)
+            if n in point[value.name].shape
+        ]
+        if long:
+            return text + (
+                f"A batch has {rows.size} of {n} rows; these variables have an entry for each: {', '.join(long)}. "
+                f"Either write them for a batch (shape {rows.size}) and put them into a group of their own, "
+                "vi.Group([...], local=True); or take their entries with the rows: "
+                f"y, i = vi.Minibatch(y, numpy.arange({n}), batch_size={rows.size}), then z[i]."
+            )
+    return text + "What meets a batch must have its number of rows, or none."
 
 
 def _interpret_alone(inputs: Sequence[Variable], output: Variable, values: Sequence[np.ndarray]) -> Any:
