@@ -20,6 +20,7 @@ from pytensor.tensor.type import TensorType
 
 from vi.object_mode import in_object_mode
 from vi.precision import guard_jax_config, precision
+from vi.tracing import TRACING_ERRORS, what_tracing_met
 
 with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
@@ -61,9 +62,8 @@ class JaxOp(Op):
     """A :class:`JaxFunction` as a PyTensor operation.
 
     It is called on the host in the precision of its types, whatever JAX's process-wide setting is. Its gradient is the
-    function's vector-Jacobian product, which is such an operation again; that of a scalar comes out of one call together
-    with the value. A graph compiled with ``mode="JAX"`` has the
-    function itself in it.
+    function's vector-Jacobian product, which is such an operation again; that of a scalar comes out of one call
+    together with the value. A graph compiled with ``mode="JAX"`` has the function itself in it.
 
     Parameters
     ----------
@@ -86,7 +86,10 @@ class JaxOp(Op):
         static = self.function.static
         arguments = [int(value) if i in static else value for i, value in enumerate(inputs)]
         with precision(floating_dtype([*node.inputs, *node.outputs])):
-            values = self.function.compiled(*arguments)
+            try:
+                values = self.function.compiled(*arguments)
+            except TRACING_ERRORS as error:
+                raise TypeError(f"The JAX function {self.function.label}: {what_tracing_met(error)}.") from error
         for output, storage, value in zip(node.outputs, outputs, values, strict=True):
             storage[0] = np.array(value, output.type.dtype)
 

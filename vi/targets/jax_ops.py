@@ -17,7 +17,7 @@ from pytensor.tensor.blockwise import Blockwise
 from vi.jax_op import JaxFunction, JaxOp, in_precision_of
 from vi.jax_vectorized import Vectorized
 
-__all__ = ["Wrapped", "refuse_whole_numbers", "with_own_ops"]
+__all__ = ["Wrapped", "own_node", "refuse_whole_numbers", "with_own_ops"]
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ def with_own_ops(outputs: Sequence[Any]) -> list[Any]:
     mapping: dict[Variable, Any] = {}
     for node in io_toposort(graph_inputs(outputs), list(outputs)):
         arguments = [mapping.get(variable, variable) for variable in node.inputs]
-        function = _function_of(node)
-        if function is not None:
-            made = JaxOp(function).make_node(*arguments).outputs
+        own = own_node(node, arguments)
+        if own is not None:
+            made = own.outputs
         elif all(new is old for new, old in zip(arguments, node.inputs, strict=True)):
             continue
         else:
@@ -79,6 +79,12 @@ def with_own_ops(outputs: Sequence[Any]) -> list[Any]:
             new.name = old.name
             mapping[old] = new
     return [mapping.get(output, output) for output in outputs]
+
+
+def own_node(node: Apply, inputs: Sequence[Any]) -> Apply | None:
+    """The library's node in place of one of ``pytensor.wrap_jax``; ``None`` in place of any other."""
+    function = _function_of(node)
+    return None if function is None else JaxOp(function).make_node(*inputs)
 
 
 def _function_of(node: Apply) -> JaxFunction | None:
@@ -125,7 +131,7 @@ def refuse_whole_numbers(model: pm.Model) -> None:
             node = variable.owner
             if node is None or not free.intersection(ancestors(node.inputs)):
                 continue
-            function = _function_of(node)
+            function = node.op.function if isinstance(node.op, JaxOp) else _function_of(node)
             if function is not None and not np.issubdtype(variable.type.dtype, np.floating):
                 raise TypeError(
                     f"The log density has the term {term.name!r} of type {term.type.dtype}, made by the JAX function "

@@ -16,11 +16,11 @@ from vi.data.batch_tensors import is_row_data
 from vi.data.permutation import short_steps
 from vi.precision import precision
 from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
-from vi.targets.checks import first_line
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
 from vi.targets.local import LocalRows
 from vi.targets.rows import draw_rows, lengths_function
+from vi.tracing import what_tracing_met
 
 __all__ = ["JaxTarget"]
 
@@ -178,7 +178,7 @@ class JaxTarget(Target):
             try:
                 jax.eval_shape(self.value_and_score, start[None], batch)
             except Exception as error:
-                raise ConversionError(f"tracing in JAX failed: {type(error).__name__}: {first_line(error)}") from error
+                raise ConversionError(f"tracing in JAX failed: {what_tracing_met(error)}") from error
             self._look_for_lost_gradients(start, batch)
             self._compare_with_forward_mode(start, batch)
 
