@@ -19,7 +19,7 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.type import TensorType
 
 from vi.object_mode import in_object_mode
-from vi.precision import guard_jax_config, precision
+from vi.precision import called_afresh, guard_jax_config, precision
 from vi.tracing import TRACING_ERRORS, what_tracing_met
 
 with guard_jax_config():
@@ -87,7 +87,7 @@ class JaxOp(Op):
         arguments = [int(value) if i in static else value for i, value in enumerate(inputs)]
         with precision(floating_dtype([*node.inputs, *node.outputs])):
             try:
-                values = self.function.compiled(*arguments)
+                values = called_afresh(self.function.compiled, *arguments)
             except TRACING_ERRORS as error:
                 raise TypeError(f"The JAX function {self.function.label}: {what_tracing_met(error)}.") from error
         for output, storage, value in zip(node.outputs, outputs, values, strict=True):

@@ -33,16 +33,16 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (
         errors.UnexpectedTracerError,
         (
-            "a traced value was kept outside of the function (in a list, an attribute, a global variable) and used again: "
-            "return it instead (jax.debug.print to look at it)"
+            "a traced value was kept outside of the function (in a list, an attribute, a global variable) and used "
+            "again: return it instead (jax.debug.print to look at it)"
         ),
     ),
     (
         errors.TracerBoolConversionError,
         (
-            "an `if`, `while`, `and`, `or` or `assert` asks for the truth of a traced value, which has no number yet: use "
-            "jnp.where or jax.lax.cond; what decides a branch but is not a variable goes in as a plain Python argument, "
-            "which is static"
+            "an `if`, `while`, `and`, `or` or `assert` asks for the truth of a traced value, which has no number yet: "
+            "use jnp.where or jax.lax.cond; what decides a branch but is not a variable goes in as a plain Python "
+            "argument, which is static"
         ),
     ),
     (

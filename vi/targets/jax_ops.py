@@ -12,7 +12,9 @@ import pymc as pm
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.traversal import ancestors, graph_inputs, io_toposort
 from pytensor.link.jax.ops import JAXOp
+from pytensor.tensor.basic import MakeVector
 from pytensor.tensor.blockwise import Blockwise
+from pytensor.tensor.elemwise import CAReduce
 
 from vi.jax_op import JaxFunction, JaxOp, in_precision_of
 from vi.jax_vectorized import Vectorized
@@ -104,15 +106,27 @@ def _wrapped(op: Any) -> Wrapped:
 
 def _remade(node: Apply, arguments: list[Any]) -> list[Any]:
     """Outputs of a node's operation on inputs that may be more precise than the old ones."""
+    op: Any = node.op
+    wider = any(new.type.dtype == "float64" != old.type.dtype for new, old in _typed(arguments, node.inputs))
+    if wider and isinstance(op, CAReduce):  # they keep the precision of the inputs that they were made for
+        changed = {key: "float64" for key in ("dtype", "acc_dtype") if getattr(op, key, None) == "float32"}
+        op = op.clone(**changed) if changed else op
+    elif wider and isinstance(op, MakeVector):
+        op = MakeVector("float64")
     try:
-        made: list[Any] = node.clone_with_new_inputs(arguments, strict=False).outputs
+        made: list[Any] = op.make_node(*arguments).outputs
     except TypeError:  # it insists on its types
         typed = [
-            new if new is old or new.type.dtype == old.type.dtype else new.astype(old.type.dtype)
+            new.astype(old.type.dtype) if new is not old and new.type.dtype != old.type.dtype else new
             for new, old in zip(arguments, node.inputs, strict=True)
         ]
-        made = node.clone_with_new_inputs(typed, strict=False).outputs
+        made = op.make_node(*typed).outputs
     return made
+
+
+def _typed(news: Sequence[Any], olds: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Pairs of variables that have a dtype."""
+    return [pair for pair in zip(news, olds, strict=True) if hasattr(pair[0].type, "dtype")]
 
 
 def refuse_whole_numbers(model: pm.Model) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from vi.batching import batched
 from vi.data.batch_tensors import is_row_data
 from vi.data.permutation import short_steps
-from vi.precision import precision
+from vi.precision import called_afresh, precision
 from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
@@ -187,7 +187,7 @@ class JaxTarget(Target):
         generator = np.random.default_rng(1)
         for _ in range(CHECKED_POINTS):
             point = (start + generator.standard_normal(start.shape)).astype(self.dtype)
-            value, score = (np.asarray(a)[0] for a in self._one(point[None], batch))
+            value, score = (np.asarray(a)[0] for a in called_afresh(self._one, point[None], batch))
             bad = np.flatnonzero(~np.isfinite(score))
             if np.isfinite(value) and bad.size:
                 raise WrongGradientError(

@@ -68,8 +68,15 @@ def wrap_jax(function: Callable[..., Any] | None = None, *, allow_eval: bool = T
         return functools.partial(wrap_jax, allow_eval=allow_eval)
     if not callable(function):
         raise TypeError(f"wrap_jax wraps a function of JAX arrays, got {type(function).__name__}.")
-    wrapped = pytensor.wrap_jax(function, allow_eval=allow_eval)
     name = function.__name__
+
+    @functools.wraps(function)
+    def of_views(*args: Any, **kwargs: Any) -> Any:
+        # JAX remembers an array in the precision in which it met it first (see called_afresh); a view is a new one
+        args, kwargs = jax.tree.map(lambda leaf: leaf[...] if type(leaf) is np.ndarray else leaf, (args, kwargs))
+        return function(*args, **kwargs)
+
+    wrapped = pytensor.wrap_jax(of_views, allow_eval=allow_eval)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
