@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -66,16 +67,19 @@ def precision(dtype: np.dtype) -> Iterator[None]:
 def called_afresh[T](function: Callable[..., T], *arguments: Any) -> T:
     """Call a compiled function that may read NumPy arrays which JAX has met in another precision.
 
-    JAX 0.12 remembers a NumPy array that a function closes over in the precision in which it met it first, and builds
-    invalid code in another one. When that happens everything is forgotten, which costs compilations only.
+    JAX 0.12 keeps a NumPy array that a function closes over in the precision in which it met it first, as long as any
+    code lives that was traced with it, and builds invalid code in another precision. When that happens all traced code
+    is dropped, which costs compilations only.
     """
     try:
         return function(*arguments)
     except ValueError as error:
         if "verifier errors" not in str(error):
             raise
-        jax.clear_caches()
-        return function(*arguments)
+    # outside of the handler: the error holds on to the traced code
+    jax.clear_caches()
+    gc.collect()
+    return function(*arguments)
 
 
 def _no_mesh() -> contextlib.AbstractContextManager[Any]:

@@ -63,10 +63,10 @@ def what_tracing_met(error: BaseException) -> str:
     --------
     >>> import jax, numpy as np
     >>> try:
-    ...     jax.jit(np.sin)(1.0)
+    ...     jax.jit(lambda x: np.sin(x))(1.0)
     ... except jax.errors.TracerArrayConversionError as error:
-    ...     what_tracing_met(error)[:48]
-    'a function of NumPy, SciPy or another library wa'
+    ...     print(what_tracing_met(error).split(":")[0])
+    a function of NumPy, SciPy or another library was given a value that JAX only traces, so that it has no numbers yet
     """
     said = (str(error).strip().splitlines() or [""])[0][:300]
     original = f"{type(error).__name__}: {said.rstrip('.')}"

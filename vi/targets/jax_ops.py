@@ -110,18 +110,16 @@ def _remade(node: Apply, arguments: list[Any]) -> list[Any]:
     wider = any(new.type.dtype == "float64" != old.type.dtype for new, old in _typed(arguments, node.inputs))
     if wider and isinstance(op, CAReduce):  # they keep the precision of the inputs that they were made for
         changed = {key: "float64" for key in ("dtype", "acc_dtype") if getattr(op, key, None) == "float32"}
-        op = op.clone(**changed) if changed else op
-    elif wider and isinstance(op, MakeVector):
-        op = MakeVector("float64")
+        return list((op.clone(**changed) if changed else op).make_node(*arguments).outputs)
+    if wider and isinstance(op, MakeVector):
+        return list(MakeVector("float64").make_node(*arguments).outputs)
     try:
-        made: list[Any] = op.make_node(*arguments).outputs
+        return list(node.clone_with_new_inputs(arguments, strict=False).outputs)
     except TypeError:  # it insists on its types
-        typed = [
-            new.astype(old.type.dtype) if new is not old and new.type.dtype != old.type.dtype else new
-            for new, old in zip(arguments, node.inputs, strict=True)
-        ]
-        made = op.make_node(*typed).outputs
-    return made
+        for i, (new, old) in enumerate(zip(arguments, node.inputs, strict=True)):
+            if new is not old and new.type.dtype != old.type.dtype:
+                arguments[i] = new.astype(old.type.dtype)
+        return list(node.clone_with_new_inputs(arguments, strict=False).outputs)
 
 
 def _typed(news: Sequence[Any], olds: Sequence[Any]) -> list[tuple[Any, Any]]:
