@@ -204,8 +204,19 @@ def test_arrays_that_jax_met_in_another_precision(backend, dtype):
     target = from_pymc(model, backend=backend, dtype=dtype)
     _, score = value_and_score(target, np.ones((1, 1)))
     np.testing.assert_allclose(score, [[data.sum() - 5.0]], rtol=10 * np.finfo(dtype).eps)
-    with jax.enable_x64(dtype == "float32"):  # and the other way round
-        assert vi.precision.called_afresh(jax.jit(likelihood), 1.0) == -0.5 * np.sum((data - 1.0) ** 2)
+
+
+@NARROW
+def test_fits_of_one_model_may_alternate_precisions():
+    data = Y.copy()
+    with pm.Model() as model:
+        pm.Potential("likelihood", pytensor.wrap_jax(lambda x: -0.5 * jnp.sum((data - x) ** 2))(pm.Normal("x")))
+    means = [
+        vi.fit(2, model=model, backend="jax", dtype=dtype, **SETTINGS).mean.eval(mode=INTERPRETER)
+        for dtype in ("float64", "float32") * 2
+    ]
+    assert [mean.dtype.name for mean in means] == ["float64", "float32"] * 2
+    np.testing.assert_array_equal(means[:2], means[2:])
 
 
 @NARROW

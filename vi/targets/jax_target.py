@@ -147,7 +147,7 @@ class JaxTarget(Target):
     def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
         points = np.asarray(points, self.dtype)
         with precision(self.dtype):
-            flat = self._many(points.reshape(-1, self.dim), self.batch() if batch is None else batch)
+            flat = called_afresh(self._many, points.reshape(-1, self.dim), self.batch() if batch is None else batch)
             return np.asarray(flat).reshape(points.shape[:-1])
 
     def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
@@ -160,7 +160,7 @@ class JaxTarget(Target):
                 lambda points, batch: jax.lax.map(lambda z: tuple(function(z, *batch)), points, batch_size=BLOCK)
             )
         with precision(self.dtype):
-            values = self._constrain[names](np.asarray(points, self.dtype), self.batch())
+            values = called_afresh(self._constrain[names], np.asarray(points, self.dtype), self.batch())
         return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
     def check(self, start: np.ndarray) -> None:
