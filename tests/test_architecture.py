@@ -18,6 +18,7 @@ ROWS = [
         "jax_op",
         "jax_vectorized",
         "sharding",
+        "tracing",
         "version",
     },
     {"data"},
