@@ -12,7 +12,7 @@ logging.getLogger("pytensor.configparser").setLevel(logging.WARNING)  # says a l
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}  # .rst: what autosummary writes
-exclude_patterns = ["examples"]
+exclude_patterns = ["examples/pictures"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROWS = [
-    {"precision", "layout", "batching", "materialise", "object_mode", "sharding", "version"},
+    {
+        "precision",
+        "layout",
+        "batching",
+        "materialise",
+        "object_mode",
+        "jax_op",
+        "jax_vectorized",
+        "sharding",
+        "tracing",
+        "version",
+    },
     {"data"},
     {"targets", "families"},
     {"objectives", "optimizers", "kernels"},

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pymc as pm
 import pytensor
@@ -107,7 +108,7 @@ def test_devices(tmp_path: Path) -> None:
 
 
 def test_pictures_of_the_pages_are_there() -> None:
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
             assert is_png(path.parent / picture), picture
 
@@ -177,3 +178,32 @@ def test_iris_in_small() -> None:
     assert len(tracker["accuracy"]) == 10
     assert len(inference.hist) == 500
     assert tracker["accuracy"][-1] >= 0.93
+
+
+def section(program: str, name: str) -> str:
+    """A section of a program, between its comments."""
+    text = (EXAMPLES / program).read_text(encoding="utf-8")
+    return text.split(f"# [{name}]\n")[1].split(f"# [{name} end]")[0]
+
+
+def test_hidden_markov_known_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """The likelihood, its gradient and the terms of the model, without the fit."""
+    before, namespace = bool(jax.config.jax_enable_x64), {"__name__": "__main__"}
+    try:
+        for name in ("import", "data", "likelihood", "model", "known"):
+            exec(compile(section("hidden_markov.py", name), name, "exec"), namespace)
+        terms = namespace["model"].point_logps()
+    finally:
+        jax.config.update("jax_enable_x64", before)
+    known = "first -3.93533794, all -37.00348857, slope -297.86490611"
+    assert re.sub(" +", " ", capsys.readouterr().out) == f" default: {known}\n JAX: {known}\n"
+    assert list(terms.values()) == [-0.92, -0.73, -1.5, -4.51, -9812.67]
+
+
+@pytest.mark.slow
+def test_hidden_markov(tmp_path: Path) -> None:
+    """The program compares the fit with NUTS: means within 0.2 sd, sds within 0.3 in log."""
+    pytest.importorskip("numpyro", reason="NUTS on JAX; in the dependency group numpyro")
+    output = run(EXAMPLES / "hidden_markov.py", "--out", tmp_path, cwd=tmp_path)
+    assert_shown((EXAMPLES / "hidden_markov.md").read_text(encoding="utf-8"), output)
+    assert is_png(tmp_path / "hidden_markov.png")

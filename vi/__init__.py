@@ -40,6 +40,7 @@ from vi.optimizers import (
     scale_free_adam,
     sgd,
 )
+from vi.targets import wrap_jax
 from vi.training import Converged, DivergedError, Status
 from vi.version import __version__
 
@@ -91,6 +92,7 @@ __all__ = [
     "sgd",
     "targets",
     "testing",
+    "wrap_jax",
 ]
 
 _logger = _logging.getLogger("vi")

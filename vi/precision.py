@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 import pytensor
 from jax.sharding import Mesh
 
-__all__ = ["guard_jax_config", "precision", "resolve_dtype"]
+__all__ = ["called_afresh", "guard_jax_config", "precision", "resolve_dtype"]
 
 
 def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
@@ -61,6 +62,24 @@ def precision(dtype: np.dtype) -> Iterator[None]:
         # A float64 graph traced in float32 asks for float64 casts that JAX rightly truncates.
         warnings.filterwarnings("ignore", message="Explicitly requested dtype", category=UserWarning)
         yield
+
+
+def called_afresh[T](function: Callable[..., T], *arguments: Any) -> T:
+    """Call a compiled function that may read NumPy arrays which JAX has met in another precision.
+
+    JAX 0.12 keeps a NumPy array that a function closes over in the precision in which it met it first, as long as any
+    code lives that was traced with it, and builds invalid code in another precision. When that happens all traced code
+    is dropped, which costs compilations only.
+    """
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        if "verifier errors" not in str(error):
+            raise
+    # outside of the handler: the error holds on to the traced code
+    jax.clear_caches()
+    gc.collect()
+    return function(*arguments)
 
 
 def _no_mesh() -> contextlib.AbstractContextManager[Any]:

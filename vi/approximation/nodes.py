@@ -18,6 +18,7 @@ from vi.approximation.rebuild import rebuilt, remade, vectorized
 from vi.approximation.sampler import draws_of, streams
 from vi.approximation.seeds import resolve_seed
 from vi.targets.graph import checks_as_densities
+from vi.targets.jax_ops import with_own_ops
 
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
@@ -44,7 +45,7 @@ def sample_node(
     replacements = _replacements(approx, nodes, more_replacements or {})
 
     z = pt.tensor("z", dtype=approx.dtype.name, shape=(approx.layout.dim,))
-    outputs = checks_as_densities(_in_terms_of(approx, z, nodes, replacements))
+    outputs = checks_as_densities(with_own_ops(_in_terms_of(approx, z, nodes, replacements)))
     for name, output in zip(names, outputs, strict=True):
         if z not in set(ancestors([output])):
             raise ValueError(f"{name} does not depend on q any more once more_replacements are made.")

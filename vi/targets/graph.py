@@ -22,6 +22,7 @@ from pytensor.tensor.type import TensorType
 
 from vi.layout import Layout, Slot
 from vi.targets.checks import check_replacements, check_variables, refuse_random_inputs
+from vi.targets.jax_ops import refuse_whole_numbers, with_own_ops
 from vi.targets.local import of_any_length
 from vi.targets.rows import Fed, Rows, find_batches
 from vi.targets.scaling import Setting, in_setting
@@ -111,6 +112,7 @@ def build_graph(
         anew.
     """
     check_variables(model)
+    refuse_whole_numbers(model)
     setting = Setting(training=False) if setting is None else setting
     layout = layout_from(model, initial, {name: own for name, (own, _) in setting.locals.items()})
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
@@ -143,7 +145,7 @@ def build_graph(
             lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
             replace[variable] = lifted
             shared.append(lifted)
-    outputs = checks_as_densities(clone_replace(outputs, replace=replace, rebuild_strict=False))
+    outputs = checks_as_densities(with_own_ops(clone_replace(outputs, replace=replace, rebuild_strict=False)))
     graphs = dict(zip(kept, outputs[1:], strict=False))
     placed = iter(outputs[1 + len(kept) :])
     encoded = {name: tuple(next(placed) for _ in graphs) for name, graphs in setting.encoded.items()}

@@ -13,6 +13,7 @@ from pytensor.graph.traversal import ancestors, graph_inputs
 from pytensor.tensor import as_tensor
 
 from vi.targets.checks import interpret, refuse_random_inputs
+from vi.targets.jax_ops import with_own_ops
 from vi.targets.rows import Rows, find_batches
 
 __all__ = ["check_initial_density"]
@@ -35,6 +36,7 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
         inputs.append(rows.index)
         values.append(np.arange(rows.size))
     refuse_random_inputs(model, graph_inputs(outputs))
+    outputs = with_own_ops(outputs)
     try:
         results = interpret(inputs, outputs, values)
     except _FAILED_CHECKS:  # a parameter outside its domain: find out whose

@@ -14,13 +14,13 @@ import numpy as np
 from vi.batching import batched
 from vi.data.batch_tensors import is_row_data
 from vi.data.permutation import short_steps
-from vi.precision import precision
+from vi.precision import called_afresh, precision
 from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
-from vi.targets.checks import first_line
 from vi.targets.graph import ModelGraph
 from vi.targets.jaxify import ConversionError, WrongGradientError, jax_function
 from vi.targets.local import LocalRows
 from vi.targets.rows import draw_rows, lengths_function
+from vi.tracing import what_tracing_met
 
 __all__ = ["JaxTarget"]
 
@@ -147,7 +147,7 @@ class JaxTarget(Target):
     def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
         points = np.asarray(points, self.dtype)
         with precision(self.dtype):
-            flat = self._many(points.reshape(-1, self.dim), self.batch() if batch is None else batch)
+            flat = called_afresh(self._many, points.reshape(-1, self.dim), self.batch() if batch is None else batch)
             return np.asarray(flat).reshape(points.shape[:-1])
 
     def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
@@ -160,7 +160,7 @@ class JaxTarget(Target):
                 lambda points, batch: jax.lax.map(lambda z: tuple(function(z, *batch)), points, batch_size=BLOCK)
             )
         with precision(self.dtype):
-            values = self._constrain[names](np.asarray(points, self.dtype), self.batch())
+            values = called_afresh(self._constrain[names], np.asarray(points, self.dtype), self.batch())
         return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
     def check(self, start: np.ndarray) -> None:
@@ -178,7 +178,7 @@ class JaxTarget(Target):
             try:
                 jax.eval_shape(self.value_and_score, start[None], batch)
             except Exception as error:
-                raise ConversionError(f"tracing in JAX failed: {type(error).__name__}: {first_line(error)}") from error
+                raise ConversionError(f"tracing in JAX failed: {what_tracing_met(error)}") from error
             self._look_for_lost_gradients(start, batch)
             self._compare_with_forward_mode(start, batch)
 
@@ -187,7 +187,7 @@ class JaxTarget(Target):
         generator = np.random.default_rng(1)
         for _ in range(CHECKED_POINTS):
             point = (start + generator.standard_normal(start.shape)).astype(self.dtype)
-            value, score = (np.asarray(a)[0] for a in self._one(point[None], batch))
+            value, score = (np.asarray(a)[0] for a in called_afresh(self._one, point[None], batch))
             bad = np.flatnonzero(~np.isfinite(score))
             if np.isfinite(value) and bad.size:
                 raise WrongGradientError(

@@ -49,7 +49,7 @@ def to_float32(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple
         made = _remade(node.op, arguments)
         for old, new in zip(node.outputs, made, strict=True):
             if _is_double(new):
-                raise PrecisionError(f"{_name(node.op)} computes in float64 only")
+                raise PrecisionError(f"{_name(node.op)} computes in float64 only; use dtype='float64'")
             mapping[old] = new
     return [mapping[v] for v in inputs], [mapping[v] if v in mapping else _narrow_constant(v) for v in outputs]
 
@@ -68,7 +68,7 @@ def _remade(op: Any, arguments: list[Any]) -> list[Any]:
         if isinstance(op, Elemwise | Dot) and any(map(_is_double, outputs)):  # int64 and float32 make float64
             return list(made.make_node(*map(_without_integers, arguments)).outputs)
     except TypeError as error:
-        raise PrecisionError(f"{_name(op)} takes no float32: {error}") from error
+        raise PrecisionError(f"{_name(op)} takes no float32, use dtype='float64': {error}") from error
     return outputs
 
 

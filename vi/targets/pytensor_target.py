@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytensor
-import pytensor.tensor as pt
 from pytensor.compile.mode import get_default_mode
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
@@ -22,6 +21,7 @@ from pytensor.xtensor.type import XTensorType
 from vi.data.permutation import short_steps
 from vi.precision import precision
 from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
+from vi.targets.gradient import gradient
 from vi.targets.graph import ModelGraph
 from vi.targets.local import LocalRows
 from vi.targets.lowering import to_float32
@@ -56,7 +56,7 @@ class PytensorTarget(Target):
         self.dtype = dtype
         inputs, (log_prob,) = self._in_precision([graph.log_prob])
         with pytensor.config.change_flags(floatX=dtype.name):  # the type of the zeros in a gradient
-            score = pt.grad(log_prob, inputs[0], disconnected_inputs="ignore")
+            score = gradient(log_prob, inputs[0])
         outputs = [log_prob.astype(dtype.name), score.astype(dtype.name)]
         if dtype == np.float32:  # some gradients are in float64 whatever the graph is in
             inputs, outputs = to_float32(inputs, outputs)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms.base import Algorithm, State
+from vi.precision import called_afresh
 from vi.targets.base import Batch, Target
 from vi.training.history import History
 from vi.training.progress import average_loss
@@ -113,7 +114,7 @@ class _Compiled(RestartsRunner):
     def _advance(self, states: State, batch: Batch, n: int) -> tuple[State, np.ndarray, np.ndarray]:
         failed = np.isin(np.arange(self.runs), list(self._failed))
         buffer = np.zeros((BUFFER, self.runs), self._dtype)
-        states, buffer, done, finite = self._loop(states, batch, buffer, failed, np.int32(n))
+        states, buffer, done, finite = called_afresh(self._loop, states, batch, buffer, failed, np.int32(n))
         losses = np.array(np.asarray(buffer)[: int(done)])
         losses[:, failed] = np.nan
         return states, losses, np.asarray(finite)

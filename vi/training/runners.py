@@ -12,6 +12,7 @@ import numpy as np
 
 from vi.algorithms.base import Algorithm, Asked, State
 from vi.materialise import apart, in_memory
+from vi.precision import called_afresh
 from vi.targets.base import Batch, Target
 
 __all__ = ["BUFFER", "CompiledRunner", "HostRunner", "Runner", "compiled_step", "runner_for"]
@@ -71,7 +72,7 @@ class CompiledRunner(Runner):
         buffer, self._buffer = self._buffer, None  # taken, so that another thread takes its own
         if buffer is None:
             buffer = np.zeros(BUFFER, self._dtype)
-        state, buffer, done, finite = self._loop(state, batch, buffer, np.int32(n))
+        state, buffer, done, finite = called_afresh(self._loop, state, batch, buffer, np.int32(n))
         losses = np.array(np.asarray(buffer)[: int(done)])
         self._buffer = buffer
         return state, losses, bool(finite)

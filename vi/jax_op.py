@@ -19,13 +19,14 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.type import TensorType
 
 from vi.object_mode import in_object_mode
-from vi.precision import guard_jax_config, precision
+from vi.precision import called_afresh, guard_jax_config, precision
+from vi.tracing import TRACING_ERRORS, what_tracing_met
 
 with guard_jax_config():
     from pytensor.link.jax.dispatch import jax_funcify
     from pytensor.link.jax.dispatch.shape import JAXShapeTuple
 
-__all__ = ["JaxFunction", "JaxOp", "floating_dtype"]
+__all__ = ["JaxFunction", "JaxOp", "floating_dtype", "in_precision_of"]
 
 
 class JaxFunction(abc.ABC):
@@ -46,13 +47,23 @@ class JaxFunction(abc.ABC):
     def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
         """PyTensor types of the outputs for given symbolic inputs."""
 
+    @property
+    def label(self) -> str:
+        """What messages and printed graphs call it."""
+        return type(self).__name__
+
+    @functools.cached_property
+    def compiled(self) -> Callable[..., Any]:
+        """The function compiled by JAX, which compiles equal functions once."""
+        return jax.jit(self, static_argnums=self.static)
+
 
 class JaxOp(Op):
     """A :class:`JaxFunction` as a PyTensor operation.
 
     It is called on the host in the precision of its types, whatever JAX's process-wide setting is. Its gradient is the
-    function's vector-Jacobian product, which is such an operation again. A graph compiled with ``mode="JAX"`` has the
-    function itself in it.
+    function's vector-Jacobian product, which is such an operation again; that of a scalar comes out of one call
+    together with the value. A graph compiled with ``mode="JAX"`` has the function itself in it.
 
     Parameters
     ----------
@@ -65,6 +76,9 @@ class JaxOp(Op):
     def __init__(self, function: JaxFunction) -> None:
         self.function = function
 
+    def __str__(self) -> str:
+        return f"{type(self).__name__}{{{self.function.label}}}"
+
     def make_node(self, *inputs: Variable) -> Apply:
         return Apply(self, list(inputs), [kind() for kind in self.function.output_types(inputs)])
 
@@ -72,7 +86,10 @@ class JaxOp(Op):
         static = self.function.static
         arguments = [int(value) if i in static else value for i, value in enumerate(inputs)]
         with precision(floating_dtype([*node.inputs, *node.outputs])):
-            values = _compiled(self.function)(*arguments)
+            try:
+                values = called_afresh(self.function.compiled, *arguments)
+            except TRACING_ERRORS as error:
+                raise TypeError(f"The JAX function {self.function.label}: {what_tracing_met(error)}.") from error
         for output, storage, value in zip(node.outputs, outputs, values, strict=True):
             storage[0] = np.array(value, output.type.dtype)
 
@@ -80,14 +97,17 @@ class JaxOp(Op):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], cotangents: Sequence[Variable]
     ) -> list[Variable]:
         moving = tuple(i for i, variable in enumerate(inputs) if _is_floating(variable))
+        if len(outputs) == 1 and outputs[0].type.ndim == 0 and _is_floating(outputs[0]):
+            _, *made = JaxOp(ValueAndGradient(self.function, moving)).make_node(*inputs).outputs
+            scaled = [(cotangents[0] * gradient).astype(gradient.dtype) for gradient in made]
+            return _at(moving, scaled, len(inputs))
         # an output of which nothing is used has no cotangent
         given = [
             output.zeros_like() if isinstance(cotangent.type, DisconnectedType) else cotangent
             for output, cotangent in zip(outputs, cotangents, strict=True)
         ]
         made = JaxOp(Pullback(self.function, moving, len(inputs))).make_node(*inputs, *given).outputs
-        gradients = dict(zip(moving, made, strict=True))
-        return [gradients[i] if i in gradients else disconnected_type() for i in range(len(inputs))]
+        return _at(moving, made, len(inputs))
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[_is_floating(variable)] * len(node.outputs) for variable in node.inputs]
@@ -107,12 +127,7 @@ class Pullback(JaxFunction):
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         arguments, cotangents = inputs[: self.n_inputs], inputs[self.n_inputs :]
-
-        def of_moving(*values: Any) -> tuple[jax.Array, ...]:
-            given = dict(zip(self.moving, values, strict=True))
-            return self.of(*(given.get(i, argument) for i, argument in enumerate(arguments)))
-
-        values, pull = jax.vjp(of_moving, *(jnp.asarray(arguments[i]) for i in self.moving))
+        values, pull = jax.vjp(*_of_moving(self.of, self.moving, arguments))
         typed = tuple(jnp.asarray(c, value.dtype) for c, value in zip(cotangents, values, strict=True))
         gradients: tuple[jax.Array, ...] = pull(typed)
         return gradients
@@ -120,10 +135,60 @@ class Pullback(JaxFunction):
     def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
         return [inputs[i].type for i in self.moving]
 
+    @property
+    def label(self) -> str:
+        return f"pullback of {self.of.label}"
 
-@functools.cache
-def _compiled(function: JaxFunction) -> Callable[..., Any]:
-    return jax.jit(function, static_argnums=function.static)
+
+@dataclass(frozen=True)
+class ValueAndGradient(JaxFunction):
+    """A scalar function and its gradient in the inputs at the positions ``moving``, in one call.
+
+    No cotangent is an input, so that the node of the value may be replaced by this one's (see ``_share_the_call``).
+    """
+
+    of: JaxFunction
+    moving: tuple[int, ...]
+
+    @property
+    def static(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self.of.static
+
+    def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
+        function, *values = _of_moving(self.of, self.moving, inputs)
+        value, gradients = jax.value_and_grad(lambda *at: function(*at)[0], tuple(range(len(values))))(*values)
+        return (value, *gradients)
+
+    def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
+        return [*self.of.output_types(inputs), *(inputs[i].type for i in self.moving)]
+
+    @property
+    def label(self) -> str:
+        return f"value and gradient of {self.of.label}"
+
+
+def in_precision_of(inputs: Sequence[Variable], kinds: Sequence[Any]) -> list[Any]:
+    """Types whose floating ones are as precise as the inputs, where any of these is floating."""
+    if not any(map(_is_floating, inputs)):
+        return list(kinds)
+    wide = floating_dtype(inputs).name
+    return [kind.clone(dtype=wide) if np.issubdtype(kind.dtype, np.floating) else kind for kind in kinds]
+
+
+def _of_moving(of: JaxFunction, moving: Sequence[int], arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """A function of some of its inputs, and their values."""
+
+    def function(*values: Any) -> tuple[jax.Array, ...]:
+        given = dict(zip(moving, values, strict=True))
+        return of(*(given.get(i, argument) for i, argument in enumerate(arguments)))
+
+    return (function, *(jnp.asarray(arguments[i]) for i in moving))
+
+
+def _at(moving: Sequence[int], gradients: Sequence[Variable], n: int) -> list[Variable]:
+    """A gradient for each of ``n`` inputs; those that are not in ``moving`` are not connected."""
+    known = dict(zip(moving, gradients, strict=True))
+    return [known[i] if i in known else disconnected_type() for i in range(n)]
 
 
 def _is_floating(variable: Variable) -> bool:
@@ -173,6 +238,20 @@ def _sizes_as_tuples(fgraph: Any, node: Apply) -> Any:
     return None if inputs == node.inputs else node.op.make_node(*inputs).outputs
 
 
+@node_rewriter([JaxOp])
+def _share_the_call(fgraph: Any, node: Apply) -> Any:
+    """Take a scalar's value from the call that computes its gradient, where there is one."""
+    function = node.op.function
+    if not isinstance(function, ValueAndGradient):
+        return None
+    alone = JaxOp(function.of)
+    for other, _ in fgraph.clients.get(node.inputs[0], ()):
+        if other.op == alone and other.inputs == node.inputs:
+            return {other.outputs[0]: node.outputs[0]}
+    return None
+
+
+optdb.register("value_with_gradient_of_jax_functions", dfs_rewriter(_share_the_call), "fast_run", position=0.5)
 optdb.register("jax_sizes_of_jax_functions", dfs_rewriter(_sizes_as_tuples), "jax", position=100)
 
 
