@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROWS = [
-    {"precision", "layout", "batching", "materialise", "object_mode", "sharding", "version"},
+    {"precision", "layout", "batching", "materialise", "object_mode", "jax_op", "sharding", "version"},
     {"data"},
     {"targets", "families"},
     {"objectives", "optimizers", "kernels"},

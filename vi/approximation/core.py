@@ -24,6 +24,7 @@ from vi.precision import precision, resolve_dtype
 from vi.sharding import Devices
 from vi.targets.base import Target
 from vi.targets.checks import check_variables, model_in_context
+from vi.targets.density_model import refuse_other_precision
 from vi.targets.initial_density import check_initial_density
 from vi.targets.pymc import from_pymc
 from vi.targets.scaling import Setting
@@ -58,6 +59,7 @@ class Core:
         if isinstance(family, Family):
             self._family = family
         self._dtype = _model_dtype(model) if dtype is None else resolve_dtype(dtype)
+        refuse_other_precision(model, self._dtype)
         self.scale_cost_to_minibatch = scale_cost_to_minibatch
         self.include_transformed = False
         self.backend = "auto"

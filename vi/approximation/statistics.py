@@ -10,7 +10,7 @@ import jax
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 
-from vi.approximation.jax_op import JaxFunction, JaxOp, floating_dtype
+from vi.jax_op import JaxFunction, JaxOp, floating_dtype
 from vi.families.base import Family
 
 __all__ = ["statistic"]
