@@ -16,8 +16,8 @@ from pytensor.tensor.random.type import RandomGeneratorType, random_generator_ty
 from pytensor.tensor.random.variable import RandomGeneratorSharedVariable
 from pytensor.tensor.type import TensorType
 
-from vi.jax_op import JaxFunction, JaxOp
 from vi.families.base import Family
+from vi.jax_op import JaxFunction, JaxOp
 from vi.object_mode import in_object_mode
 from vi.precision import guard_jax_config
 

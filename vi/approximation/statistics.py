@@ -10,8 +10,8 @@ import jax
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 
-from vi.jax_op import JaxFunction, JaxOp, floating_dtype
 from vi.families.base import Family
+from vi.jax_op import JaxFunction, JaxOp, floating_dtype
 
 __all__ = ["statistic"]
 

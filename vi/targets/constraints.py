@@ -62,7 +62,7 @@ def transforms_by_name(constraints: Any, shapes: Mapping[str, tuple[int, ...]], 
             raise ValueError(
                 f"constraints has an entry for {path!r}, which is no leaf of init. Its leaves: {', '.join(shapes)}."
             )
-        chosen |= {name: given[path] for name in names}
+        chosen |= dict.fromkeys(names, given[path])
     made = {name: _transform(spec, name, shapes[name]) for name, spec in chosen.items()}
     return {name: transform for name, transform in made.items() if transform is not None}
 

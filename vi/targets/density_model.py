@@ -22,8 +22,8 @@ __all__ = ["Computed", "DensityModel", "LogDensity", "refuse_other_precision"]
 class DensityModel(pm.Model):
     """A PyMC model made of a log density of a pytree; accepted wherever ``model=`` is.
 
-    It is made by :func:`vi.targets.from_function` and :func:`vi.targets.from_numpyro`. Its free variables are the leaves
-    of the pytree, by path; they have no prior of their own, so that its log density is the function's, with the log
+    Made by :func:`vi.targets.from_function` and :func:`vi.targets.from_numpyro`. Its free variables are the leaves of
+    the pytree, by path; they have no prior of their own, so that its log density is the function's, with the log
     Jacobian determinants of the constraints.
 
     Parameters
@@ -94,8 +94,8 @@ def refuse_other_precision(model: pm.Model, dtype: np.dtype) -> None:
     """Refuse to fit a JAX function in a precision in which it was not traced."""
     if isinstance(model, DensityModel) and model.dtype != dtype:
         raise ValueError(
-            f"dtype={dtype.name!r}, but the precision of a log density's fit is that of its init, {model.dtype.name}. Make "
-            f"init of that type: jax.tree.map(lambda leaf: np.asarray(leaf, {dtype.name!r}), init)."
+            f"dtype={dtype.name!r}, but the precision of a log density's fit is that of its init, {model.dtype.name}. "
+            f"Make init of that type: jax.tree.map(lambda leaf: np.asarray(leaf, {dtype.name!r}), init)."
         )
 
 

@@ -23,8 +23,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     r"""Turn a NumPyro model into a model that everything here fits.
 
     Latent sites are variables by name, with NumPyro's own transforms (``biject_to`` of their supports); deterministic
-    sites are computed from the draws. The fit starts at the medians of the priors (``init_to_median`` with a fixed key),
-    in the precision in which NumPyro works at the time (``numpyro.enable_x64()``).
+    sites are computed from the draws. The fit starts at the medians of the priors (``init_to_median``, with a fixed
+    key), in the precision in which NumPyro works at the time (``numpyro.enable_x64()``).
 
     Parameters
     ----------
@@ -150,6 +150,6 @@ def _check_supports(sites: Callable[[Any], dict[str, Any]], init: dict[str, Any]
             same = type(supports[name]) is type(site["fn"].support) and len(here) == len(there)
             if not (same and all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))):
                 raise ValueError(
-                    f"The support of {name!r} depends on other latent sites. Sample it on a fixed support and compute it: "
-                    f"u = numpyro.sample('u', dist.Uniform(0.0, 1.0)); numpyro.deterministic({name!r}, upper * u)."
+                    f"The support of {name!r} depends on other latent sites. Sample it on a fixed support and compute "
+                    f"it: u = numpyro.sample('u', dist.Uniform(0.0, 1.0)); numpyro.deterministic({name!r}, upper * u)."
                 )

@@ -17,7 +17,7 @@ _CURES: dict[type[Exception], str] = {
     jax.errors.TracerIntegerConversionError: "a value as an index or a length: it must be a number known beforehand",
     jax.errors.TracerArrayConversionError: "a function of numpy or scipy: use jax.numpy, jax.scipy",
     jax.errors.ConcretizationTypeError: "float(), int() or .item(), or a value that decides a shape: keep it an array",
-    jax.errors.UnexpectedTracerError: "a value of an earlier call kept in a list or variable outside: return it instead",
+    jax.errors.UnexpectedTracerError: "a value of an earlier call, kept in a list or variable: return it instead",
 }
 
 
@@ -109,8 +109,8 @@ def _abstract(fn: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     except tuple(_CURES) as error:
         cure = next(cure for kind, cure in _CURES.items() if isinstance(error, kind))
         raise TypeError(
-            f"The log density uses a value where JAX has only its shape and type while it compiles the function. Likely "
-            f"{cure}. To print values: jax.debug.print('{{}}', x). ({_place(error)})"
+            f"The log density uses a value where JAX has only its shape and type while it compiles the function. "
+            f"Likely {cure}. To print values: jax.debug.print('{{}}', x). ({_place(error)})"
         ) from error
     except Exception as error:
         if "Tracer" in str(error):
