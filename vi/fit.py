@@ -58,9 +58,9 @@ def _density_first[**P](function: Callable[P, Approximation]) -> _Fit[P]:
             )
         kwargs |= dict(zip(("n", "method"), args[1:], strict=False))
         kwargs["model"] = given if isinstance(given, pm.Model) else _density_model(given, kwargs)
-        return function(**kwargs)
+        return function(**kwargs)  # type: ignore[call-arg]
 
-    return fit  # type: ignore[return-value]
+    return fit
 
 
 def _density_model(density: Any, options: dict[str, Any]) -> pm.Model:
