@@ -38,6 +38,9 @@ class JaxFunction(abc.ABC):
     static: tuple[int, ...] = ()
     """Positions of the inputs that decide shapes: whole numbers, known when the function is compiled."""
 
+    host_dtype: np.dtype | None = None
+    """The precision in which it is called on the host; that of its types by default."""
+
     @abc.abstractmethod
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         """The outputs; inputs at the positions ``static`` are Python integers."""
@@ -71,7 +74,7 @@ class JaxOp(Op):
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Any) -> None:
         static = self.function.static
         arguments = [int(value) if i in static else value for i, value in enumerate(inputs)]
-        with precision(floating_dtype([*node.inputs, *node.outputs])):
+        with precision(self.function.host_dtype or floating_dtype([*node.inputs, *node.outputs])):
             values = _compiled(self.function)(*arguments)
         for output, storage, value in zip(node.outputs, outputs, values, strict=True):
             storage[0] = np.array(value, output.type.dtype)
@@ -104,6 +107,10 @@ class Pullback(JaxFunction):
     @property
     def static(self) -> tuple[int, ...]:  # type: ignore[override]
         return self.of.static
+
+    @property
+    def host_dtype(self) -> np.dtype | None:  # type: ignore[override]
+        return self.of.host_dtype
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         arguments, cotangents = inputs[: self.n_inputs], inputs[self.n_inputs :]

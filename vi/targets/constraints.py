@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions import transforms
 from pymc.logprob.transforms import Transform
@@ -37,17 +36,15 @@ def path_name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".").replace("/", ".")
 
 
-def transforms_by_name(constraints: Any, shapes: Mapping[str, tuple[int, ...]], bare: str) -> dict[str, Any]:
+def transforms_by_name(constraints: Any, start: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The transform of every leaf that has one.
 
     Parameters
     ----------
     constraints : constraint, dict or pytree
         A constraint for all leaves, a dict of them by path, or a prefix of the pytree; the longest path decides.
-    shapes : dict of {str: tuple}
-        The shapes of the leaves by name.
-    bare : str
-        The name of a leaf that is the whole pytree.
+    start : dict of {str: array}
+        The leaves by name.
 
     Raises
     ------
@@ -57,19 +54,19 @@ def transforms_by_name(constraints: Any, shapes: Mapping[str, tuple[int, ...]], 
     given = {path_name(path): spec for path, spec in jax.tree_util.tree_leaves_with_path(constraints, is_leaf=_is_spec)}
     chosen: dict[str, Any] = {}
     for path in sorted(given, key=len):
-        names = [name for name in shapes if path in ("", name) or name.startswith(f"{path}.")]
+        names = [name for name in start if path in ("", name) or name.startswith(f"{path}.")]
         if not names:
             raise ValueError(
-                f"constraints has an entry for {path!r}, which is no leaf of init. Its leaves: {', '.join(shapes)}."
+                f"constraints has an entry for {path!r}, which is no leaf of init. Its leaves: {', '.join(start)}."
             )
         chosen |= dict.fromkeys(names, given[path])
-    made = {name: _transform(spec, name, shapes[name]) for name, spec in chosen.items()}
+    made = {name: _transform(spec, name, start[name]) for name, spec in chosen.items()}
     return {name: transform for name, transform in made.items() if transform is not None}
 
 
 def check_inside(name: str, value: np.ndarray, transform: Transform, constraint: str) -> None:
     """Refuse a start outside its constraint: the transform there and back must return it."""
-    symbolic = pt.as_tensor(value)
+    symbolic = pt.as_tensor(value.astype("float64"))
     with np.errstate(all="ignore"):
         there = transform.forward(symbolic)
         there, back = interpret([], [there, transform.backward(there)], [])
@@ -83,8 +80,9 @@ def _is_spec(item: Any) -> bool:
     return named or isinstance(item, str | Transform) or is_constraint(item)
 
 
-def _transform(spec: Any, name: str, shape: tuple[int, ...]) -> Transform | None:
+def _transform(spec: Any, name: str, value: np.ndarray) -> Transform | None:
     made: Any
+    shape = value.shape
     if isinstance(spec, str) and spec in WORDS:
         made = WORDS[spec]
     elif isinstance(spec, tuple) and len(spec) == 3 and spec[0] == "bounded":
@@ -92,7 +90,7 @@ def _transform(spec: Any, name: str, shape: tuple[int, ...]) -> Transform | None
     elif isinstance(spec, Transform):
         made = spec
     elif is_constraint(spec):
-        return NumpyroTransform.of(spec, shape)
+        return NumpyroTransform.of(spec, shape, value.dtype)
     else:
         raise ValueError(f"constraints[{name!r}] = {spec!r} is unknown; accepted are {_ACCEPTED}.")
     if made in (transforms.simplex, transforms.ordered) and (not shape or shape[-1] < 2):
@@ -111,4 +109,7 @@ def _interval(name: str, low: Any, high: Any) -> Transform:
         raise ValueError(f"constraints[{name!r}]: ('bounded', None, None) bounds nothing; leave it out.")
     if low is not None and high is not None and not low < high:
         raise ValueError(f"constraints[{name!r}] = ('bounded', {low}, {high}): the first must be the smaller one.")
-    return pm.distributions.transforms.Interval(low, high)
+    low, high = (
+        None if bound is None else np.float64(bound) for bound in (low, high)
+    )  # an int would make float32 logs
+    return transforms.Interval(low, high)

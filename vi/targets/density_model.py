@@ -16,7 +16,7 @@ from pytensor.tensor.type import TensorType
 
 from vi.jax_op import JaxFunction, floating_dtype
 
-__all__ = ["Computed", "DensityModel", "LogDensity", "refuse_other_precision"]
+__all__ = ["Computed", "DensityModel", "LogDensity"]
 
 
 class DensityModel(pm.Model):
@@ -35,8 +35,8 @@ class DensityModel(pm.Model):
     structure : PyTreeDef
         The structure of the pytree.
     dtype : numpy.dtype
-        Precision of the fits. The function is traced in this one alone: JAX mistakes the types of NumPy arrays in the
-        closure of a jitted function that is traced in both.
+        Precision of the fits. The function is traced in this one alone: JAX confuses the types of NumPy arrays in the
+        closure of a function that is traced in both.
 
     Examples
     --------
@@ -59,9 +59,10 @@ class DensityModel(pm.Model):
         """Potentials that are sums over the rows of a batch, so that they are scaled by N / B."""
         with self:
             for name, value in start.items():
-                initial = np.asarray(value, self.dtype)
+                # float64 in the graph, whatever the precision of the fit: some of PyMC's transforms have no other
+                initial = np.asarray(value, "float64")
                 own = {"default_transform": transforms[name]} if name in transforms else {}
-                pm.Flat(name, shape=initial.shape, initval=initial, dtype=self.dtype.name, **own)
+                pm.Flat(name, shape=initial.shape, initval=initial, dtype="float64", **own)
 
     def pytree(self, draws: Any) -> Any:
         """Draws as the pytree of the log density.
@@ -90,15 +91,6 @@ class DensityModel(pm.Model):
         return jax.tree.unflatten(self.structure, [np.asarray(draws[name]) for name in names])
 
 
-def refuse_other_precision(model: pm.Model, dtype: np.dtype) -> None:
-    """Refuse to fit a JAX function in a precision in which it was not traced."""
-    if isinstance(model, DensityModel) and model.dtype != dtype:
-        raise ValueError(
-            f"dtype={dtype.name!r}, but the precision of a log density's fit is that of its init, {model.dtype.name}. "
-            f"Make init of that type: jax.tree.map(lambda leaf: np.asarray(leaf, {dtype.name!r}), init)."
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class LogDensity(JaxFunction):
     """A log density, or one of the pair that it returns, as a function of the leaves of params and data.
@@ -111,6 +103,8 @@ class LogDensity(JaxFunction):
         Structures of its arguments; no data if None.
     n_params : int
         How many of the leaves are parameters.
+    host_dtype : numpy.dtype
+        The precision of the fit.
     part : int, optional
         Which of the pair; the sum of what is returned by default.
     fixed : pytree, optional
@@ -121,6 +115,7 @@ class LogDensity(JaxFunction):
     params: Any
     data: Any
     n_params: int
+    host_dtype: np.dtype | None
     part: int | None = None
     fixed: Any = None
 
@@ -151,11 +146,14 @@ class Computed(JaxFunction):
         The structure of the parameters.
     shapes : tuple of tuple of int
         Shapes of the arrays.
+    host_dtype : numpy.dtype
+        The precision of the fit.
     """
 
     fn: Callable[[Any], Sequence[jax.Array]]
     params: Any
     shapes: tuple[tuple[int, ...], ...]
+    host_dtype: np.dtype | None
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         made = self.fn(jax.tree.unflatten(self.params, [jnp.asarray(leaf) for leaf in inputs]))

@@ -88,16 +88,15 @@ def from_function(
     if not callable(fn):
         raise TypeError(f"The log density must be a function fn(params), got {type(fn).__name__}.")
     while hasattr(fn, "lower") and hasattr(fn, "__wrapped__"):
-        fn = fn.__wrapped__  # a jitted function may have been traced in the other precision; see DensityModel.dtype
+        fn = fn.__wrapped__  # of what was jitted: a trace in another precision would be remembered
     start, structure, dtype = _leaves(init)
-    shapes = {name: value.shape for name, value in start.items()}
-    transforms = transforms_by_name(constraints, shapes, BARE)
+    transforms = transforms_by_name(constraints, start)
     for name, transform in transforms.items():
         check_inside(name, start[name], transform, getattr(transform, "name", type(transform).__name__))
     arrays, data_structure = _data(data, batch_size, dtype)
     params = jax.tree.unflatten(structure, list(start.values()))
     arguments = [params] if data_structure is None else [params, jax.tree.unflatten(data_structure, arrays)]
-    log_density = LogDensity(fn, structure, data_structure, len(start))
+    log_density = LogDensity(fn, structure, data_structure, len(start), dtype)
     with precision(dtype):
         returned = trace(fn, arguments)
         if batch_size is not None and not is_pair(returned):
@@ -119,9 +118,13 @@ def from_function(
         few = jax.tree.unflatten(data_structure, [array[:batch_size] for array in arrays])
         batches = Minibatch(*rows, batch_size=batch_size, nan="allow")
         batches = batches if isinstance(batches, tuple) else (batches,)
-        prior = LogDensity(fn, structure, None, len(start), 0, few)  # of no rows: what it is given does not matter
+        prior = LogDensity(
+            fn, structure, None, len(start), dtype, 0, few
+        )  # of no rows: what it is given does not matter
         _potential("log_prior", prior, leaves)
-        _potential("log_likelihood", LogDensity(fn, structure, data_structure, len(start), 1), [*leaves, *batches])
+        _potential(
+            "log_likelihood", LogDensity(fn, structure, data_structure, len(start), dtype, 1), [*leaves, *batches]
+        )
     model.row_scales["log_likelihood"] = "rows"
     return model
 

@@ -86,7 +86,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
         }
     if shapes:
         function = Computed(
-            lambda p: [sites(p)[name]["value"] for name in shapes], made.structure, tuple(shapes.values())
+            lambda p: [sites(p)[name]["value"] for name in shapes], made.structure, tuple(shapes.values()), made.dtype
         )
         values = JaxOp(function)(*made.free_RVs, return_list=True)
         with made:

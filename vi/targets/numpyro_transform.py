@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from pymc.logprob.transforms import Transform
 from pytensor.graph.basic import Variable
 from pytensor.tensor import as_tensor
@@ -44,27 +45,29 @@ class NumpyroTransform(Transform):
         From unconstrained to constrained.
     shape : tuple of int
         Shape of the constrained array.
+    dtype : numpy.dtype
+        The precision of the fit.
     """
 
-    def __init__(self, transform: Any, shape: tuple[int, ...]) -> None:
+    def __init__(self, transform: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
         event = int(transform.codomain.event_dim)
         inner = tuple(transform.inverse_shape(shape))
         self.ndim_supp = event
         self.name = type(transform).__name__.removesuffix("Transform").lower()
         # one operation each, compiled once however often PyMC asks for it
-        self._forward = JaxOp(Piece(transform, "inverse", inner))
-        self._backward = JaxOp(Piece(transform, "call", shape))
-        self._log_jac_det = JaxOp(Piece(transform, "log_jacobian", shape[: len(shape) - event]))
+        self._forward = JaxOp(Piece(transform, "inverse", inner, dtype))
+        self._backward = JaxOp(Piece(transform, "call", shape, dtype))
+        self._log_jac_det = JaxOp(Piece(transform, "log_jacobian", shape[: len(shape) - event], dtype))
 
     @classmethod
-    def of(cls, constraint: Any, shape: tuple[int, ...]) -> Self | None:
+    def of(cls, constraint: Any, shape: tuple[int, ...], dtype: np.dtype) -> Self | None:
         """The transform of a constraint, None where it is none at all."""
         distributions = import_numpyro().distributions
         transform = distributions.biject_to(constraint)
         base = transform
         while hasattr(base, "base_transform"):  # independent axes
             base = base.base_transform
-        return None if isinstance(base, distributions.transforms.IdentityTransform) else cls(transform, shape)
+        return None if isinstance(base, distributions.transforms.IdentityTransform) else cls(transform, shape, dtype)
 
     def forward(self, value: Any, *inputs: Any) -> Any:
         return self._forward(as_tensor(value))
@@ -83,6 +86,7 @@ class Piece(JaxFunction):
     transform: Any
     part: str
     shape: tuple[int, ...]
+    host_dtype: np.dtype | None
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         x = jnp.asarray(inputs[0])

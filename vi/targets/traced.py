@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -10,6 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 __all__ = ["check_batches", "is_pair", "trace", "value_at"]
+
+ATTEMPTS = 3
+"""Parts of the data that are looked at: two of them may happen to agree."""
 
 _CURES: dict[type[Exception], str] = {
     jax.errors.TracerBoolConversionError: "an `if`, `while`, `and` or `or` on a value: use jnp.where, jax.lax.cond",
@@ -66,9 +71,32 @@ def is_pair(returned: Any) -> bool:
 
 def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str) -> None:
     """Refuse a log density that is not finite at the start."""
-    value = float(jax.jit(fn)(*arguments))
+    value = _compiled_value(fn, arguments)
+    if value is None:
+        jax.clear_caches()
+        gc.collect()
+        value = _compiled_value(fn, arguments)
+    if value is None:
+        raise ValueError(
+            "JAX cannot compile the log density: NumPy arrays that it has in its closure were used by another function "
+            "in another precision before. Use jnp.asarray(array) in the function, or hand the arrays over as data=."
+        )
     if not np.isfinite(value):
         raise ValueError(f"The log density is {value} at init: {shown}. Start where it is finite.")
+
+
+def _compiled_value(fn: Callable[..., jax.Array], arguments: Sequence[Any]) -> float | None:
+    """The value, or None where JAX mistakes the type of NumPy arrays in the closure.
+
+    It goes on using them in the precision of an earlier trace, as long as that trace is remembered.
+    """
+    try:
+        with _in_plain_words("This happened in the log density, called with the leaves of init."):
+            return float(jax.jit(_anew(fn))(*arguments))
+    except ValueError as error:
+        if "Cannot lower jaxpr" not in str(error):
+            raise
+        return None
 
 
 def check_batches(fn: Callable[..., tuple[Any, Any]], params: Any, data: Any, size: int) -> None:
@@ -81,35 +109,48 @@ def check_batches(fn: Callable[..., tuple[Any, Any]], params: Any, data: Any, si
         lambda leaf: leaf * (1 + 0.01 * generator.uniform(size=leaf.shape)).astype(leaf.dtype), params
     )
     n = len(jax.tree.leaves(data)[0])
-    order = generator.permutation(n)[: min(n, 4 * size)]
-    if len(order) <= size:
+    if n <= size:
         return
-    pieces = [order, order[:size], order[size:]]
-    jitted = jax.jit(fn)
-    made = [jitted(params, jax.tree.map(lambda leaf, rows=rows: leaf[rows], data)) for rows in pieces]
-    priors, (whole, one, other) = [float(pair[0]) for pair in made], [float(pair[1]) for pair in made]
-    tolerance = 1e-6 if jnp.asarray(made[0][1]).dtype == np.float64 else 1e-3
-    if not np.allclose(priors, priors[0], rtol=tolerance, atol=tolerance):
-        raise ValueError(
-            f"log_prior, the first of the pair, changes with the rows: {priors[1]:.6g} and {priors[2]:.6g} for two "
-            "parts of the data. It is not scaled by N / B; put what depends on data into the second, log_likelihood."
-        )
-    if not abs(whole - one - other) <= tolerance * (1 + abs(whole) + abs(one) + abs(other)):
-        raise ValueError(
-            f"log_likelihood, the second of the pair, is {whole:.6g} for {len(order)} rows and {one:.6g} + "
-            f"{other:.6g} for their two parts, so that no scale makes a batch's right. It must be a sum over rows: "
-            "no mean, and nothing computed from several rows (do that before, from all the data)."
-        )
+    jitted = jax.jit(_anew(fn))
+    for _ in range(ATTEMPTS):
+        order = generator.permutation(n)[: min(n, 4 * size)]
+        pieces = [order, order[:size], order[size:]]
+        made = [jitted(params, jax.tree.map(lambda leaf, rows=rows: leaf[rows], data)) for rows in pieces]
+        priors, (whole, one, other) = [float(pair[0]) for pair in made], [float(pair[1]) for pair in made]
+        tolerance = 1e-6 if jnp.asarray(made[0][1]).dtype == np.float64 else 1e-3
+        if not np.allclose(priors, priors[0], rtol=tolerance, atol=tolerance):
+            raise ValueError(
+                f"log_prior, the first of the pair, changes with the rows: {priors[1]:.6g} and {priors[2]:.6g} for two "
+                "parts of the data. It is not scaled by N / B; put what depends on data into the second."
+            )
+        if not abs(whole - one - other) <= tolerance * (1 + abs(whole) + abs(one) + abs(other)):
+            raise ValueError(
+                f"log_likelihood, the second of the pair, is {whole:.6g} for {len(order)} rows and {one:.6g} + "
+                f"{other:.6g} for their two parts, so that no scale makes a batch's right. It must be a sum over rows: "
+                "no mean, and nothing computed from several rows (do that before, from all the data)."
+            )
 
 
 def _abstract(fn: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), list(arguments))
+    names = ", ".join(("params", "data")[: len(arguments)])
+    described = jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", shapes)
+    with _in_plain_words(f"This happened in the log density, called as fn({names}) with {described}."):
+        returned = jax.eval_shape(_anew(fn), *shapes)
+    if returned is None:
+        raise TypeError("The log density returns None: is a `return` missing?")
+    return returned
+
+
+@contextlib.contextmanager
+def _in_plain_words(where: str) -> Iterator[None]:
+    """Say what a tracer was used for, and where any other error happened."""
     try:
-        returned = jax.eval_shape(fn, *shapes)
+        yield
     except tuple(_CURES) as error:
         cure = next(cure for kind, cure in _CURES.items() if isinstance(error, kind))
         raise TypeError(
-            f"The log density uses a value where JAX has only its shape and type while it compiles the function. "
+            "The log density uses a value where JAX has only its shape and type while it compiles the function. "
             f"Likely {cure}. To print values: jax.debug.print('{{}}', x). ({_place(error)})"
         ) from error
     except Exception as error:
@@ -118,13 +159,17 @@ def _abstract(fn: Callable[..., Any], arguments: Sequence[Any]) -> Any:
                 "The log density uses a value where JAX has only its shape and type while it compiles the function "
                 "(a tracer). To print values: jax.debug.print('{}', x)."
             )
-        names = ", ".join(("params", "data")[: len(arguments)])
-        described = jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", shapes)
-        error.add_note(f"This happened in the log density, called as fn({names}) with {described}.")
+        error.add_note(where)
         raise
-    if returned is None:
-        raise TypeError("The log density returns None: is a `return` missing?")
-    return returned
+
+
+def _anew(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one that JAX has not traced yet."""
+
+    def called(*arguments: Any) -> Any:
+        return fn(*arguments)
+
+    return called
 
 
 def _is_leaf(returned: Any) -> bool:
