@@ -30,8 +30,10 @@ PAGES = [
     "minibatch.md",
     "data.md",
     "from_pymc.md",
+    "tfp.md",
+    "examples/logistic_density.md",
 ]
-LONG = ["choosing.md", "extending.md", "minibatch.md"]
+LONG = ["choosing.md", "extending.md", "minibatch.md", "tfp.md", "examples/logistic_density.md"]
 MODULES = sorted(
     module.name
     for path, prefix in ((vi.__path__, "vi."), (vi.callbacks.__path__, "vi.callbacks."))
@@ -158,6 +160,15 @@ def test_iris(tmp_path: Path) -> None:
     assert float(average) >= 0.95
     assert [path.name for path in tmp_path.glob("*.png")] == ["iris_accuracy.png"]
     assert is_png(tmp_path / "iris_accuracy.png")
+
+
+@pytest.mark.slow
+def test_logistic_density(tmp_path: Path) -> None:
+    """The page shows the program's output as `{code-block} text`; the program checks the numbers."""
+    page = (EXAMPLES / "logistic_density.md").read_text(encoding="utf-8")
+    assert len(blocks(page, "{code-block} text")) == 4
+    assert_shown(page, run(EXAMPLES / "logistic_density.py", "--out", tmp_path, cwd=tmp_path), "{code-block} text")
+    assert is_png(tmp_path / "logistic_density.png")
 
 
 def test_iris_in_small() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, overload
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ import pymc as pm
 from vi.approximation import Approximation
 from vi.inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, Inference, LowRankADVI
 from vi.optimizers import Averaging
+from vi.targets import from_function
 from vi.targets.checks import model_in_context
 from vi.training import Callback
 
@@ -29,6 +31,50 @@ METHODS: dict[str, type[Inference]] = {
 """Inference classes by the name that ``method=`` takes."""
 
 
+class _Fit[**P](Protocol):
+    """What ``vi.fit`` takes: its arguments, perhaps after a log density or a model."""
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Approximation: ...
+
+    @overload
+    def __call__(
+        self, density: Callable[..., Any] | pm.Model, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Approximation: ...
+
+
+def _density_first[**P](function: Callable[P, Approximation]) -> _Fit[P]:
+    """Let a log density or a model come before the other arguments, whose order is PyMC's."""
+
+    @functools.wraps(function)
+    def fit(*args: Any, **kwargs: Any) -> Approximation:
+        given = args[0] if args else None
+        if not isinstance(given, pm.Model) and (isinstance(given, type) or not callable(given)):
+            return function(*args, **kwargs)
+        if len(args) > 3 or kwargs.get("model") is not None:
+            what = "the model" if isinstance(given, pm.Model) else "a log density"
+            raise TypeError(
+                f"With {what} first, vi.fit takes n and method by position, and no model=: the rest by name."
+            )
+        kwargs |= dict(zip(("n", "method"), args[1:], strict=False))
+        kwargs["model"] = given if isinstance(given, pm.Model) else _density_model(given, kwargs)
+        return function(**kwargs)  # type: ignore[call-arg]
+
+    return fit
+
+
+def _density_model(density: Any, options: dict[str, Any]) -> pm.Model:
+    """The model of a log density; its own arguments are taken from the others."""
+    own = {name: options.pop(name, None) for name in ("init", "constraints", "data", "batch_size")}
+    if own["init"] is None:
+        raise TypeError(
+            "A log density needs init=, a pytree of arrays where the fit starts: vi.fit(log_density, init=...). A "
+            "NumPyro model: vi.fit(model=vi.targets.from_numpyro(model, ...))."
+        )
+    return from_function(density, own.pop("init"), **own)
+
+
+@_density_first
 def fit(
     n: int = 10_000,
     method: str | type[Inference] | Inference = "advi",
@@ -38,6 +84,8 @@ def fit(
     start_sigma: Mapping[str, Any] | None = None,
     inf_kwargs: Mapping[str, Any] | None = None,
     *,
+    init: Any = None,
+    constraints: Any = None,
     callbacks: Sequence[Callback] | None = None,
     progressbar: bool = True,
     obj_optimizer: Any = None,
@@ -66,7 +114,10 @@ def fit(
     more_tf_params: Any = None,
     more_updates: Any = None,
 ) -> Approximation:
-    """Fit a PyMC model by variational inference.
+    """Fit a PyMC model, or a JAX log density, by variational inference.
+
+    A log density (a JAX function of a pytree) comes first, before ``n``: ``vi.fit(log_density, 5000, init=...)``. A
+    model may, too.
 
     Parameters
     ----------
@@ -84,6 +135,9 @@ def fit(
         Where q starts, and how wide; see :class:`vi.Approximation`.
     inf_kwargs : dict, optional
         More arguments of the inference class, ``dict(n_particles=500)`` for ``"svgd"`` for example.
+    init, constraints
+        Of a log density: where the fit starts, and where parameters may lie; with `data` and `batch_size` they are
+        those of :func:`vi.targets.from_function`.
     callbacks : sequence of callables, optional
         Each is called as ``callback(approx, losses, i)`` after step ``i``.
     progressbar : bool
@@ -139,7 +193,14 @@ def fit(
     ...     approx = vi.fit(method="advi", random_seed=1, progressbar=False)
     >>> approx.status.ending
     'max_steps'
+
+    >>> import jax.numpy as jnp
+    >>> approx = vi.fit(lambda x: -0.5 * jnp.sum((x - 3.0) ** 2), init=jnp.zeros(2), random_seed=1, progressbar=False)
+    >>> approx.mean.eval().round(1)
+    array([3., 3.], dtype=float32)
     """
+    if init is not None or constraints is not None:
+        raise TypeError("init and constraints are those of a log density, which comes first: vi.fit(fn, init=...).")
     options = {
         "start": start,
         "start_sigma": start_sigma,

@@ -39,6 +39,9 @@ class JaxFunction(abc.ABC):
     static: tuple[int, ...] = ()
     """Positions of the inputs that decide shapes: whole numbers, known when the function is compiled."""
 
+    host_dtype: np.dtype | None = None
+    """The precision in which it is called on the host; that of its types by default."""
+
     @abc.abstractmethod
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         """The outputs; inputs at the positions ``static`` are Python integers."""
@@ -85,7 +88,7 @@ class JaxOp(Op):
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Any) -> None:
         static = self.function.static
         arguments = [int(value) if i in static else value for i, value in enumerate(inputs)]
-        with precision(floating_dtype([*node.inputs, *node.outputs])):
+        with precision(self.function.host_dtype or floating_dtype([*node.inputs, *node.outputs])):
             try:
                 values = called_afresh(self.function.compiled, *arguments)
             except TRACING_ERRORS as error:
@@ -125,6 +128,10 @@ class Pullback(JaxFunction):
     def static(self) -> tuple[int, ...]:  # type: ignore[override]
         return self.of.static
 
+    @property
+    def host_dtype(self) -> np.dtype | None:  # type: ignore[override]
+        return self.of.host_dtype
+
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         arguments, cotangents = inputs[: self.n_inputs], inputs[self.n_inputs :]
         values, pull = jax.vjp(*_of_moving(self.of, self.moving, arguments))
@@ -153,6 +160,10 @@ class ValueAndGradient(JaxFunction):
     @property
     def static(self) -> tuple[int, ...]:  # type: ignore[override]
         return self.of.static
+
+    @property
+    def host_dtype(self) -> np.dtype | None:  # type: ignore[override]
+        return self.of.host_dtype
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         function, *values = _of_moving(self.of, self.moving, inputs)

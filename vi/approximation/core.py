@@ -24,6 +24,7 @@ from vi.precision import precision, resolve_dtype
 from vi.sharding import Devices
 from vi.targets.base import Target
 from vi.targets.checks import check_variables, model_in_context
+from vi.targets.density_model import DensityModel
 from vi.targets.initial_density import check_initial_density
 from vi.targets.pymc import from_pymc
 from vi.targets.scaling import Setting
@@ -57,7 +58,7 @@ class Core:
         self._model = model
         if isinstance(family, Family):
             self._family = family
-        self._dtype = _model_dtype(model) if dtype is None else resolve_dtype(dtype)
+        self._dtype = _precision_of(model, dtype)
         self.scale_cost_to_minibatch = scale_cost_to_minibatch
         self.include_transformed = False
         self.backend = "auto"
@@ -307,6 +308,15 @@ class Core:
         return twin
 
 
-def _model_dtype(model: pm.Model) -> np.dtype:
-    """The widest floating type among the model's free variables."""
+def _precision_of(model: pm.Model, dtype: Any) -> np.dtype:
+    """The precision that is asked for, or the widest floating type among the model's free variables."""
+    if isinstance(model, DensityModel):
+        if dtype is not None and resolve_dtype(dtype) != model.dtype:
+            raise ValueError(
+                f"dtype={dtype!r}, but the precision of a log density's fit is that of its init, {model.dtype.name}. "
+                f"Make init of that type: jax.tree.map(lambda leaf: np.asarray(leaf, {dtype!r}), init)."
+            )
+        return model.dtype
+    if dtype is not None:
+        return resolve_dtype(dtype)
     return np.result_type(*(np.dtype(value.dtype) for value in model.value_vars))

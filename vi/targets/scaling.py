@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -90,18 +90,22 @@ def in_setting(
     values = [model.rvs_to_values.get(variable, term) for variable, term in zip(variables, terms, strict=True)]
     own = find_batches([*terms, *values, *graphs])
     _check_scale(model, setting.scale)
+    known = getattr(model, "row_scales", {})  # what a DensityModel says of its terms
+    if known:
+        asked = setting.scale if isinstance(setting.scale, Mapping) else {}
+        setting = replace(setting, scale={**known, **asked})
     if not own.tensors and not setting.replacements and setting.fed is None and not setting.locals:
         return model.logp(), list(graphs), (), {}
 
     if setting.compare:
         _check_lengths(setting.replacements)
-    replace: dict[Variable, Any] = {old: like(old, new) for old, new in setting.replacements.items()}
+    places: dict[Variable, Any] = {old: like(old, new) for old, new in setting.replacements.items()}
     if setting.fed is not None:
-        replace |= {model[name]: like(model[name], new) for name, new in setting.fed.inputs.items()}
+        places |= {model[name]: like(model[name], new) for name, new in setting.fed.inputs.items()}
     whole, terms = terms, [_bare(term) for term in _unscaled(model, variables, terms)]
     k = len(variables)
     every = [*terms, *values, *graphs]
-    every = _fitting(lambda: clone_replace(every, replace=replace)) if replace else every
+    every = _fitting(lambda: clone_replace(every, replace=places)) if places else every
     found = find_batches(every)
     if len(found.rows) > 1 and any(rows.sampling.short_last for rows in found.rows):
         raise ValueError("short_last=True: only one minibatch can have a short last batch, and no other beside it.")
@@ -120,7 +124,7 @@ def in_setting(
         reached = set(values_of_locals) & set(ancestors([every[i]])) if setting.locals else set()
         seen = list(dict.fromkeys([*seen, *(rows for value, rows in rows_of.items() if value in reached)]))
         if not seen and not reached:
-            as_given = clone_replace([whole[i]], replace=replace)[0] if replace else whole[i]
+            as_given = clone_replace([whole[i]], replace=places)[0] if places else whole[i]
             term = as_tensor(as_given, allow_xtensor_conversion=True)
         elif setting.training:
             in_model = any(isinstance(rows, Rows) and rows.key in own_keys for rows in seen)
