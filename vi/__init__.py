@@ -14,6 +14,7 @@ from vi.approximation import (
     sample_approx,
 )
 from vi.data import Minibatch
+from vi.find_map import MapPoint, find_map
 from vi.fit import METHODS, fit
 from vi.inference import (
     ADVI,
@@ -23,6 +24,7 @@ from vi.inference import (
     FullRankADVI,
     Inference,
     KLqp,
+    Laplace,
     LowRankADVI,
     Profile,
     Stein,
@@ -60,8 +62,10 @@ __all__ = [
     "Group",
     "Inference",
     "KLqp",
+    "Laplace",
     "LowRank",
     "LowRankADVI",
+    "MapPoint",
     "MeanField",
     "Minibatch",
     "NormalizingFlow",
@@ -78,6 +82,7 @@ __all__ = [
     "callbacks",
     "data",
     "families",
+    "find_map",
     "fit",
     "kernels",
     "load",

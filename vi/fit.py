@@ -11,7 +11,7 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
-from vi.inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, Inference, LowRankADVI
+from vi.inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, Inference, Laplace, LowRankADVI
 from vi.optimizers import Averaging
 from vi.targets.checks import model_in_context
 from vi.training import Callback
@@ -25,6 +25,7 @@ METHODS: dict[str, type[Inference]] = {
     "nfvi": NFVI,
     "svgd": SVGD,
     "asvgd": ASVGD,
+    "laplace": Laplace,
 }
 """Inference classes by the name that ``method=`` takes."""
 

@@ -341,6 +341,11 @@ class Approximation(Core):
         from vi.approximation.binding import bind
 
         hooks = self._callbacks if callbacks is None else check_callbacks(callbacks)
+        if self._state is None and self._notes:
+            raise TypeError(
+                f"{self._notes['algorithm']} found it in one go, there are no more steps: fit again, or improve it with "
+                "vi.KLqp(approx).fit()."
+            )
         if self._state is None:
             raise TypeError("refine() goes on with a fit, and there was none yet: call fit() first.")
         if more_replacements is not None or data is not None or batch_size is not None or scale is not None:

@@ -108,6 +108,7 @@ class Core:
         self._seed = seed
         self._start: Params = params
         self._state = None
+        self._notes: dict[str, Any] = {}
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
         local.check_encoders(self._local, self.reported)

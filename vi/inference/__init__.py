@@ -2,6 +2,7 @@
 
 from vi.inference.base import Inference, Profile, Steps
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
+from vi.inference.laplace import Laplace
 from vi.inference.stein import ASVGD, SVGD, Stein
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FullRankADVI",
     "Inference",
     "KLqp",
+    "Laplace",
     "LowRankADVI",
     "Profile",
     "Stein",
