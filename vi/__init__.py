@@ -26,6 +26,7 @@ from vi.inference import (
     KLqp,
     Laplace,
     LowRankADVI,
+    Pathfinder,
     Profile,
     Stein,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "MeanField",
     "Minibatch",
     "NormalizingFlow",
+    "Pathfinder",
     "PolynomialAverage",
     "Profile",
     "Status",

@@ -11,7 +11,7 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
-from vi.inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, Inference, Laplace, LowRankADVI
+from vi.inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, Inference, Laplace, LowRankADVI, Pathfinder
 from vi.optimizers import Averaging
 from vi.targets.checks import model_in_context
 from vi.training import Callback
@@ -26,6 +26,7 @@ METHODS: dict[str, type[Inference]] = {
     "svgd": SVGD,
     "asvgd": ASVGD,
     "laplace": Laplace,
+    "pathfinder": Pathfinder,
 }
 """Inference classes by the name that ``method=`` takes."""
 
@@ -71,11 +72,11 @@ def fit(
     Parameters
     ----------
     n : int
-        Steps; 0 initialises only.
+        Steps (of Laplace and Pathfinder, the most iterations); 0 initialises only.
     method : str, class or instance
-        ``"advi"``, ``"fullrank_advi"``, ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``, an
-        :class:`vi.Inference` class, or an instance of one (which goes on from where it is, unless a start or a seed is
-        given).
+        ``"advi"``, ``"fullrank_advi"``, ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``, ``"laplace"``,
+        ``"pathfinder"``, an :class:`vi.Inference` class, or an instance of one (which goes on from where it is, unless
+        a start or a seed is given).
     model : pymc.Model, optional
         The model; the one in context by default.
     random_seed : int, optional

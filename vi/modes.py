@@ -81,7 +81,7 @@ def find_modes(target: Target, starts: np.ndarray, n: int) -> Modes:
         found = search(_minus(target), np.asarray(starts, target.dtype), target.batch(), iterations=n)
     if not np.any(np.isfinite(found.values)):
         raise ValueError(
-            "log p or its gradient is not finite at any start. Give a start with a finite log density: start={name: value}."
+            "log p or its gradient is not finite at any start. Give one with a finite density: start={name: value}."
         )
     points, values, gradients = found.path
     return Modes(

@@ -16,6 +16,7 @@ from vi.training.status import Status
 
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
+    from vi.approximation.core import Core
 
 __all__ = ["all_rows", "normal_params", "settle"]
 
@@ -58,7 +59,7 @@ def normal_params(approx: Approximation, mean: np.ndarray, scale_tril: np.ndarra
         return approx.family.at(jax.numpy.asarray(mean, approx.dtype), jax.numpy.asarray(scale_tril, approx.dtype))
 
 
-def all_rows(approx: Approximation) -> Target:
+def all_rows(approx: Core) -> Target:
     """The log density that the approximation is fitted to, with all rows in the place of batches.
 
     Raises

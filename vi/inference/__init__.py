@@ -3,6 +3,7 @@
 from vi.inference.base import Inference, Profile, Steps
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
 from vi.inference.laplace import Laplace
+from vi.inference.pathfinder import Pathfinder
 from vi.inference.stein import ASVGD, SVGD, Stein
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "KLqp",
     "Laplace",
     "LowRankADVI",
+    "Pathfinder",
     "Profile",
     "Stein",
     "Steps",

@@ -31,9 +31,9 @@ class Laplace(Inference):
         p(\hat z)
 
     in the unconstrained space, log Jacobian determinants included. L-BFGS finds the mode (``n`` of ``fit`` is the most
-    iterations), Newton's method ends where the next step would be less than rounding. The result is a
-    :class:`vi.FullRank` approximation. ``hist`` is minus log p at the start and after each iteration; ``settings()`` has ``log_p_mode``
-    and ``log_evidence``, Laplace's approximation of the log evidence.
+    iterations), Newton's method goes on to rounding. The result is a :class:`vi.FullRank` approximation. ``hist`` is
+    minus log p at the start and after each iteration; ``settings()`` has ``log_p_mode``, and ``log_evidence``, which is
+    Laplace's approximation of the log evidence.
 
     Parameters
     ----------
@@ -161,8 +161,8 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
     """
     where = "The unconstrained curvature at the mode is not positive definite"
     advice = (
-        "Laplace's approximation does not exist there. A flat direction needs a prior or an identified model; a mode at "
-        "infinity (a scale that goes to 0 in a centred hierarchy) needs another parametrisation; other starts: "
+        "Laplace's approximation does not exist there. A flat direction needs a prior or an identified model; a mode "
+        "at infinity (a scale that goes to 0 in a centred hierarchy) another parametrisation; other starts: "
         "inf_kwargs={'starts': 10}."
     )
     if not np.all(np.isfinite(matrix)):

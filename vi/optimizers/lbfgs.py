@@ -58,7 +58,7 @@ class _State(NamedTuple):
     gradient: jax.Array
     memory: Any
     line: Any
-    count: jax.Array
+    done: jax.Array
     stalled: jax.Array
     gain: jax.Array
     active: jax.Array
@@ -111,9 +111,9 @@ def search(function: Callable[..., jax.Array], starts: np.ndarray, *arguments: A
     return Search(
         points=np.asarray(state.point),
         values=values,
-        iterations=np.asarray(state.count),
+        iterations=np.asarray(state.done),
         gains=gains,
-        converged=small & np.isfinite(values) & (gains >= 0) & (np.asarray(state.count) < limit),
+        converged=small & np.isfinite(values) & (gains >= 0) & (np.asarray(state.done) < limit),
         path=(points, all_values, gradients),
     )
 
@@ -150,7 +150,7 @@ def _begin(function: Callable[[jax.Array], jax.Array], start: jax.Array) -> _Sta
         gradient=gradient,
         memory=direction.init(start),
         line=distance.init(start),
-        count=jnp.zeros((), jnp.int32),
+        done=jnp.zeros((), jnp.int32),
         stalled=jnp.zeros((), jnp.int32),
         gain=jnp.full((), jnp.inf, start.dtype),
         active=jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient)),
@@ -162,7 +162,7 @@ def _advance(function: Callable[[jax.Array], jax.Array], state: _State, limit: A
 
     def step(state: _State, _: None) -> Any:
         new = _iterate(function, state)
-        new = new._replace(active=new.active & (new.count < limit))
+        new = new._replace(active=new.active & (new.done < limit))
         keep = state.active
         state = jax.tree.map(lambda a, b: jnp.where(keep, a, b), new, state)
         return state, (state.point, state.value, state.gradient)
@@ -193,7 +193,7 @@ def _iterate(function: Callable[[jax.Array], jax.Array], state: _State) -> _Stat
         gradient=jnp.where(moves, new_gradient, gradient),
         memory=memory,
         line=line,
-        count=state.count + moves,
+        done=state.done + moves,
         stalled=stalled,
         gain=gain,
         active=moves & (stalled < STALLED),

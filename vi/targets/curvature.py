@@ -44,14 +44,15 @@ def curvature(target: Target, point: np.ndarray) -> np.ndarray:
 def _by_jax(target: Target, point: np.ndarray) -> np.ndarray:
     kept = target.__dict__
     if "_curvature" not in kept:
-        score = jax.grad(traceable_density(target))
+        score: Any = jax.grad(traceable_density(target))
 
         def columns(z: jax.Array, batch: Any) -> jax.Array:
             def column(direction: jax.Array) -> jax.Array:
                 tangent: jax.Array = jax.jvp(lambda x: score(x, batch), (z,), (direction,))[1]
                 return tangent
 
-            return -jax.lax.map(column, jnp.eye(z.size, dtype=z.dtype), batch_size=64)
+            rows: jax.Array = jax.lax.map(column, jnp.eye(z.size, dtype=z.dtype), batch_size=64)
+            return -rows
 
         kept["_curvature"] = jax.jit(columns)
     with precision(target.dtype):
