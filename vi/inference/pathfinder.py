@@ -37,8 +37,7 @@ class Pathfinder(Inference):
     r"""The normal of the highest ELBO along the path of L-BFGS to a mode, or draws from several such normals.
 
     At each point of the path the inverse Hessian that L-BFGS has learned so far makes a normal; the one whose ELBO,
-    estimated from `elbo_draws` draws, is highest is taken. That costs a few hundred evaluations of the model, and does
-    not fall into the singularity of a hierarchy at whose end the path may be.
+    estimated from `elbo_draws` draws, is highest is taken. That costs a few hundred evaluations of the model.
 
     One path gives a :class:`vi.FullRank` approximation. Several start from different points; `draws` draws of each are
     weighted by :math:`p / q` (Pareto-smoothed importance sampling) and resampled to `draws` particles, a
@@ -133,7 +132,7 @@ class _AlongPaths(OneShot):
         usable = np.flatnonzero(np.isfinite(along.max(axis=1)))
         if not usable.size:
             raise ValueError(
-                "No point of a path has a normal with a finite ELBO. Another start, or more paths: inf_kwargs={'paths': 8}."
+                "No point of a path has a normal with a finite ELBO. Another start or more paths (inf_kwargs={'paths': 8})?"
             )
         log_weights, k = _smoothed(log_ratios[usable])
         top = int(usable[np.argmax(along[usable].max(axis=1))])
@@ -185,8 +184,11 @@ def _compiled(target: Target, draws: int, elbo_draws: int) -> Any:
 
 
 def _smoothed(log_ratios: np.ndarray) -> tuple[np.ndarray, float]:
-    """Pareto-smoothed, normalised log weights of all draws, and k."""
-    log_weights, k = array_stats.psislw(-log_ratios.astype(np.float64).ravel())  # ArviZ takes minus the log ratios
+    """Pareto-smoothed, normalised log weights of all draws, and k (0 where the weights are equal to rounding)."""
+    ratios = log_ratios.astype(np.float64).ravel()
+    if np.ptp(ratios) <= np.sqrt(np.finfo(log_ratios.dtype).eps):
+        return np.full(ratios.size, -np.log(ratios.size)), 0.0
+    log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
     log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)
     return log_weights, float(k)
 
@@ -204,9 +206,7 @@ def _status(steps: int, elbo: float, k: float, paths: int) -> Status:
     what = f"ELBO {elbo:,.5g} at best, Pareto k {k:.2f}"
     if k <= RELIABLE:
         return Status("converged", steps, f"{what}.")
-    advice = (
-        "more paths (inf_kwargs={'paths': 8})" if paths == 1 else "another method, or chains from here (sample_mcmc)"
-    )
+    advice = "more paths (inf_kwargs={'paths': 8})" if paths == 1 else "another method, or chains (sample_mcmc)"
     return Status(
         "converged", steps, f"{what}: above {RELIABLE}, the approximation is far from the posterior. Try {advice}."
     )
