@@ -97,12 +97,12 @@ def in_one_go():
         yield pytest.param(problem, backend, dtype, marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("problem", "backend", "dtype"), in_one_go())
+@pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_laplace_is_exact(problem, backend, dtype):
     """The posterior is normal: mode, covariance and evidence to rounding; differences lose a third of the digits."""
     exact = PROBLEMS[problem]()
     approx = vi.fit(method="laplace", model=exact.model, backend=backend, dtype=dtype, random_seed=1)
-    sd, eps = np.sqrt(np.diag(exact.cov)), np.finfo(dtype).eps
+    sd, eps = np.sqrt(np.diag(exact.cov)), float(np.finfo(dtype).eps)
     limit = 100 * eps if backend == "jax" else 10 * eps ** (2 / 3)  # condition numbers up to 30
     assert np.abs((approx.mean.eval() - exact.mean) / sd).max() < limit
     assert np.abs((approx.cov.eval() - exact.cov) / np.outer(sd, sd)).max() < limit
@@ -111,7 +111,7 @@ def test_laplace_is_exact(problem, backend, dtype):
     assert approx.status.ending == "converged"
 
 
-@pytest.mark.parametrize(("problem", "backend", "dtype"), in_one_go())
+@pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_pathfinder_comes_near(problem, backend, dtype):
     """The posterior is normal: one path ends near it, and the weighted draws of several have its moments."""
     exact = PROBLEMS[problem]()

@@ -132,7 +132,7 @@ class _AlongPaths(OneShot):
         usable = np.flatnonzero(np.isfinite(along.max(axis=1)))
         if not usable.size:
             raise ValueError(
-                "No point of a path has a normal with a finite ELBO. Another start or more paths (inf_kwargs={'paths': 8})?"
+                "No point of a path has a normal with a finite ELBO: another start, or more paths (paths=8)?"
             )
         log_weights, k = _smoothed(log_ratios[usable])
         top = int(usable[np.argmax(along[usable].max(axis=1))])
