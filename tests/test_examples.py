@@ -107,7 +107,7 @@ def test_devices(tmp_path: Path) -> None:
 
 
 def test_pictures_of_the_pages_are_there() -> None:
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *EXAMPLES.glob("*.md")]:
         for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
             assert is_png(path.parent / picture), picture
 
@@ -157,6 +157,17 @@ def test_iris(tmp_path: Path) -> None:
     assert float(average) >= 0.95
     assert [path.name for path in tmp_path.glob("*.png")] == ["iris_accuracy.png"]
     assert is_png(tmp_path / "iris_accuracy.png")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["many_chains", "iris_averaging"])
+def test_example_page(name: str, tmp_path: Path) -> None:
+    """The program checks its own claims; the page shows what it prints, and its picture."""
+    pytest.importorskip(*{"many_chains": ("blackjax",), "iris_averaging": ("sklearn",)}[name])
+    output = run(EXAMPLES / f"{name}.py", "--out", tmp_path, cwd=tmp_path)
+    assert_shown((EXAMPLES / f"{name}.md").read_text(encoding="utf-8"), output)
+    assert [path.name for path in tmp_path.glob("*.png")] == [f"{name}.png"]
+    assert is_png(tmp_path / f"{name}.png")
 
 
 def test_iris_in_small() -> None:

@@ -27,8 +27,8 @@ options.out.mkdir(parents=True, exist_ok=True)
 
 # [fit]
 probabilities = {}
-for method in ("advi", "fullrank_advi"):
-    approx = vi.fit(20_000, method=method, model=model, random_seed=1, obj_n_mc=100)
+for method, steps in (("advi", 150_000), ("fullrank_advi", 20_000)):
+    approx = vi.fit(steps, method=method, model=model, random_seed=1, obj_n_mc=8)
     print(f"{method}: ELBO {-approx.hist[-2_000:].mean():.1f}")
     probabilities[method] = approx.sample_node(p, size=20_000, random_seed=3).eval()  # (draw, row, species)
 
@@ -73,7 +73,7 @@ for (method, probs), colour in zip(probabilities.items(), (BLUE, ORANGE), strict
     axes[0].hist(right, bins, color=colour, alpha=0.55, label=f"{name}: single draws")
     shift = 0.06 if method == "advi" else -0.06
     axes[0].axvline(averaged + shift, color=colour, linewidth=2, label=f"{name}: average of 500 draws")
-axes[0].set(xlabel="rows classified rightly, of 150", ylabel="draws", xlim=(129.5, 150.5))
+axes[0].set(xlabel="rows classified rightly, of 150", ylabel="draws", xlim=(129.5, 150.5), xticks=range(130, 151, 5))
 axes[0].legend(loc="upper left", fontsize=8)
 
 probs = probabilities["fullrank_advi"]

@@ -35,7 +35,9 @@ posterior = draws["posterior"]
 positions = np.stack([posterior[name] for name in ("a", "b", "s")], axis=-1)
 print("positions", positions.shape)
 print(f"accepted {draws['sample_stats']['accepted'].mean().item():.2f}")
-print(f"largest R-hat {posterior.attrs['rhat_max']:.4f}, smallest effective sample size {posterior.attrs['ess_min']:,.0f}")
+print(
+    f"largest R-hat {posterior.attrs['rhat_max']:.4f}, smallest effective sample size {posterior.attrs['ess_min']:,.0f}"
+)
 # [chains end]
 assert positions.shape == (4, 10_000, 3)
 assert posterior.attrs["rhat_max"] < 1.01
@@ -57,7 +59,9 @@ assert attrs["ess_min"] > 5_000
 q = approx.sample(10_000, random_seed=4)["posterior"]
 for name in ("a", "b", "s"):
     chains, own = posterior[name], q[name]
-    print(f"{name}: chains {chains.mean():.3f} +- {chains.std():.3f}, approximation {own.mean():.3f} +- {own.std():.3f}")
+    print(
+        f"{name}: chains {chains.mean():.3f} +- {chains.std():.3f}, approximation {own.mean():.3f} +- {own.std():.3f}"
+    )
     assert abs(float(chains.mean() - own.mean())) < 0.3 * float(chains.std())
 # [compare end]
 
