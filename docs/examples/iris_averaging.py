@@ -1,4 +1,4 @@
-"""The code of the page "Averaging over draws", section by section; it checks what the page says and draws its picture."""
+"""The code of the page "Averaging over draws", section by section; it checks what it says, and draws its picture."""
 
 import argparse
 from pathlib import Path
