@@ -28,7 +28,7 @@ ROWS = [
     {"algorithms"},
     {"training"},
     {"approximation"},
-    {"diagnostics", "testing"},
+    {"diagnostics", "testing", "modes", "find_map"},
     {"callbacks"},
     {"inference"},
     {"fit"},

@@ -13,7 +13,8 @@ import vi
 from vi.training import loop
 
 BACKENDS = ["jax", "pytensor"]
-METHODS = list(vi.METHODS.values())
+METHODS = [method for method in vi.METHODS.values() if method.stepwise]
+IN_ONE_GO = [method for method in vi.METHODS.values() if not method.stepwise]
 
 
 def run(method, backend, *, cuts=(300,), seed=4, callbacks=None, progressbar=False, **options):
@@ -106,6 +107,22 @@ def test_copies_go_on_like_the_original(method, backend, tmp_path):
         twin.refine(200, progressbar=False)
         assert_same(twin, whole)
     assert len(cut.hist) == 100, "the original does not follow its copies"
+
+
+@pytest.mark.parametrize("found", IN_ONE_GO, ids=lambda method: method.__name__)
+def test_what_is_found_in_one_go(found, backend, tmp_path):
+    """The same again, and in a deep copy, a pickle and a file."""
+    approx = run(found, backend)
+    assert_same(run(found, backend), approx)
+    approx.save(tmp_path / "fit.npz")
+    copies = {
+        "deepcopy": copy.deepcopy(approx),
+        "pickle": cloudpickle.loads(cloudpickle.dumps(approx)),
+        "file": vi.load(tmp_path / "fit.npz", model=conjugate_regression().model),
+    }
+    for twin in copies.values():
+        assert_same(twin, approx)
+        assert twin.settings() == approx.settings()
 
 
 def test_user_schedule_that_depends_on_n_breaks_the_equality():

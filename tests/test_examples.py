@@ -171,6 +171,17 @@ def test_logistic_density(tmp_path: Path) -> None:
     assert is_png(tmp_path / "logistic_density.png")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["many_chains", "iris_averaging"])
+def test_example_page(name: str, tmp_path: Path) -> None:
+    """The program checks its own claims; the page shows what it prints, and its picture."""
+    pytest.importorskip(*{"many_chains": ("blackjax",), "iris_averaging": ("sklearn",)}[name])
+    output = run(EXAMPLES / f"{name}.py", "--out", tmp_path, cwd=tmp_path)
+    assert_shown((EXAMPLES / f"{name}.md").read_text(encoding="utf-8"), output)
+    assert [path.name for path in tmp_path.glob("*.png")] == [f"{name}.png"]
+    assert is_png(tmp_path / f"{name}.png")
+
+
 def test_iris_in_small() -> None:
     """Particles, a tracked node on data of its own, and a second optimiser on the same inference object."""
     datasets = pytest.importorskip("sklearn.datasets", reason="its data set; in the dependency group demo")

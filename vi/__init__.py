@@ -14,6 +14,7 @@ from vi.approximation import (
     sample_approx,
 )
 from vi.data import Minibatch
+from vi.find_map import MapPoint, find_map
 from vi.fit import METHODS, fit
 from vi.inference import (
     ADVI,
@@ -23,7 +24,9 @@ from vi.inference import (
     FullRankADVI,
     Inference,
     KLqp,
+    Laplace,
     LowRankADVI,
+    Pathfinder,
     Profile,
     Stein,
 )
@@ -61,11 +64,14 @@ __all__ = [
     "Group",
     "Inference",
     "KLqp",
+    "Laplace",
     "LowRank",
     "LowRankADVI",
+    "MapPoint",
     "MeanField",
     "Minibatch",
     "NormalizingFlow",
+    "Pathfinder",
     "PolynomialAverage",
     "Profile",
     "Status",
@@ -79,6 +85,7 @@ __all__ = [
     "callbacks",
     "data",
     "families",
+    "find_map",
     "fit",
     "kernels",
     "load",

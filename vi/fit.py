@@ -12,7 +12,7 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
-from vi.inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, Inference, LowRankADVI
+from vi.inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, Inference, Laplace, LowRankADVI, Pathfinder
 from vi.optimizers import Averaging
 from vi.targets import from_function
 from vi.targets.checks import model_in_context
@@ -27,6 +27,8 @@ METHODS: dict[str, type[Inference]] = {
     "nfvi": NFVI,
     "svgd": SVGD,
     "asvgd": ASVGD,
+    "laplace": Laplace,
+    "pathfinder": Pathfinder,
 }
 """Inference classes by the name that ``method=`` takes."""
 
@@ -122,11 +124,11 @@ def fit(
     Parameters
     ----------
     n : int
-        Steps; 0 initialises only.
+        Steps (of Laplace and Pathfinder, the most iterations); 0 initialises only.
     method : str, class or instance
-        ``"advi"``, ``"fullrank_advi"``, ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``, an
-        :class:`vi.Inference` class, or an instance of one (which goes on from where it is, unless a start or a seed is
-        given).
+        ``"advi"``, ``"fullrank_advi"``, ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``, ``"laplace"``,
+        ``"pathfinder"``, an :class:`vi.Inference` class, or an instance of one (which goes on from where it is, unless
+        a start or a seed is given).
     model : pymc.Model, optional
         The model; the one in context by default.
     random_seed : int, optional

@@ -10,7 +10,7 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from vi.approximation.core import Core
+from vi.approximation.chains import Chains
 from vi.approximation.draws import density, draw, fit_record, to_datatree
 from vi.approximation.local import local_setting
 from vi.approximation.predictive import (
@@ -28,7 +28,7 @@ from vi.training.loop import Callback, check_callbacks
 __all__ = ["Approximation"]
 
 
-class Approximation(Core):
+class Approximation(Chains):
     """A family fitted to a model: live from construction, during a run and after it.
 
     Parameters
@@ -341,6 +341,11 @@ class Approximation(Core):
         from vi.approximation.binding import bind
 
         hooks = self._callbacks if callbacks is None else check_callbacks(callbacks)
+        if self._state is None and self._notes:
+            raise TypeError(
+                f"{self._notes['algorithm']} found it in one go, there are no more steps: fit again, or improve it "
+                "with vi.KLqp(approx).fit()."
+            )
         if self._state is None:
             raise TypeError("refine() goes on with a fit, and there was none yet: call fit() first.")
         if more_replacements is not None or data is not None or batch_size is not None or scale is not None:

@@ -110,6 +110,7 @@ class Core:
         self._seed = seed
         self._start: Params = params
         self._state = self._restarts = None
+        self._notes: dict[str, Any] = {}
         self._history = History()
         self._status = Status("initialised", 0, "nothing was fitted yet.")
         local.check_encoders(self._local, self.reported)

@@ -117,8 +117,9 @@ def to_datatree(
     record: xr.Dataset,
     store_data: bool,
     left_out: Sequence[str] = (),
+    chains: int = 1,
 ) -> xr.DataTree:
-    """Assemble the groups; arrays of draws come as ``(draws, *shape)`` and become one chain.
+    """Assemble the groups; arrays of draws come as ``(chains * draws, *shape)``, one chain after the other.
 
     Data containers ``left_out``, and observed variables that are such a container, are not stored.
     """
@@ -128,8 +129,9 @@ def to_datatree(
     }
 
     def draws_to_dataset(values: Mapping[str, np.ndarray]) -> xr.Dataset:
-        chains = {name: np.asarray(value)[None] for name, value in values.items()}
-        return dict_to_dataset(chains, coords=coords, dims=dims, inference_library=pm, attrs=_library())
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        split = {name: array.reshape(chains, -1, *array.shape[1:]) for name, array in arrays.items()}
+        return dict_to_dataset(split, coords=coords, dims=dims, inference_library=pm, attrs=_library())
 
     groups = {"posterior": draws_to_dataset(posterior)}
     if sample_stats:

@@ -62,6 +62,7 @@ def describe_settings(approx: Approximation) -> dict[str, Any]:
         "pymc_version": pm.__version__,
         "jax_version": jax.__version__,
     }
+    settings |= approx._notes
     algorithm = approx._algorithm
     if algorithm is not None:
         settings |= {"algorithm": algorithm.short_name, "loss": algorithm.loss_name}
@@ -115,6 +116,7 @@ def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
         "scale": approx._setting.scale,
         "algorithm": algorithm,
         "encoders": encoders,
+        "notes": approx._notes,
     }
     arrays["meta"] = np.array(json.dumps(meta))
     _write_atomically(Path(path), arrays)
@@ -199,6 +201,7 @@ def load(
     approx.backend, approx._score = meta["backend"], meta["score"]
     approx.include_transformed = meta["include_transformed"]
     approx._missing = meta.get("missing")
+    approx._notes = meta.get("notes", {})
     approx._setting = Setting(scale=meta.get("scale"))
     approx._history = History(arrays["history"])
     approx._status = Status(**meta["status"])

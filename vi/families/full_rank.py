@@ -51,6 +51,12 @@ class FullRank(Family):
         packed = jnp.zeros(dim * (dim + 1) // 2, mean.dtype)
         return {"mu": mean, "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(std / self.base.std))}
 
+    def at(self, mean: jax.Array, scale_tril: jax.Array) -> Params:
+        """The parameters with this location and this Cholesky factor."""
+        dim = mean.size
+        packed = scale_tril[np.tril_indices(dim)]
+        return {"mu": mean, "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(jnp.diag(scale_tril)))}
+
     def noise(self, key: jax.Array, params: Params) -> jax.Array:
         return self.base.noise(key, params["mu"].size, params["mu"].dtype)
 

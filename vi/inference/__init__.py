@@ -2,6 +2,8 @@
 
 from vi.inference.base import Inference, Profile, Steps
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
+from vi.inference.laplace import Laplace
+from vi.inference.pathfinder import Pathfinder
 from vi.inference.stein import ASVGD, SVGD, Stein
 
 __all__ = [
@@ -12,7 +14,9 @@ __all__ = [
     "FullRankADVI",
     "Inference",
     "KLqp",
+    "Laplace",
     "LowRankADVI",
+    "Pathfinder",
     "Profile",
     "Stein",
     "Steps",

@@ -19,6 +19,7 @@ from vi.approximation.binding import bind
 from vi.approximation.local import localised
 from vi.approximation.restarts import check_restarts
 from vi.approximation.seeds import key_from
+from vi.inference.one_shot import OneShot, refuse_steps
 from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
 from vi.options import (
     averaging_from,
@@ -33,6 +34,7 @@ from vi.sharding import devices_from
 from vi.targets.checks import as_variables
 from vi.targets.pymc import check_backend
 from vi.training import Callback, Status, check_callbacks, runner_for
+from vi.training.history import History
 
 __all__ = ["Inference", "Profile", "Steps"]
 
@@ -99,14 +101,17 @@ class Inference(abc.ABC):
     averages: bool = True
     """Whether the iterates' average can be reported."""
 
+    stepwise: bool = True
+    """Whether a fit is a run of steps, with an optimiser, callbacks and ``refine``; otherwise it is found in one go."""
+
     def __init__(self, approx: Approximation) -> None:
         if not isinstance(approx, Approximation):
             raise TypeError(f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got {approx!r}.")
         self.approx = approx
 
     @abc.abstractmethod
-    def algorithm(self, steps: Steps) -> Algorithm:
-        """The algorithm of a run."""
+    def algorithm(self, steps: Steps) -> Algorithm | OneShot:
+        """The algorithm of a run, or what finds the approximation in one go."""
 
     @property
     def hist(self) -> np.ndarray:
@@ -160,7 +165,7 @@ class Inference(abc.ABC):
         Parameters
         ----------
         n : int
-            Steps. 0 initialises only.
+            Steps, or the most iterations where the method has no steps. 0 initialises only.
         score : bool, optional
             Whether losses are kept; they cost nothing, so they are, unless this is False.
         callbacks : sequence of callables, optional
@@ -237,6 +242,21 @@ class Inference(abc.ABC):
         checked = check_callbacks(callbacks)
         approx = self.approx
         approx.check_idle()
+        if not self.stepwise:
+            refuse_steps(
+                type(self).__name__,
+                callbacks=checked or None,
+                obj_n_mc=obj_n_mc,
+                obj_optimizer=obj_optimizer,
+                averaging=None if averaging == "auto" else averaging,
+                total_grad_norm_constraint=total_grad_norm_constraint,
+                more_replacements=more_replacements or None,
+                batch_size=batch_size,
+                scale=scale,
+                mesh=mesh,
+                devices=devices,
+                restarts=None if restarts == 1 else restarts,
+            )
         if not self.averages and averaging not in (None, "auto"):
             raise TypeError(f"averaging={averaging!r}: {type(self).__name__} reports its particles as they are.")
         default = obj_optimizer is None and self.averages
@@ -256,6 +276,10 @@ class Inference(abc.ABC):
         bind(approx, as_variables(more_replacements or {}), data, batch_size, scale)
         approx._callbacks = checked
         check_restarts(approx, restarts, self.estimators)
+        if isinstance(algorithm, OneShot):
+            if n > 0:
+                algorithm.solve(approx, int(n))
+            return approx
         _begin(approx, algorithm)
         advance(approx, n, checked, progressbar=progressbar, restarts=restarts)
         return approx
@@ -267,6 +291,8 @@ class Inference(abc.ABC):
 
     def step(self) -> float:
         """Do one step and return its loss (NaN where losses are not kept)."""
+        if not self.stepwise:
+            raise TypeError(f"{type(self).__name__} has no steps: fit() finds the approximation in one go.")
         if self.approx.state is None:
             self.fit(1, progressbar=False)
         else:
@@ -279,11 +305,15 @@ class Inference(abc.ABC):
         What happens inside a step is the business of JAX's own profiler: ``with jax.profiler.trace(folder):``.
         """
         check_count("n", n)
+        if not self.stepwise:
+            raise TypeError(f"{type(self).__name__} has no steps to profile.")
         approx = self.approx
         began = time.perf_counter()
         if approx._state is None:
             averaging = PolynomialAverage() if self.averages else None
-            _begin(approx, self.algorithm(Steps(scale_free_adam(), averaging, None, None)))
+            algorithm = self.algorithm(Steps(scale_free_adam(), averaging, None, None))
+            assert isinstance(algorithm, Algorithm)
+            _begin(approx, algorithm)
         assert approx._state is not None
         assert approx._algorithm is not None
         if backend is not None:
@@ -309,6 +339,8 @@ class Inference(abc.ABC):
 def _begin(approx: Approximation, algorithm: Algorithm) -> None:
     """A state for the algorithm that starts at the current iterate and goes on counting steps."""
     before = approx._state
+    if before is None:  # what was found in one go is the start, not a part of the run
+        approx._history, approx._notes = History(), {}
     algorithm = localised(approx, algorithm)
     with precision(approx.dtype):
         if before is None:

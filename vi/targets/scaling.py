@@ -48,6 +48,8 @@ class Setting:
         By name of a local variable, the rows that it has in this setting, and in all.
     encoded : dict of {str: tuple of variables}
         By name of a local variable, what an encoder reads: tensors with a row for each of its rows.
+    jacobian : bool
+        Whether the log Jacobian determinants of the transforms are part of the log density.
     """
 
     training: bool = True
@@ -57,11 +59,12 @@ class Setting:
     compare: bool = True
     locals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    jacobian: bool = True
 
     @property
     def plain(self) -> bool:
         """Whether nothing but batches in the model could make training differ from the rest."""
-        return not (self.replacements or self.scale or self.fed or self.locals)
+        return self.jacobian and not (self.replacements or self.scale or self.fed or self.locals)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -69,7 +72,7 @@ class Setting:
         scale = tuple(sorted(self.scale.items())) if isinstance(self.scale, Mapping) else self.scale
         replaced = tuple((id(a), id(b)) for a, b in self.replacements.items())
         read = tuple((name, *map(id, graphs)) for name, graphs in sorted(self.encoded.items()))
-        return (self.training, replaced, scale, id(self.fed), tuple(sorted(self.locals.items())), read)
+        return (self.training, replaced, scale, id(self.fed), tuple(sorted(self.locals.items())), read, self.jacobian)
 
 
 def in_setting(
@@ -86,7 +89,7 @@ def in_setting(
         If the scale of a term is not known, contradicts the data, or cannot be right because the term mixes rows.
     """
     variables = [*model.free_RVs, *model.observed_RVs, *model.potentials]
-    terms = model.logp(variables, sum=False)
+    terms = model.logp(variables, jacobian=setting.jacobian, sum=False)
     values = [model.rvs_to_values.get(variable, term) for variable, term in zip(variables, terms, strict=True)]
     own = find_batches([*terms, *values, *graphs])
     _check_scale(model, setting.scale)
@@ -95,14 +98,14 @@ def in_setting(
         asked = setting.scale if isinstance(setting.scale, Mapping) else {}
         setting = replace(setting, scale={**known, **asked})
     if not own.tensors and not setting.replacements and setting.fed is None and not setting.locals:
-        return model.logp(), list(graphs), (), {}
+        return model.logp(jacobian=setting.jacobian), list(graphs), (), {}
 
     if setting.compare:
         _check_lengths(setting.replacements)
     places: dict[Variable, Any] = {old: like(old, new) for old, new in setting.replacements.items()}
     if setting.fed is not None:
         places |= {model[name]: like(model[name], new) for name, new in setting.fed.inputs.items()}
-    whole, terms = terms, [_bare(term) for term in _unscaled(model, variables, terms)]
+    whole, terms = terms, [_bare(term) for term in _unscaled(model, variables, terms, setting.jacobian)]
     k = len(variables)
     every = [*terms, *values, *graphs]
     every = _fitting(lambda: clone_replace(every, replace=places)) if places else every
@@ -155,7 +158,7 @@ _UNFIT = (
 )
 
 
-def _unscaled(model: pm.Model, variables: Sequence[Any], terms: Sequence[Any]) -> list[Any]:
+def _unscaled(model: pm.Model, variables: Sequence[Any], terms: Sequence[Any], jacobian: bool) -> list[Any]:
     """The terms without what their ``total_size`` multiplies them by."""
     inner = {v: v.owner.inputs[0] for v in variables if _total_size(v) is not None}
     if not inner:
@@ -163,7 +166,7 @@ def _unscaled(model: pm.Model, variables: Sequence[Any], terms: Sequence[Any]) -
     by_value = {inner.get(rv, rv): value for rv, value in model.rvs_to_values.items()}
     transforms = {inner.get(rv, rv): transform for rv, transform in model.rvs_to_transforms.items()}
     made = transformed_conditional_logp(
-        list(inner.values()), rvs_to_values=by_value, rvs_to_transforms=transforms, jacobian=True
+        list(inner.values()), rvs_to_values=by_value, rvs_to_transforms=transforms, jacobian=jacobian
     )
     plain = dict(zip(inner, made, strict=True))
     return [plain.get(variable, term) for variable, term in zip(variables, terms, strict=True)]

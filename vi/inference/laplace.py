@@ -1,0 +1,181 @@
+"""Laplace's approximation: a normal at the mode, with the curvature that the log density has there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from vi.approximation import Approximation, FullRank
+from vi.approximation.settled import all_rows, normal_params, settle
+from vi.inference.base import Inference, Steps
+from vi.inference.one_shot import OneShot
+from vi.modes import find_modes, spread_starts
+from vi.options import check_count
+from vi.precision import precision
+from vi.targets.base import Target
+from vi.targets.curvature import curvature
+
+__all__ = ["Laplace"]
+
+NEWTON_STEPS = 20
+
+
+class Laplace(Inference):
+    r"""A normal at the mode of the log density, with the inverse of its curvature as covariance.
+
+    .. math:: q(z) = N(z \mid \hat z, \Lambda^{-1}), \quad \hat z = \arg\max_z \log p(z), \quad \Lambda = -\nabla^2 \log
+        p(\hat z)
+
+    in the unconstrained space, log Jacobian determinants included. L-BFGS finds the mode (``n`` of ``fit`` is the most
+    iterations), Newton's method goes on to rounding. The result is a :class:`vi.FullRank` approximation. ``hist`` is
+    minus log p at the start and after each iteration; ``settings()`` has ``log_p_mode``, and ``log_evidence``, which is
+    Laplace's approximation of the log evidence.
+
+    Parameters
+    ----------
+    model, start, random_seed, dtype
+        See :class:`Approximation`.
+    starts : int
+        Searches from different points, of which the best is taken: the start, and others around it (uniform noise from
+        -1 to 1 in the unconstrained space).
+
+    Raises
+    ------
+    ValueError
+        If no mode is found, or if the curvature there is not positive definite; the message names the variables.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0.0, 1.0)
+    ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
+    >>> approx = vi.fit(method="laplace", model=model, random_seed=1)
+    >>> approx.mean.eval().round(6).tolist(), approx.cov.eval().round(6).tolist()  # exact: 4 / 3 and 1 / 3
+    ([1.333333], [[0.333333]])
+
+    References
+    ----------
+    Tierney and Kadane (1986). Accurate approximations for posterior moments and marginal densities. JASA 81.
+    """
+
+    stepwise = False
+
+    def __init__(
+        self,
+        *,
+        starts: int = 1,
+        model: pm.Model | None = None,
+        random_seed: Any = None,
+        start: Mapping[str, Any] | None = None,
+        dtype: str | np.dtype | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        check_count("starts", starts)
+        approx = FullRank(
+            model=model,
+            start=start,
+            random_seed=random_seed,
+            dtype=dtype,
+            scale_cost_to_minibatch=scale_cost_to_minibatch,
+        )
+        super().__init__(approx)
+        self.starts = int(starts)
+
+    def algorithm(self, steps: Steps) -> OneShot:
+        return _AtTheMode(self.starts)
+
+
+@dataclass(frozen=True)
+class _AtTheMode(OneShot):
+    starts: int
+
+    def solve(self, approx: Approximation, n: int) -> None:
+        target = all_rows(approx)
+        begin = spread_starts(target, approx.shared_params["mu"].get_value(), self.starts, approx.random_seed)
+        found = find_modes(target, begin, n)
+        best = found.best
+        mode, precision_matrix, value = _newton(target, found.points[best], found.values[best])
+        factor = _cholesky(target, mode, precision_matrix)
+        dim = target.dim
+        inverse = np.linalg.inv(factor)
+        lower = np.linalg.cholesky(inverse.T @ inverse)
+        log_evidence = value + 0.5 * dim * np.log(2 * np.pi) - np.sum(np.log(np.diag(factor)))
+        losses = -found.path_values[: found.iterations[best] + 1, best]
+        settle(
+            approx,
+            normal_params(approx, mode, lower),
+            losses,
+            found.status(best),
+            {
+                "algorithm": "laplace",
+                "loss": "minus log p",
+                "starts": self.starts,
+                "log_p_mode": float(value),
+                "log_p_of_starts": [float(v) for v in found.values],
+                "log_evidence": float(log_evidence),
+            },
+        )
+
+
+def _newton(target: Target, point: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """The mode to rounding, with the curvature and the value there."""
+    matrix = curvature(target, point)
+    eps = float(np.finfo(target.dtype).eps)
+    for _ in range(NEWTON_STEPS):
+        _, score = (np.asarray(part) for part in _value_and_score(target, point))
+        try:
+            step = np.linalg.solve(matrix, score)
+        except np.linalg.LinAlgError:
+            break
+        gain = 0.5 * float(score @ step)
+        if not np.isfinite(gain) or gain <= eps**2:
+            break
+        there = (point + step).astype(target.dtype)
+        new = float(target.log_prob(there))
+        if not new >= value - 10 * eps * max(1.0, abs(value)):
+            break
+        point, value, matrix = there, new, curvature(target, there)
+        if gain <= eps:  # quadratic convergence: the next one changes nothing that can be represented
+            break
+    return point, matrix, value
+
+
+def _value_and_score(target: Target, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with precision(target.dtype):
+        values, scores = target.value_and_score(np.asarray(point, target.dtype)[None], target.batch())
+        return np.asarray(values)[0], np.asarray(scores)[0]
+
+
+def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The lower Cholesky factor of the curvature.
+
+    Raises
+    ------
+    ValueError
+        If the curvature is not positive definite.
+    """
+    where = "The unconstrained curvature at the mode is not positive definite"
+    advice = (
+        "Laplace's approximation does not exist there. A flat direction needs a prior or an identified model; a mode "
+        "at infinity (a scale that goes to 0 in a centred hierarchy) another parametrisation; other starts: "
+        "inf_kwargs={'starts': 10}."
+    )
+    if not np.all(np.isfinite(matrix)):
+        bad = np.flatnonzero(~np.all(np.isfinite(matrix), axis=0))
+        raise ValueError(f"{where}: it is not finite in {target.layout.describe(bad)}. {advice}")
+    scale = np.sqrt(np.abs(np.diag(matrix)))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))  # units out: a correlation matrix
+    if values[0] <= matrix.shape[0] * np.finfo(matrix.dtype).eps:
+        largest = np.argsort(-np.abs(vectors[:, 0]))[:3]
+        raise ValueError(
+            f"{where} (smallest eigenvalue, relative to the diagonal: {values[0]:.3g}, mostly along "
+            f"{target.layout.describe(largest)}). {advice}"
+        )
+    factor: np.ndarray = np.linalg.cholesky(matrix)
+    return factor

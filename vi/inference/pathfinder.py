@@ -1,0 +1,212 @@
+"""Pathfinder: the best normal along the way to a mode, or draws from several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import pymc as pm
+from arviz_stats.base import array_stats
+
+from vi.approximation import Approximation, Empirical, FullRank
+from vi.approximation.seeds import key_from
+from vi.approximation.settled import all_rows, normal_params, settle
+from vi.inference.base import Inference, Steps
+from vi.inference.one_shot import OneShot
+from vi.inference.path_normals import draw_from, elbos_along, normals_along
+from vi.modes import find_modes, spread_starts
+from vi.options import check_count
+from vi.precision import precision
+from vi.targets.base import Target
+from vi.targets.density import traceable_density
+from vi.training import Status
+
+__all__ = ["Pathfinder"]
+
+STREAM = 21
+"""The stream of the seed that the draws come from."""
+
+RELIABLE = 0.7
+"""Pareto k up to which importance weights can be relied on."""
+
+
+class Pathfinder(Inference):
+    r"""The normal of the highest ELBO along the path of L-BFGS to a mode, or draws from several such normals.
+
+    At each point of the path the inverse Hessian that L-BFGS has learned so far makes a normal; the one whose ELBO,
+    estimated from `elbo_draws` draws, is highest is taken. That costs a few hundred evaluations of the model.
+
+    One path gives a :class:`vi.FullRank` approximation. Several start from different points; `draws` draws of each are
+    weighted by :math:`p / q` (Pareto-smoothed importance sampling) and resampled to `draws` particles, a
+    :class:`vi.Empirical` approximation. ``settings()`` says the ELBO of each path (``elbo``), and the ``pareto_k`` of
+    the weights: above 0.7 they cannot be relied on. ``hist`` is minus the ELBO along the best path; ``n`` of ``fit`` is
+    the most iterations of L-BFGS.
+
+    Parameters
+    ----------
+    paths : int
+        Number of paths.
+    draws : int
+        Draws of each path's normal for ELBO and weights, and particles where there are several paths.
+    elbo_draws : int
+        Draws for the ELBO of each point of a path.
+    model, start, random_seed, dtype
+        See :class:`Approximation`. Paths start around the start (uniform noise from -1 to 1, unconstrained).
+
+    Raises
+    ------
+    ValueError
+        If no path has a normal with a finite ELBO.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0.0, 1.0)
+    ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
+    >>> approx = vi.fit(method="pathfinder", model=model, random_seed=1)
+    >>> approx.mean.eval().round(3).tolist(), approx.cov.eval().round(3).tolist()  # exact: 4 / 3 and 1 / 3
+    ([1.333], [[0.333]])
+
+    References
+    ----------
+    Zhang, Carpenter, Gelman and Vehtari (2022). Pathfinder: parallel quasi-Newton variational inference. JMLR 23.
+    """
+
+    stepwise = False
+
+    def __init__(
+        self,
+        *,
+        paths: int = 1,
+        draws: int = 1_000,
+        elbo_draws: int = 25,
+        model: pm.Model | None = None,
+        random_seed: Any = None,
+        start: Mapping[str, Any] | None = None,
+        dtype: str | np.dtype | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        for name, value in (("paths", paths), ("draws", draws), ("elbo_draws", elbo_draws)):
+            check_count(name, value)
+        if draws < 100:
+            raise ValueError(f"draws={draws}: must be at least 100, or nothing can be said of the weights.")
+        options: dict[str, Any] = {
+            "model": model,
+            "start": start,
+            "random_seed": random_seed,
+            "dtype": dtype,
+            "scale_cost_to_minibatch": scale_cost_to_minibatch,
+        }
+        super().__init__(FullRank(**options) if paths == 1 else Empirical(size=int(draws), **options))
+        self.paths, self.draws, self.elbo_draws = int(paths), int(draws), int(elbo_draws)
+
+    def algorithm(self, steps: Steps) -> OneShot:
+        return _AlongPaths(self.paths, self.draws, self.elbo_draws)
+
+
+@dataclass(frozen=True)
+class _AlongPaths(OneShot):
+    paths: int
+    draws: int
+    elbo_draws: int
+
+    def solve(self, approx: Approximation, n: int) -> None:
+        target = all_rows(approx)
+        start = target.layout.flatten(approx._point, target.dtype)
+        starts = spread_starts(target, start, self.paths + 1, approx.random_seed)[1:]
+        found = find_modes(target, starts, n)
+        with precision(target.dtype):
+            finder = _compiled(target, self.draws, self.elbo_draws)
+            keys = jax.random.split(key_from(approx.random_seed, STREAM), self.paths)
+            results = finder(
+                found.path.swapaxes(0, 1), found.path_scores.swapaxes(0, 1), found.iterations, keys, target.batch()
+            )
+        along, best, normals, points, log_p, log_q = jax.tree.map(np.asarray, results)
+        log_ratios = np.where(np.isfinite(log_p), log_p, -np.inf) - log_q
+        with np.errstate(invalid="ignore"):
+            elbos = log_ratios.mean(axis=1)
+        usable = np.flatnonzero(np.isfinite(along.max(axis=1)))
+        if not usable.size:
+            raise ValueError(
+                "No point of a path has a normal with a finite ELBO: another start, or more paths (paths=8)?"
+            )
+        log_weights, k = _smoothed(log_ratios[usable])
+        top = int(usable[np.argmax(along[usable].max(axis=1))])
+        if self.paths == 1:
+            basis, inner = normals.basis[0], normals.factor[0]
+            root = normals.scale[0][:, None] * (np.eye(target.dim) + basis @ (inner - np.eye(len(inner))) @ basis.T)
+            params = normal_params(approx, normals.mean[0], np.linalg.cholesky(root @ root.T))
+        else:
+            pool = points[usable].reshape(-1, target.dim)
+            params = {"particles": pool[_systematic(log_weights, self.draws, approx.random_seed)]}
+        steps = int(found.iterations[top])
+        settle(
+            approx,
+            params,
+            -along[top, 1 : steps + 1],
+            _status(steps, float(along[top].max()), k, self.paths),
+            {
+                "algorithm": "pathfinder",
+                "loss": "minus the ELBO of each point of the path",
+                "paths": self.paths,
+                "elbo": [float(value) for value in elbos],
+                "path_points": [int(point) for point in best],
+                "pareto_k": k,
+                "importance_ess": float(1.0 / np.sum(np.exp(2 * log_weights))),
+            },
+        )
+
+
+def _compiled(target: Target, draws: int, elbo_draws: int) -> Any:
+    """All paths as one compiled call: ELBOs along them, the best points, their normals, draws, log p and log q."""
+    kept: dict[Any, Any] = target.__dict__.setdefault("_paths", {})
+    if (draws, elbo_draws) not in kept:
+        density = traceable_density(target)
+
+        def one(path: Any, scores: Any, iterations: Any, key: Any, batch: Any) -> Any:
+            normals = normals_along(path, scores)
+            first, second = jax.random.split(key)
+            keys = jax.random.split(first, len(path))
+            elbos = elbos_along(lambda z: density(z, batch), normals, keys, elbo_draws)
+            where = jax.numpy.arange(len(path))
+            elbos = jax.numpy.where((where >= 1) & (where <= iterations), elbos, -jax.numpy.inf)
+            best = jax.numpy.argmax(elbos)
+            normal = jax.tree.map(lambda leaf: leaf[best], normals)
+            points, log_q = draw_from(normal, second, draws)
+            return elbos, best, normal, points, jax.vmap(lambda z: density(z, batch))(points), log_q
+
+        kept[draws, elbo_draws] = jax.jit(jax.vmap(one, in_axes=(0, 0, 0, 0, None)))
+    return kept[draws, elbo_draws]
+
+
+def _smoothed(log_ratios: np.ndarray) -> tuple[np.ndarray, float]:
+    """Pareto-smoothed, normalised log weights of all draws, and k (0 where the weights are equal to rounding)."""
+    ratios = log_ratios.astype(np.float64).ravel()
+    if np.ptp(ratios) <= np.sqrt(np.finfo(log_ratios.dtype).eps):
+        return np.full(ratios.size, -np.log(ratios.size)), 0.0
+    log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
+    log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)
+    return log_weights, float(k)
+
+
+def _systematic(log_weights: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Numbers of the draws that are kept: systematic resampling, in random order."""
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
+    cumulative = np.cumsum(np.exp(log_weights))
+    places = (np.arange(draws) + generator.uniform()) / draws * cumulative[-1]
+    chosen = np.searchsorted(cumulative, places).clip(max=len(cumulative) - 1)
+    return generator.permutation(chosen)
+
+
+def _status(steps: int, elbo: float, k: float, paths: int) -> Status:
+    what = f"ELBO {elbo:,.5g} at best, Pareto k {k:.2f}"
+    if k <= RELIABLE:
+        return Status("converged", steps, f"{what}.")
+    advice = "more paths (inf_kwargs={'paths': 8})" if paths == 1 else "another method, or chains (sample_mcmc)"
+    return Status(
+        "converged", steps, f"{what}: above {RELIABLE}, the approximation is far from the posterior. Try {advice}."
+    )
