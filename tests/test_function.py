@@ -348,9 +348,9 @@ BAD = {
     "numpy": (lambda x: np.sum(np.exp(x)), TypeError, "use jax.numpy"),
     "float": (lambda x: float(x[0]), TypeError, r"float\(\), int\(\)"),
     "if": (lambda x: x[0] if x[0] > 0 else x[1], TypeError, "use jnp.where"),
-    "mask": (lambda x: jnp.sum(x[x > 0]), TypeError, "indexing with a mask"),
-    "length": (lambda x: x[0] + sum(range(x[0].astype(int))), TypeError, "index or a length"),
-    "leak": (leaky, TypeError, "of an earlier call"),
+    "mask": (lambda x: jnp.sum(x[x > 0]), TypeError, "indexed by a condition"),
+    "length": (lambda x: x[0] + sum(range(x[0].astype(int))), TypeError, "a shape or an index"),
+    "leak": (leaky, TypeError, "kept outside of the function"),
     "structure": (changing, ValueError, "the second time"),
 }  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,19 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vi.precision import called_afresh
+from vi.tracing import TRACING_ERRORS, what_tracing_met
+
 __all__ = ["check_batches", "is_pair", "trace", "value_at"]
 
 ATTEMPTS = 3
 """Parts of the data that are looked at: two of them may happen to agree."""
-
-_CURES: dict[type[Exception], str] = {
-    jax.errors.TracerBoolConversionError: "an `if`, `while`, `and` or `or` on a value: use jnp.where, jax.lax.cond",
-    jax.errors.NonConcreteBooleanIndexError: "indexing with a mask x[x > 0]: use jnp.where(x > 0, ..., 0.0)",
-    jax.errors.TracerIntegerConversionError: "a value as an index or a length: it must be a number known beforehand",
-    jax.errors.TracerArrayConversionError: "a function of numpy or scipy: use jax.numpy, jax.scipy",
-    jax.errors.ConcretizationTypeError: "float(), int() or .item(), or a value that decides a shape: keep it an array",
-    jax.errors.UnexpectedTracerError: "a value of an earlier call, kept in a list or variable: return it instead",
-}
 
 
 def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> Any:
@@ -71,32 +64,18 @@ def is_pair(returned: Any) -> bool:
 
 def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str) -> None:
     """Refuse a log density that is not finite at the start."""
-    value = _compiled_value(fn, arguments)
-    if value is None:
-        jax.clear_caches()
-        gc.collect()
-        value = _compiled_value(fn, arguments)
-    if value is None:
-        raise ValueError(
-            "JAX cannot compile the log density: NumPy arrays that it has in its closure were used by another function "
-            "in another precision before. Use jnp.asarray(array) in the function, or hand the arrays over as data=."
-        )
-    if not np.isfinite(value):
-        raise ValueError(f"The log density is {value} at init: {shown}. Start where it is finite.")
-
-
-def _compiled_value(fn: Callable[..., jax.Array], arguments: Sequence[Any]) -> float | None:
-    """The value, or None where JAX mistakes the type of NumPy arrays in the closure.
-
-    It goes on using them in the precision of an earlier trace, as long as that trace is remembered.
-    """
     try:
         with _in_plain_words("This happened in the log density, called with the leaves of init."):
-            return float(jax.jit(_anew(fn))(*arguments))
+            value = float(called_afresh(jax.jit(_anew(fn)), *arguments))
     except ValueError as error:
         if "Cannot lower jaxpr" not in str(error):
             raise
-        return None
+        raise ValueError(
+            "JAX cannot compile the log density: NumPy arrays that it has in its closure were used by another function "
+            "in another precision before. Use jnp.asarray(array) in the function, or hand the arrays over as data=."
+        ) from error
+    if not np.isfinite(value):
+        raise ValueError(f"The log density is {value} at init: {shown}. Start where it is finite.")
 
 
 def check_batches(fn: Callable[..., tuple[Any, Any]], params: Any, data: Any, size: int) -> None:
@@ -147,12 +126,8 @@ def _in_plain_words(where: str) -> Iterator[None]:
     """Say what a tracer was used for, and where any other error happened."""
     try:
         yield
-    except tuple(_CURES) as error:
-        cure = next(cure for kind, cure in _CURES.items() if isinstance(error, kind))
-        raise TypeError(
-            "The log density uses a value where JAX has only its shape and type while it compiles the function. "
-            f"Likely {cure}. To print values: jax.debug.print('{{}}', x). ({_place(error)})"
-        ) from error
+    except TRACING_ERRORS as error:
+        raise TypeError(f"The log density: {what_tracing_met(error)}. ({_place(error)})") from error
     except Exception as error:
         if "Tracer" in str(error):
             error.add_note(
