@@ -182,6 +182,27 @@ class TestMemory:
         assert source.reads == 10
 
 
+class OneAtATime(Made):
+    """A source with a place in a file, so to say: it notices when it is asked for rows while it looks for others."""
+
+    def take(self, rows):
+        self.place = rows.start
+        time.sleep(1e-3)
+        assert self.place == rows.start, "take was called while another call was going on"
+        return super().take(rows)
+
+
+def test_a_source_of_ones_own_is_asked_for_one_chunk_at_a_time() -> None:
+    with Stream(OneAtATime(4_000, 50), 100, buffer_rows=800) as stream:
+        np.testing.assert_array_equal(np.sort(rows_from(stream, 40).ravel()), np.arange(4_000))
+
+
+def test_a_loader_that_is_shuffled_whole_is_held_twice() -> None:
+    loader = LoaderSource(lambda: iter([{"row": np.arange(100)}]), n_rows=100)
+    with Stream(loader, 10, buffer_rows=100, block_batches=1, read_ahead=1) as stream:
+        assert stream.peak_rows >= 2 * 100 + 2 * 10
+
+
 class TestNan:
     values = np.where(np.arange(1_000) % 100 == 7, np.nan, np.arange(1_000.0))
 

@@ -138,6 +138,10 @@ def test_wrong_choices(tmp_path: Path) -> None:
         data.source_from({"x": X}, n_rows=5)
     with pytest.raises(ValueError, match=r"takes columns \['d'\]; there are a, b"):
         data.FrameSource(pd.DataFrame({"a": [1], "b": [2]}), fields={"x": ["a", "d"]})
+    with pytest.raises(TypeError, match=r"must be strings, got 0; .*rename\(columns=str\)"):
+        data.FrameSource(pd.DataFrame(np.ones((3, 2))))
+    with pytest.raises(ValueError, match="several columns are called 'a'"):
+        data.FrameSource(pd.DataFrame([[1, 2.0]], columns=["a", "a"]))
     with pytest.raises(ValueError, match="dim='k' is not a dimension of"):
         data.DatasetSource(dataset(), dim="k")
     with pytest.raises(ValueError, match="chunk_rows=0"):

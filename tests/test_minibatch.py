@@ -312,6 +312,19 @@ def test_all_rows_after_the_fit(minibatch, dims):
     assert az.loo(draws).n_data_points == N
 
 
+def test_log_likelihood_of_a_model_with_initial_values():
+    _, y = data()
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0.0, 10.0, initval=0.5)
+        pm.Normal("y", mu, 1.0, observed=vi.Minibatch(y, batch_size=5), total_size=N)
+    approx = vi.fit(1, model=model, random_seed=1, progressbar=False)
+    draws = approx.sample(3)
+    likelihood = approx.compute_log_likelihood(draws).log_likelihood["y"].to_numpy()[0]
+    mus = draws.posterior["mu"].to_numpy()[0][:, None]
+    np.testing.assert_allclose(likelihood, -0.5 * (y - mus) ** 2 - 0.5 * np.log(2 * np.pi), rtol=1e-6)
+    assert model.initial_point()["mu"] == 0.5
+
+
 def test_a_minibatch_that_reaches_no_likelihood():
     x, y = data()
     new = vi.Minibatch(x, batch_size=5)

@@ -41,13 +41,25 @@ def compute_log_likelihood(approx: Approximation, idata: Any, block_rows: int | 
 
     def compute(model: pm.Model, **more: Any) -> xr.DataTree:
         settings = {"progressbar": False} | options | more
-        made = pm.compute_log_likelihood(idata, model=model, extend_inferencedata=False, **settings)
+        with _without_initial_values(model):
+            made = pm.compute_log_likelihood(idata, model=model, extend_inferencedata=False, **settings)
         return xr.DataTree.from_dict({"log_likelihood": made if isinstance(made, xr.Dataset) else made.to_dataset()})
 
     group = _joined(approx, compute, "log_likelihood", block_rows)["log_likelihood"].to_dataset()
     idata["log_likelihood"] = xr.DataTree(group)
     tree: xr.DataTree = idata
     return tree
+
+
+@contextmanager
+def _without_initial_values(model: pm.Model) -> Iterator[None]:
+    """A model without its initial values: PyMC refuses to copy it with them, and after a fit none is used."""
+    kept = dict(model.rvs_to_initial_values)
+    try:
+        model.rvs_to_initial_values.update(dict.fromkeys(kept))
+        yield
+    finally:
+        model.rvs_to_initial_values.update(kept)
 
 
 def row_variables(approx: Approximation) -> set[str]:

@@ -44,7 +44,7 @@ class ArraySource(Source):
     array([1, 0])
     """
 
-    reads_into = True
+    concurrent = reads_into = True
 
     def __init__(self, arrays: Mapping[str, Any], *, chunk_rows: int | None = None) -> None:
         self._columns = {str(name): _column(str(name), given) for name, given in arrays.items()}

@@ -91,13 +91,16 @@ class Source(abc.ABC):
             If there is no such row.
         """
 
+    concurrent: bool = False
+    """Whether :meth:`take` may be called from several threads at once; otherwise calls follow each other."""
+
     reads_into: bool = False
     """Whether there is :meth:`take_into`."""
 
     def take_into(self, start: int, stop: int, out: Arrays) -> None:
         """Put consecutive rows into arrays ``(stop - start, *shape)``, contiguous and of the fields' types.
 
-        For sources that can read straight into memory; raises what :meth:`take` raises.
+        For sources that can read straight into memory, from several threads at once; raises what :meth:`take` raises.
         """
         raise NotImplementedError
 

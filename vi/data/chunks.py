@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -49,6 +51,7 @@ class Chunks:
 
     def __init__(self, source: Source, *, shuffle: bool, buffer_rows: int | None, nan: str) -> None:
         self.source, self._nan = source, nan
+        self._lock = threading.Lock()
         self.n_rows, self.chunk_rows = source.n_rows, source.chunk_rows
         self.ahead = max(1, min(AHEAD_CHUNKS, AHEAD_BYTES // max(1, source.chunk_rows * source.row_bytes)))
         if source.random_access:
@@ -65,7 +68,7 @@ class Chunks:
     @property
     def held_rows(self) -> int:
         """Rows that are in memory at most."""
-        if self._shuffle and self.window_rows == self.n_rows:
+        if self._shuffle and self.source.random_access and self.window_rows == self.n_rows:
             return self.n_rows + self.chunk_rows
         chunks = READERS if self._shuffle and self.source.random_access else 1 + self.ahead
         return 2 * self.window_rows + chunks * self.chunk_rows
@@ -128,7 +131,8 @@ class Chunks:
 
     def _read(self, chunk: int) -> Arrays:
         start, stop = int(self._bounds[chunk]), int(self._bounds[chunk + 1])
-        arrays = self.source.take(slice(start, stop))
+        with nullcontext() if self.source.concurrent else self._lock:
+            arrays = self.source.take(slice(start, stop))
         check_rows(arrays, self.source.fields, stop - start, self.source.origin)
         arrays = without_nan(arrays, start, self._nan, self.source.origin)
         if len(next(iter(arrays.values()))) != self._lengths[chunk]:

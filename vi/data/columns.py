@@ -15,8 +15,17 @@ type Columns = dict[str, str | tuple[str, ...]]
 """Of each field the column, or the columns that are packed into vectors."""
 
 
-def columns_from(given: Mapping[str, str | Sequence[str]] | None, names: Sequence[str], origin: str) -> Columns:
+def columns_from(given: Mapping[str, str | Sequence[str]] | None, names: Sequence[Any], origin: str) -> Columns:
     """The columns of each field; by default each column is a field."""
+    odd = [name for name in names if not isinstance(name, str)]
+    if odd:
+        raise TypeError(
+            f"{origin}: column names must be strings, got {odd[0]!r}; rename them, in pandas by "
+            "frame.rename(columns=str)."
+        )
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{origin}: several columns are called {', '.join(map(repr, twice))}; give them other names.")
     if given is None:
         return {name: name for name in names}
     if not given:

@@ -43,6 +43,8 @@ class DatasetSource(Source):
     (3, ['x', 'y'])
     """
 
+    concurrent = True  # xarray has locks where a library needs them
+
     def __init__(self, dataset: xr.Dataset, *, dim: str | None = None) -> None:
         if not dataset.data_vars:
             raise ValueError("The dataset has no data variables.")
