@@ -404,3 +404,16 @@ def test_starts_and_constraints_that_are_refused(init, constraints, kind, messag
 def test_what_is_no_function_is_refused():
     with pytest.raises(TypeError, match="must be a function"):
         vi.targets.from_function(3, start_at_zero())
+
+
+@pytest.mark.parametrize(
+    ("fn", "message"),
+    [
+        (lambda p, d: (-0.5 * jnp.sum((d["x"] @ p) ** 2), jnp.sum(d["x"] @ p)), "changes with the rows"),
+        (lambda p, d: (-0.5 * jnp.sum(p**2), -0.5 * jnp.mean((d["x"] @ p) ** 2)), "must be a sum over rows"),
+    ],
+)
+def test_batches_are_checked_where_the_fault_shows(fn, message, rng):
+    """At a start of zeros nothing depends on the rows."""
+    with pytest.raises(ValueError, match=message):
+        vi.targets.from_function(fn, np.zeros(2), data={"x": rng.normal(size=(200, 2))}, batch_size=20)

@@ -181,3 +181,11 @@ def test_search_without_a_minimum():
         found = search(lambda z: -z.sum(), np.zeros((1, 2)), iterations=40)
     assert not found.converged[0]
     assert found.iterations[0] <= 40
+
+
+def test_a_mode_at_infinity_is_refused():
+    """The prior's density at x = 0 grows like 1 / t, which the Jacobian of log t just balances: flat for ever."""
+    with pm.Model() as model:
+        pm.Normal("x", 0.0, pm.HalfNormal("t", 1.0))
+    with pytest.raises(ValueError, match=r"no mode of the shape of a normal.* along t\..*at infinity"):
+        vi.fit(method="laplace", model=model, random_seed=1, progressbar=False)

@@ -23,6 +23,9 @@ __all__ = ["Laplace"]
 
 NEWTON_STEPS = 20
 
+LEAST_FALL = 0.02
+"""How much lower log p must be one standard deviation from the mode; 0.5 is right, far less says that it is flat."""
+
 
 class Laplace(Inference):
     r"""A normal at the mode of the log density, with the inverse of its curvature as covariance.
@@ -178,4 +181,16 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
             f"{target.layout.describe(largest)}). {advice}"
         )
     factor: np.ndarray = np.linalg.cholesky(matrix)
+    # along each coordinate, a standard deviation (given the others) from the mode, log p is about 0.5 lower
+    steps = np.diag(1.0 / np.sqrt(np.diag(matrix)))
+    value = float(target.log_prob(mode))
+    with np.errstate(all="ignore"):
+        falls = value - target.log_prob(mode + np.concatenate([steps, -steps])).reshape(2, -1)
+    flat = np.flatnonzero(~np.all(np.isfinite(falls) & (falls > LEAST_FALL), axis=0))
+    if flat.size:
+        raise ValueError(
+            "There is no mode of the shape of a normal: one standard deviation from it, which should cost log p about "
+            f"0.5, costs {' and '.join(f'{fall:.2g}' for fall in falls[:, flat[0]])} along "
+            f"{target.layout.describe(flat)}. {advice}"
+        )
     return factor

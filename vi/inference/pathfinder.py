@@ -40,10 +40,11 @@ class Pathfinder(Inference):
     estimated from `elbo_draws` draws, is highest is taken. That costs a few hundred evaluations of the model.
 
     One path gives a :class:`vi.FullRank` approximation. Several start from different points; `draws` draws of each are
-    weighted by :math:`p / q` (Pareto-smoothed importance sampling) and resampled to `draws` particles, a
+    weighted by :math:`p / \bar q`, with :math:`\bar q` the mixture of the paths' normals (Pareto-smoothed importance
+    sampling), and resampled to `draws` particles, a
     :class:`vi.Empirical` approximation. ``settings()`` says the ELBO of each path (``elbo``), and the ``pareto_k`` of
-    the weights: above 0.7 they cannot be relied on. ``hist`` is minus the ELBO along the best path; ``n`` of ``fit`` is
-    the most iterations of L-BFGS.
+    the weights: above 0.7 they cannot be relied on; a mode that no path came to shows in neither. ``hist`` is minus the
+    ELBO along the best path, from `elbo_draws` draws a point; ``n`` of ``fit`` is the most iterations of L-BFGS.
 
     Parameters
     ----------
@@ -134,11 +135,12 @@ class _AlongPaths(OneShot):
             raise ValueError(
                 "No point of a path has a normal with a finite ELBO: another start, or more paths (paths=8)?"
             )
-        log_weights, k = _smoothed(log_ratios[usable])
-        top = int(usable[np.argmax(along[usable].max(axis=1))])
+        chosen = jax.tree.map(lambda leaf: leaf[usable], normals)
+        mixed = log_p[usable] - _log_mixture(chosen, points[usable], log_q[usable])
+        log_weights, k = _smoothed(np.where(np.isfinite(mixed), mixed, -np.inf), float(np.abs(log_p[usable]).max()))
+        top = int(usable[np.argmax(elbos[usable])])
         if self.paths == 1:
-            basis, inner = normals.basis[0], normals.factor[0]
-            root = normals.scale[0][:, None] * (np.eye(target.dim) + basis @ (inner - np.eye(len(inner))) @ basis.T)
+            root = _root(normals, 0)
             params = normal_params(approx, normals.mean[0], np.linalg.cholesky(root @ root.T))
         else:
             pool = points[usable].reshape(-1, target.dim)
@@ -148,7 +150,7 @@ class _AlongPaths(OneShot):
             approx,
             params,
             -along[top, 1 : steps + 1],
-            _status(steps, float(along[top].max()), k, self.paths),
+            _status(steps, float(elbos[top]), k, self.paths),
             {
                 "algorithm": "pathfinder",
                 "loss": "minus the ELBO of each point of the path",
@@ -183,11 +185,42 @@ def _compiled(target: Target, draws: int, elbo_draws: int) -> Any:
     return kept[draws, elbo_draws]
 
 
-def _smoothed(log_ratios: np.ndarray) -> tuple[np.ndarray, float]:
-    """Pareto-smoothed, normalised log weights of all draws, and k (0 where the weights are equal to rounding)."""
+def _root(normals: Any, path: int) -> np.ndarray:
+    """A root R of the covariance R R' of a path's normal."""
+    basis, inner = (np.asarray(part[path], np.float64) for part in (normals.basis, normals.factor))
+    middle = np.eye(len(basis)) + basis @ (inner - np.eye(len(inner))) @ basis.T
+    root: np.ndarray = np.asarray(normals.scale[path], np.float64)[:, None] * middle
+    return root
+
+
+def _log_mixture(normals: Any, points: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """Log density of the mixture of the paths' normals at the draws of each, ``(paths, draws)``.
+
+    Weighted by the mixture, and not by the normal that made it, a draw counts the same however many paths came to its
+    mode.
+    """
+    paths, draws, dim = points.shape
+    if paths == 1:
+        return log_q
+    each = np.empty((paths, paths * draws))
+    for path in range(paths):
+        root = _root(normals, path)
+        e = np.linalg.solve(root, (points.reshape(-1, dim) - normals.mean[path]).T.astype(np.float64))
+        each[path] = -0.5 * np.sum(e**2, axis=0) - np.linalg.slogdet(root)[1] - 0.5 * dim * np.log(2 * np.pi)
+    mixture: np.ndarray = np.logaddexp.reduce(each, axis=0) - np.log(paths)
+    return mixture.reshape(paths, draws).astype(log_q.dtype)
+
+
+def _smoothed(log_ratios: np.ndarray, size: float) -> tuple[np.ndarray, float]:
+    """Pareto-smoothed, normalised log weights of all draws, and k (0 where the weights are equal to rounding).
+
+    Numbers of the given size were rounded: ties that come of it would hide the tail, so they are broken.
+    """
+    eps = float(np.finfo(log_ratios.dtype).eps)
     ratios = log_ratios.astype(np.float64).ravel()
-    if np.ptp(ratios) <= np.sqrt(np.finfo(log_ratios.dtype).eps):
+    if np.ptp(ratios) <= max(np.sqrt(eps), 4 * eps * size):
         return np.full(ratios.size, -np.log(ratios.size)), 0.0
+    ratios = ratios + eps * size * np.random.default_rng(0).uniform(-0.5, 0.5, ratios.size)
     log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
     log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)
     return log_weights, float(k)
@@ -203,7 +236,7 @@ def _systematic(log_weights: np.ndarray, draws: int, seed: int) -> np.ndarray:
 
 
 def _status(steps: int, elbo: float, k: float, paths: int) -> Status:
-    what = f"ELBO {elbo:,.5g} at best, Pareto k {k:.2f}"
+    what = f"ELBO {elbo:,.5g}{'' if paths == 1 else ' at best'}, Pareto k {k:.2f}"
     if k <= RELIABLE:
         return Status("converged", steps, f"{what}.")
     advice = "more paths (inf_kwargs={'paths': 8})" if paths == 1 else "another method, or chains (sample_mcmc)"

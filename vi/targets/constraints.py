@@ -14,7 +14,7 @@ from pymc.logprob.transforms import Transform
 from vi.targets.checks import interpret
 from vi.targets.numpyro_transform import NumpyroTransform, is_constraint
 
-__all__ = ["check_inside", "path_name", "transforms_by_name"]
+__all__ = ["check_inside", "moved", "path_name", "transforms_by_name"]
 
 WORDS: dict[str, Transform | None] = {
     "real": None,
@@ -73,6 +73,15 @@ def check_inside(name: str, value: np.ndarray, transform: Transform, constraint:
     if not (np.all(np.isfinite(there)) and np.allclose(back, value, rtol=1e-4, atol=1e-6)):
         shown = np.array2string(np.asarray(value), threshold=6, precision=4)
         raise ValueError(f"init[{name!r}] = {shown} lies outside its constraint, {constraint}. Give a start inside.")
+
+
+def moved(value: np.ndarray, transform: Transform | None, generator: np.random.Generator) -> np.ndarray:
+    """A value beside the given one, inside the constraint: up to 0.5 away in every entry of the unconstrained space."""
+    if transform is None:
+        return (value + generator.uniform(-0.5, 0.5, value.shape)).astype(value.dtype)
+    (there,) = interpret([], [transform.forward(pt.as_tensor(value.astype("float64")))], [])
+    (back,) = interpret([], [transform.backward(pt.as_tensor(there + generator.uniform(-0.5, 0.5, there.shape)))], [])
+    return np.asarray(back, value.dtype)
 
 
 def _is_spec(item: Any) -> bool:

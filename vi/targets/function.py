@@ -14,7 +14,7 @@ from vi.data import Minibatch
 from vi.data.batch_tensors import row_data
 from vi.jax_op import JaxOp
 from vi.precision import precision
-from vi.targets.constraints import check_inside, path_name, transforms_by_name
+from vi.targets.constraints import check_inside, moved, path_name, transforms_by_name
 from vi.targets.density_model import DensityModel, LogDensity
 from vi.targets.traced import check_batches, is_pair, trace, value_at
 
@@ -22,6 +22,9 @@ __all__ = ["from_function"]
 
 BARE = "x"
 """The name of a variable that is the whole pytree."""
+
+ATTEMPTS = 3
+"""Points beside the start at which batches are compared: at the start itself (zero) a fault may not show."""
 
 
 def from_function(
@@ -107,7 +110,13 @@ def from_function(
         shown = ", ".join(f"{n} = {np.array2string(v, threshold=6, precision=4)}" for n, v in start.items())
         value_at(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], shown)
         if batch_size is not None:
-            check_batches(fn, arguments[0], arguments[1], batch_size)
+            generator = np.random.default_rng(0)
+            beside = [
+                {name: moved(value, transforms.get(name), generator) for name, value in start.items()}
+                for _ in range(ATTEMPTS)
+            ]
+            points = [jax.tree.unflatten(structure, list(leaves.values())) for leaves in [*beside, start]]
+            check_batches(fn, points, arguments[1], batch_size)
     model = DensityModel(start, transforms, structure, dtype)
     with model:
         leaves = list(model.free_RVs)
