@@ -13,7 +13,11 @@ import vi
 from vi.training import loop
 
 BACKENDS = ["jax", "pytensor"]
-METHODS = [method for method in vi.METHODS.values() if method.stepwise]
+METHODS = [
+    pytest.param(method, marks=pytest.mark.slow if method is vi.NFVI else ())
+    for method in vi.METHODS.values()
+    if method.stepwise
+]
 IN_ONE_GO = [method for method in vi.METHODS.values() if not method.stepwise]
 
 

@@ -60,7 +60,7 @@ def test_every_family_has_an_example():
 
 
 CONTRACTS = [
-    pytest.param(name, dim, marks=pytest.mark.slow if name == "flow" or ("-" in name and dim == 1) else ())
+    pytest.param(name, dim, marks=pytest.mark.slow if name == "flow" or "-" in name else ())
     for name in EXAMPLES
     for dim in (1, 4)
 ]

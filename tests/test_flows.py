@@ -116,6 +116,7 @@ def test_flows_of_the_user(kind, dtype, tmp_path):
     np.testing.assert_array_equal(loaded.hist, twin.hist)
 
 
+@pytest.mark.slow
 def test_one_dimension():
     exact = conjugate_normal()
     approx = vi.fit(1_500, method="nfvi", model=exact.model, random_seed=1, progressbar=False)

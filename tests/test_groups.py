@@ -36,7 +36,7 @@ def two_groups(**options):
     )
 
 
-@pytest.mark.parametrize("backend", ["jax", "pytensor"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("pytensor", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("estimator", [None, "sticking_the_landing", "monte_carlo"])
 def test_a_product_reaches_the_product(backend, estimator):
     """x and z are full rank and y mean field: exact, so that log p - log q is constant where all is in the family."""

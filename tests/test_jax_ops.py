@@ -207,6 +207,7 @@ def test_arrays_that_jax_met_in_another_precision(backend, dtype):
 
 
 @NARROW
+@pytest.mark.slow
 def test_fits_of_one_model_may_alternate_precisions():
     data = Y.copy()
     with pm.Model() as model:

@@ -64,6 +64,7 @@ def test_density_of_what(backend):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.slow
 def test_pymc_finds_the_same():
     with pm.Model(coords={"group": ["a", "b"], "row": range(3)}) as model:
         sigma = pm.HalfNormal("sigma", 2.0)

@@ -107,6 +107,7 @@ def test_metric(gaussian, eight):
 
 
 @pytest.mark.filterwarnings("ignore:R-hat")
+@pytest.mark.slow
 def test_pymc_takes_over(eight):
     """Starts and metric of pm.sample are those of q; its draws agree with our chains."""
     starts = eight.initvals(2, random_seed=1)

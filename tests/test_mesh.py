@@ -63,6 +63,7 @@ def assert_equal_within_rounding(results):
     assert not np.allclose(alone["loss"][0], alone["loss"][-1])  # there was a run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", ["full batch", "refine", "minibatch, full rank, 5 draws", "two devices, SVGD", "more_replacements"]
 )
@@ -83,6 +84,7 @@ def test_float32():
     np.testing.assert_allclose(loss["shared"][0], loss["alone"][0], rtol=np.finfo(np.float32).eps * np.log2(N) * 2)
 
 
+@pytest.mark.slow
 def test_full_data_are_divided_and_one_sum_a_step_is_exchanged():
     made = on(4)["compiled, full"]
     assert made["data"] == ["P('devices',)"] * 2
@@ -92,6 +94,7 @@ def test_full_data_are_divided_and_one_sum_a_step_is_exchanged():
     assert not {f"f64[{N}]", f"f64[{N},3]"} & set(made["shapes"])
 
 
+@pytest.mark.slow
 def test_batches_are_divided_and_one_sum_a_step_is_exchanged():
     made = on(4)["compiled, batch"]
     assert made["data"] == ["P()"] * 2
@@ -100,11 +103,13 @@ def test_batches_are_divided_and_one_sum_a_step_is_exchanged():
     assert not {f"f64[{BATCH}]", f"f64[{BATCH},3]"} & set(made["shapes"])
 
 
+@pytest.mark.slow
 def test_after_the_fit_everything_is_on_one_device():
     after = on(4)["after"]
     assert after == {"rows": 4, "devices of the state": [1], "loaded has devices": False}
 
 
+@pytest.mark.slow
 def test_divergence_is_reported():
     assert on(4)["diverged"].startswith("DivergedError: NaN or infinity at step")
 
@@ -135,6 +140,9 @@ class Recorder:
         time.sleep(self.seconds if n else 0.0)
         self.lengths.append(n)
         return state, np.ones(n), True
+
+    def step_of(self, state):
+        return int(state.step)
 
 
 class Endless:

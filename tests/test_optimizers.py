@@ -109,7 +109,10 @@ def location_scale(unit):
 DEAR = ("nfvi", "svgd", "asvgd")
 
 
-@pytest.mark.parametrize("method", [pytest.param(m, marks=pytest.mark.slow if m in DEAR else ()) for m in vi.METHODS])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=pytest.mark.slow if m in DEAR else ()) for m, kind in vi.METHODS.items() if kind.stepwise],
+)
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e4])
 def test_the_defaults_travel(unit, method):
     """From 0 to 100 posterior sds x 700, in 10,000 default steps, whatever the units.

@@ -55,7 +55,7 @@ def _soft_sum(x: jax.Array) -> jax.Array:
     return jnp.sum(jnp.log(jnp.cosh(x)))
 
 
-@model(gaps={"pytensor-float32": "JAXOp: its types are fixed"})
+@model()
 def jax_function() -> pm.Model:
     """Call a function written in JAX from a PyTensor graph."""
     with pm.Model() as built:

@@ -130,7 +130,7 @@ def to_datatree(
 
     def draws_to_dataset(values: Mapping[str, np.ndarray]) -> xr.Dataset:
         arrays = {name: np.asarray(value) for name, value in values.items()}
-        split = {name: array.reshape(chains, -1, *array.shape[1:]) for name, array in arrays.items()}
+        split = {name: array.reshape(chains, len(array) // chains, *array.shape[1:]) for name, array in arrays.items()}
         return dict_to_dataset(split, coords=coords, dims=dims, inference_library=pm, attrs=_library())
 
     groups = {"posterior": draws_to_dataset(posterior)}
