@@ -74,6 +74,20 @@ def test_a_conjugate_model_has_its_posterior():
     assert approx.std.eval()[0] == pytest.approx(3**-0.5, abs=2e-3)
 
 
+def test_a_flat_prior_has_the_likelihoods_posterior():
+    """Of m with a flat prior and y ~ N(m, 1), five rows: N(mean(y), 1 / 5), of which full rank is exact."""
+
+    def flat(y):
+        m = numpyro.sample("m", dist.ImproperUniform(dist.constraints.real, (), (2,)))
+        with numpyro.plate("rows", len(y)):
+            numpyro.sample("y", dist.Normal(m, 1.0).to_event(1), obs=y)
+
+    y = np.array([[1.0, -2.0], [2.0, 0.0], [4.0, 1.0], [3.0, 5.0], [0.0, 1.0]])
+    approx = vi.fit(vi.targets.from_numpyro(flat, y), 5000, "fullrank_advi", random_seed=1, progressbar=False)
+    np.testing.assert_allclose(approx.mean.eval(), y.mean(axis=0), atol=2e-3)
+    np.testing.assert_allclose(approx.std.eval(), 5**-0.5, atol=2e-3)
+
+
 def test_constraints_of_numpyro_are_accepted(rng):
     constraints = dist.constraints
     init = {"a": np.array([0.2, 0.8]), "b": np.array(2.0), "c": np.zeros(2)}

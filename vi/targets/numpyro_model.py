@@ -24,7 +24,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
 
     Latent sites are variables by name, with NumPyro's own transforms (``biject_to`` of their supports); deterministic
     sites are computed from the draws. The fit starts at the medians of the priors (``init_to_median``, with a fixed
-    key), in the precision in which NumPyro works at the time (``numpyro.enable_x64()``).
+    key; at random where an ``ImproperUniform`` has no median), in the precision in which NumPyro works at the time (``numpyro.enable_x64()``).
 
     Parameters
     ----------
@@ -98,10 +98,10 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
 def _latent(numpyro: Any, model: Any, args: Any, kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Starts and supports of the latent sites; what cannot be fitted is refused."""
     handlers = numpyro.handlers
-    plain = handlers.trace(handlers.seed(model, 0)).get_trace(*args, **kwargs)
-    _refuse(plain)
+    # never a draw from the prior: improper ones have none, and start at random
     started = handlers.substitute(handlers.seed(model, 0), substitute_fn=numpyro.infer.init_to_median)
     found = handlers.trace(started).get_trace(*args, **kwargs)
+    _refuse(found)
     latent = {n: site for n, site in found.items() if site["type"] == "sample" and not site["is_observed"]}
     if not latent:
         raise ValueError("The NumPyro model has no latent sites, so there is nothing to fit.")
