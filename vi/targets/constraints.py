@@ -14,7 +14,7 @@ from pymc.logprob.transforms import Transform
 from vi.targets.checks import interpret
 from vi.targets.numpyro_transform import NumpyroTransform, is_constraint
 
-__all__ = ["check_inside", "path_name", "transforms_by_name", "without_slashes"]
+__all__ = ["check_inside", "path_name", "transforms_by_name"]
 
 WORDS: dict[str, Transform | None] = {
     "real": None,
@@ -33,12 +33,7 @@ _ACCEPTED = (
 
 def path_name(path: Any) -> str:
     """The name of a leaf by its path in a pytree: ``"layer.w"``, ``"layers.0.w"``, ``""`` for a bare array."""
-    return without_slashes(jax.tree_util.keystr(path, simple=True, separator="."))
-
-
-def without_slashes(name: str) -> str:
-    """The name of a variable, in which xarray accepts no slash: ``"layer.w"`` for ``"layer/w"``."""
-    return name.replace("/", ".")
+    return jax.tree_util.keystr(path, simple=True, separator=".").replace("/", ".")
 
 
 def transforms_by_name(constraints: Any, start: Mapping[str, np.ndarray]) -> dict[str, Any]:

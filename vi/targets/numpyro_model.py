@@ -14,7 +14,6 @@ from pytensor.tensor.type import TensorType
 
 from vi.jax_op import JaxOp
 from vi.precision import precision
-from vi.targets.constraints import without_slashes
 from vi.targets.density_model import Computed, DensityModel
 from vi.targets.function import from_function
 from vi.targets.numpyro_transform import import_numpyro
@@ -109,7 +108,7 @@ def _add_computed(made: DensityModel, sites: Callable[[Any], dict[str, Any]], ki
     function = Computed(values, made.structure, tuple(kinds.values()), made.dtype)
     with made:
         for name, value in zip(kinds, JaxOp(function)(*made.free_RVs, return_list=True), strict=True):
-            pm.Deterministic(without_slashes(name), value)
+            pm.Deterministic(name.replace("/", "."), value)  # as the latent ones; xarray accepts no slash
 
 
 def _latent(numpyro: Any, model: Any, args: Any, kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
