@@ -1,5 +1,6 @@
 """JAX functions in PyMC models, wrapped by PyTensor or by hand: values, gradients, calls, precision, many draws."""
 
+import functools
 import warnings
 
 import jax
@@ -158,6 +159,27 @@ def test_several_outputs_and_many_draws(backend, dtype):
         np.testing.assert_allclose(double, 2 * at, rtol=tolerance)
         np.testing.assert_allclose(sums, at.sum(axis=1), rtol=0, atol=tolerance * np.abs(at).sum(axis=1).max())
         np.testing.assert_array_equal(index, at.argmax(axis=1))
+
+
+class Scaled:
+    def __init__(self, k):
+        self.k = k
+
+    def __call__(self, x):
+        return self.k * jnp.sum(x**2)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(functools.partial(lambda x, k: k * jnp.sum(x**2), k=3.0), "<lambda>"), (Scaled(3.0), "Scaled")],
+    ids=["partial", "object"],
+)
+def test_what_is_called_like_a_function(function, name):
+    """The gradient of 3 sum x^2 is 6 x."""
+    x, at = pt.vector("x", shape=(3,)), np.array([1.0, -2.0, 0.5])
+    value = vi.wrap_jax(function)(x)
+    assert value.owner.op.function.label == name
+    np.testing.assert_allclose(pt.grad(value, x).eval({x: at}, mode=INTERPRETER), 6 * at, rtol=1e-14)
 
 
 @NARROW

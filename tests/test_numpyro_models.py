@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytensor
 import pytest
 
 import vi
@@ -74,6 +75,44 @@ def test_a_conjugate_model_has_its_posterior():
     assert approx.std.eval()[0] == pytest.approx(3**-0.5, abs=2e-3)
 
 
+def test_a_flat_prior_has_the_likelihoods_posterior():
+    """Of m with a flat prior and y ~ N(m, 1), five rows: N(mean(y), 1 / 5), of which full rank is exact."""
+
+    def flat(y):
+        m = numpyro.sample("m", dist.ImproperUniform(dist.constraints.real, (), (2,)))
+        with numpyro.plate("rows", len(y)):
+            numpyro.sample("y", dist.Normal(m, 1.0).to_event(1), obs=y)
+
+    y = np.array([[1.0, -2.0], [2.0, 0.0], [4.0, 1.0], [3.0, 5.0], [0.0, 1.0]])
+    approx = vi.fit(vi.targets.from_numpyro(flat, y), 5000, "fullrank_advi", random_seed=1, progressbar=False)
+    np.testing.assert_allclose(approx.mean.eval(), y.mean(axis=0), atol=2e-3)
+    np.testing.assert_allclose(approx.std.eval(), 5**-0.5, atol=2e-3)
+
+
+def scoped():
+    with numpyro.handlers.scope(prefix="a"):
+        x = numpyro.sample("x", dist.HalfNormal(1.0).expand([3]).to_event(1))
+        numpyro.deterministic("twice", 2.0 * x)
+        numpyro.deterministic("largest", jnp.argmax(x))
+        numpyro.deterministic("wide", x > 0.7)
+
+
+def test_names_with_slashes_and_types_of_deterministic_sites():
+    made = vi.targets.from_numpyro(scoped)
+    draws = vi.MeanField(model=made, random_seed=1).sample(20, random_seed=1)["posterior"]
+    x = draws["a.x"].values
+    expected = {"a.twice": 2 * x, "a.largest": x.argmax(axis=-1).astype("int32"), "a.wide": x > 0.7}
+    for name, values in expected.items():
+        assert draws[name].dtype == values.dtype
+        np.testing.assert_array_equal(draws[name], values)
+
+
+def test_deterministic_sites_have_gradients_beside_those_that_have_none():
+    made = vi.targets.from_numpyro(scoped)
+    slope = pytensor.grad(made["a.twice"].sum(), made["a.x"])
+    np.testing.assert_array_equal(slope.eval({made["a.x"]: np.ones(3)}), [2.0, 2.0, 2.0])
+
+
 def test_constraints_of_numpyro_are_accepted(rng):
     constraints = dist.constraints
     init = {"a": np.array([0.2, 0.8]), "b": np.array(2.0), "c": np.zeros(2)}
@@ -115,6 +154,38 @@ def observed():
     numpyro.sample("x", dist.Normal(0.0, 1.0), obs=1.0)
 
 
+def partly_observed(seen=(True, False, True)):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+    with numpyro.plate("rows", 3):
+        numpyro.sample("y", dist.Normal(mu, 1.0), obs=jnp.ones(3), obs_mask=jnp.array(seen))
+
+
+def partly_observed_in_a_scope():
+    with numpyro.handlers.scope(prefix="a"):
+        partly_observed()
+
+
+def fixed():
+    mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+    with numpyro.plate("rows", 3):
+        numpyro.sample("z", dist.Delta(2.0 * mu))
+
+
+def test_masks_that_leave_every_variable_its_density_are_accepted():
+    """None observed; and a user's own flat prior, under whose likelihood alone mu is N(1, 1 / 3)."""
+
+    def flat():
+        with numpyro.handlers.mask(mask=False):
+            mu = numpyro.sample("mu", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Normal(mu, 1.0), obs=jnp.ones(3))
+
+    made = vi.targets.from_numpyro(partly_observed, seen=(False, False, False))
+    assert [variable.name for variable in made.free_RVs] == ["mu", "y_unobserved"]
+    target = vi.targets.from_pymc(vi.targets.from_numpyro(flat))
+    rise = float(target.log_prob(np.ones(1))) - float(target.log_prob(np.zeros(1)))
+    assert rise == pytest.approx(1.5, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -123,6 +194,9 @@ def observed():
         (subsampled, "'rows' subsamples 2 of 4 rows.*data=..., batch_size=..."),
         (learnt, "numpyro.param sites have no prior.*: w"),
         (observed, "no latent sites"),
+        (partly_observed, r"'y' has obs_mask=.*'y_unobserved'.*numpyro.sample\('y_missing', "),
+        (partly_observed_in_a_scope, "'a/y' has obs_mask="),
+        (fixed, r"'z' is sampled from a Delta.*numpyro.deterministic\('z', value\)"),
     ],
 )
 def test_models_that_are_refused(function, message):

@@ -14,7 +14,7 @@ import xarray as xr
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 
-from vi.jax_op import JaxFunction, floating_dtype
+from vi.jax_op import JaxFunction, floating_dtype, in_precision_of
 
 __all__ = ["Computed", "DensityModel", "LogDensity"]
 
@@ -144,20 +144,24 @@ class Computed(JaxFunction):
         From the pytree of parameters to a list of arrays.
     params : PyTreeDef
         The structure of the parameters.
-    shapes : tuple of tuple of int
-        Shapes of the arrays.
+    kinds : tuple of TensorType
+        Types of the arrays; floating ones are as precise as the leaves.
     host_dtype : numpy.dtype
         The precision of the fit.
     """
 
     fn: Callable[[Any], Sequence[jax.Array]]
     params: Any
-    shapes: tuple[tuple[int, ...], ...]
+    kinds: tuple[Any, ...]
     host_dtype: np.dtype | None
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         made = self.fn(jax.tree.unflatten(self.params, [jnp.asarray(leaf) for leaf in inputs]))
-        return tuple(jnp.asarray(array, jnp.result_type(*inputs)) for array in made)
+        wide = jnp.result_type(*inputs)
+        return tuple(
+            jnp.asarray(array, wide if np.issubdtype(kind.dtype, np.floating) else None)
+            for array, kind in zip(made, self.kinds, strict=True)
+        )
 
     def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
-        return [TensorType(floating_dtype(inputs).name, shape) for shape in self.shapes]
+        return in_precision_of(inputs, self.kinds)

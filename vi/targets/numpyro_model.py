@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
+from pytensor.tensor.type import TensorType
 
 from vi.jax_op import JaxOp
 from vi.precision import precision
@@ -23,8 +25,9 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     r"""Turn a NumPyro model into a model that everything here fits.
 
     Latent sites are variables by name, with NumPyro's own transforms (``biject_to`` of their supports); deterministic
-    sites are computed from the draws. The fit starts at the medians of the priors (``init_to_median``, with a fixed
-    key), in the precision in which NumPyro works at the time (``numpyro.enable_x64()``).
+    sites are computed from the draws, and keep whole and boolean types. A slash in a name becomes a dot. The fit starts
+    at the medians of the priors (``init_to_median``, with a fixed key; at random where an ``ImproperUniform`` has no
+    median), in the precision in which NumPyro works at the time (``numpyro.enable_x64()``).
 
     Parameters
     ----------
@@ -45,7 +48,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
         If NumPyro is not installed: ``pip install "pymc-vi[numpyro]"``.
     ValueError
         If the model has discrete latent sites, ``numpyro.param`` sites, plates with subsampling, latent sites whose
-        support depends on other ones, or no latent sites.
+        support depends on other ones, latent ``Delta`` sites, partly observed sites (``obs_mask=``), or no latent
+        sites.
 
     Examples
     --------
@@ -79,29 +83,41 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     _check_supports(sites, init, supports)
     made = from_function(log_density, init, constraints=supports)
     with precision(made.dtype):
-        shapes = {
-            name: tuple(np.shape(site["value"]))
-            for name, site in sites(init).items()
-            if site["type"] == "deterministic"
+        computed = {
+            name: jnp.asarray(site["value"]) for name, site in sites(init).items() if site["type"] == "deterministic"
         }
-    if shapes:
-        function = Computed(
-            lambda p: [sites(p)[name]["value"] for name in shapes], made.structure, tuple(shapes.values()), made.dtype
-        )
-        values = JaxOp(function)(*made.free_RVs, return_list=True)
-        with made:
-            for name, value in zip(shapes, values, strict=True):
-                pm.Deterministic(name, value)
+    # one operation for numbers with a gradient, one for those without
+    for floating in (True, False):
+        kinds = {
+            name: TensorType((made.dtype if floating else value.dtype).name, value.shape)
+            for name, value in computed.items()
+            if jnp.issubdtype(value.dtype, jnp.floating) == floating
+        }
+        if kinds:
+            _add_computed(made, sites, kinds)
     return made
+
+
+def _add_computed(made: DensityModel, sites: Callable[[Any], dict[str, Any]], kinds: dict[str, TensorType]) -> None:
+    """Add deterministic sites of the given types."""
+
+    def values(params: Any) -> list[Any]:
+        found = sites(params)
+        return [found[name]["value"] for name in kinds]
+
+    function = Computed(values, made.structure, tuple(kinds.values()), made.dtype)
+    with made:
+        for name, value in zip(kinds, JaxOp(function)(*made.free_RVs, return_list=True), strict=True):
+            pm.Deterministic(name.replace("/", "."), value)  # as the latent ones; xarray accepts no slash
 
 
 def _latent(numpyro: Any, model: Any, args: Any, kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Starts and supports of the latent sites; what cannot be fitted is refused."""
     handlers = numpyro.handlers
-    plain = handlers.trace(handlers.seed(model, 0)).get_trace(*args, **kwargs)
-    _refuse(plain)
+    # never a draw from the prior: improper ones have none, and start at random
     started = handlers.substitute(handlers.seed(model, 0), substitute_fn=numpyro.infer.init_to_median)
     found = handlers.trace(started).get_trace(*args, **kwargs)
+    _refuse(found)
     latent = {n: site for n, site in found.items() if site["type"] == "sample" and not site["is_observed"]}
     if not latent:
         raise ValueError("The NumPyro model has no latent sites, so there is nothing to fit.")
@@ -112,16 +128,15 @@ def _latent(numpyro: Any, model: Any, args: Any, kwargs: Any) -> tuple[dict[str,
 
 def _refuse(sites: Mapping[str, Any]) -> None:
     """Refuse what is not a fixed density of continuous variables."""
-    discrete = [
-        name
-        for name, site in sites.items()
-        if site["type"] == "sample" and not site["is_observed"] and site["fn"].support.is_discrete
-    ]
+    latent = {name: site["fn"] for name, site in sites.items() if site["type"] == "sample" and not site["is_observed"]}
+    discrete = [name for name, fn in latent.items() if fn.support.is_discrete]
     if discrete:
         raise ValueError(
             f"Discrete latent sites cannot be fitted by variational inference: {', '.join(discrete)}. Marginalise them "
             "(numpyro.distributions.MixtureSameFamily for a finite mixture)."
         )
+    for name, fn in latent.items():
+        _refuse_without_density(name, fn, sites)
     parameters = [name for name, site in sites.items() if site["type"] == "param"]
     if parameters:
         raise ValueError(
@@ -135,6 +150,28 @@ def _refuse(sites: Mapping[str, Any]) -> None:
                 "subsample_size out and fit all rows, or write the log density as a function of params and data: "
                 "vi.targets.from_function(fn, init, data=..., batch_size=...) draws the rows and scales the likelihood."
             )
+
+
+def _refuse_without_density(name: str, fn: Any, sites: Mapping[str, Any]) -> None:
+    """Refuse variables that cannot move, and those that have entries without a density."""
+    layers = [fn]
+    while hasattr(layers[-1], "base_dist"):
+        layers.append(layers[-1].base_dist)
+    if any(isinstance(layer, import_numpyro().distributions.Delta) for layer in layers):
+        raise ValueError(
+            f"The site {name!r} is sampled from a Delta, which has no density. Compute it: "
+            f"numpyro.deterministic({name!r}, value)."
+        )
+    whole = re.sub("_(un)?observed$", "", name)  # obs_mask= makes these two of one
+    if whole == name or sites.get(whole, {}).get("type") != "deterministic":
+        return  # a mask on any other site is the user's own flat prior
+    if not all(np.all(getattr(layer, "_mask", True)) for layer in layers):
+        raise ValueError(
+            f"The site {whole!r} has obs_mask=, which makes a latent site {name!r} of all its entries, also of those "
+            "that have no density there: the ELBO has no bound. Give the site the rows that were seen alone "
+            f"(dist.Normal(mu[seen], sd), obs=y[seen]); missing ones that you want are a site of their own: "
+            f"numpyro.sample('{whole}_missing', dist.Normal(mu[~seen], sd))."
+        )
 
 
 def _check_supports(sites: Callable[[Any], dict[str, Any]], init: dict[str, Any], supports: dict[str, Any]) -> None:

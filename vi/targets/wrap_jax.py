@@ -33,9 +33,9 @@ def wrap_jax(function: Callable[..., Any] | None = None, *, allow_eval: bool = T
     Parameters
     ----------
     function : callable
-        A function of JAX arrays. Its arguments may be pytrees whose leaves are PyTensor variables; all other leaves
-        (numbers, strings, NumPy arrays) are static: they reach the function as they are. It returns an array or a
-        pytree of arrays.
+        A function of JAX arrays, or an object that is called like one. Its arguments may be pytrees whose leaves are
+        PyTensor variables; all other leaves (numbers, strings, NumPy arrays) are static: they reach the function as
+        they are. It returns an array or a pytree of arrays.
     allow_eval : bool
         Whether shapes that are not known from the graph may be found by evaluating it.
 
@@ -68,7 +68,7 @@ def wrap_jax(function: Callable[..., Any] | None = None, *, allow_eval: bool = T
         return functools.partial(wrap_jax, allow_eval=allow_eval)
     if not callable(function):
         raise TypeError(f"wrap_jax wraps a function of JAX arrays, got {type(function).__name__}.")
-    name = function.__name__
+    name = _name_of(function)
 
     @functools.wraps(function)
     def of_views(*args: Any, **kwargs: Any) -> Any:
@@ -76,6 +76,7 @@ def wrap_jax(function: Callable[..., Any] | None = None, *, allow_eval: bool = T
         args, kwargs = jax.tree.map(lambda leaf: leaf[...] if type(leaf) is np.ndarray else leaf, (args, kwargs))
         return function(*args, **kwargs)
 
+    of_views.__name__ = name  # PyTensor's wrapper calls it so
     wrapped = pytensor.wrap_jax(of_views, allow_eval=allow_eval)
 
     @functools.wraps(function)
@@ -97,3 +98,10 @@ def wrap_jax(function: Callable[..., Any] | None = None, *, allow_eval: bool = T
         return jax.tree.map(own, made, is_leaf=lambda leaf: isinstance(leaf, Variable))
 
     return call
+
+
+def _name_of(function: Any) -> str:
+    """The name of a function, of that inside a partial one, or of an object's class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
