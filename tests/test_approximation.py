@@ -67,7 +67,7 @@ def test_moments_are_those_of_the_draws(method):
     np.testing.assert_allclose(np.cov(z.T) / scale, approx.cov.eval() / scale, atol=1.5 * error)
 
 
-@pytest.mark.parametrize("method", list(vi.METHODS))
+@pytest.mark.parametrize("method", METHODS)
 def test_log_densities(method, backend):
     """log q against SciPy; log p against the exact posterior and evidence."""
     problem = conjugate_regression()

@@ -54,6 +54,7 @@ def test_starts_differ():
     assert found.status.ending == "max_steps"
 
 
+@pytest.mark.slow
 def test_density_of_what(backend):
     """The mode of a gamma density, and that of the density of its logarithm."""
     assert vi.find_map(gamma(), backend=backend)["sigma"] == pytest.approx((3.0 - 1.0) / 2.0, abs=1e-6)

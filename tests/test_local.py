@@ -169,6 +169,7 @@ def test_two_axes_and_two_local_groups(rng):
 # ---- the steps ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fits_reach_the_optimum():
     mean, lam = posterior()
     sd = 1 / np.sqrt(np.diag(lam))
@@ -267,6 +268,7 @@ def test_row_wise_optimisers_are_one_a_row(optimizer, rng):
                     np.testing.assert_allclose(pick(step[name]), made[name], rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_backends_agree_and_runs_repeat(tmp_path):
     """The same losses on both backends; a run in pieces, copied or from a file, is the same run to the bit."""
     whole = fitted()

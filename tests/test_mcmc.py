@@ -59,6 +59,7 @@ def test_moments(gaussian, method):
     np.testing.assert_allclose(tree["sample_stats"]["lp"], lp, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:R-hat")
 def test_datatree(eight):
     tree = eight.sample_mcmc(500, 3, random_seed=2, include_transformed=True)

@@ -452,6 +452,7 @@ def test_masked_arrays_are_refused():
         vi.Minibatch(data()[0], masked, batch_size=5)
 
 
+@pytest.mark.slow
 def test_a_mixture_has_all_rows_after_the_fit():
     batch = vi.Minibatch(data()[1], batch_size=B)
     with pm.Model() as model:
