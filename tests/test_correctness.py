@@ -60,6 +60,7 @@ QUICK = [case for case in PAIRS if case[1] != "nfvi"]  # a flow takes ten times 
 MATRIX = [
     pytest.param(*case, id="-".join(map(str, case)), marks=() if case in QUICK else pytest.mark.slow)
     for case in possible(AXES)
+    if case in PAIRS or case[-2] == case[-1]  # every method, estimator, backend and precision; the two others in pairs
 ]
 METHODS = [pytest.param(name, marks=pytest.mark.slow if name == "nfvi" else ()) for name in AXES["method"]]
 
