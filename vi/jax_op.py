@@ -117,12 +117,11 @@ class JaxOp(Op):
 
 
 @dataclass(frozen=True)
-class Pullback(JaxFunction):
-    """Vector-Jacobian product of a function with respect to the inputs at the positions ``moving``."""
+class _Derivative(JaxFunction):
+    """What is made of a function by differentiating it in the inputs at the positions ``moving``."""
 
     of: JaxFunction
     moving: tuple[int, ...]
-    n_inputs: int
 
     @property
     def static(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -131,6 +130,13 @@ class Pullback(JaxFunction):
     @property
     def host_dtype(self) -> np.dtype | None:  # type: ignore[override]
         return self.of.host_dtype
+
+
+@dataclass(frozen=True)
+class Pullback(_Derivative):
+    """Vector-Jacobian product of a function with respect to the inputs at the positions ``moving``."""
+
+    n_inputs: int
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         arguments, cotangents = inputs[: self.n_inputs], inputs[self.n_inputs :]
@@ -148,22 +154,11 @@ class Pullback(JaxFunction):
 
 
 @dataclass(frozen=True)
-class ValueAndGradient(JaxFunction):
+class ValueAndGradient(_Derivative):
     """A scalar function and its gradient in the inputs at the positions ``moving``, in one call.
 
     No cotangent is an input, so that the node of the value may be replaced by this one's (see ``_share_the_call``).
     """
-
-    of: JaxFunction
-    moving: tuple[int, ...]
-
-    @property
-    def static(self) -> tuple[int, ...]:  # type: ignore[override]
-        return self.of.static
-
-    @property
-    def host_dtype(self) -> np.dtype | None:  # type: ignore[override]
-        return self.of.host_dtype
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         function, *values = _of_moving(self.of, self.moving, inputs)
