@@ -1,4 +1,6 @@
-"""Print the Python example of README.md: the first ```python block after the marker ``<!-- example -->``."""
+"""Print the Python example of README.md: the first ```python block after the marker ``<!--
+example -->``.
+"""
 
 import re
 import sys
@@ -9,9 +11,13 @@ MARKER = "<!-- example -->"
 
 def example(text: str) -> str:
     """Return the code of the first Python block after the marker."""
-    match = re.search(rf"{re.escape(MARKER)}.*?^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    match = re.search(
+        rf"{re.escape(MARKER)}.*?^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE
+    )
     if match is None:
-        raise SystemExit(f"README.md has no ```python block after the line {MARKER!r}: add both, .ci/run executes it.")
+        raise SystemExit(
+            f"README.md has no ```python block after the line {MARKER!r}: add both, .ci/run executes it."
+        )
     return match.group(1)
 
 

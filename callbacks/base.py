@@ -1,4 +1,6 @@
-"""What a callback is, beyond a plain function: an object that says how often it wants to be called."""
+"""What a callback is, beyond a plain function: an object that says how often it wants to be
+called.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ __all__ = ["Callback"]
 class Callback(abc.ABC):
     """Something that is called between steps.
 
-    Any callable ``f(approx, losses, i)`` is a callback and is called after every step. Subclass this to be called only
-    after steps that are a multiple of ``every``, which lets the compiled loop run that many steps in one call.
+    Any callable ``f(approx, losses, i)`` is a callback and is called after every step. Subclass
+    this to be called only after steps that are a multiple of ``every``, which lets the compiled
+    loop run that many steps in one call.
 
     Parameters
     ----------
@@ -35,7 +38,9 @@ class Callback(abc.ABC):
     ...         if i >= 2 * self.every:
     ...             before = losses[i - 2 * self.every : i - self.every].mean()
     ...             if before - losses[i - self.every :].mean() < self.gain:
-    ...                 raise StopIteration(f"improved by less than {self.gain} in {self.every} steps")
+    ...                 raise StopIteration(
+    ...                     f"improved by less than {self.gain} in {self.every} steps"
+    ...                 )
     """
 
     def __init__(self, every: int = 1) -> None:
@@ -45,7 +50,9 @@ class Callback(abc.ABC):
 
     @property
     def _vi_every(self) -> int:
-        """The interval that the loop reads; callbacks written for PyMC use the name ``every`` as they like."""
+        """The interval that the loop reads; callbacks written for PyMC use the name ``every`` as
+        they like.
+        """
         return self.every
 
     @abc.abstractmethod

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vi.diagnostics.change import Difference, change
-from vi.training.status import Converged
+from vi.diagnostics.status import Converged
 
 from .base import Callback
 
@@ -17,8 +17,8 @@ __all__ = ["CheckParametersConvergence"]
 class CheckParametersConvergence(Callback):
     """Stop when the reported parameters change by less than a tolerance between two checks.
 
-    It sees what ``approx`` reports: the averaged iterates where averaging is on. Small changes are no proof that the
-    optimum is reached.
+    It sees what ``approx`` reports: the averaged iterates where averaging is on. Small changes are
+    no proof that the optimum is reached.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ class CheckParametersConvergence(Callback):
     tolerance : float
         The run ends when the norm of the change is below it.
     diff : {"relative", "absolute"}
-        Change relative to the last check's parameters, or absolute; see :func:`vi.diagnostics.change`.
+        Change relative to the last check's parameters, or absolute; see
+        :func:`vi.diagnostics.change`.
     ord : float
         Order of the norm over the parameters, as in :func:`numpy.linalg.norm`.
 
@@ -43,7 +44,11 @@ class CheckParametersConvergence(Callback):
     """
 
     def __init__(
-        self, every: int = 100, tolerance: float = 1e-3, diff: Difference = "relative", ord: float = np.inf
+        self,
+        every: int = 100,
+        tolerance: float = 1e-3,
+        diff: Difference = "relative",
+        ord: float = np.inf,
     ) -> None:
         super().__init__(every)
         if diff not in ("relative", "absolute"):

@@ -17,8 +17,9 @@ __all__ = ["Tracker"]
 class Tracker(Callback):
     """Record the values of functions during a fit.
 
-    Each function is called with no arguments if its signature allows that (or cannot be read), and otherwise with
-    ``(approx, losses, i)``; this is decided at construction, so that an error inside a function is seen as what it is.
+    Each function is called with no arguments if its signature allows that (or cannot be read), and
+    otherwise with ``(approx, losses, i)``; this is decided at construction, so that an error inside
+    a function is seen as what it is.
 
     Parameters
     ----------
@@ -38,7 +39,9 @@ class Tracker(Callback):
     >>> with pm.Model():
     ...     x = pm.Normal("x", 2.0, 3.0)
     ...     advi = vi.ADVI(random_seed=1)
-    >>> tracker = vi.callbacks.Tracker(mean=advi.approx.mean.eval, loss=lambda approx, losses, i: losses[-1])
+    >>> tracker = vi.callbacks.Tracker(
+    ...     mean=advi.approx.mean.eval, loss=lambda approx, losses, i: losses[-1]
+    ... )
     >>> _ = advi.fit(10, callbacks=[tracker], progressbar=False)
     >>> len(tracker["mean"]), len(tracker["loss"])
     (10, 10)
@@ -62,7 +65,9 @@ class Tracker(Callback):
     def __getitem__(self, name: str) -> list[Any]:
         """The values recorded under a name."""
         if name not in self._functions:
-            raise KeyError(f"{name!r} is not tracked; tracked: {', '.join(self._functions) or 'nothing'}.")
+            raise KeyError(
+                f"{name!r} is not tracked; tracked: {', '.join(self._functions) or 'nothing'}."
+            )
         return self.hist[name]
 
 

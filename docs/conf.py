@@ -1,4 +1,6 @@
-"""Sphinx settings: Markdown pages, numpydoc docstrings; nothing is fetched while the documentation is built."""
+"""Sphinx settings: Markdown pages, numpydoc docstrings; nothing is fetched while the
+documentation is built.
+"""
 
 import logging
 from importlib.metadata import version as distribution_version
@@ -8,9 +10,17 @@ author = "the pymc-vi developers"
 copyright = "the pymc-vi developers"
 version = release = distribution_version("pymc-vi")
 
-logging.getLogger("pytensor.configparser").setLevel(logging.WARNING)  # says a lot at INFO, which Sphinx lets through
+logging.getLogger("pytensor.configparser").setLevel(
+    logging.WARNING
+)  # says a lot at INFO, which Sphinx lets through
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}  # .rst: what autosummary writes
 exclude_patterns = ["examples/pictures"]
 

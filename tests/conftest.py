@@ -1,4 +1,6 @@
-"""Shared by all tests: random numbers fixed by the test's name, and a check that JAX's 64-bit flag stays as it was."""
+"""Shared by all tests: random numbers fixed by the test's name, and a check that JAX's 64-bit
+flag stays as it was.
+"""
 
 import zlib
 from collections.abc import Iterator
@@ -7,8 +9,9 @@ import jax
 import numpy as np
 import pytest
 
-# Importing PyTensor's JAX conversions switches JAX to 64 bits for the whole process. The library has to work without
-# that: import them here, in whatever order the tests come, and put the flag back.
+# Importing PyTensor's JAX conversions switches JAX to 64 bits for the whole process. The library
+# has to work without that: import them here, in whatever order the tests come, and put the flag
+# back.
 _x64 = bool(jax.config.jax_enable_x64)
 import pytensor.link.jax.dispatch  # noqa: E402, F401
 
@@ -33,14 +36,18 @@ def key(request: pytest.FixtureRequest) -> jax.Array:
 
 @pytest.fixture
 def strict_ranks() -> Iterator[None]:
-    """No silent broadcasting between ranks in `jax.numpy`: for our own code; graphs from PyTensor may need it."""
+    """No silent broadcasting between ranks in `jax.numpy`: for our own code; graphs from
+    PyTensor may need it.
+    """
     with jax.numpy_rank_promotion("raise"):
         yield
 
 
 @pytest.fixture(autouse=True)
 def x64_flag_is_left_alone() -> Iterator[None]:
-    """The library never changes JAX's process-wide precision: the flag is at the end what it was at the start."""
+    """The library never changes JAX's process-wide precision: the flag is at the end what it was
+    at the start.
+    """
     before = bool(jax.config.jax_enable_x64)
     yield
     after = bool(jax.config.jax_enable_x64)

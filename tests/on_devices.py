@@ -1,4 +1,6 @@
-"""Fits on several devices and on one, run by ``test_mesh.py`` in processes of its own; prints results as JSON."""
+"""Fits on several devices and on one, run by ``test_mesh.py`` in processes of its own; prints
+results as JSON.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def local_means():
 
 def outcome(approx):
     """The iterate and the losses as lists."""
-    return {"loss": list(approx.hist)} | {name: np.ravel(v).tolist() for name, v in approx.iterate.items()}
+    return {"loss": list(approx.hist)} | {
+        name: np.ravel(v).tolist() for name, v in approx.iterate.items()
+    }
 
 
 def fit(model, **options):
@@ -72,8 +76,10 @@ def refusal(call):
 
 
 def compiled(approx):
-    """The loop of an approximation's steps as XLA compiled it: collectives, shapes, where its arguments lie."""
-    from vi.precision import precision
+    """The loop of an approximation's steps as XLA compiled it: collectives, shapes, where its
+    arguments lie.
+    """
+    from vi.foundation.precision import precision
     from vi.training import runner_for
 
     target = approx.target(training=True)
@@ -82,7 +88,9 @@ def compiled(approx):
         state, batch = approx._devices.replicate(approx.state), target.batch()
         text = loop.lower(state, batch, np.zeros(8192), np.int32(1)).compile().as_text()
     return {
-        "collectives": re.findall(r" (all-reduce|all-gather|all-to-all|collective-permute)(?:-start)?\(", text),
+        "collectives": re.findall(
+            r" (all-reduce|all-gather|all-to-all|collective-permute)(?:-start)?\(", text
+        ),
         "shapes": sorted(set(re.findall(r"f64\[[\d,]+\]", text))),
         "data": [str(array.sharding.spec) for array in jax.tree.leaves(batch)],
         "state": sorted({str(leaf.sharding.spec) for leaf in jax.tree.leaves(state)}),
@@ -100,19 +108,28 @@ def four():
         loaded = vi.load(Path(folder) / "fit.vi", full)
         results["after"] = {
             "rows": len(approx.summary(100)),
-            "devices of the state": sorted({len(leaf.devices()) for leaf in jax.tree.leaves(approx.state)}),
+            "devices of the state": sorted(
+                {len(leaf.devices()) for leaf in jax.tree.leaves(approx.state)}
+            ),
             "loaded has devices": loaded._devices is not None,
         }
-        results["refine"] = {"alone": outcome(loaded.refine(50)), "shared": outcome(approx.refine(50))}
+        results["refine"] = {
+            "alone": outcome(loaded.refine(50)),
+            "shared": outcome(approx.refine(50)),
+        }
     more = {"method": "fullrank_advi", "obj_n_mc": 5}
     results["minibatch, full rank, 5 draws"], _ = both(mini, more, {"devices": "all"})
     svgd = {"method": "svgd", "inf_kwargs": {"n_particles": 10}}
     results["two devices, SVGD"], _ = both(full, svgd, {"devices": jax.devices()[1:3]})
     replaced = dict(zip((full["x"], full["y"]), batches(), strict=True))
     with jax.set_mesh(grid["mesh"]):  # has no effect on a fit
-        results["more_replacements"], approx = both(full, {"more_replacements": replaced}, {"devices": 4})
+        results["more_replacements"], approx = both(
+            full, {"more_replacements": replaced}, {"devices": 4}
+        )
     results["compiled, batch"] = compiled(approx)
-    results["diverged"] = refusal(lambda: fit(full, devices=2, obj_optimizer=vi.sgd(learning_rate=1e6)))
+    results["diverged"] = refusal(
+        lambda: fit(full, devices=2, obj_optimizer=vi.sgd(learning_rate=1e6))
+    )
     results["refused"] = [
         refusal(lambda: fit(regression(*batches(25), total_size=N), devices=4)),
         refusal(lambda: fit(full, devices=5)),
@@ -127,7 +144,10 @@ def four():
 
 
 def two():
-    full, odd = regression(), regression(*batches(502, short_last=True), total_size=N)  # a last batch of 196
+    full, odd = (
+        regression(),
+        regression(*batches(502, short_last=True), total_size=N),
+    )  # a last batch of 196
     results = {}
     results["local variables"] = {
         name: outcome(vi.KLqp(local_means()).fit(STEPS, progressbar=False, devices=devices))
@@ -139,7 +159,9 @@ def two():
         paths = [Path(folder) / f"{name}.npy" for name in "xy"]
         for path, array in zip(paths, (X, Y), strict=True):
             np.save(path, array)
-        stream = {name: np.load(path, mmap_mode="r") for name, path in zip("xy", paths, strict=True)}
+        stream = {
+            name: np.load(path, mmap_mode="r") for name, path in zip("xy", paths, strict=True)
+        }
         results["stream"], _ = both(full, {"data": stream, "batch_size": BATCH}, {"devices": 2})
     return results
 
@@ -172,13 +194,19 @@ def process(number):
     for call in (stop, interrupt):
         approx.refine(10_000, progressbar=False, callbacks=[Callback(call)])
         results[call.__name__] = [approx.status.ending, approx.status.step, *outcome(approx)["mu"]]
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])  # at another step in every run
+    timer = threading.Timer(
+        0.3, signal.raise_signal, [signal.SIGINT]
+    )  # at another step in every run
     if number == 1:
         timer.start()
     approx.refine(10**8, progressbar=False, callbacks=[])
     results["timer"] = [approx.status.ending, approx.status.step, *outcome(approx)["mu"]]
-    results["failed"] = refusal(lambda: approx.refine(10_000, progressbar=False, callbacks=[Callback(fail)]))
-    results["seeds"] = refusal(lambda: vi.fit(10, model=model, random_seed=number, progressbar=False, devices="all"))
+    results["failed"] = refusal(
+        lambda: approx.refine(10_000, progressbar=False, callbacks=[Callback(fail)])
+    )
+    results["seeds"] = refusal(
+        lambda: vi.fit(10, model=model, random_seed=number, progressbar=False, devices="all")
+    )
     if number == 0:  # what comes after a fit needs no other process
         results["rows"] = len(approx.summary(100))
     return results

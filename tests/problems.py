@@ -19,7 +19,9 @@ class Problem:
     log_evidence: float
 
     def sd(self, method: str) -> np.ndarray:
-        """The optimum's standard deviations: 1 / sqrt(diag(precision)) for mean field, exact for the others."""
+        """The optimum's standard deviations: 1 / sqrt(diag(precision)) for mean field, exact for
+        the others.
+        """
         if method == "advi":
             return 1.0 / np.sqrt(np.diag(np.linalg.inv(self.cov)))
         return np.sqrt(np.diag(self.cov))
@@ -38,7 +40,9 @@ def conjugate_normal() -> Problem:
 
 @functools.cache
 def correlated_gaussian() -> Problem:
-    """A normal in three dimensions with correlations up to 0.9 and scales 0.5, 1 and 3; log evidence 0."""
+    """A normal in three dimensions with correlations up to 0.9 and scales 0.5, 1 and 3; log
+    evidence 0.
+    """
     scale = np.array([0.5, 1.0, 3.0])
     cov = np.array([[1.0, 0.9, 0.2], [0.9, 1.0, 0.4], [0.2, 0.4, 1.0]]) * np.outer(scale, scale)
     mean = np.array([1.0, -2.0, 4.0])
@@ -55,14 +59,22 @@ def conjugate_regression() -> Problem:
     y = x @ np.array([1.0, -1.0, 0.5]) + 0.5 * rng.normal(size=40)
     with pm.Model() as model:
         beta = pm.Normal("beta", 0.0, 2.0, shape=3)
-        pm.Normal("y", (x * beta).sum(axis=-1), 0.5, observed=y)  # numba takes 10 s to compile a matrix product
+        pm.Normal(
+            "y", (x * beta).sum(axis=-1), 0.5, observed=y
+        )  # numba takes 10 s to compile a matrix product
     cov = np.linalg.inv(x.T @ x / 0.25 + np.eye(3) / 4.0)
-    return Problem(model, cov @ x.T @ y / 0.25, cov, _log_normal(y, 0.25 * np.eye(40) + 4.0 * x @ x.T))
+    return Problem(
+        model, cov @ x.T @ y / 0.25, cov, _log_normal(y, 0.25 * np.eye(40) + 4.0 * x @ x.T)
+    )
 
 
-PROBLEMS = {build.__name__: build for build in (conjugate_normal, correlated_gaussian, conjugate_regression)}
+PROBLEMS = {
+    build.__name__: build for build in (conjugate_normal, correlated_gaussian, conjugate_regression)
+}
 
 
 def _log_normal(y: np.ndarray, cov: np.ndarray) -> float:
     _, log_det = np.linalg.slogdet(cov)
-    return float(-0.5 * y @ np.linalg.solve(cov, y) - 0.5 * log_det - 0.5 * len(y) * np.log(2 * np.pi))
+    return float(
+        -0.5 * y @ np.linalg.solve(cov, y) - 0.5 * log_det - 0.5 * len(y) * np.log(2 * np.pi)
+    )

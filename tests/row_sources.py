@@ -23,7 +23,9 @@ def dataset() -> xr.Dataset:
 def memmaps(folder: Path) -> data.Source:
     arrays = {}
     for name, values in (("x", X), ("y", Y)):
-        arrays[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", values.dtype, values.shape)
+        arrays[name] = np.lib.format.open_memmap(
+            folder / f"{name}.npy", "w+", values.dtype, values.shape
+        )
         arrays[name][:] = values
     return data.ArraySource(arrays, chunk_rows=10)
 
@@ -44,7 +46,9 @@ def zarr(folder: Path) -> data.Source:
 def dask(folder: Path) -> data.Source:
     pytest.importorskip("dask.array")
     zarr(folder)
-    return data.DatasetSource(xr.open_zarr(folder / "rows.zarr", chunks={"row": 50}, consolidated=False))
+    return data.DatasetSource(
+        xr.open_zarr(folder / "rows.zarr", chunks={"row": 50}, consolidated=False)
+    )
 
 
 def netcdf(folder: Path) -> data.Source:
@@ -83,7 +87,9 @@ def loader(folder: Path) -> data.Source:
 
 SOURCES = {
     "arrays": lambda folder: data.ArraySource({"x": X, "y": Y}, chunk_rows=10),
-    "columns in Fortran order": lambda folder: data.source_from({"x": np.asfortranarray(X), "y": Y.tolist()}),
+    "columns in Fortran order": lambda folder: data.source_from(
+        {"x": np.asfortranarray(X), "y": Y.tolist()}
+    ),
     "memmaps": memmaps,
     "npy": npy,
     "dataset": lambda folder: data.source_from(dataset()),

@@ -21,7 +21,9 @@ def fit(**options):
 
 
 def test_fit_takes_pymcs_arguments_in_pymcs_order():
-    theirs = [p for p in inspect.signature(pymc_fit).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    theirs = [
+        p for p in inspect.signature(pymc_fit).parameters.values() if p.kind is not p.VAR_KEYWORD
+    ]
     ours = inspect.signature(vi.fit).parameters
     assert [p.name for p in theirs if p.kind is p.POSITIONAL_OR_KEYWORD] == [
         p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD
@@ -31,7 +33,11 @@ def test_fit_takes_pymcs_arguments_in_pymcs_order():
 
 
 def test_inference_fit_takes_pymcs_arguments_in_pymcs_order():
-    theirs = [p for p in inspect.signature(PymcADVI.fit).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    theirs = [
+        p
+        for p in inspect.signature(PymcADVI.fit).parameters.values()
+        if p.kind is not p.VAR_KEYWORD
+    ]
     ours = inspect.signature(vi.ADVI.fit).parameters
     assert [p.name for p in theirs if p.kind is p.POSITIONAL_OR_KEYWORD] == [
         p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD
@@ -41,7 +47,10 @@ def test_inference_fit_takes_pymcs_arguments_in_pymcs_order():
 
 def test_every_option_of_fit_reaches_the_inference():
     """What the one-liner hands on is all that `Inference.fit` takes, with the same defaults."""
-    one_liner, method = inspect.signature(vi.fit).parameters, inspect.signature(vi.Inference.fit).parameters
+    one_liner, method = (
+        inspect.signature(vi.fit).parameters,
+        inspect.signature(vi.Inference.fit).parameters,
+    )
     for name, parameter in method.items():
         if name != "self":
             assert one_liner[name].default == parameter.default, name
@@ -53,7 +62,9 @@ def test_options_without_effect_warn_and_say_what_replaces_them(name):
         fit(**{name: {"a": 1}})
 
 
-@pytest.mark.parametrize("name", ["test_optimizer", "more_obj_params", "more_tf_params", "more_updates"])
+@pytest.mark.parametrize(
+    "name", ["test_optimizer", "more_obj_params", "more_tf_params", "more_updates"]
+)
 def test_options_that_cannot_be_supported_say_why(name):
     with pytest.raises(TypeError, match=f"{name} is not supported: .+"):
         fit(**{name: []})

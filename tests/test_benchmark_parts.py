@@ -1,4 +1,6 @@
-"""What the benchmarks of minibatches and streams stand on: references against the models, files, the memory meter."""
+"""What the benchmarks of minibatches and streams stand on: references against the models, files,
+the memory meter.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from pytensor.graph.replace import vectorize_graph
 from references import errors, linear
 from stream import streamed_model
 
-from vi.targets.checks import interpret
+from vi.graphs.interpret import interpret
 
 LAYOUT = row_files.Layout(rows=1_000, columns=3, chunk_rows=300)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -64,7 +66,11 @@ def test_files_hold_the_rows_and_their_posterior_is_that_of_the_model(form, tmp_
     chunks = [LAYOUT.chunk(number) for number in range(LAYOUT.chunks)]
     x, y = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
     for name, whole in (("x", x), ("y", y)):
-        stored = zarr.open_group(tmp_path / "rows.zarr")[name][:] if zarr else np.load(tmp_path / f"{name}.npy")
+        stored = (
+            zarr.open_group(tmp_path / "rows.zarr")[name][:]
+            if zarr
+            else np.load(tmp_path / f"{name}.npy")
+        )
         np.testing.assert_array_equal(stored, whole)
     if sys.platform.startswith("linux"):
         row_files.drop_from_cache(tmp_path)
@@ -73,7 +79,8 @@ def test_files_hold_the_rows_and_their_posterior_is_that_of_the_model(form, tmp_
     model.set_data("x", x)
     model.set_data("y", y)
     gradient, precision = derivatives(model, exact.mean)
-    # x is float32: what the model computes in it is exact to about 1e-7 of the largest terms, sums of 1,000 rows
+    # x is float32: what the model computes in it is exact to about 1e-7 of the largest terms, sums
+    # of 1,000 rows
     np.testing.assert_allclose(gradient * exact.sd, 0.0, atol=1e-4)
     np.testing.assert_allclose(exact.sd, np.sqrt(np.diag(np.linalg.inv(precision))), rtol=1e-5)
 
@@ -90,7 +97,12 @@ def test_errors_are_in_units_of_the_posterior():
     exact = linear(4.0 * np.eye(2), np.array([5.0, 0.0]), noise=1.0)  # precision 5, mean 1 and 0
     found = errors(exact, [1 + 2 / np.sqrt(5), 0.0], [np.e / np.sqrt(5), 1 / np.sqrt(5)])
     assert found == pytest.approx(
-        {"mean_rms": np.sqrt(2), "mean_worst": 2.0, "log_sd_rms": 1 / np.sqrt(2), "log_sd_worst": 1.0}
+        {
+            "mean_rms": np.sqrt(2),
+            "mean_worst": 2.0,
+            "log_sd_rms": 1 / np.sqrt(2),
+            "log_sd_worst": 1.0,
+        }
     )
 
 

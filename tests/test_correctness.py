@@ -1,4 +1,6 @@
-"""The correctness matrix: every method, estimator, backend and precision against closed-form answers."""
+"""The correctness matrix: every method, estimator, backend and precision against closed-form
+answers.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ from problems import PROBLEMS, conjugate_normal
 import vi
 from vi.algorithms import Gradient
 from vi.families import FAMILIES, FullRank, MeanField
+from vi.foundation.precision import precision
 from vi.objectives import ESTIMATORS
-from vi.precision import precision
 from vi.targets import from_pymc
-from vi.training.runners import BUFFER, compiled_loop
+from vi.training.compiled import compiled_loop
+from vi.training.runner import BUFFER
 
 STEPS = 10_000
 FEWER = {"nfvi": 3_000, "svgd": 1_000, "asvgd": 2_000}
@@ -34,7 +37,9 @@ AXES = {
 
 
 def possible(axes):
-    """All combinations whose method knows the estimator (``None`` where there is nothing to estimate)."""
+    """All combinations whose method knows the estimator (``None`` where there is nothing to
+    estimate).
+    """
     cases = itertools.product(*axes.values())
     return [case for case in cases if case[2] in (vi.METHODS[case[1]].estimators or (None,))]
 
@@ -56,13 +61,21 @@ def covering_pairs(axes):
 
 NORMAL = ["mean_field", "full_rank", "low_rank"]
 PAIRS = covering_pairs(AXES)
-QUICK = [case for case in PAIRS if case[1] != "nfvi"]  # a flow takes ten times as long to compile as the others
+QUICK = [
+    case for case in PAIRS if case[1] != "nfvi"
+]  # a flow takes ten times as long to compile as the others
 MATRIX = [
-    pytest.param(*case, id="-".join(map(str, case)), marks=() if case in QUICK else pytest.mark.slow)
+    pytest.param(
+        *case, id="-".join(map(str, case)), marks=() if case in QUICK else pytest.mark.slow
+    )
     for case in possible(AXES)
-    if case in PAIRS or case[-2] == case[-1]  # every method, estimator, backend and precision; the two others in pairs
+    if case in PAIRS
+    or case[-2]
+    == case[-1]  # every method, estimator, backend and precision; the two others in pairs
 ]
-METHODS = [pytest.param(name, marks=pytest.mark.slow if name == "nfvi" else ()) for name in AXES["method"]]
+METHODS = [
+    pytest.param(name, marks=pytest.mark.slow if name == "nfvi" else ()) for name in AXES["method"]
+]
 
 
 @pytest.mark.parametrize(list(AXES), MATRIX)
@@ -74,7 +87,9 @@ def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
     options = {} if estimator is None else {"estimator": estimator}
     inference = vi.METHODS[method](model=exact.model, random_seed=5, dtype=dtype, **options)
     hooks = [tracker] if callbacks else None
-    inference.fit(2 * steps // 5 if refined else steps, backend=backend, callbacks=hooks, progressbar=False)
+    inference.fit(
+        2 * steps // 5 if refined else steps, backend=backend, callbacks=hooks, progressbar=False
+    )
     if refined:
         inference.refine(steps - 2 * steps // 5, progressbar=False)
     approx = inference.approx
@@ -94,7 +109,9 @@ def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
 
 
 def in_one_go():
-    """Problems, backends and precisions for the methods without steps; the pairs of the last two are the quick ones."""
+    """Problems, backends and precisions for the methods without steps; the pairs of the last two
+    are the quick ones.
+    """
     for problem, backend, dtype in itertools.product(PROBLEMS, AXES["backend"], AXES["dtype"]):
         quick = (backend == "jax") == (dtype == "float64") and problem != "conjugate_normal"
         yield pytest.param(problem, backend, dtype, marks=() if quick else pytest.mark.slow)
@@ -102,9 +119,13 @@ def in_one_go():
 
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_laplace_is_exact(problem, backend, dtype):
-    """The posterior is normal: mode, covariance and evidence to rounding; differences lose a third of the digits."""
+    """The posterior is normal: mode, covariance and evidence to rounding; differences lose a
+    third of the digits.
+    """
     exact = PROBLEMS[problem]()
-    approx = vi.fit(method="laplace", model=exact.model, backend=backend, dtype=dtype, random_seed=1)
+    approx = vi.fit(
+        method="laplace", model=exact.model, backend=backend, dtype=dtype, random_seed=1
+    )
     sd, eps = np.sqrt(np.diag(exact.cov)), float(np.finfo(dtype).eps)
     limit = 100 * eps if backend == "jax" else 10 * eps ** (2 / 3)  # condition numbers up to 30
     assert np.abs((approx.mean.eval() - exact.mean) / sd).max() < limit
@@ -116,7 +137,9 @@ def test_laplace_is_exact(problem, backend, dtype):
 
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_pathfinder_comes_near(problem, backend, dtype):
-    """The posterior is normal: one path ends near it, and the weighted draws of several have its moments."""
+    """The posterior is normal: one path ends near it, and the weighted draws of several have its
+    moments.
+    """
     exact = PROBLEMS[problem]()
     sd = np.sqrt(np.diag(exact.cov))
     for paths in (1, 4) if backend == "jax" else (4,):
@@ -125,7 +148,8 @@ def test_pathfinder_comes_near(problem, backend, dtype):
         notes = approx.settings()
         assert max(notes["elbo"]) == pytest.approx(exact.log_evidence, abs=0.01)
         assert notes["pareto_k"] < 0.7
-        # one path lacks less than 0.01 of the ELBO: log sds within sqrt(0.01) of the exact ones, means as well
+        # one path lacks less than 0.01 of the ELBO: log sds within sqrt(0.01) of the exact ones,
+        # means as well
         error = 0.1 if paths == 1 else 5 / np.sqrt(min(notes["importance_ess"], inference.draws))
         assert np.abs((approx.mean.eval() - exact.mean) / sd).max() < error
         assert np.abs(np.log(approx.std.eval() / sd)).max() < error
@@ -134,16 +158,19 @@ def test_pathfinder_comes_near(problem, backend, dtype):
 def limits(exact, method, estimator, dtype):
     """Errors allowed of the mean (in sds) and of log sd.
 
-    - Normal families: the averaged iterate is the mean of about 0.21 x 10,000 = 2,100 iterates of unit noise, so the
-      mean's error has a standard deviation of 0.022 sd, and log sd's (information 2) of 0.016: 0.1 and 0.06 are four of
-      these. With sticking-the-landing the noise vanishes where the family is exact (float32 leaves its rounding), and
-      is larger where mean field leaves correlations out. Low rank is exact too, but shares the variance between its
+    - Normal families: the averaged iterate is the mean of about 0.21 x 10,000 = 2,100 iterates of
+      unit noise, so the mean's error has a standard deviation of 0.022 sd, and log sd's
+      (information 2) of 0.016: 0.1 and 0.06 are four of these. With sticking-the-landing the noise
+      vanishes where the family is exact (float32 leaves its rounding), and is larger where mean
+      field leaves correlations out. Low rank is exact too, but shares the variance between its
       diagonal and its directions, which settle slowly: it gets the limits of noise.
-    - Amortised Stein: 0.21 x 2,000 iterates, of the noise of 100 draws a step: well within the same limits.
-    - Particles: no noise. Deterministic particles are narrower than p, the more so the fewer particles a dimension
-      has: measured, 0.02 in one dimension and 0.08 in three with 100 particles; 0.1 is allowed.
-    - Flows: noise as for normals, 8 draws in 3,000 steps, in each of many layers that can undo each other: three times
-      the limits of the normal families.
+    - Amortised Stein: 0.21 x 2,000 iterates, of the noise of 100 draws a step: well within the same
+      limits.
+    - Particles: no noise. Deterministic particles are narrower than p, the more so the fewer
+      particles a dimension has: measured, 0.02 in one dimension and 0.08 in three with 100
+      particles; 0.1 is allowed.
+    - Flows: noise as for normals, 8 draws in 3,000 steps, in each of many layers that can undo each
+      other: three times the limits of the normal families.
     """
     if method == "svgd":
         return 0.02, 0.1
@@ -156,11 +183,12 @@ def limits(exact, method, estimator, dtype):
 
 
 def noise_of_the_mean(exact, method, estimator):
-    """Noise of the averaged mean, in sds of q, relative to that of the closed-form estimator, by coordinate.
+    """Noise of the averaged mean, in sds of q, relative to that of the closed-form estimator, by
+    coordinate.
 
-    With C the true covariance in units of q's sds, the curvature is H = inv(C). The gradient's noise is H e for the
-    closed form, which makes the average's covariance inv(H) H H inv(H) = I, and (H - I) e for sticking-the-landing,
-    which makes it (I - C) (I - C).
+    With C the true covariance in units of q's sds, the curvature is H = inv(C). The gradient's
+    noise is H e for the closed form, which makes the average's covariance inv(H) H H inv(H) = I,
+    and (H - I) e for sticking-the-landing, which makes it (I - C) (I - C).
     """
     sd = exact.sd(method)
     if method != "advi" or estimator != "sticking_the_landing":
@@ -175,7 +203,10 @@ def test_bias_over_32_seeds(family, estimator):
     exact = conjugate_normal()
     target = from_pymc(exact.model, backend="jax")
     algorithm = Gradient(
-        FAMILIES[family](), vi.scale_free_adam(), vi.PolynomialAverage(), objective=ESTIMATORS[estimator]()
+        FAMILIES[family](),
+        vi.scale_free_adam(),
+        vi.PolynomialAverage(),
+        objective=ESTIMATORS[estimator](),
     )
     means, stds = _fits(target, algorithm, seeds=32)
     error = (means - exact.mean[0]) / np.sqrt(exact.cov[0, 0])
@@ -201,7 +232,9 @@ def _fits(target, algorithm, seeds):
         def run(state, n):
             return compiled_loop(target, algorithm, state, batch, buffer, n)[0]
 
-        states = jax.vmap(lambda key: algorithm.init(params, key))(jax.random.split(jax.random.key(0), seeds))
+        states = jax.vmap(lambda key: algorithm.init(params, key))(
+            jax.random.split(jax.random.key(0), seeds)
+        )
         advance = jax.jit(jax.vmap(run, in_axes=(0, None)))
         for n in (BUFFER, STEPS - BUFFER):
             states = advance(states, np.int32(n))
@@ -213,18 +246,29 @@ def _fits(target, algorithm, seeds):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_backends_agree(problem, method):
-    """The noise comes from the same compiled ask, so the backends differ by the rounding of log p only."""
+    """The noise comes from the same compiled ask, so the backends differ by the rounding of log
+    p only.
+    """
     exact = PROBLEMS[problem]()
     steps = FEWER.get(method, STEPS)
     fits = {
-        backend: vi.fit(steps, method=method, model=exact.model, random_seed=3, backend=backend, progressbar=False)
+        backend: vi.fit(
+            steps,
+            method=method,
+            model=exact.model,
+            random_seed=3,
+            backend=backend,
+            progressbar=False,
+        )
         for backend in ("jax", "pytensor")
     }
     first = [fit.hist[:100] for fit in fits.values()]
     np.testing.assert_allclose(first[0], first[1], rtol=1e-8)
     means = [fit.mean.eval() for fit in fits.values()]
     # rounding grows in the many layers of a flow; its noise is 30 times this
-    assert np.abs((means[0] - means[1]) / exact.sd(method)).max() < (0.1 if method == "nfvi" else 0.01)
+    assert np.abs((means[0] - means[1]) / exact.sd(method)).max() < (
+        0.1 if method == "nfvi" else 0.01
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -243,14 +287,20 @@ def test_backends_evaluate_alike(problem, dtype, rng):
         scores.append(np.asarray(score))
     tolerance = 1e-10 if dtype == "float64" else 1e-4
     np.testing.assert_allclose(values[0], values[1], rtol=tolerance)
-    np.testing.assert_allclose(scores[0], scores[1], rtol=tolerance, atol=tolerance * np.abs(scores[1]).max())
+    np.testing.assert_allclose(
+        scores[0], scores[1], rtol=tolerance, atol=tolerance * np.abs(scores[1]).max()
+    )
 
 
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", [MeanField(), FullRank()], ids=lambda family: family.short_name)
 def test_gradient_at_the_optimum_with_one_draw(family, estimator):
-    """Sticking-the-landing's gradient is zero there; that of the others is not, so the test can fail."""
-    exact = conjugate_normal() if isinstance(family, MeanField) else PROBLEMS["conjugate_regression"]()
+    """Sticking-the-landing's gradient is zero there; that of the others is not, so the test can
+    fail.
+    """
+    exact = (
+        conjugate_normal() if isinstance(family, MeanField) else PROBLEMS["conjugate_regression"]()
+    )
     target = from_pymc(exact.model, backend="jax")
     with precision(np.dtype("float64")):
         params = _exact_params(family, exact)
@@ -258,13 +308,16 @@ def test_gradient_at_the_optimum_with_one_draw(family, estimator):
         batch = target.batch()
 
         def loss(p):
-            return ESTIMATORS[estimator]().loss(family, p, noises, jax.vmap(lambda z: target.log_density(z, batch)))
+            return ESTIMATORS[estimator]().loss(
+                family, p, noises, jax.vmap(lambda z: target.log_density(z, batch))
+            )
 
         value, gradient = jax.value_and_grad(loss)(params)
     largest = max(float(np.abs(leaf).max()) for leaf in gradient.values())
     if estimator == "sticking_the_landing":
         assert largest < 1e-6
-        # with an exact q the loss of one draw is -log evidence; PyTensor folds log 2 pi and the like in float32
+        # with an exact q the loss of one draw is -log evidence; PyTensor folds log 2 pi and the
+        # like in float32
         assert abs(float(value) + exact.log_evidence) < 1e-6
     else:
         assert largest > 1e-2
@@ -272,7 +325,9 @@ def test_gradient_at_the_optimum_with_one_draw(family, estimator):
 
 def _exact_params(family, exact):
     params = family.init(
-        jax.numpy.asarray(exact.mean), jax.numpy.asarray(np.sqrt(np.diag(exact.cov))), jax.random.key(0)
+        jax.numpy.asarray(exact.mean),
+        jax.numpy.asarray(np.sqrt(np.diag(exact.cov))),
+        jax.random.key(0),
     )
     if isinstance(family, FullRank):
         factor = np.linalg.cholesky(exact.cov)
@@ -285,13 +340,16 @@ def _exact_params(family, exact):
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):
-    """At the full-rank optimum the ELBO is the log evidence; the mean of the last 2,000 losses estimates it."""
+    """At the full-rank optimum the ELBO is the log evidence; the mean of the last 2,000 losses
+    estimates it.
+    """
     exact = PROBLEMS[problem]()
     approx = vi.fit(
         STEPS, method="fullrank_advi", model=exact.model, random_seed=8, estimator=estimator, progressbar=False,
     )  # fmt: skip
     last = approx.hist[-2_000:]
-    # successive losses share the iterate: 5 standard errors of blocks of 100, plus the KL of a moving iterate
+    # successive losses share the iterate: 5 standard errors of blocks of 100, plus the KL of a
+    # moving iterate
     blocks = last.reshape(20, 100).mean(axis=1)
     assert abs(last.mean() + exact.log_evidence) < 5 * blocks.std(ddof=1) / np.sqrt(20) + 0.02
 
@@ -304,17 +362,19 @@ def test_draws_a_step_reduce_the_noise(draws):
         progressbar=False,
     )  # fmt: skip
     noise = approx.hist[-2_000:].std(ddof=1)
-    # -log p(z) of a one-dimensional normal posterior is chi-squared(1) / 2 plus a constant: sd 1 / sqrt(2)
+    # -log p(z) of a one-dimensional normal posterior is chi-squared(1) / 2 plus a constant: sd 1 /
+    # sqrt(2)
     assert noise == pytest.approx(np.sqrt(0.5 / draws), rel=0.2)
 
 
 @pytest.mark.parametrize("dim", [50, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("estimator", ["sticking_the_landing", "closed_form"])
 def test_full_rank_in_many_dimensions(dim, estimator):
-    """A step of all entries of a row of L together is one unit, however many there are: no dimension diverges.
+    """A step of all entries of a row of L together is one unit, however many there are: no
+    dimension diverges.
 
-    Errors of the closed form grow with the number of parameters that are averaged: sqrt(dim / 3) times those in three
-    dimensions is allowed.
+    Errors of the closed form grow with the number of parameters that are averaged: sqrt(dim / 3)
+    times those in three dimensions is allowed.
     """
     scale = np.logspace(-1, 1, dim)
     with pm.Model() as model:

@@ -1,4 +1,6 @@
-"""Same seed, same numbers, bit for bit: whatever the chunks, the callbacks, the bar, and however the run is cut."""
+"""Same seed, same numbers, bit for bit: whatever the chunks, the callbacks, the bar, and however
+the run is cut.
+"""
 
 from __future__ import annotations
 
@@ -58,14 +60,18 @@ def test_other_seed_other_numbers(method, backend):
 
 def test_two_steps_differ(method, backend):
     """The random state moves: neither the losses nor the parameters of two steps are equal."""
-    tracker = vi.callbacks.Tracker(first=lambda approx, losses, i: next(iter(approx.iterate.values())))
+    tracker = vi.callbacks.Tracker(
+        first=lambda approx, losses, i: next(iter(approx.iterate.values()))
+    )
     approx = run(method, backend, cuts=(20,), callbacks=[tracker], score=True)
     assert len(np.unique(approx.hist)) == 20
     assert len(np.unique(np.stack(tracker["first"]).reshape(20, -1)[:, 0])) == 20
 
 
 def test_score_false_keeps_no_losses_but_moves_the_random_state(method, backend):
-    """PyMC freezes its random state when the loss is not asked for; here the same run just keeps no losses."""
+    """PyMC freezes its random state when the loss is not asked for; here the same run just keeps
+    no losses.
+    """
     silent, spoken = run(method, backend, score=False), run(method, backend)
     assert len(silent.hist) == 0
     for name, value in spoken.iterate.items():
@@ -89,7 +95,10 @@ def test_callbacks_and_bar_change_nothing(method, backend):
     watched = run(
         method,
         backend,
-        callbacks=[lambda approx, losses, i: seen.append(i), vi.callbacks.Tracker(every=13, mean=lambda a, h, i: i)],
+        callbacks=[
+            lambda approx, losses, i: seen.append(i),
+            vi.callbacks.Tracker(every=13, mean=lambda a, h, i: i),
+        ],
         progressbar=True,
     )
     assert seen == list(range(1, 301))
@@ -130,7 +139,9 @@ def test_what_is_found_in_one_go(found, backend, tmp_path):
 
 
 def test_user_schedule_that_depends_on_n_breaks_the_equality():
-    """Documented: with a schedule of length n, fit + refine is not one longer fit (so the tests above can fail)."""
+    """Documented: with a schedule of length n, fit + refine is not one longer fit (so the tests
+    above can fail).
+    """
     import optax
 
     def fit(cuts):

@@ -1,4 +1,6 @@
-"""Everything that a reader may copy runs: README, docstrings, pages, and the programs behind them."""
+"""Everything that a reader may copy runs: README, docstrings, pages, and the programs behind
+them.
+"""
 
 import doctest
 import importlib
@@ -42,11 +44,15 @@ MODULES = sorted(
 
 
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{re.escape(language)}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{re.escape(language)}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE
+    )
 
 
 def shape(text: str) -> str:
-    """A text without what differs between machines and versions: the digits of its numbers, and spaces."""
+    """A text without what differs between machines and versions: the digits of its numbers, and
+    spaces.
+    """
     return re.sub(r"\s+", " ", re.sub(r"-?\d[\d.,]*(e-?\d+)?", "0", text)).strip()
 
 
@@ -66,7 +72,9 @@ def run(*command: object, cwd: Path) -> str:
 def assert_shown(page: str, output: str, language: str = "text") -> None:
     """What a page shows as output is in the output, up to digits."""
     for block in blocks(page, language):
-        assert shape(block) in shape(output), f"the page shows\n{block}\nbut the output is\n{output}"
+        assert shape(block) in shape(output), (
+            f"the page shows\n{block}\nbut the output is\n{output}"
+        )
 
 
 def is_png(path: Path) -> bool:
@@ -74,7 +82,9 @@ def is_png(path: Path) -> bool:
 
 
 def test_readme_example(tmp_path: Path) -> None:
-    (tmp_path / "readme.py").write_text(run(ROOT / ".ci" / "readme_example.py", cwd=tmp_path), encoding="utf-8")
+    (tmp_path / "readme.py").write_text(
+        run(ROOT / ".ci" / "readme_example.py", cwd=tmp_path), encoding="utf-8"
+    )
     code = (tmp_path / "readme.py").read_text(encoding="utf-8")
     assert "matplotlib" not in code, "the example has to run without the plots extra"
     assert "slope" in run("readme.py", cwd=tmp_path)
@@ -90,8 +100,12 @@ def test_docstrings(name: str) -> None:
         assert not report, "".join(report)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in PAGES])
-def test_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in PAGES]
+)
+def test_page(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
@@ -138,7 +152,9 @@ def test_mixture(tmp_path: Path) -> None:
     """The page shows the program's output as `{code-block} text`, its own as `text`."""
     page = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
     assert len(blocks(page, "{code-block} text")) == 5
-    assert_shown(page, run(EXAMPLES / "mixture.py", "--out", tmp_path, cwd=tmp_path), "{code-block} text")
+    assert_shown(
+        page, run(EXAMPLES / "mixture.py", "--out", tmp_path, cwd=tmp_path), "{code-block} text"
+    )
     assert is_png(tmp_path / "mixture_methods.png")
 
 
@@ -164,10 +180,16 @@ def test_iris(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_logistic_density(tmp_path: Path) -> None:
-    """The page shows the program's output as `{code-block} text`; the program checks the numbers."""
+    """The page shows the program's output as `{code-block} text`; the program checks the
+    numbers.
+    """
     page = (EXAMPLES / "logistic_density.md").read_text(encoding="utf-8")
     assert len(blocks(page, "{code-block} text")) == 4
-    assert_shown(page, run(EXAMPLES / "logistic_density.py", "--out", tmp_path, cwd=tmp_path), "{code-block} text")
+    assert_shown(
+        page,
+        run(EXAMPLES / "logistic_density.py", "--out", tmp_path, cwd=tmp_path),
+        "{code-block} text",
+    )
     assert is_png(tmp_path / "logistic_density.png")
 
 
@@ -183,8 +205,12 @@ def test_example_page(name: str, tmp_path: Path) -> None:
 
 
 def test_iris_in_small() -> None:
-    """Particles, a tracked node on data of its own, and a second optimiser on the same inference object."""
-    datasets = pytest.importorskip("sklearn.datasets", reason="its data set; in the dependency group demo")
+    """Particles, a tracked node on data of its own, and a second optimiser on the same inference
+    object.
+    """
+    datasets = pytest.importorskip(
+        "sklearn.datasets", reason="its data set; in the dependency group demo"
+    )
     X, y = datasets.load_iris(return_X_y=True)
     test = np.arange(150) % 4 == 0
     Xt, yt = pytensor.shared(X[~test]), pytensor.shared(y[~test])
@@ -193,10 +219,14 @@ def test_iris_in_small() -> None:
         p = pm.math.softmax(Xt @ beta + pm.Normal("a", 0, 1e4, shape=3), axis=1)
         pm.Categorical("species", p, observed=yt)
         inference = vi.SVGD(n_particles=50, jitter=1, random_seed=1)
-    probs = inference.approx.sample_node(p, more_replacements={Xt: X[test]}, size=100, random_seed=1)
+    probs = inference.approx.sample_node(
+        p, more_replacements={Xt: X[test]}, size=100, random_seed=1
+    )
     tracker = vi.callbacks.Tracker(every=50, accuracy=pt.eq(probs.argmax(-1), y[test]).mean().eval)
     inference.fit(100, callbacks=[tracker], progressbar=False)
-    inference.fit(400, obj_optimizer=vi.adamax(learning_rate=0.1), callbacks=[tracker], progressbar=False)
+    inference.fit(
+        400, obj_optimizer=vi.adamax(learning_rate=0.1), callbacks=[tracker], progressbar=False
+    )
     assert len(tracker["accuracy"]) == 10
     assert len(inference.hist) == 500
     assert tracker["accuracy"][-1] >= 0.93

@@ -1,4 +1,6 @@
-"""The packaging: what pyproject.toml says against the folders, the imports and what an installation really gives."""
+"""The packaging: what pyproject.toml says against the folders, the imports and what an
+installation really gives.
+"""
 
 import ast
 import importlib
@@ -17,7 +19,9 @@ SOURCES = sorted([*ROOT.glob("vi/**/*.py"), *ROOT.glob("callbacks/**/*.py")])
 
 
 def folders() -> dict[str, Path]:
-    """Every folder with an ``__init__.py`` under ``vi/`` and ``callbacks/``, by the name that it is imported by."""
+    """Every folder with an ``__init__.py`` under ``vi/`` and ``callbacks/``, by the name that it
+    is imported by.
+    """
     found = {}
     for root, name in ((ROOT / "vi", "vi"), (ROOT / "callbacks", "vi.callbacks")):
         for init in root.rglob("__init__.py"):
@@ -41,17 +45,23 @@ def imported(path: Path) -> set[str]:
 
 
 def run_away_from_the_checkout(code: str, folder: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def test_packages_are_the_folders() -> None:
-    assert sorted(SETUPTOOLS["packages"]) == sorted(folders()), "pyproject.toml, [tool.setuptools] packages"
+    assert sorted(SETUPTOOLS["packages"]) == sorted(folders()), (
+        "pyproject.toml, [tool.setuptools] packages"
+    )
 
 
 def test_every_python_file_is_in_a_package() -> None:
-    assert {path.parent for path in SOURCES} <= set(folders().values()), "a folder lacks its __init__.py"
+    assert {path.parent for path in SOURCES} <= set(folders().values()), (
+        "a folder lacks its __init__.py"
+    )
 
 
 @pytest.mark.parametrize("name", SETUPTOOLS["packages"])
@@ -67,7 +77,9 @@ def test_typing_files_are_there() -> None:
 
 def test_callbacks_are_imported_by_their_public_name_only() -> None:
     wrong = [str(path.relative_to(ROOT)) for path in SOURCES if "callbacks" in imported(path)]
-    assert not wrong, "write `from vi.callbacks import ...`, or inside callbacks/ `from .sibling import ...`"
+    assert not wrong, (
+        "write `from vi.callbacks import ...`, or inside callbacks/ `from .sibling import ...`"
+    )
 
 
 def test_no_top_level_callbacks_away_from_the_checkout(tmp_path: Path) -> None:
@@ -77,7 +89,12 @@ def test_no_top_level_callbacks_away_from_the_checkout(tmp_path: Path) -> None:
 
 def test_a_users_own_callbacks_module_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "callbacks.py").write_text("mine = True\n")
-    assert run_away_from_the_checkout("import vi.callbacks, callbacks; print(callbacks.mine)", tmp_path) == "True"
+    assert (
+        run_away_from_the_checkout(
+            "import vi.callbacks, callbacks; print(callbacks.mine)", tmp_path
+        )
+        == "True"
+    )
 
 
 def test_import_does_not_change_jax_precision(tmp_path: Path) -> None:
@@ -87,11 +104,17 @@ def test_import_does_not_change_jax_precision(tmp_path: Path) -> None:
 
 def test_what_is_imported_is_declared() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"].values()
-    declared = {distribution(r) for group in [PYPROJECT["project"]["dependencies"], *extras] for r in group}
-    used = set().union(*(imported(path) for path in SOURCES)) - set(sys.stdlib_module_names) - {"vi"}
+    declared = {
+        distribution(r) for group in [PYPROJECT["project"]["dependencies"], *extras] for r in group
+    }
+    used = (
+        set().union(*(imported(path) for path in SOURCES)) - set(sys.stdlib_module_names) - {"vi"}
+    )
     assert {name.replace("_", "-") for name in used} <= declared
 
 
 @pytest.mark.parametrize("name", PYPROJECT["project"]["optional-dependencies"])
 def test_extra_and_group_are_the_same(name: str) -> None:
-    assert PYPROJECT["project"]["optional-dependencies"][name] == PYPROJECT["dependency-groups"][name]
+    assert (
+        PYPROJECT["project"]["optional-dependencies"][name] == PYPROJECT["dependency-groups"][name]
+    )

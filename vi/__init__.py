@@ -2,6 +2,7 @@
 
 import logging as _logging
 
+from vi import callbacks, data, families, kernels, objectives, optimizers, targets, testing
 from vi.approximation import (
     Approximation,
     Empirical,
@@ -14,8 +15,7 @@ from vi.approximation import (
     sample_approx,
 )
 from vi.data import Minibatch
-from vi.find_map import MapPoint, find_map
-from vi.fit import METHODS, fit
+from vi.foundation.version import __version__
 from vi.inference import (
     ADVI,
     ASVGD,
@@ -30,6 +30,8 @@ from vi.inference import (
     Profile,
     Stein,
 )
+from vi.inference.fit import METHODS, fit
+from vi.models import wrap_jax
 from vi.optimizers import (
     PolynomialAverage,
     adadelta,
@@ -43,11 +45,8 @@ from vi.optimizers import (
     scale_free_adam,
     sgd,
 )
-from vi.targets import wrap_jax
+from vi.search.find_map import MapPoint, find_map
 from vi.training import Converged, DivergedError, Status
-from vi.version import __version__
-
-from vi import callbacks, data, families, kernels, objectives, optimizers, targets, testing  # isort: skip  (they import the names above)
 
 __all__ = [
     "ADVI",

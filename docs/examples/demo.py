@@ -1,8 +1,8 @@
 """Fit a hierarchical model to a real data set, print a table and draw two pictures: ``make demo``.
 
-442 diabetes patients (from scikit-learn, nothing is downloaded): how does the progression of the disease in one year
-depend on the body mass index, and does that differ between age groups? Some groups are small; in the model they borrow
-strength from the others.
+442 diabetes patients (from scikit-learn, nothing is downloaded): how does the progression of the
+disease in one year depend on the body mass index, and does that differ between age groups? Some
+groups are small; in the model they borrow strength from the others.
 """
 
 import argparse
@@ -27,16 +27,25 @@ def standardise(values: np.ndarray) -> np.ndarray:
 
 
 def load() -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """BMI and progression in standard deviations, the age group of each patient, and the groups' names."""
+    """BMI and progression in standard deviations, the age group of each patient, and the groups'
+    names.
+    """
     data = load_diabetes(scaled=False)
-    age, bmi = data.data[:, data.feature_names.index("age")], data.data[:, data.feature_names.index("bmi")]
+    age, bmi = (
+        data.data[:, data.feature_names.index("age")],
+        data.data[:, data.feature_names.index("bmi")],
+    )
     edges = np.arange(25, 75, 5)
     names = ["under 25", *(f"{low} to {low + 4}" for low in edges[:-1]), "70 and over"]
     return standardise(bmi), standardise(data.target), np.digitize(age, edges), names
 
 
-def build(bmi: np.ndarray, progression: np.ndarray, group: np.ndarray, names: list[str]) -> pm.Model:
-    """Each age group has an intercept and a slope of its own, drawn from a common population (non-centred)."""
+def build(
+    bmi: np.ndarray, progression: np.ndarray, group: np.ndarray, names: list[str]
+) -> pm.Model:
+    """Each age group has an intercept and a slope of its own, drawn from a common population
+    (non-centred).
+    """
     with pm.Model(coords={"age": names}) as model:
         bmi = pm.Data("bmi", bmi, dims="patient")
         group = pm.Data("group_of_patient", group, dims="patient")
@@ -61,7 +70,9 @@ def fit(model: pm.Model, method: str, n: int, seed: int) -> vi.Approximation:
 
 
 def plot_loss(approxes: dict[str, vi.Approximation], path: Path) -> None:
-    """Each point is the mean of the last fifth of the losses so far; the steep beginning is cut off."""
+    """Each point is the mean of the last fifth of the losses so far; the steep beginning is cut
+    off.
+    """
     figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
     lows, highs = [], []
     for name, approx in approxes.items():
@@ -102,10 +113,17 @@ def plot_posterior(draws: dict[str, xr.DataTree], alone: np.ndarray, path: Path)
     cross = axes.scatter(alone, heights, marker="x", color=COLORS["alone"], zorder=3)
     mean = draws["full rank"]["posterior"]["mean_slope"].mean().item()
     line = axes.axvline(mean, color=COLORS["full rank"], linestyle=":", linewidth=1)
-    lines = [plt.Line2D([], [], color=COLORS[name], marker="o", markerfacecolor="white") for name in draws]
+    lines = [
+        plt.Line2D([], [], color=COLORS[name], marker="o", markerfacecolor="white")
+        for name in draws
+    ]
     axes.legend(
         [*lines, line, cross],
-        [*(f"{name}\n(50 and 90 %)" for name in draws), "mean of the groups", "group alone\n(least squares)"],
+        [
+            *(f"{name}\n(50 and 90 %)" for name in draws),
+            "mean of the groups",
+            "group alone\n(least squares)",
+        ],
         loc="center left",
         bbox_to_anchor=(0.03, 0.42),
         frameon=False,
@@ -118,24 +136,32 @@ def plot_posterior(draws: dict[str, xr.DataTree], alone: np.ndarray, path: Path)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder for the pictures")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo_output"), help="folder for the pictures"
+    )
     parser.add_argument("--steps", type=int, default=30_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
 
     bmi, progression, group, names = load()
-    print(f"{len(bmi)} patients in {len(names)} age groups of {np.bincount(group).min()} to {np.bincount(group).max()}")
+    print(
+        f"{len(bmi)} patients in {len(names)} age groups of {np.bincount(group).min()} to {np.bincount(group).max()}"
+    )
     model = build(bmi, progression, group, names)
     approxes = {
         "mean field": fit(model, "advi", options.steps, options.seed),
         "full rank": fit(model, "fullrank_advi", options.steps, options.seed),
     }
-    draws = {name: approx.sample(2000, random_seed=options.seed) for name, approx in approxes.items()}
+    draws = {
+        name: approx.sample(2000, random_seed=options.seed) for name, approx in approxes.items()
+    }
     print("\nPosterior, full rank (in standard deviations of progression and BMI):\n")
     print(azs.summary(draws["full rank"], var_names=["~offset"], filter_vars="like", kind="stats"))
 
-    alone = np.array([np.polyfit(bmi[group == g], progression[group == g], 1)[0] for g in range(len(names))])
+    alone = np.array(
+        [np.polyfit(bmi[group == g], progression[group == g], 1)[0] for g in range(len(names))]
+    )
     plot_loss(approxes, options.out / "loss.png")
     plot_posterior(draws, alone, options.out / "posterior.png")
     print(f"\nPictures: {options.out / 'loss.png'}, {options.out / 'posterior.png'}")

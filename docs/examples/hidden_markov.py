@@ -1,4 +1,6 @@
-"""The code of the page "A likelihood in JAX: a hidden Markov model", in sections; it checks what the page says."""
+"""The code of the page "A likelihood in JAX: a hidden Markov model", in sections; it checks what
+the page says.
+"""
 
 import argparse
 import time
@@ -21,11 +23,20 @@ jax.config.update("jax_enable_x64", True)
 # [import end]
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the picture")
+parser.add_argument(
+    "--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the picture"
+)
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)
 
-plt.rcParams.update({"savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+plt.rcParams.update(
+    {
+        "savefig.dpi": 80,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+)
 BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#999999"
 
 # [data]
@@ -49,7 +60,9 @@ emissions = np.stack([simulate() for _ in range(70)])
 
 # [likelihood]
 def forward(emissions, signal, noise, initial, transition):
-    """Log likelihood of one process: the forward algorithm, which sums over all paths of hidden states."""
+    """Log likelihood of one process: the forward algorithm, which sums over all paths of hidden
+    states.
+    """
     log_emission = norm.logpdf(emissions[:, None], (jnp.arange(3) + 1) * signal, noise)
     log_transition = jnp.log(transition)
 
@@ -86,14 +99,18 @@ total = log_likelihood(data, params)
 slope = pt.grad(total, s)
 for mode in (None, "JAX"):
     values = pytensor.function([s], [first, total, slope], mode=mode)(true_signal)
-    print(f"{mode or 'default':>8}: first {values[0]:.8f}, all {values[1]:.8f}, slope {values[2]:.8f}")
+    print(
+        f"{mode or 'default':>8}: first {values[0]:.8f}, all {values[1]:.8f}, slope {values[2]:.8f}"
+    )
 # [known end]
 np.testing.assert_allclose(values, [-3.93533794, -37.00348857, -297.86490611], rtol=0, atol=5.1e-9)
 
 # [terms]
 terms = model.point_logps()
 print("terms:", *(f"{name} {value:.2f}" for name, value in terms.items()))
-log_terms = model.compile_fn(model.logp(sum=False), inputs=model.value_vars, mode="JAX")(model.initial_point())
+log_terms = model.compile_fn(model.logp(sum=False), inputs=model.value_vars, mode="JAX")(
+    model.initial_point()
+)
 print("in JAX:", *(f"{value.sum():.2f}" for value in log_terms))
 for backend in ("jax", "pytensor"):
     approx = vi.fit(0, model=model, backend=backend, progressbar=False)
@@ -102,7 +119,12 @@ for backend in ("jax", "pytensor"):
 assert list(terms.values()) == [-0.92, -0.73, -1.5, -4.51, -9812.67]
 
 # [fit]
-settings = {"method": "fullrank_advi", "estimator": "sticking_the_landing", "model": model, "random_seed": 1}
+settings = {
+    "method": "fullrank_advi",
+    "estimator": "sticking_the_landing",
+    "model": model,
+    "random_seed": 1,
+}
 seconds = {}
 for backend in ("pytensor", "jax"):
     started = time.perf_counter()
@@ -136,7 +158,9 @@ for name in draws.data_vars:
     )
     shift = (ours.mean(0) - theirs.mean(0)) / theirs.std(0)
     ratio = np.log(ours.std(0) / theirs.std(0))
-    print(f"{name:>12}: means differ by up to {abs(shift).max():.3f} sd, log sds by up to {abs(ratio).max():.3f}")
+    print(
+        f"{name:>12}: means differ by up to {abs(shift).max():.3f} sd, log sds by up to {abs(ratio).max():.3f}"
+    )
     worst_mean, worst_sd = max(worst_mean, abs(shift).max()), max(worst_sd, abs(ratio).max())
 # [compare end]
 print(*(f"{name}: {value:.1f} s" for name, value in seconds.items()), sep=", ")
@@ -151,15 +175,34 @@ for i, name in enumerate(("signal", "noise")):
 for i in range(3):
     panels["initial", (i,)] = left.add_subplot(3, 2, 2 * i + 2, title=f"initial, state {i + 1}")
     for j in range(3):
-        panels["transition", (i, j)] = right.add_subplot(3, 3, 3 * i + j + 1, title=f"from {i + 1} to {j + 1}")
-truth = {"signal": true_signal, "noise": true_noise, "initial": true_initial, "transition": true_transition}
+        panels["transition", (i, j)] = right.add_subplot(
+            3, 3, 3 * i + j + 1, title=f"from {i + 1} to {j + 1}"
+        )
+truth = {
+    "signal": true_signal,
+    "noise": true_noise,
+    "initial": true_initial,
+    "transition": true_transition,
+}
 for (name, index), panel in panels.items():
-    ours, theirs = (group[name].values.reshape(-1, *np.shape(truth[name]))[:, *index] for group in (draws, nuts))
+    ours, theirs = (
+        group[name].values.reshape(-1, *np.shape(truth[name]))[:, *index] for group in (draws, nuts)
+    )
     bins = np.linspace(*np.quantile(theirs, [0.001, 0.998]), 35)
     panel.hist(theirs, bins, density=True, color=GREY, alpha=0.45, label="NUTS")
-    panel.hist(ours, bins, density=True, color=BLUE, histtype="step", linewidth=1.6, label="full-rank ADVI")
-    panel.axvline(np.asarray(truth[name])[index], color=ORANGE, linestyle=":", linewidth=2, label="simulated with")
+    panel.hist(
+        ours, bins, density=True, color=BLUE, histtype="step", linewidth=1.6, label="full-rank ADVI"
+    )
+    panel.axvline(
+        np.asarray(truth[name])[index],
+        color=ORANGE,
+        linestyle=":",
+        linewidth=2,
+        label="simulated with",
+    )
     panel.set_yticks([])
     panel.locator_params(axis="x", nbins=4)
-left.legend(*panels["signal", ()].get_legend_handles_labels(), loc="lower left", bbox_to_anchor=(0.06, 0.08))
+left.legend(
+    *panels["signal", ()].get_legend_handles_labels(), loc="lower left", bbox_to_anchor=(0.06, 0.08)
+)
 figure.savefig(options.out / "hidden_markov.png")

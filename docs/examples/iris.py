@@ -1,4 +1,6 @@
-"""The code of the page "Classification with particles", section by section; it checks what the page says."""
+"""The code of the page "Classification with particles", section by section; it checks what the
+page says.
+"""
 
 import argparse
 from pathlib import Path
@@ -17,12 +19,21 @@ import vi
 # [import end]
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the pictures")
+parser.add_argument(
+    "--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the pictures"
+)
 parser.add_argument("--splits", type=int, default=1, help="splits for the average (1)")
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)
 
-plt.rcParams.update({"savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+plt.rcParams.update(
+    {
+        "savefig.dpi": 80,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+)
 BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
 
 # [model]
@@ -68,8 +79,16 @@ assert tracker["test_accuracy"][99] > 0.9
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
 steps = np.arange(1, 501)
 for panel, low, title in ((axes[0], 0.25, "from the start"), (axes[1], 0.9, "the top tenth")):
-    panel.plot(steps, tracker["train_accuracy"], color=GREY, linewidth=1.5, label=f"{len(y_train)} training rows")
-    panel.plot(steps, tracker["test_accuracy"], color=BLUE, linewidth=1.5, label=f"{len(y_test)} test rows")
+    panel.plot(
+        steps,
+        tracker["train_accuracy"],
+        color=GREY,
+        linewidth=1.5,
+        label=f"{len(y_train)} training rows",
+    )
+    panel.plot(
+        steps, tracker["test_accuracy"], color=BLUE, linewidth=1.5, label=f"{len(y_test)} test rows"
+    )
     panel.axvline(100, color=ORANGE, linestyle=":")
     panel.set(xlabel="step", title=title, xlim=(0, 500), ylim=(low, 1.0))
 axes[0].text(95, 0.27, "default", color=ORANGE, ha="right")
@@ -82,7 +101,9 @@ figure.savefig(options.out / "iris_accuracy.png")
 for steps in (0, 4500):
     approx.refine(steps, callbacks=[])
     sd = approx.sample(500, random_seed=4)["posterior"]["beta"].std("draw").mean().item()
-    print(f"after {len(approx.hist):,} steps: sd of beta {sd:.1f}, test accuracy {test_accuracy.eval():.3f}")
+    print(
+        f"after {len(approx.hist):,} steps: sd of beta {sd:.1f}, test accuracy {test_accuracy.eval():.3f}"
+    )
 # [longer end]
 assert len(tracker["test_accuracy"]) == 500
 assert sd > 10

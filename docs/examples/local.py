@@ -1,4 +1,6 @@
-"""The code of the page on local variables: abilities of many people from their answers; it draws the page's picture."""
+"""The code of the page on local variables: abilities of many people from their answers; it draws
+the page's picture.
+"""
 
 import argparse
 from pathlib import Path
@@ -25,7 +27,9 @@ with pm.Model() as model:
 # [model end]
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the picture")
+parser.add_argument(
+    "--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the picture"
+)
 parser.add_argument("--steps", type=int, default=20_000, help="steps of each fit")
 arguments = parser.parse_args()
 arguments.out.mkdir(parents=True, exist_ok=True)
@@ -52,7 +56,9 @@ shared = vi.KLqp(vi.Approximation(groups, model=model, random_seed=1)).fit(STEPS
 
 # [compare]
 def grid_posterior(score):
-    """Mean and sd of an ability given the number of right answers, with the true difficulties: one integral."""
+    """Mean and sd of an ability given the number of right answers, with the true difficulties:
+    one integral.
+    """
     z = np.linspace(-6, 6, 2001)
     log_p = score * z - np.logaddexp(0, z[:, None] - difficulty).sum(axis=1) - z**2 / 2
     p = np.exp(log_p - log_p.max())
@@ -66,7 +72,9 @@ for name, approx in {"one q a row": rows, "encoder": shared}.items():
     mean, sd = approx.mean.eval(), approx.std.eval()
     off = (mean[ITEMS:] - exact[:, 0]) / exact[:, 1]
     error, spread = np.sqrt(np.mean(off**2)), np.mean(sd[ITEMS:] / exact[:, 1])
-    print(f"{name:12} abilities off by {error:.2f} posterior sds, their sds {spread:.2f} of the exact ones")
+    print(
+        f"{name:12} abilities off by {error:.2f} posterior sds, their sds {spread:.2f} of the exact ones"
+    )
     print(f"{'':12} difficulties off by {np.abs(mean[:ITEMS] - difficulty).max():.2f}")
 print(rows.sample(100, random_seed=1)["posterior"]["a"].shape)
 # [compare end]
@@ -76,21 +84,34 @@ if STEPS >= 20_000:
         assert np.abs(approx.mean.eval()[:ITEMS] - difficulty).max() < 0.15
 
 
-plt.rcParams.update({"savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+plt.rcParams.update(
+    {
+        "savefig.dpi": 80,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+)
 BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 for approx, color, name in ((rows, BLUE, "one q a row"), (shared, ORANGE, "encoder")):
     block = max(1, STEPS // 200)
     loss = approx.hist[: len(approx.hist) // block * block].reshape(-1, block).mean(axis=1)
     axes[0].plot(np.arange(len(loss)) * block * 200 / N, loss / N, color=color, label=name)
-axes[0].set(xlabel="passes over the data", ylabel="minus the ELBO, a row", title="The loss", xscale="symlog")
+axes[0].set(
+    xlabel="passes over the data", ylabel="minus the ELBO, a row", title="The loss", xscale="symlog"
+)
 axes[0].legend()
 some = rng.choice(N, 400, replace=False)
 for approx, color, shift in ((rows, BLUE, -0.12), (shared, ORANGE, 0.12)):
     place = scores[some] + shift + 0.08 * rng.uniform(-1, 1, size=400)
-    axes[1].scatter(place, approx.mean.eval()[ITEMS:][some], s=6, color=color, alpha=0.5, linewidths=0)
+    axes[1].scatter(
+        place, approx.mean.eval()[ITEMS:][some], s=6, color=color, alpha=0.5, linewidths=0
+    )
 order = np.unique(scores, return_index=True)[1]
-axes[1].plot(scores[order], exact[order, 0], color=GREY, linewidth=1.2, label="exact, difficulties known")
+axes[1].plot(
+    scores[order], exact[order, 0], color=GREY, linewidth=1.2, label="exact, difficulties known"
+)
 axes[1].set(xlabel="right answers", ylabel="mean ability", title="400 of the 20,000 abilities")
 axes[1].legend(loc="upper left")
 figure.savefig(arguments.out / "local_abilities.png")

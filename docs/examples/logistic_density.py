@@ -1,4 +1,6 @@
-"""The code of the page "Logistic regression from a JAX log density"; it checks what the page says."""
+"""The code of the page "Logistic regression from a JAX log density"; it checks what the page
+says.
+"""
 
 import argparse
 from pathlib import Path
@@ -15,11 +17,20 @@ import vi
 # [import end]
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the pictures")
+parser.add_argument(
+    "--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the pictures"
+)
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)
 
-plt.rcParams.update({"savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+plt.rcParams.update(
+    {
+        "savefig.dpi": 80,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+)
 BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
 
 # [data]
@@ -52,7 +63,9 @@ narrow = vi.targets.from_function(lambda beta: log_joint(beta, 1.0), init=jnp.ze
 logp = vi.MeanField(model=narrow).logp
 print(f"one point: {logp(one):.4f}")
 print("ten points:", *(f"{value:.5f}" for value in logp(ten)[:3]), "...")
-print(f"largest relative difference from the hand-batched function: {np.max(logp(ten) / batched_by_hand(ten) - 1):.0e}")
+print(
+    f"largest relative difference from the hand-batched function: {np.max(logp(ten) / batched_by_hand(ten) - 1):.0e}"
+)
 # [batched end]
 np.testing.assert_allclose(logp(one), -213.2356, rtol=1e-6)
 np.testing.assert_allclose(logp(ten)[:3], [-147.84033, -207.02205, -109.26075], rtol=1e-6)
@@ -92,7 +105,15 @@ for which, color, label in (
     (~missed, BLUE, "mean of q, 2 sd either way"),
     (missed, ORANGE, "interval misses the truth"),
 ):
-    axes.errorbar(true_beta[which], mean[which], 2 * sd[which], fmt="o", color=color, markersize=5, label=label)
+    axes.errorbar(
+        true_beta[which],
+        mean[which],
+        2 * sd[which],
+        fmt="o",
+        color=color,
+        markersize=5,
+        label=label,
+    )
 axes.set(xlabel="true coefficient", ylabel="estimated coefficient")
 axes.legend(loc="upper left")
 figure.savefig(options.out / "logistic_density.png")

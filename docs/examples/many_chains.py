@@ -1,4 +1,6 @@
-"""The code of the page "Many chains at once", section by section; it checks what it says, and draws its picture."""
+"""The code of the page "Many chains at once", section by section; it checks what it says, and
+draws its picture.
+"""
 
 import argparse
 from pathlib import Path
@@ -24,7 +26,9 @@ approx = vi.fit(method="fullrank_advi", model=model, random_seed=1)
 # [model end]
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the picture")
+parser.add_argument(
+    "--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the picture"
+)
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)
 
@@ -71,10 +75,19 @@ with model:
                      random_seed=5, progressbar=False)  # fmt: skip
 # [pymc end]
 for name in ("a", "b", "s"):
-    assert abs(float(nuts["posterior"][name].mean() - posterior[name].mean())) < 0.2 * float(posterior[name].std())
+    assert abs(float(nuts["posterior"][name].mean() - posterior[name].mean())) < 0.2 * float(
+        posterior[name].std()
+    )
 
 COLOURS = ["#2a7fb8", "#e07b39", "#3a9a6b", "#8a5aa8"]
-plt.rcParams.update({"savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+plt.rcParams.update(
+    {
+        "savefig.dpi": 80,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+)
 figure, axes = plt.subplots(2, 3, figsize=(11, 5.2), layout="constrained", height_ratios=(1, 1.2))
 for column, (name, label) in enumerate((("a", "a, level"), ("b", "b, slope"), ("s", "s, noise"))):
     trace, marginal = axes[0, column], axes[1, column]
@@ -82,8 +95,17 @@ for column, (name, label) in enumerate((("a", "a, level"), ("b", "b, slope"), ("
     for chain, colour in enumerate(COLOURS):
         values = posterior[name][chain].to_numpy()
         trace.plot(values[:400], color=colour, linewidth=0.8)
-        marginal.hist(values, edges, density=True, histtype="step", color=colour, label=f"chain {chain + 1}")
-    marginal.hist(q[name].to_numpy().ravel(), edges, density=True, color="#dddddd", label="approximation", zorder=0)
+        marginal.hist(
+            values, edges, density=True, histtype="step", color=colour, label=f"chain {chain + 1}"
+        )
+    marginal.hist(
+        q[name].to_numpy().ravel(),
+        edges,
+        density=True,
+        color="#dddddd",
+        label="approximation",
+        zorder=0,
+    )
     trace.set(title=label, xlabel="draw (the first 400)", xlim=(0, 400))
     marginal.set(xlabel=name, yticks=[])
     marginal.spines["left"].set_visible(False)

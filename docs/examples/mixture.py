@@ -1,4 +1,6 @@
-"""The code of the section on a mixture in "How to choose"; it checks what the page says and draws its picture."""
+"""The code of the section on a mixture in "How to choose"; it checks what the page says and
+draws its picture.
+"""
 
 import argparse
 from pathlib import Path
@@ -17,19 +19,25 @@ with pm.Model() as model:
     pm.NormalMixture("x", w=w, mu=mu, sigma=sd)
 
 generator = np.random.default_rng(0)
-exact = generator.normal(*np.where(generator.random(100_000) < w[0], *np.column_stack([mu, sd])[:, :, None]))
+exact = generator.normal(
+    *np.where(generator.random(100_000) < w[0], *np.column_stack([mu, sd])[:, :, None])
+)
 
 
 def report(name, x):
     share, distance = np.mean(x < 0.1), wasserstein_distance(x, exact)
-    print(f"{name:40} left {share:.3f}   mean {x.mean():6.3f}   sd {x.std():.3f}   W1 {distance:.3f}")
+    print(
+        f"{name:40} left {share:.3f}   mean {x.mean():6.3f}   sd {x.std():.3f}   W1 {distance:.3f}"
+    )
     return share, distance
 
 
 # [model end]
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the picture")
+parser.add_argument(
+    "--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the picture"
+)
 OUT = parser.parse_args().out
 OUT.mkdir(parents=True, exist_ok=True)
 
@@ -40,7 +48,9 @@ for seed in range(1, 9):
     svgd = vi.SVGD(n_particles=500, jitter=1, model=model, random_seed=seed)
     shares["the start of SVGD"].append(np.mean(svgd.approx.particles < 0.1))
     particles = svgd.fit(2000).particles.ravel()
-    shares["SVGD"].append(report(f"SVGD, seed {seed}, start {shares['the start of SVGD'][-1]:.3f}", particles)[0])
+    shares["SVGD"].append(
+        report(f"SVGD, seed {seed}, start {shares['the start of SVGD'][-1]:.3f}", particles)[0]
+    )
 
 svgd.refine(8000)
 report("... after 10,000 steps", svgd.approx.particles.ravel())
@@ -49,7 +59,9 @@ print(f"discrepancy: {svgd.hist[299]:.1g} at step 300, {svgd.hist[-1]:.1g} at st
 for name, optimizer in {"default optimiser": None, "vi.sgd(0.01)": vi.sgd(0.01)}.items():
     imq = vi.SVGD(n_particles=500, jitter=1, model=model, random_seed=8, kernel="imq")
     report(f"... its start, imq, {name}", imq.fit(2000, obj_optimizer=optimizer).particles.ravel())
-narrow = vi.SVGD(n_particles=500, jitter=1, model=model, random_seed=8, kernel=vi.kernels.RBF(bandwidth=0.01))
+narrow = vi.SVGD(
+    n_particles=500, jitter=1, model=model, random_seed=8, kernel=vi.kernels.RBF(bandwidth=0.01)
+)
 report("... its start, narrow kernel", narrow.fit(2000).particles.ravel())
 for name, approx in {"median heuristic": svgd.approx, "narrow kernel": narrow.approx}.items():
     distance = wasserstein_distance(approx.particles[approx.particles > 0.1], exact[exact > 0.1])
@@ -72,7 +84,9 @@ assert abs(advi_draws.std() - 0.1) < 0.01
 
 # [weights]
 def weighted(draws, rng):
-    """Draws resampled in proportion to p / q, their effective number, and an estimate of the log of p's integral."""
+    """Draws resampled in proportion to p / q, their effective number, and an estimate of the log
+    of p's integral.
+    """
     stats = draws["sample_stats"]
     log_ratio = (stats["log_p"] - stats["log_q"]).values.ravel()
     ratio = np.exp(log_ratio - log_ratio.max())
@@ -98,14 +112,20 @@ for steps in (2000, 10_000, 50_000):
     shares[f"flow, {steps:,} steps"] = found = []
     for seed in range(1, 9):
         flow = vi.fit(steps, method="nfvi", model=model, random_seed=seed)
-        found.append(np.mean(flow.sample(20_000, random_seed=1, log_prob=False)["posterior"]["x"].values < 0.1))
+        found.append(
+            np.mean(
+                flow.sample(20_000, random_seed=1, log_prob=False)["posterior"]["x"].values < 0.1
+            )
+        )
     print(f"flow, {steps:6,} steps, 8 seeds: left {min(found):.3f} to {max(found):.3f}")
 
 for width in (0.35, 1.5):
     lost = 0
     for seed in range(1, 9):
         flow = vi.fit(method="nfvi", model=model, random_seed=seed, start_sigma={"x": width})
-        left = np.mean(flow.sample(20_000, random_seed=1, log_prob=False)["posterior"]["x"].values < 0.1)
+        left = np.mean(
+            flow.sample(20_000, random_seed=1, log_prob=False)["posterior"]["x"].values < 0.1
+        )
         lost += not 0.02 < left < 0.98
     print(f"flow, 10,000 steps from start_sigma {width}: {lost} of 8 seeds have lost a mode")
 
@@ -128,11 +148,20 @@ _, distance = report("... after 2,000 steps of vi.Stein", kept)
 # [empirical end]
 assert distance < 0.05
 
-plt.rcParams.update({"savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+plt.rcParams.update(
+    {
+        "savefig.dpi": 80,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+)
 BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
 figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
 grid = np.linspace(-1, 1.2, 600)
-density = np.sum(w * np.exp(-0.5 * ((grid[:, None] - mu) / sd) ** 2) / (sd * np.sqrt(2 * np.pi)), axis=1)
+density = np.sum(
+    w * np.exp(-0.5 * ((grid[:, None] - mu) / sd) ** 2) / (sd * np.sqrt(2 * np.pi)), axis=1
+)
 panels = {
     "SVGD, 500 particles": particles,
     "mean-field ADVI": advi_draws,
@@ -150,8 +179,17 @@ axes[0, 0].legend(loc="upper left")
 
 axis = axes[1, 2]
 for row, (name, values) in enumerate(shares.items()):
-    axis.scatter(values, np.full(len(values), -row), color=ORANGE if "SVGD" in name else BLUE, alpha=0.6, linewidths=0)
+    axis.scatter(
+        values,
+        np.full(len(values), -row),
+        color=ORANGE if "SVGD" in name else BLUE,
+        alpha=0.6,
+        linewidths=0,
+    )
 axis.axvline(w[0], color=GREY, linewidth=1.5)
-axis.set_yticks(-np.arange(len(shares)), ["SVGD,\nstart", "SVGD", "flow,\n2,000", "flow,\n10,000", "flow,\n50,000"])
+axis.set_yticks(
+    -np.arange(len(shares)),
+    ["SVGD,\nstart", "SVGD", "flow,\n2,000", "flow,\n10,000", "flow,\n50,000"],
+)
 axis.set(title="share in the left mode, 8 seeds", xlim=(-0.03, 1.03), ylim=(0.5 - len(shares), 0.5))
 figure.savefig(OUT / "mixture_methods.png")

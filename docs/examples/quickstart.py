@@ -1,4 +1,6 @@
-"""The code of the page "Quickstart", section by section; it checks what the page says and draws its pictures."""
+"""The code of the page "Quickstart", section by section; it checks what the page says and draws
+its pictures.
+"""
 
 import argparse
 import tempfile
@@ -15,11 +17,20 @@ import vi
 # [import end]
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the pictures")
+parser.add_argument(
+    "--out", type=Path, default=Path(__file__).parent / "pictures", help="folder for the pictures"
+)
 OUT = parser.parse_args().out
 OUT.mkdir(parents=True, exist_ok=True)
 
-plt.rcParams.update({"savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+plt.rcParams.update(
+    {
+        "savefig.dpi": 80,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+    }
+)
 BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
 
 # [gamma model]
@@ -49,7 +60,9 @@ draws = {
 print(" " * 22 + "   alpha (mean ± sd)   beta (mean ± sd)")
 for name, dt in draws.items():
     alpha, beta = dt["posterior"]["alpha"], dt["posterior"]["beta"]
-    print(f"{name:22}{alpha.mean():12.3f} ± {alpha.std():.3f}{beta.mean():11.3f} ± {beta.std():.3f}")
+    print(
+        f"{name:22}{alpha.mean():12.3f} ± {alpha.std():.3f}{beta.mean():11.3f} ± {beta.std():.3f}"
+    )
 # [gamma compare end]
 
 reference = nuts["posterior"]
@@ -64,11 +77,16 @@ assert np.corrcoef(*(reference[v].values.ravel() for v in ("alpha", "beta")))[0,
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained", sharex=True, sharey=True)
 for panel, (name, color) in zip(axes, {"ADVI": BLUE, "full rank": ORANGE}.items(), strict=True):
-    for label, style in (("NUTS", {"color": GREY, "alpha": 0.35}), (name, {"color": color, "alpha": 0.35})):
+    for label, style in (
+        ("NUTS", {"color": GREY, "alpha": 0.35}),
+        (name, {"color": color, "alpha": 0.35}),
+    ):
         values = [draws[label]["posterior"][v].values.ravel()[:2000] for v in ("alpha", "beta")]
         panel.scatter(*values, s=6, linewidths=0, label=label, **style)
     panel.set(
-        xlabel=r"$\alpha$", ylabel=r"$\beta$" if name == "ADVI" else "", title=f"{name} and NUTS, 2,000 draws each"
+        xlabel=r"$\alpha$",
+        ylabel=r"$\beta$" if name == "ADVI" else "",
+        title=f"{name} and NUTS, 2,000 draws each",
     )
     for handle in panel.legend(loc="upper left", markerscale=3).legend_handles:
         handle.set_alpha(1)
@@ -112,8 +130,11 @@ print(len(advi.hist), len(tracker["mean"]), len(tracker["std"]))
 # [tracker end]
 assert len(advi.hist) == len(approx.hist) == len(tracker["mean"]) == len(tracker["std"]) == 120_000
 assert abs(weights @ means - 0.34) < 1e-12
-first_step = 0.05 * np.log(2) * np.exp(0.05)  # the default optimiser's: rate x sd of q x first growth of the stride
-# The sd moves by that much in units of itself, to first order; its change to second order is below 2 % of the step.
+first_step = (
+    0.05 * np.log(2) * np.exp(0.05)
+)  # the default optimiser's: rate x sd of q x first growth of the stride
+# The sd moves by that much in units of itself, to first order; its change to second order is below
+# 2 % of the step.
 assert abs(tracker["mean"][0][0] - 0.34) <= first_step * (1 + 1e-9)
 assert abs(tracker["std"][0][0] - np.log(2)) <= first_step * 1.02
 assert abs(tracker["mean"][-1][0] - 0.5) < 0.01
@@ -132,7 +153,14 @@ for panel, values, end, title in (
     panel.axhline(end, color=ORANGE, linewidth=1)
     panel.plot(steps[shown], values[shown], color=BLUE)
     panel.axvline(20_000, color=GREY, linestyle=":", linewidth=1)
-    panel.annotate("refine", (20_000, 0.4), xycoords=("data", "axes fraction"), rotation=90, ha="right", color=GREY)
+    panel.annotate(
+        "refine",
+        (20_000, 0.4),
+        xycoords=("data", "axes fraction"),
+        rotation=90,
+        ha="right",
+        color=GREY,
+    )
     panel.set(title=title, xlabel="step", xscale="log")
 figure.savefig(OUT / "quickstart_tracker.png")
 
@@ -160,7 +188,9 @@ figure.savefig(OUT / "quickstart_mixture.png")
 
 # [slow]
 class StopWhenSlow(vi.callbacks.Callback):
-    """End the run when the average loss falls by less than ``gain`` from one ``every`` steps to the next."""
+    """End the run when the average loss falls by less than ``gain`` from one ``every`` steps to
+    the next.
+    """
 
     def __init__(self, gain=10.0, every=1000):
         super().__init__(every)
@@ -197,9 +227,19 @@ assert dt["posterior_predictive"]["y"].shape == (1, 1000, 200)
 
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 bins = np.linspace(0, data.max() * 1.3, 40)
-replicated = np.stack([np.histogram(row, bins, density=True)[0] for row in dt["posterior_predictive"]["y"].values[0]])
+replicated = np.stack(
+    [np.histogram(row, bins, density=True)[0] for row in dt["posterior_predictive"]["y"].values[0]]
+)
 low, middle, high = np.quantile(replicated, [0.05, 0.5, 0.95], axis=0)
-axes.stairs(high, bins, baseline=low, fill=True, color=ORANGE, alpha=0.35, label="replicated data, 5 to 95 %")
+axes.stairs(
+    high,
+    bins,
+    baseline=low,
+    fill=True,
+    color=ORANGE,
+    alpha=0.35,
+    label="replicated data, 5 to 95 %",
+)
 axes.stairs(middle, bins, color=ORANGE, label="replicated data, median")
 axes.hist(data, bins, density=True, histtype="step", color=GREY, linewidth=1.5, label="data")
 axes.set(xlabel="y", ylabel="density", title="Posterior predictive check, full-rank ADVI")

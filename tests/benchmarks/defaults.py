@@ -1,7 +1,9 @@
-"""Why the default optimiser is what it is: the default, and the default less one idea, on targets that show the idea.
+"""Why the default optimiser is what it is: the default, and the default less one idea, on targets
+that show the idea.
 
-Run with ``python tests/benchmarks/defaults.py``. Each cell: worst error of the mean in posterior sds over the seeds,
-then the mean error of log sd, after 10,000 mean-field steps with one draw. Iterates are averaged, unless a row says it.
+Run with ``python tests/benchmarks/defaults.py``. Each cell: worst error of the mean in posterior
+sds over the seeds, then the mean error of log sd, after 10,000 mean-field steps with one draw.
+Iterates are averaged, unless a row says it.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ import pymc as pm
 import vi
 from vi.algorithms import Gradient
 from vi.families import MeanField
+from vi.foundation.precision import precision
 from vi.objectives import ClosedFormEntropy
-from vi.precision import precision
 from vi.targets import from_pymc
-from vi.training.runners import BUFFER, compiled_loop
+from vi.training.compiled import compiled_loop
+from vi.training.runner import BUFFER
 
 STEPS = 10_000
 OPTIMIZERS = {
@@ -45,7 +48,9 @@ def conjugate() -> tuple[pm.Model, float, float]:
 
 
 def far(unit: float, known: bool) -> tuple[pm.Model, float, float]:
-    """Fifty observations of N(100, 1), in units of 1 / `unit`; the noise known or with a HalfNormal(5) prior."""
+    """Fifty observations of N(100, 1), in units of 1 / `unit`; the noise known or with a
+    HalfNormal(5) prior.
+    """
     y = np.random.default_rng(3).normal(100.0, 1.0, 50) * unit
     with pm.Model() as model:
         mu = pm.Normal("mu", 0.0, 200.0 * unit)
@@ -97,7 +102,9 @@ def cell(
         def run(state, n):
             return compiled_loop(target, algorithm, state, batch, buffer, n)[0]
 
-        states = jax.vmap(lambda key: algorithm.init(params, key))(jax.random.split(jax.random.key(0), seeds))
+        states = jax.vmap(lambda key: algorithm.init(params, key))(
+            jax.random.split(jax.random.key(0), seeds)
+        )
         loop = jax.jit(jax.vmap(run, in_axes=(0, None)))
         for n in (BUFFER, STEPS - BUFFER):
             states = loop(states, np.int32(n))

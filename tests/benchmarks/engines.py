@@ -17,8 +17,8 @@ SEED = 1
 class Engine(abc.ABC):
     """Mean-field ADVI with one draw a step, in one library.
 
-    An engine is made from a built model. ``first`` is what a user waits for before the first step is done, ``advance``
-    the steps after it: neither builds nor compiles anything twice.
+    An engine is made from a built model. ``first`` is what a user waits for before the first step
+    is done, ``advance`` the steps after it: neither builds nor compiles anything twice.
     """
 
     title: str
@@ -104,7 +104,9 @@ class PymcFit(Engine):
 
 
 class PymcExtras(Engine):
-    """The trainer inside pymc-extras' ``fit_advi``, without the draws at its end; its progress bar has no switch."""
+    """The trainer inside pymc-extras' ``fit_advi``, without the draws at its end; its progress
+    bar has no switch.
+    """
 
     title = "pymc-extras fit_advi (numba)"
     needs = ("pymc_extras",)
@@ -148,7 +150,9 @@ class Numpyro(Engine):
         import jax
 
         def run(state: Any, arguments: Any) -> Any:
-            return jax.lax.scan(lambda state, _: self._svi.update(state, *arguments), state, length=END_TO_END_STEPS)
+            return jax.lax.scan(
+                lambda state, _: self._svi.update(state, *arguments), state, length=END_TO_END_STEPS
+            )
 
         self._state = self._svi.init(jax.random.PRNGKey(SEED), *self._arguments)
         self._scan = jax.jit(run).lower(self._state, self._arguments).compile()

@@ -1,11 +1,13 @@
-"""SVGD on the iris flowers, vi beside PyMC: a step after compilation, and the whole example of docs/iris.md.
+"""SVGD on the iris flowers, vi beside PyMC: a step after compilation, and the whole example of
+docs/iris.md.
 
-Run with ``python tests/benchmarks/iris_svgd.py`` (scikit-learn has the data). All engines: the same model and rows, 500
-particles, no progress bar. A step: adamax at 0.1, no callbacks, in interleaved rounds in one process, from the public
-call (``refine(n)``) after a run of 500 steps; CPU time beside it, because other processes distort the clock more. The
-whole example: in a fresh process, from the built model, 100 steps with the library's default optimiser and 400 with
-adamax, and both accuracies tracked after every step. PyMC's ``sample_node`` takes the same arguments; its nodes repeat
-the same draws at every evaluation, those of vi draw anew.
+Run with ``python tests/benchmarks/iris_svgd.py`` (scikit-learn has the data). All engines: the same
+model and rows, 500 particles, no progress bar. A step: adamax at 0.1, no callbacks, in interleaved
+rounds in one process, from the public call (``refine(n)``) after a run of 500 steps; CPU time
+beside it, because other processes distort the clock more. The whole example: in a fresh process,
+from the built model, 100 steps with the library's default optimiser and 400 with adamax, and both
+accuracies tracked after every step. PyMC's ``sample_node`` takes the same arguments; its nodes
+repeat the same draws at every evaluation, those of vi draw anew.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ class Example:
             self._p = pm.math.softmax(self._Xt @ beta + a, axis=1)
             pm.Categorical("species", self._p, observed=yt)
             began = time.perf_counter()
-            self.inference: Any = (pm if theirs else vi).SVGD(n_particles=PARTICLES, jitter=1, random_seed=1)
+            self.inference: Any = (pm if theirs else vi).SVGD(
+                n_particles=PARTICLES, jitter=1, random_seed=1
+            )
         self.setup = time.perf_counter() - began
         self.adamax = (pm if theirs else vi).adamax(learning_rate=0.1)
         self._tracker = Tracker if theirs else vi.callbacks.Tracker
@@ -65,12 +69,16 @@ class Example:
         self.inference.fit(n, progressbar=False, **self._backend, **options)
 
     def whole(self) -> dict[str, float]:
-        """The example with its tracker; seconds from the built model to the end, and the last test accuracy."""
+        """The example with its tracker; seconds from the built model to the end, and the last
+        test accuracy.
+        """
         import pytensor.tensor as pt
 
         began = time.perf_counter()
         approx = self.inference.approx
-        test = approx.sample_node(self._p, more_replacements={self._Xt: pt.as_tensor(self._X_test)}, size=100)
+        test = approx.sample_node(
+            self._p, more_replacements={self._Xt: pt.as_tensor(self._X_test)}, size=100
+        )
         train = approx.sample_node(self._p, size=100)
         test_accuracy = pt.eq(test.argmax(axis=-1), self._y_test).mean()
         train_accuracy = pt.eq(train.argmax(axis=-1), self._y_train).mean()
@@ -79,7 +87,11 @@ class Example:
         self.fit(400, callbacks=[tracker], obj_optimizer=self.adamax)
         seconds = self.setup + time.perf_counter() - began
         assert len(tracker["test"]) == 500
-        return {"seconds": seconds, "after 100": float(tracker["test"][99]), "after 500": float(tracker["test"][-1])}
+        return {
+            "seconds": seconds,
+            "after 100": float(tracker["test"][99]),
+            "after 500": float(tracker["test"][-1]),
+        }
 
 
 def main() -> None:
@@ -96,11 +108,22 @@ def main() -> None:
         return
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in DISTRIBUTIONS)
     load = os.getloadavg()[0]
-    print(f"{time.strftime('%Y-%m-%d')}; {versions}; {os.cpu_count()} cores, load average at the start {load:.2f}\n")
+    print(
+        f"{time.strftime('%Y-%m-%d')}; {versions}; {os.cpu_count()} cores, load average at the start {load:.2f}\n"
+    )
     steps = _steps(options.rounds, options.seconds)
     whole = {engine: _whole(engine, options.fresh_rounds) for engine in ENGINES}
-    heads = ("engine", "ms a step", "CPU ms a step", "faster than pm.SVGD", "by CPU time", "whole example, cold (s)")
-    print("| " + " | ".join((*heads, "warm (s)", "test accuracy after 100 steps", "after 500")) + " |")
+    heads = (
+        "engine",
+        "ms a step",
+        "CPU ms a step",
+        "faster than pm.SVGD",
+        "by CPU time",
+        "whole example, cold (s)",
+    )
+    print(
+        "| " + " | ".join((*heads, "warm (s)", "test accuracy after 100 steps", "after 500")) + " |"
+    )
     print("|---" * (len(heads) + 3) + "|")
     for engine in ENGINES:
         runs = whole[engine]

@@ -1,4 +1,6 @@
-"""What is measured: steps in interleaved rounds, first calls in fresh processes, the cost of the progress bar."""
+"""What is measured: steps in interleaved rounds, first calls in fresh processes, the cost of the
+progress bar.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,11 @@ type Fresh = dict[str, dict[str, list[float]] | str]
 """Seconds by engine and kind (``first, cold`` ...), one entry a round; or why there is none."""
 
 
-def steady_state(engines: Sequence[str], workload: str, rounds: int, seconds: float, module: str = "engines") -> Steps:
-    """Time every engine's steps in rounds: A, B, C, ..., then again, so that the machine's noise hits all alike.
+def steady_state(
+    engines: Sequence[str], workload: str, rounds: int, seconds: float, module: str = "engines"
+) -> Steps:
+    """Time every engine's steps in rounds: A, B, C, ..., then again, so that the machine's noise
+    hits all alike.
 
     Parameters
     ----------
@@ -61,7 +66,9 @@ def steady_state(engines: Sequence[str], workload: str, rounds: int, seconds: fl
 
 
 def fresh_processes(engines: Sequence[str], workload: str, rounds: int, finish: bool) -> Fresh:
-    """Time first calls and whole runs, each in a process of its own: with empty caches, then again."""
+    """Time first calls and whole runs, each in a process of its own: with empty caches, then
+    again.
+    """
     result: Fresh = {name: {} for name in engines}
     for i in range(rounds):
         _say(f"{workload}: fresh processes, round {i + 1} of {rounds}")
@@ -93,21 +100,28 @@ def progress_bar(workload: str, rounds: int, seconds: float) -> tuple[list[float
         Characters that the terminal received.
     """
     ratios = []
-    with _terminal() as (descriptor, received), Worker("vi_jax", workload, stdout=descriptor) as worker:
+    with (
+        _terminal() as (descriptor, received),
+        Worker("vi_jax", workload, stdout=descriptor) as worker,
+    ):
         n = worker.ask("prepare", seconds=seconds)["n"]
         for i in range(rounds):
             _say(f"{workload}: progress bar, round {i + 1} of {rounds}")
             on: list[float] = []
             off: list[float] = []
             for drawn in (True, False, False, True):
-                (on if drawn else off).append(worker.ask("steps", n=n, progressbar=drawn)["seconds"])
+                (on if drawn else off).append(
+                    worker.ask("steps", n=n, progressbar=drawn)["seconds"]
+                )
             ratios.append(sum(on) / sum(off))
     return ratios, sum(received)
 
 
 @contextlib.contextmanager
 def _terminal(rows: int = 40, columns: int = 120) -> Iterator[tuple[int, list[int]]]:
-    """A pseudo-terminal whose screen is read and thrown away; yields its descriptor and the sizes of what was read."""
+    """A pseudo-terminal whose screen is read and thrown away; yields its descriptor and the
+    sizes of what was read.
+    """
     import fcntl
     import struct
     import termios

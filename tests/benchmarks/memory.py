@@ -1,4 +1,6 @@
-"""Peak anonymous memory of a stretch of code: what a process holds of its own, without the pages of files."""
+"""Peak anonymous memory of a stretch of code: what a process holds of its own, without the pages
+of files.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ class PeakMemory:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._done.set()
         self._thread.join()

@@ -1,4 +1,6 @@
-"""The libraries that minibatches are timed in: mean-field normal, one draw a step, rows drawn anew at every step."""
+"""The libraries that minibatches are timed in: mean-field normal, one draw a step, rows drawn
+anew at every step.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ SEED = 1
 class Engine(abc.ABC):
     """One library; made from a :class:`Setting`, with the rows in memory.
 
-    ``first`` compiles (and does ``done`` steps), ``advance`` goes on, ``posterior`` is what was found: means and
-    deviations of the unconstrained parameters, in the order in which the model defines them.
+    ``first`` compiles (and does ``done`` steps), ``advance`` goes on, ``posterior`` is what was
+    found: means and deviations of the unconstrained parameters, in the order in which the model
+    defines them.
     """
 
     title: str
@@ -65,8 +68,12 @@ class _Vi(Engine):
         import vi
 
         self._fit = vi.fit
-        whole = (self._setting.rows, self._setting.columns) if self._setting.name == "normal" else None
-        self._model = pymc_model(self._setting, None if self._setting.full else vi.Minibatch, total_size=whole)
+        whole = (
+            (self._setting.rows, self._setting.columns) if self._setting.name == "normal" else None
+        )
+        self._model = pymc_model(
+            self._setting, None if self._setting.full else vi.Minibatch, total_size=whole
+        )
 
     def first(self) -> None:
         self._approx = self._fit(
@@ -114,7 +121,9 @@ class ViPytensor(_Vi):
 
 
 class PymcFit(Engine):
-    """``pm.Minibatch`` in ``pm.fit``; ``total_size=data.shape``, as its documentation has it, raises an IndexError."""
+    """``pm.Minibatch`` in ``pm.fit``; ``total_size=data.shape``, as its documentation has it,
+    raises an IndexError.
+    """
 
     title = "pm.fit"
     needs = ("pymc",)
@@ -168,14 +177,18 @@ class PymcExtras(Engine):
         parameters = self._trainer.state.params
         names = [variable.name for variable in self._model.free_RVs]
         mean = np.concatenate([np.ravel(parameters[f"{name}_loc"]) for name in names])
-        return mean, np.exp(np.concatenate([np.ravel(parameters[f"{name}_scale"]) for name in names]))
+        return mean, np.exp(
+            np.concatenate([np.ravel(parameters[f"{name}_scale"]) for name in names])
+        )
 
     def _data(self) -> Any:
         return None
 
 
 class PymcExtrasStream(PymcExtras):
-    """The same trainer with ``data=``, an iterator of batches that are put into ``pm.Data`` step by step."""
+    """The same trainer with ``data=``, an iterator of batches that are put into ``pm.Data`` step
+    by step.
+    """
 
     title = "pymc-extras (numba), data="
 
@@ -187,7 +200,10 @@ class PymcExtrasStream(PymcExtras):
     def _containers(self, *arrays: np.ndarray, batch_size: int) -> Any:
         import pymc as pm
 
-        made = [pm.Data(name, array[:batch_size]) for name, array in zip(self._arrays, arrays, strict=True)]
+        made = [
+            pm.Data(name, array[:batch_size])
+            for name, array in zip(self._arrays, arrays, strict=True)
+        ]
         return made if len(made) > 1 else made[0]
 
     def _data(self) -> Iterator[dict[str, np.ndarray]]:
@@ -199,8 +215,8 @@ class PymcExtrasStream(PymcExtras):
 class Numpyro(Engine):
     """``svi.update`` in a ``lax.scan``, row numbers drawn in it.
 
-    ``numpyro.plate(subsample_size=...)`` draws without replacement from an array of all row numbers, which costs time
-    in proportion to the rows.
+    ``numpyro.plate(subsample_size=...)`` draws without replacement from an array of all row
+    numbers, which costs time in proportion to the rows.
     """
 
     title = "NumPyro AutoNormal, Adam(0.01)"
@@ -218,7 +234,8 @@ class Numpyro(Engine):
         setting = self._setting
         self.unit = 10 if setting.full else 1_000
         self._arrays = tuple(
-            jax.numpy.asarray(a, None if a.dtype.kind == "i" else self.dtype) for a in data(setting).values()
+            jax.numpy.asarray(a, None if a.dtype.kind == "i" else self.dtype)
+            for a in data(setting).values()
         )
         model = numpyro_model(setting)
         self._svi = SVI(model, AutoNormal(model), self._optimizer(), Trace_ELBO())

@@ -62,10 +62,16 @@ class Workload:
 
 WORKLOADS = {
     "logistic": Workload("Logistic regression", "logistic", 1_000_000, 50, 256, 5),
-    "normal": Workload("Normal with a mean and a deviation a column", "normal", 40_000, 100, 500, 100),
-    "logistic_full": Workload("Logistic regression, full batch", "logistic", 1_000_000, 50, None, 1_000),
+    "normal": Workload(
+        "Normal with a mean and a deviation a column", "normal", 40_000, 100, 500, 100
+    ),
+    "logistic_full": Workload(
+        "Logistic regression, full batch", "logistic", 1_000_000, 50, None, 1_000
+    ),
 }
-"""The workloads by name. Five passes are 400 steps of the second: too few for any fixed step size to get there."""
+"""The workloads by name. Five passes are 400 steps of the second: too few for any fixed step
+size to get there.
+"""
 
 
 def data(setting: Setting) -> dict[str, np.ndarray]:
@@ -89,18 +95,28 @@ def reference(setting: Setting) -> Posterior:
     return logistic(arrays["x"], arrays["y"]) if setting.name == "logistic" else normal(arrays["x"])
 
 
-def pymc_model(setting: Setting, minibatch: Callable[..., Any] | None, total_size: Any = None) -> Any:
-    """The PyMC model, with batches made by ``minibatch``; ``total_size`` is the number of rows by default."""
+def pymc_model(
+    setting: Setting, minibatch: Callable[..., Any] | None, total_size: Any = None
+) -> Any:
+    """The PyMC model, with batches made by ``minibatch``; ``total_size`` is the number of rows
+    by default.
+    """
     import pymc as pm
 
     arrays = data(setting)
     total_size = None if setting.full else total_size or setting.rows
     with pm.Model() as model:
-        batch = tuple(arrays.values()) if setting.full else minibatch(*arrays.values(), batch_size=setting.batch)
+        batch = (
+            tuple(arrays.values())
+            if setting.full
+            else minibatch(*arrays.values(), batch_size=setting.batch)
+        )
         if setting.name == "logistic":
             x, y = batch
             beta = pm.Normal("beta", 0.0, 1.0, shape=setting.columns)
-            pm.Bernoulli("likelihood", logit_p=pm.math.dot(x, beta), observed=y, total_size=total_size)
+            pm.Bernoulli(
+                "likelihood", logit_p=pm.math.dot(x, beta), observed=y, total_size=total_size
+            )
         else:
             x = batch[0] if setting.full else batch
             mu = pm.Flat("mu", shape=setting.columns)

@@ -1,4 +1,6 @@
-"""What minibatch fits are compared with: exact posteriors of the unconstrained parameters, from all rows."""
+"""What minibatch fits are compared with: exact posteriors of the unconstrained parameters, from
+all rows.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ BLOCK = 65_536
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Means and standard deviations of the unconstrained parameters, and the best mean-field normal's deviations.
+    """Means and standard deviations of the unconstrained parameters, and the best mean-field
+    normal's deviations.
 
     Parameters
     ----------
@@ -30,9 +33,11 @@ class Posterior:
 
 
 def logistic(x: np.ndarray, y: np.ndarray, prior_sd: float = 1.0) -> Posterior:
-    """Coefficients with independent normal priors: the mode by Newton's method, and the curvature there.
+    """Coefficients with independent normal priors: the mode by Newton's method, and the curvature
+    there.
 
-    With rows in the hundred thousands what the normal leaves out is far below a thousandth of an sd.
+    With rows in the hundred thousands what the normal leaves out is far below a thousandth of an
+    sd.
     """
     beta = np.zeros(x.shape[1])
     for _ in range(50):
@@ -50,16 +55,20 @@ def logistic(x: np.ndarray, y: np.ndarray, prior_sd: float = 1.0) -> Posterior:
 
 
 def normal(data: np.ndarray) -> Posterior:
-    """Columns with a flat mean and a HalfNormal(1) deviation: ``mu`` of every column, then ``log sd`` of every column.
+    """Columns with a flat mean and a HalfNormal(1) deviation: ``mu`` of every column, then ``log
+    sd`` of every column.
 
     Given ``sd``, ``mu`` is normal with variance ``sd^2 / N``, which leaves ``log sd`` the density
-    ``(2 - N) log sd - S / (2 sd^2) - sd^2 / 2`` with ``S`` the sum of squares about the mean (one ``log sd`` of them
-    from the integral over ``mu``, one from the transform). Its moments are sums over a grid.
+    ``(2 - N) log sd - S / (2 sd^2) - sd^2 / 2`` with ``S`` the sum of squares about the mean (one
+    ``log sd`` of them from the integral over ``mu``, one from the transform). Its moments are sums
+    over a grid.
     """
     n = len(data)
     means = data.mean(axis=0)
     squares = ((data - means) ** 2).sum(axis=0)
-    mode = np.log((np.sqrt((n - 2) ** 2 + 4 * squares) - (n - 2)) / 2) / 2  # s^4 + (n - 2) s^2 - S = 0 in s^2
+    mode = (
+        np.log((np.sqrt((n - 2) ** 2 + 4 * squares) - (n - 2)) / 2) / 2
+    )  # s^4 + (n - 2) s^2 - S = 0 in s^2
     curvature = 2 * squares * np.exp(-2 * mode) + 2 * np.exp(2 * mode)
     grid = mode + np.linspace(-12, 12, 4001)[:, None] / np.sqrt(curvature)
     log_density = (2 - n) * grid - squares * np.exp(-2 * grid) / 2 - np.exp(2 * grid) / 2
@@ -73,7 +82,9 @@ def normal(data: np.ndarray) -> Posterior:
 
 
 def linear(xx: np.ndarray, xy: np.ndarray, noise: float, prior_sd: float = 1.0) -> Posterior:
-    """Coefficients of a regression with known noise, from the sums ``x x'`` and ``x y`` over all rows."""
+    """Coefficients of a regression with known noise, from the sums ``x x'`` and ``x y`` over all
+    rows.
+    """
     precision = xx / noise**2 + np.eye(len(xy)) / prior_sd**2
     return _gaussian(np.linalg.solve(precision, xy / noise**2), precision)
 
@@ -91,4 +102,6 @@ def errors(posterior: Posterior, mean: Sequence[float], sd: Sequence[float]) -> 
 
 
 def _gaussian(mean: np.ndarray, precision: np.ndarray) -> Posterior:
-    return Posterior(mean, np.sqrt(np.diag(np.linalg.inv(precision))), 1 / np.sqrt(np.diag(precision)))
+    return Posterior(
+        mean, np.sqrt(np.diag(np.linalg.inv(precision))), 1 / np.sqrt(np.diag(precision))
+    )

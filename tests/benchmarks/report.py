@@ -106,14 +106,21 @@ def workload_lines(workload: str, steps: Steps, fresh: Fresh) -> list[str]:
             inverse = f"1/{1 / value:.1f}; " if value < 0.5 else ""
             text = f"{value:.4g} ({inverse}{min(pair):.4g} to {max(pair):.4g})"
             if limit is not None and workload == "eight_schools":
-                text += f", at most {limit:.4g} wanted: {'kept' if value <= limit else '**missed**'}"
+                text += (
+                    f", at most {limit:.4g} wanted: {'kept' if value <= limit else '**missed**'}"
+                )
         lines.append(f"- {ENGINES[one].title} / {ENGINES[other].title}: {text}")
     return [*lines, ""]
 
 
 def bar_lines(costs: dict[str, tuple[list[float], int] | str]) -> list[str]:
     """The cost of the progress bar."""
-    lines = ["## The progress bar", "", "The same steps with the bar drawn to a pseudo-terminal, and without:", ""]
+    lines = [
+        "## The progress bar",
+        "",
+        "The same steps with the bar drawn to a pseudo-terminal, and without:",
+        "",
+    ]
     for workload, cost in costs.items():
         if isinstance(cost, str):
             lines.append(f"- {WORKLOADS[workload].title}: {cost}")
@@ -141,15 +148,24 @@ def _cells(steps: list[float] | str, fresh: dict[str, list[float]] | str) -> lis
         cells = [steps, ""]
     else:
         micro = [1e6 * value for value in steps]
-        cells = [f"{median(micro):.3g} ({min(micro):.3g} to {max(micro):.3g})", f"{1e6 / median(micro):,.0f}"]
+        cells = [
+            f"{median(micro):.3g} ({min(micro):.3g} to {max(micro):.3g})",
+            f"{1e6 / median(micro):,.0f}",
+        ]
     if isinstance(fresh, str):
         return [*cells, fresh, "", "", ""]
-    return cells + [_seconds(fresh, kind, state) for kind in ("first", "end_to_end") for state in ("cold", "warm")]
+    return cells + [
+        _seconds(fresh, kind, state)
+        for kind in ("first", "end_to_end")
+        for state in ("cold", "warm")
+    ]
 
 
 def _seconds(fresh: dict[str, list[float]], kind: str, state: str) -> str:
     """A median; an engine without a disk cache has one number, shown as the cold one."""
-    values: Sequence[float] = fresh.get(f"{kind}, {state}", fresh.get(f"{kind}, none", []) if state == "cold" else [])
+    values: Sequence[float] = fresh.get(
+        f"{kind}, {state}", fresh.get(f"{kind}, none", []) if state == "cold" else []
+    )
     if values:
         return f"{median(values):.2f}"
     return "no cache" if f"{kind}, none" in fresh else "not measured"

@@ -1,4 +1,5 @@
-"""What several fits at once cost beside one: eight schools and a regression, steps of K runs against steps of one.
+"""What several fits at once cost beside one: eight schools and a regression, steps of K runs
+against steps of one.
 
 Run with ``python tests/benchmarks/restarts.py``.
 """
@@ -15,9 +16,9 @@ import pymc as pm
 from report import environment_lines
 
 import vi
-from vi.approximation.restarts import Restarts
-from vi.precision import precision
-from vi.training.runners import runner_for
+from vi.approximation.steps.restarts import Restarts
+from vi.foundation.precision import precision
+from vi.training.compiled import runner_for
 
 
 def schools() -> Any:
@@ -48,11 +49,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5_000)
     options = parser.parse_args()
     print("\n".join(["# Restarts", "", *environment_lines(), ""]))
-    print("| model | " + " | ".join(f"K = {k}, cost of one fit" for k in options.restarts) + " | one (us a step) |")
+    print(
+        "| model | "
+        + " | ".join(f"K = {k}, cost of one fit" for k in options.restarts)
+        + " | one (us a step) |"
+    )
     print("|---" * (len(options.restarts) + 2) + "|")
-    for name, model in (("eight schools", schools()), ("logistic regression, 2,000 x 20", regression())):
+    for name, model in (
+        ("eight schools", schools()),
+        ("logistic regression, 2,000 x 20", regression()),
+    ):
         steppers = [_stepper(model, k) for k in (1, *options.restarts)]
-        times = [[_timed(stepper, options.steps) for stepper in steppers] for _ in range(options.rounds)]
+        times = [
+            [_timed(stepper, options.steps) for stepper in steppers] for _ in range(options.rounds)
+        ]
         ratios = [[row[i + 1] / row[0] for row in times] for i in range(len(options.restarts))]
         cells = [f"{median(r):.2f} ({min(r):.2f} to {max(r):.2f})" for r in ratios]
         print(

@@ -1,4 +1,6 @@
-"""Rows of a linear regression on disk, written in bounded memory, and the posterior that they have."""
+"""Rows of a linear regression on disk, written in bounded memory, and the posterior that they
+have.
+"""
 
 from __future__ import annotations
 
@@ -52,11 +54,15 @@ class Layout:
         coefficients = np.linspace(-1, 1, self.columns, dtype=np.float32)
         rng = np.random.Generator(np.random.SFC64([SEED, number]))
         x = rng.standard_normal((end - first, self.columns), dtype=np.float32)
-        return x, x @ coefficients + np.float32(NOISE) * rng.standard_normal(end - first, dtype=np.float32)
+        return x, x @ coefficients + np.float32(NOISE) * rng.standard_normal(
+            end - first, dtype=np.float32
+        )
 
 
 def write(layout: Layout, folder: Path, form: str) -> Posterior:
-    """Write the rows to ``folder``, one chunk in memory at a time, and return the posterior of all of them."""
+    """Write the rows to ``folder``, one chunk in memory at a time, and return the posterior of
+    all of them.
+    """
     xx, xy = np.zeros((layout.columns, layout.columns)), np.zeros(layout.columns)
     with FORMATS[form](layout, folder) as put:
         for number in range(layout.chunks):
@@ -73,7 +79,9 @@ def write(layout: Layout, folder: Path, form: str) -> Posterior:
 def _npy(layout: Layout, folder: Path) -> Iterator[Any]:
     with (folder / "x.npy").open("wb") as x_file, (folder / "y.npy").open("wb") as y_file:
         for file, shape in ((x_file, (layout.rows, layout.columns)), (y_file, (layout.rows,))):
-            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "<f4", "fortran_order": False, "shape": shape}
+            )
 
         def put(first: int, x: np.ndarray, y: np.ndarray) -> None:
             x.tofile(x_file)
@@ -97,7 +105,9 @@ def _zarr(layout: Layout, folder: Path) -> Iterator[Any]:
         dimension_names=("row", "column"),
         **options,
     )
-    y_array = group.create_array("y", shape=(layout.rows,), chunks=(size,), dimension_names=("row",), **options)
+    y_array = group.create_array(
+        "y", shape=(layout.rows,), chunks=(size,), dimension_names=("row",), **options
+    )
 
     def put(first: int, x: np.ndarray, y: np.ndarray) -> None:
         x_array[first : first + len(x)] = x
@@ -111,7 +121,9 @@ FORMATS = {"npy": _npy, "zarr": _zarr}
 
 
 def drop_from_cache(folder: Path) -> None:
-    """Ask the kernel to forget the files' pages, so that they are read from the disk again (Linux)."""
+    """Ask the kernel to forget the files' pages, so that they are read from the disk again
+    (Linux).
+    """
     for path in folder.rglob("*"):
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
@@ -122,7 +134,9 @@ def drop_from_cache(folder: Path) -> None:
 
 
 def read_alone(layout: Layout, folder: Path, form: str, seed: int = SEED) -> int:
-    """Read every chunk once in a random order, with the library of the format and no more; returns the rows read."""
+    """Read every chunk once in a random order, with the library of the format and no more;
+    returns the rows read.
+    """
     order = np.random.default_rng(seed).permutation(layout.chunks)
     rows = 0
     if form == "zarr":

@@ -1,9 +1,10 @@
 """How near the families come to posteriors that are not normal: a banana and Neal's funnel.
 
-Run with ``python tests/benchmarks/shapes.py`` (some minutes; ``--steps 2000 10000`` measures one run twice). Each row:
-the mean over seeds of the ELBO (mean of log p - log q over 20,000 draws; 0 where q is the posterior, because both
-densities are normalised), and of the 1-Wasserstein distance of the worst marginal in units of that marginal's true
-standard deviation. The last row compares exact draws with exact draws: what 20,000 draws can tell.
+Run with ``python tests/benchmarks/shapes.py`` (some minutes; ``--steps 2000 10000`` measures one
+run twice). Each row: the mean over seeds of the ELBO (mean of log p - log q over 20,000 draws; 0
+where q is the posterior, because both densities are normalised), and of the 1-Wasserstein distance
+of the worst marginal in units of that marginal's true standard deviation. The last row compares
+exact draws with exact draws: what 20,000 draws can tell.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ DRAWS = 20_000
 
 @dataclass(frozen=True)
 class Shape:
-    """A model whose posterior is its prior, with exact draws and standard deviations of its variables."""
+    """A model whose posterior is its prior, with exact draws and standard deviations of its
+    variables.
+    """
 
     name: str
     model: pm.Model
@@ -62,10 +65,16 @@ def funnel() -> Shape:
 
 METHODS: dict[str, tuple[Callable[..., vi.Inference], dict[str, int]]] = {
     "mean field": (vi.ADVI, {}),
-    "mean field, StudentT(5)": (lambda **options: vi.ADVI(base=vi.families.StudentT(), **options), {}),
+    "mean field, StudentT(5)": (
+        lambda **options: vi.ADVI(base=vi.families.StudentT(), **options),
+        {},
+    ),
     "low rank, 2 directions": (lambda **options: vi.LowRankADVI(2, **options), {}),
     "full rank": (vi.FullRankADVI, {}),
-    "full rank, MultivariateT(5)": (lambda **options: vi.FullRankADVI(base=vi.families.MultivariateT(), **options), {}),
+    "full rank, MultivariateT(5)": (
+        lambda **options: vi.FullRankADVI(base=vi.families.MultivariateT(), **options),
+        {},
+    ),
     "full rank by ASVGD, 100 draws": (vi.ASVGD, {}),
     "flow, 1 draw a step": (vi.NFVI, {"obj_n_mc": 1}),
     "flow (8 draws a step)": (vi.NFVI, {}),
@@ -76,7 +85,9 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--steps", type=int, nargs="+", default=[10_000], help="one run, measured after these steps")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", default=[10_000], help="one run, measured after these steps"
+    )
     parser.add_argument("--only", default="", help="rows whose name contains this")
     options = parser.parse_args()
     versions = f"jax {jax.__version__}, flowjax {version('flowjax')}, pymc {pm.__version__}"
@@ -131,7 +142,9 @@ def quality(shape: Shape, approx: vi.Approximation, seed: int) -> tuple[float, f
 
 def worst(shape: Shape, one: np.ndarray, two: np.ndarray) -> float:
     """The largest distance between marginals, in true standard deviations."""
-    return max(wasserstein_distance(x, y) / sd for x, y, sd in zip(one.T, two.T, shape.sds, strict=True))
+    return max(
+        wasserstein_distance(x, y) / sd for x, y, sd in zip(one.T, two.T, shape.sds, strict=True)
+    )
 
 
 def spread(values: tuple[float, ...], digits: int) -> str:

@@ -1,9 +1,11 @@
-"""Rows from disk, more than memory holds: training beside reading the same chunks alone, memory, and the errors.
+"""Rows from disk, more than memory holds: training beside reading the same chunks alone, memory,
+and the errors.
 
-Run with ``python tests/benchmarks/stream.py`` (20 GB on disk for each format in turn; ``--gb 0.5`` to see that it
-works). A linear regression with known noise, whose posterior is known from sums over the rows. Every run is a process
-of its own, with the files dropped from the kernel's page cache before it; below a virtual machine there may be other
-caches. Memory is anonymous memory over that after the imports, sampled every 10 ms.
+Run with ``python tests/benchmarks/stream.py`` (20 GB on disk for each format in turn; ``--gb 0.5``
+to see that it works). A linear regression with known noise, whose posterior is known from sums over
+the rows. Every run is a process of its own, with the files dropped from the kernel's page cache
+before it; below a virtual machine there may be other caches. Memory is anonymous memory over that
+after the imports, sampled every 10 ms.
 """
 
 from __future__ import annotations
@@ -57,16 +59,21 @@ def main() -> None:
         options.json.write_text(json.dumps(results, indent=1))
 
 
-def _measure(options: argparse.Namespace, layout: Layout, folder: Path, form: str) -> dict[str, Any]:
+def _measure(
+    options: argparse.Namespace, layout: Layout, folder: Path, form: str
+) -> dict[str, Any]:
     """Write, then run every role in rounds, and print the table."""
     began = time.perf_counter()
     with PeakMemory() as peak:
         posterior = write(layout, folder, form)
     seconds = time.perf_counter() - began
     size = layout.rows * layout.row_bytes / 1e9
-    print(f"\n## {form}: {layout.rows:,} rows, {size:.3g} GB, chunks of {layout.chunk_rows:,} rows\n")
     print(
-        f"Written in {seconds:.0f} s with {peak.growth / 2**20:.0f} MiB. Cache dropped before every run.\n", flush=True
+        f"\n## {form}: {layout.rows:,} rows, {size:.3g} GB, chunks of {layout.chunk_rows:,} rows\n"
+    )
+    print(
+        f"Written in {seconds:.0f} s with {peak.growth / 2**20:.0f} MiB. Cache dropped before every run.\n",
+        flush=True,
     )
     runs: dict[str, list[dict[str, Any]]] = {role: [] for role in options.roles}
     for _ in range(options.rounds):
@@ -77,8 +84,13 @@ def _measure(options: argparse.Namespace, layout: Layout, folder: Path, form: st
     return runs
 
 
-def _lines(layout: Layout, runs: dict[str, list[dict[str, Any]]], posterior: Posterior) -> list[str]:
-    lines = ["| what | rows/s | MB/s | share of reading | peak MiB | first call (s) |", "|---" * 6 + "|"]
+def _lines(
+    layout: Layout, runs: dict[str, list[dict[str, Any]]], posterior: Posterior
+) -> list[str]:
+    lines = [
+        "| what | rows/s | MB/s | share of reading | peak MiB | first call (s) |",
+        "|---" * 6 + "|",
+    ]
     for role, made in runs.items():
         failed = [run["failed"] for run in made if "failed" in run]
         if failed:
@@ -88,7 +100,9 @@ def _lines(layout: Layout, runs: dict[str, list[dict[str, Any]]], posterior: Pos
         reading = [run["rows"] / run["seconds"] for run in runs.get("read", [])]
         shares = [a / b for a, b in zip(speeds, reading, strict=False)]
         cells = [f"{median(speeds):,.0f}", f"{median(speeds) * layout.row_bytes / 1e6:,.0f}"]
-        cells.append(f"{median(shares):.0%} ({min(shares):.0%} to {max(shares):.0%})" if shares else "")
+        cells.append(
+            f"{median(shares):.0%} ({min(shares):.0%} to {max(shares):.0%})" if shares else ""
+        )
         cells.append(f"{max(run['growth'] for run in made) / 2**20:,.0f}")
         cells.append(f"{median(run['first'] for run in made):.2f}" if "first" in made[0] else "")
         lines.append(f"| {ROLES[role]} | {' | '.join(cells)} |")
@@ -108,9 +122,13 @@ def _lines(layout: Layout, runs: dict[str, list[dict[str, Any]]], posterior: Pos
 
 def _run(role: str, folder: Path, form: str, layout: Layout) -> dict[str, Any]:
     command = [sys.executable, *sys.argv, "--role", role, "--folder", str(folder), "--format", form]
-    done = subprocess.run([*command, "--rows", str(layout.rows)], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "--rows", str(layout.rows)], check=False, capture_output=True, text=True
+    )
     if done.returncode:
-        return {"failed": (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]}
+        return {
+            "failed": (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        }
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
 
@@ -122,7 +140,9 @@ def _role(options: argparse.Namespace) -> dict[str, Any]:
         if options.format == "zarr":
             import zarr  # noqa: F401  its import is not timed
         return _timed(lambda: {"rows": read_alone(layout, options.folder, options.format)})
-    os.environ["JAX_PLATFORMS"] = "cuda,cpu" if options.device == "gpu" else "cpu"  # before jax is imported
+    os.environ["JAX_PLATFORMS"] = (
+        "cuda,cpu" if options.device == "gpu" else "cpu"
+    )  # before jax is imported
     import jax
     import xarray  # noqa: F401
 
@@ -131,7 +151,9 @@ def _role(options: argparse.Namespace) -> dict[str, Any]:
     jax.numpy.zeros(1).block_until_ready()
     if options.role == "stream":
         return _timed(
-            lambda: _stream_alone(vi.data.Stream(source(options.folder, options.format), options.batch), layout)
+            lambda: _stream_alone(
+                vi.data.Stream(source(options.folder, options.format), options.batch), layout
+            )
         )
     return _train(options, layout)
 
@@ -237,17 +259,30 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gb", type=float, default=20.0, help="size of the files (%(default)s)")
     parser.add_argument("--rows", type=int, help="rows, in place of --gb")
-    parser.add_argument("--columns", type=int, default=15, help="float32 columns beside the response (%(default)s)")
-    parser.add_argument("--chunk-mb", type=float, default=8.0, help="size of a zarr chunk and of a read (%(default)s)")
+    parser.add_argument(
+        "--columns", type=int, default=15, help="float32 columns beside the response (%(default)s)"
+    )
+    parser.add_argument(
+        "--chunk-mb",
+        type=float,
+        default=8.0,
+        help="size of a zarr chunk and of a read (%(default)s)",
+    )
     parser.add_argument("--format", choices=(*FORMATS, "both"), default="both")
     parser.add_argument("--batch", type=int, default=8_192, help="rows a step (%(default)s)")
-    parser.add_argument("--epochs", type=float, default=1.0, help="passes over the rows (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each run is made (%(default)s)")
+    parser.add_argument(
+        "--epochs", type=float, default=1.0, help="passes over the rows (%(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="how often each run is made (%(default)s)"
+    )
     parser.add_argument("--roles", nargs="+", choices=ROLES, default=list(ROLES), metavar="RUN")
     parser.add_argument("--backend", choices=("jax", "pytensor"), default="jax")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where (%(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()), help="where (%(default)s)"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the files there")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--role", choices=ROLES, help=argparse.SUPPRESS)

@@ -1,7 +1,8 @@
-"""A process that holds one engine, and the handle by which the main process drives it: JSON lines over pipes.
+"""A process that holds one engine, and the handle by which the main process drives it: JSON lines
+over pipes.
 
-Requests come in on standard input and answers go out on a descriptor of their own, so that standard output is free (it
-is a terminal where the progress bar is timed).
+Requests come in on standard input and answers go out on a descriptor of their own, so that standard
+output is free (it is a terminal where the progress bar is timed).
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class Worker:
         if not line:
             self._process.wait()
             self._errors.seek(0)
-            lines = self._errors.read().strip().splitlines() or [f"exit status {self._process.returncode}"]
+            lines = self._errors.read().strip().splitlines() or [
+                f"exit status {self._process.returncode}"
+            ]
             raise WorkerError(lines[-1])
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -89,7 +92,10 @@ class Worker:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if kind is not None:
             self._process.kill()
@@ -102,7 +108,9 @@ class Worker:
 
 
 def environment(caches: Path | None) -> dict[str, str]:
-    """This process's environment, thread settings as they are, with PyTensor's and numba's caches moved."""
+    """This process's environment, thread settings as they are, with PyTensor's and numba's
+    caches moved.
+    """
     environment = dict(os.environ)
     if caches is not None:
         flags = [environment.get("PYTENSOR_FLAGS", ""), f"base_compiledir={caches / 'pytensor'}"]
@@ -128,14 +136,22 @@ class _Requests:
         return times
 
     def fit(self, n: int) -> dict[str, Any]:
-        """A run of ``n`` steps: the first call and the whole, seconds from the built model, and what was found."""
+        """A run of ``n`` steps: the first call and the whole, seconds from the built model, and
+        what was found.
+        """
         began = time.perf_counter()
         self._engine.first()
         first = time.perf_counter() - began
         self._engine.advance(n - self._engine.done)
         whole = time.perf_counter() - began
         mean, sd = (values.tolist() for values in self._engine.posterior())
-        return {"first": first, "end_to_end": whole, "mean": mean, "sd": sd, "device": self._engine.device()}
+        return {
+            "first": first,
+            "end_to_end": whole,
+            "mean": mean,
+            "sd": sd,
+            "device": self._engine.device(),
+        }
 
     def prepare(self, seconds: float) -> dict[str, int]:
         """Compile, and find how many steps take ``seconds``."""

@@ -87,7 +87,11 @@ def _logistic_numpyro() -> tuple[Callable[..., None], tuple[np.ndarray, ...]]:
 
 
 WORKLOADS = {
-    "eight_schools": Workload("Eight schools (non-centred, D=10)", _eight_schools_pymc, _eight_schools_numpyro),
-    "logistic": Workload(f"Logistic regression, {ROWS:,} x {COLUMNS}, full batch", _logistic_pymc, _logistic_numpyro),
+    "eight_schools": Workload(
+        "Eight schools (non-centred, D=10)", _eight_schools_pymc, _eight_schools_numpyro
+    ),
+    "logistic": Workload(
+        f"Logistic regression, {ROWS:,} x {COLUMNS}, full batch", _logistic_pymc, _logistic_numpyro
+    ),
 }
 """The workloads by name."""

@@ -1,4 +1,6 @@
-"""Censored and truncated likelihoods, whose log densities hold distribution functions and their gradients."""
+"""Censored and truncated likelihoods, whose log densities hold distribution functions and their
+gradients.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +51,15 @@ def censored_student_t() -> pm.Model:
     with pm.Model() as built:
         nu = pm.Gamma("nu", 4.0, 1.0)
         mu = pm.Normal("mu", 0.0, 2.0)
-        pm.Censored("y", pm.StudentT.dist(nu=nu, mu=mu, sigma=1.0), lower=-1.0, upper=None, observed=y)
+        pm.Censored(
+            "y", pm.StudentT.dist(nu=nu, mu=mu, sigma=1.0), lower=-1.0, upper=None, observed=y
+        )
     return built
 
 
-@model(gaps={"jax-float32": "gradient: NaN at some points where log p is -88, for exp(-88) is zero"})
+@model(
+    gaps={"jax-float32": "gradient: NaN at some points where log p is -88, for exp(-88) is zero"}
+)
 def weibull_survival() -> pm.Model:
     """Follow patients until an end of their own: a Weibull with a different bound for each row."""
     rng = np.random.default_rng(95)
@@ -133,6 +139,10 @@ def rounded_normal() -> pm.Model:
         mu = pm.Normal("mu", 0.0, 2.0)
         sigma = pm.HalfNormal("sigma", 2.0)
         pm.CustomDist(
-            "y", mu, sigma, dist=lambda mu, sigma, size: pt.round(pm.Normal.dist(mu, sigma, size=size)), observed=y
+            "y",
+            mu,
+            sigma,
+            dist=lambda mu, sigma, size: pt.round(pm.Normal.dist(mu, sigma, size=size)),
+            observed=y,
         )
     return built

@@ -1,4 +1,6 @@
-"""Every continuous univariate distribution as a free variable with its default transform: one entry each."""
+"""Every continuous univariate distribution as a free variable with its default transform: one
+entry each.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Prior = Callable[[], TensorVariable]
 
 
 def _posterior(prior: Prior, near: float) -> Callable[[], pm.Model]:
-    """Build two variables from the prior, each seen three times with Normal noise around ``near``."""
+    """Build two variables from the prior, each seen three times with Normal noise around
+    ``near``.
+    """
 
     def build() -> pm.Model:
         observed = near + 0.3 * np.random.default_rng(11).normal(size=(3, 2))
@@ -37,13 +41,21 @@ _add("cauchy", lambda: pm.Cauchy("x", 0.0, 1.5, shape=2), near=1.0)
 _add("student_t", lambda: pm.StudentT("x", nu=4.0, mu=0.2, sigma=1.5, shape=2), near=1.0)
 # The prior's mode, at which PyMC starts, is a kink.
 _add("laplace", lambda: pm.Laplace("x", 0.3, 1.2, shape=2), near=1.0)
-_add("asymmetric_laplace", lambda: pm.AsymmetricLaplace("x", kappa=1.4, mu=0.1, b=0.8, shape=2), near=1.0)
+_add(
+    "asymmetric_laplace",
+    lambda: pm.AsymmetricLaplace("x", kappa=1.4, mu=0.1, b=0.8, shape=2),
+    near=1.0,
+)
 _add("logistic", lambda: pm.Logistic("x", 0.3, 1.1, shape=2), near=1.0)
 _add("gumbel", lambda: pm.Gumbel("x", 0.3, 1.1, shape=2), near=1.0)
 _add("moyal", lambda: pm.Moyal("x", 0.3, 1.1, shape=2), near=1.0)
 _add("ex_gaussian", lambda: pm.ExGaussian("x", mu=0.2, sigma=0.7, nu=1.1, shape=2), near=1.0)
 _add("skew_normal", lambda: pm.SkewNormal("x", mu=0.2, sigma=1.3, alpha=2.0, shape=2), near=1.0)
-_add("skew_student_t", lambda: pm.SkewStudentT("x", a=3.0, b=2.0, mu=0.2, sigma=1.3, shape=2), near=1.0)
+_add(
+    "skew_student_t",
+    lambda: pm.SkewStudentT("x", a=3.0, b=2.0, mu=0.2, sigma=1.3, shape=2),
+    near=1.0,
+)
 _add("flat", lambda: pm.Flat("x", shape=2), near=1.0)
 
 # Positive
@@ -83,9 +95,21 @@ _add(
     near=0.5,
     gaps={"jax": "SplineWrapper: no JAX conversion"},
 )
-_add("truncated_normal", lambda: pm.TruncatedNormal("x", 0.5, 1.2, lower=-1.0, upper=2.5, shape=2), near=1.0)
-_add("truncated_normal_below", lambda: pm.TruncatedNormal("x", 0.5, 1.2, lower=0.2, shape=2), near=1.0)
-_add("truncated_normal_above", lambda: pm.TruncatedNormal("x", 0.5, 1.2, upper=2.5, shape=2), near=1.0)
+_add(
+    "truncated_normal",
+    lambda: pm.TruncatedNormal("x", 0.5, 1.2, lower=-1.0, upper=2.5, shape=2),
+    near=1.0,
+)
+_add(
+    "truncated_normal_below",
+    lambda: pm.TruncatedNormal("x", 0.5, 1.2, lower=0.2, shape=2),
+    near=1.0,
+)
+_add(
+    "truncated_normal_above",
+    lambda: pm.TruncatedNormal("x", 0.5, 1.2, upper=2.5, shape=2),
+    near=1.0,
+)
 
 # On the circle
 _add("von_mises", lambda: pm.VonMises("x", mu=0.5, kappa=2.0, shape=2), near=1.0)

@@ -39,7 +39,9 @@ def dims_hierarchy() -> pm.Model:
         tau = pmd.HalfCauchy("tau", 1.0)
         group = pmd.ZeroSumNormal("group_effect", sigma=1.0, core_dims="group", dims="group")
         repeat = pmd.Normal("repeat_effect", 0.0, tau, dims="repeat")
-        pmd.Normal("y", mu + group + repeat, 1.0, observed=pmd.as_xtensor(y, dims=("group", "repeat")))
+        pmd.Normal(
+            "y", mu + group + repeat, 1.0, observed=pmd.as_xtensor(y, dims=("group", "repeat"))
+        )
     return built
 
 
@@ -48,7 +50,9 @@ def dims_simplex() -> pm.Model:
     """Choose among kinds with probabilities on a simplex over a named dimension."""
     y = np.random.default_rng(173).integers(0, 3, size=25)
     with pm.Model(coords={"kind": ["a", "b", "c"], "row": np.arange(25)}) as built:
-        p = pmd.Dirichlet("p", a=pmd.as_xtensor(np.full(3, 2.0), dims=("kind",)), core_dims="kind", dims="kind")
+        p = pmd.Dirichlet(
+            "p", a=pmd.as_xtensor(np.full(3, 2.0), dims=("kind",)), core_dims="kind", dims="kind"
+        )
         pmd.Categorical("y", p=p, core_dims="kind", observed=pmd.as_xtensor(y, dims=("row",)))
     return built
 
@@ -57,7 +61,8 @@ def dims_simplex() -> pm.Model:
 def dims_potential() -> pm.Model:
     """Mix a censored likelihood with a potential over a named dimension.
 
-    The potential's term of log p keeps operations on named dimensions, which must be lowered before the gradient.
+    The potential's term of log p keeps operations on named dimensions, which must be lowered before
+    the gradient.
     """
     y = np.clip(np.random.default_rng(174).normal(0.5, 1.0, size=20), -0.5, 1.5)
     with pm.Model(coords={"row": np.arange(20), "side": ["left", "right"]}) as built:
@@ -65,5 +70,11 @@ def dims_potential() -> pm.Model:
         sigma = pmd.Gamma("sigma", 2.0, 2.0)
         pmd.Potential("close", -(side**2))
         mu = side.sum("side")
-        pmd.Censored("y", pmd.Normal.dist(mu, sigma), lower=-0.5, upper=1.5, observed=pmd.as_xtensor(y, dims=("row",)))
+        pmd.Censored(
+            "y",
+            pmd.Normal.dist(mu, sigma),
+            lower=-0.5,
+            upper=1.5,
+            observed=pmd.as_xtensor(y, dims=("row",)),
+        )
     return built

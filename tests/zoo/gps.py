@@ -42,7 +42,9 @@ def gp_marginal_exp_quad() -> pm.Model:
 
 @model()
 def gp_marginal_matern52() -> pm.Model:
-    """Integrate a rough function out: squared distances are clipped at zero, under a square root."""
+    """Integrate a rough function out: squared distances are clipped at zero, under a square
+    root.
+    """
     x, y = _curve(114)
     with pm.Model() as built:
         length = pm.Gamma("length", 3.0, 3.0)
@@ -62,7 +64,9 @@ def gp_marginal_matern32() -> pm.Model:
     with pm.Model() as built:
         length = pm.Gamma("length", 3.0, 3.0, shape=2)
         sigma = pm.HalfNormal("sigma", 0.5)
-        gp = pm.gp.Marginal(mean_func=pm.gp.mean.Constant(0.3), cov_func=pm.gp.cov.Matern32(2, ls=length))
+        gp = pm.gp.Marginal(
+            mean_func=pm.gp.mean.Constant(0.3), cov_func=pm.gp.cov.Matern32(2, ls=length)
+        )
         gp.marginal_likelihood("y", X=x, y=y, sigma=sigma)
     return built
 
@@ -73,7 +77,9 @@ def _approximate(approx: str, seed: int) -> pm.Model:
         length = pm.Gamma("length", 3.0, 3.0)
         scale = pm.HalfNormal("scale", 1.0)
         sigma = pm.HalfNormal("sigma", 0.5)
-        gp = pm.gp.MarginalApprox(cov_func=scale**2 * pm.gp.cov.Matern52(1, ls=length), approx=approx)
+        gp = pm.gp.MarginalApprox(
+            cov_func=scale**2 * pm.gp.cov.Matern52(1, ls=length), approx=approx
+        )
         gp.marginal_likelihood("y", X=x, Xu=np.linspace(0.2, 3.8, 6)[:, None], y=y, sigma=sigma)
     return built
 
@@ -82,7 +88,8 @@ def _approximate(approx: str, seed: int) -> pm.Model:
 def gp_marginal_approx_vfe() -> pm.Model:
     """Approximate with six inducing points and a variational bound.
 
-    PyTensor's own gradient graph can give a wrong gradient when XLA runs it, as for the product grid.
+    PyTensor's own gradient graph can give a wrong gradient when XLA runs it, as for the product
+    grid.
     """
     return _approximate("VFE", 116)
 
@@ -97,8 +104,8 @@ def gp_marginal_approx_fitc() -> pm.Model:
 def gp_marginal_kron() -> pm.Model:
     """Integrate out a function on a product grid, through eigenvalues.
 
-    XLA's reverse mode can give a wrong gradient here beside a right value, as its fusions round the squared distances
-    differently on the two sides of a clip at zero.
+    XLA's reverse mode can give a wrong gradient here beside a right value, as its fusions round the
+    squared distances differently on the two sides of a clip at zero.
     """
     rng = np.random.default_rng(118)
     with pm.Model() as built:

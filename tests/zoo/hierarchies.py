@@ -37,7 +37,9 @@ def eight_schools() -> pm.Model:
 
 @model()
 def varying_intercepts() -> pm.Model:
-    """Vary intercepts by county with a floor effect; the county index is a constant of the graph."""
+    """Vary intercepts by county with a floor effect; the county index is a constant of the
+    graph.
+    """
     rng = np.random.default_rng(51)
     county = rng.integers(0, 12, size=60)
     floor = rng.integers(0, 2, size=60)
@@ -54,7 +56,9 @@ def varying_intercepts() -> pm.Model:
 
 @model()
 def shared_index() -> pm.Model:
-    """Index two sets of effects with integer arrays that are shared variables, one of them twice."""
+    """Index two sets of effects with integer arrays that are shared variables, one of them
+    twice.
+    """
     rng = np.random.default_rng(52)
     person = pytensor.shared(rng.integers(0, 6, size=50), name="person")
     item = pytensor.shared(rng.integers(0, 5, size=50), name="item")
@@ -63,7 +67,9 @@ def shared_index() -> pm.Model:
         ability = pm.Normal("ability", 0.0, 1.0, shape=6)
         difficulty = pm.Normal("difficulty", 0.0, 1.0, shape=5)
         slope = pm.LogNormal("slope", 0.0, 0.5, shape=5)
-        pm.Bernoulli("y", logit_p=slope[item] * (ability[person] - difficulty[item]), observed=observed)
+        pm.Bernoulli(
+            "y", logit_p=slope[item] * (ability[person] - difficulty[item]), observed=observed
+        )
     return built
 
 
@@ -76,7 +82,9 @@ def varying_slopes() -> pm.Model:
     effects = rng.multivariate_normal([1.0, -0.5], [[0.5, 0.2], [0.2, 0.4]], size=5)
     y = effects[group, 0] + effects[group, 1] * x + 0.5 * rng.normal(size=50)
     with pm.Model() as built:
-        chol, _, _ = pm.LKJCholeskyCov("chol", n=2, eta=2.0, sd_dist=pm.HalfNormal.dist(1.0, shape=2))
+        chol, _, _ = pm.LKJCholeskyCov(
+            "chol", n=2, eta=2.0, sd_dist=pm.HalfNormal.dist(1.0, shape=2)
+        )
         mu = pm.Normal("mu", 0.0, 2.0, shape=2)
         raw = pm.Normal("raw", 0.0, 1.0, shape=(5, 2))
         effect = pm.Deterministic("effect", mu + raw @ chol.T)

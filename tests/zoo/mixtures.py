@@ -1,4 +1,6 @@
-"""Mixtures, with components of one kind or of several, and likelihoods inflated or hurdled at zero."""
+"""Mixtures, with components of one kind or of several, and likelihoods inflated or hurdled at
+zero.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def normal_mixture() -> pm.Model:
 def free_mixture() -> pm.Model:
     """Use a mixture of Normals as a prior: a free variable with two modes."""
     with pm.Model() as built:
-        x = pm.NormalMixture("x", w=np.array([0.3, 0.7]), mu=np.array([-1.5, 1.0]), sigma=0.6, shape=2)
+        x = pm.NormalMixture(
+            "x", w=np.array([0.3, 0.7]), mu=np.array([-1.5, 1.0]), sigma=0.6, shape=2
+        )
         pm.Normal("y", x, 2.0, observed=np.array([0.4, -0.2]))
     return built
 
@@ -50,7 +54,9 @@ def mixture_of_kinds() -> pm.Model:
 def mixture_of_mv_normals() -> pm.Model:
     """Mix two bivariate Normals."""
     rng = np.random.default_rng(83)
-    y = np.concatenate([rng.normal([-1.0, 1.0], 0.5, size=(15, 2)), rng.normal([1.5, 0.0], 0.7, size=(15, 2))])
+    y = np.concatenate(
+        [rng.normal([-1.0, 1.0], 0.5, size=(15, 2)), rng.normal([1.5, 0.0], 0.7, size=(15, 2))]
+    )
     with pm.Model() as built:
         w = pm.Dirichlet("w", a=np.array([2.0, 2.0]))
         mu = pm.Normal("mu", np.array([[-1.0, 0.5], [1.0, 0.5]]), 1.0)

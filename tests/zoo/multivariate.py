@@ -1,4 +1,6 @@
-"""Multivariate distributions as free variables with their default transforms, and free parameters of them."""
+"""Multivariate distributions as free variables with their default transforms, and free
+parameters of them.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def dirichlet() -> pm.Model:
     """Count in two groups, each with probabilities on a simplex."""
     with pm.Model() as built:
         p = pm.Dirichlet("p", a=np.array([1.5, 2.0, 1.0, 3.0]), shape=(2, 4))
-        pm.Multinomial("y", n=np.array([20, 30]), p=p, observed=np.array([[5, 3, 2, 10], [8, 2, 9, 11]]))
+        pm.Multinomial(
+            "y", n=np.array([20, 30]), p=p, observed=np.array([[5, 3, 2, 10], [8, 2, 9, 11]])
+        )
     return built
 
 
@@ -55,7 +59,9 @@ def lkj_cholesky_cov() -> pm.Model:
     rng = np.random.default_rng(3)
     observed = rng.multivariate_normal(np.zeros(3), _SHAPE, size=25)
     with pm.Model() as built:
-        chol, _, _ = pm.LKJCholeskyCov("chol", n=3, eta=2.0, sd_dist=pm.Exponential.dist(1.0, shape=3))
+        chol, _, _ = pm.LKJCholeskyCov(
+            "chol", n=3, eta=2.0, sd_dist=pm.Exponential.dist(1.0, shape=3)
+        )
         mu = pm.Normal("mu", 0.0, 2.0, shape=3)
         pm.MvNormal("y", mu=mu, chol=chol, observed=observed)
     return built
@@ -65,7 +71,9 @@ def lkj_cholesky_cov() -> pm.Model:
 def lkj_corr() -> pm.Model:
     """Learn a correlation matrix; small integer constants give the graph its shapes."""
     rng = np.random.default_rng(4)
-    observed = rng.multivariate_normal(np.zeros(3), [[1.0, 0.5, 0.2], [0.5, 1.0, 0.1], [0.2, 0.1, 1.0]], size=25)
+    observed = rng.multivariate_normal(
+        np.zeros(3), [[1.0, 0.5, 0.2], [0.5, 1.0, 0.1], [0.2, 0.1, 1.0]], size=25
+    )
     with pm.Model() as built:
         corr = pm.LKJCorr("corr", n=3, eta=2.0)
         pm.MvNormal("y", mu=np.zeros(3), cov=corr, observed=observed)
@@ -84,7 +92,9 @@ def wishart() -> pm.Model:
 
 @model()
 def zero_sum_normal() -> pm.Model:
-    """Sum effects to zero over two axes, so that the unconstrained vector is shorter than the effects."""
+    """Sum effects to zero over two axes, so that the unconstrained vector is shorter than the
+    effects.
+    """
     observed = np.random.default_rng(6).normal(0.5, 1.0, size=(10, 3, 4))
     with pm.Model() as built:
         mu = pm.Normal("mu", 0.0, 2.0)
@@ -98,7 +108,9 @@ def matrix_normal() -> pm.Model:
     """Draw a matrix with row and column covariances."""
     observed = np.random.default_rng(7).normal(0.2, 1.0, size=(3, 2))
     with pm.Model() as built:
-        x = pm.MatrixNormal("x", mu=np.zeros((3, 2)), rowcov=_SHAPE, colcov=np.array([[1.0, 0.3], [0.3, 0.7]]))
+        x = pm.MatrixNormal(
+            "x", mu=np.zeros((3, 2)), rowcov=_SHAPE, colcov=np.array([[1.0, 0.3], [0.3, 0.7]])
+        )
         pm.Normal("y", x, 0.5, observed=observed)
     return built
 

@@ -1,4 +1,6 @@
-"""Differential equations: solved in a scan of Runge-Kutta steps, and by a solver outside the graph."""
+"""Differential equations: solved in a scan of Runge-Kutta steps, and by a solver outside the
+graph.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,20 @@ from pytensor.tensor import TensorVariable
 from .registry import model
 
 _TIMES = np.linspace(0.5, 5.0, 10)
-_SIZES = 4.0 / (1.0 + 7.0 * np.exp(-0.9 * _TIMES)) * np.exp(0.05 * np.random.default_rng(151).normal(size=10))
+_SIZES = (
+    4.0
+    / (1.0 + 7.0 * np.exp(-0.9 * _TIMES))
+    * np.exp(0.05 * np.random.default_rng(151).normal(size=10))
+)
 
 
 def _growth(size: TensorVariable, rate: TensorVariable, capacity: TensorVariable) -> TensorVariable:
     return rate * size * (1.0 - size / capacity)
 
 
-def _runge_kutta(size: TensorVariable, rate: TensorVariable, capacity: TensorVariable) -> TensorVariable:
+def _runge_kutta(
+    size: TensorVariable, rate: TensorVariable, capacity: TensorVariable
+) -> TensorVariable:
     h = 0.5
     k1 = _growth(size, rate, capacity)
     k2 = _growth(size + 0.5 * h * k1, rate, capacity)
@@ -64,7 +72,9 @@ def ode_solver() -> pm.Model:
     """Fit logistic growth with PyMC's own solver, an Op that calls SciPy and has a gradient."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        solve = DifferentialEquation(func=_growth_system, times=_TIMES, n_states=1, n_theta=2, t0=0.0)
+        solve = DifferentialEquation(
+            func=_growth_system, times=_TIMES, n_states=1, n_theta=2, t0=0.0
+        )
     with pm.Model() as built:
         rate = pm.LogNormal("rate", 0.0, 0.5)
         capacity = pm.LogNormal("capacity", 1.0, 0.5)

@@ -1,4 +1,6 @@
-"""Operations that one of the backends may not know: black boxes, special functions, sparse algebra, solvers."""
+"""Operations that one of the backends may not know: black boxes, special functions, sparse
+algebra, solvers.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,14 @@ class _Energy(Op):
         x = pt.as_tensor(x)
         return Apply(self, [x], [pt.scalar(dtype=x.dtype)])
 
-    def perform(self, node: Apply, inputs: list[np.ndarray], output_storage: list[list[np.ndarray]]) -> None:
+    def perform(
+        self, node: Apply, inputs: list[np.ndarray], output_storage: list[list[np.ndarray]]
+    ) -> None:
         output_storage[0][0] = np.asarray(np.sum(np.log(np.cosh(inputs[0]))), dtype=inputs[0].dtype)
 
-    def pullback(self, inputs: list[Variable], outputs: list[Variable], cotangents: list[Variable]) -> list[Variable]:
+    def pullback(
+        self, inputs: list[Variable], outputs: list[Variable], cotangents: list[Variable]
+    ) -> list[Variable]:
         if isinstance(cotangents[0].type, DisconnectedType):
             return [pt.zeros_like(inputs[0])]
         return [cotangents[0] * pt.tanh(inputs[0])]
@@ -74,13 +80,17 @@ def bessel_k() -> pm.Model:
         length = pm.Gamma("length", 3.0, 3.0)
         r = np.abs(x[:, None] - x) / length + 1e-4
         cov = r * pt.kve(1.0, r) * pt.exp(-r)
-        pm.MvNormal("y", np.zeros(8), cov + 0.1 * np.eye(8), observed=np.sin(x) + 0.2 * rng.normal(size=8))
+        pm.MvNormal(
+            "y", np.zeros(8), cov + 0.1 * np.eye(8), observed=np.sin(x) + 0.2 * rng.normal(size=8)
+        )
     return built
 
 
 @model(gaps={"jax": "Ive: no JAX conversion without tfp-nightly"})
 def bessel_i() -> pm.Model:
-    """Count differences of two Poisson variables: a Skellam likelihood, with Bessel functions of several orders."""
+    """Count differences of two Poisson variables: a Skellam likelihood, with Bessel functions of
+    several orders.
+    """
     rng = np.random.default_rng(162)
     y = rng.poisson(3.0, size=20) - rng.poisson(2.0, size=20)
     with pm.Model() as built:
@@ -88,7 +98,9 @@ def bessel_i() -> pm.Model:
         b = pm.Gamma("b", 2.0, 1.0)
         z = 2.0 * pt.sqrt(a * b)
         order = np.abs(y).astype(float)
-        pm.Potential("skellam", pt.sum(z - a - b + 0.5 * y * pt.log(a / b) + pt.log(pt.ive(order, z))))
+        pm.Potential(
+            "skellam", pt.sum(z - a - b + 0.5 * y * pt.log(a / b) + pt.log(pt.ive(order, z)))
+        )
     return built
 
 
@@ -216,7 +228,9 @@ def matrix_decompositions() -> pm.Model:
         pm.Potential("volume", pt.linalg.slogdet(a)[1])
         pm.Potential("trace", -pt.trace(pt.linalg.inv(a)))
         lower = pt.linalg.cholesky(a)
-        pm.Potential("length", -pt.sum(pt.linalg.solve_triangular(lower, np.ones(3), lower=True) ** 2))
+        pm.Potential(
+            "length", -pt.sum(pt.linalg.solve_triangular(lower, np.ones(3), lower=True) ** 2)
+        )
         pm.Potential("largest", -pt.linalg.eigh(a)[0][-1])
     return built
 
@@ -227,7 +241,9 @@ def matrix_exponential() -> pm.Model:
     with pm.Model() as built:
         rate = pm.Gamma("rate", 2.0, 2.0, shape=2)
         generator = pt.stack([pt.stack([-rate[0], rate[0]]), pt.stack([rate[1], -rate[1]])])
-        pm.Multinomial("y", n=20, p=pt.linalg.expm(generator), observed=np.array([[13, 7], [6, 14]]))
+        pm.Multinomial(
+            "y", n=20, p=pt.linalg.expm(generator), observed=np.array([[13, 7], [6, 14]])
+        )
     return built
 
 
@@ -243,7 +259,9 @@ def sorting() -> pm.Model:
 
 @model()
 def branches() -> pm.Model:
-    """Choose between formulas elementwise and between graphs lazily; one formula is NaN where it is not used."""
+    """Choose between formulas elementwise and between graphs lazily; one formula is NaN where it
+    is not used.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the module is about to move
         from pytensor.ifelse import ifelse

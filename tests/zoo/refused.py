@@ -36,7 +36,9 @@ def discrete_imputed() -> pm.Model:
     """Impute a missing count."""
     with pm.Model() as built:
         mu = pm.Exponential("mu", 0.3)
-        pm.Poisson("y", mu, observed=np.ma.masked_array(_COUNTS, [False, True, False, False, False]))
+        pm.Poisson(
+            "y", mu, observed=np.ma.masked_array(_COUNTS, [False, True, False, False, False])
+        )
     return built
 
 

@@ -19,9 +19,9 @@ class Entry:
     build
         Makes a new model with fixed data; two calls give equal models.
     gaps
-        Where the model does not run, and why: keys among ``"jax"``, ``"jax-float32"``, ``"pytensor"`` and
-        ``"pytensor-float32"``. A gap of ``"jax"`` or ``"pytensor"`` holds in both precisions; the ``float32`` keys are
-        for what fails in that precision only.
+        Where the model does not run, and why: keys among ``"jax"``, ``"jax-float32"``,
+        ``"pytensor"`` and ``"pytensor-float32"``. A gap of ``"jax"`` or ``"pytensor"`` holds in
+        both precisions; the ``float32`` keys are for what fails in that precision only.
     refused
         Regular expression that the error message matches, for a model that must be refused.
     """
@@ -41,7 +41,9 @@ def add(entry: Entry) -> None:
     if entry.name in _ENTRIES:
         raise ValueError(f"Two models are called {entry.name!r}: rename one.")
     if unknown := set(entry.gaps) - _KEYS:
-        raise ValueError(f"{entry.name!r} has gaps {sorted(unknown)}; accepted are {sorted(_KEYS)}.")
+        raise ValueError(
+            f"{entry.name!r} has gaps {sorted(unknown)}; accepted are {sorted(_KEYS)}."
+        )
     _ENTRIES[entry.name] = entry
 
 

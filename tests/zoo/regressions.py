@@ -11,7 +11,9 @@ from .registry import model
 _ROWS = 40
 
 
-def _design(seed: int, rows: int = _ROWS, columns: int = 3) -> tuple[np.random.Generator, np.ndarray]:
+def _design(
+    seed: int, rows: int = _ROWS, columns: int = 3
+) -> tuple[np.random.Generator, np.ndarray]:
     rng = np.random.default_rng(seed)
     return rng, rng.normal(size=(rows, columns))
 
@@ -63,7 +65,12 @@ def beta_regression() -> pm.Model:
         beta = pm.Normal("beta", 0.0, 1.0, shape=3)
         precision = pm.Exponential("precision", 0.1)
         mu = pm.math.invlogit(x @ beta)
-        pm.Beta("y", mu * precision, (1.0 - mu) * precision, observed=rng.beta(mean * 8.0, (1.0 - mean) * 8.0))
+        pm.Beta(
+            "y",
+            mu * precision,
+            (1.0 - mu) * precision,
+            observed=rng.beta(mean * 8.0, (1.0 - mean) * 8.0),
+        )
     return built
 
 
@@ -101,7 +108,9 @@ def negative_binomial() -> pm.Model:
         beta = pm.Normal("beta", 0.0, 1.0, shape=3)
         alpha = pm.Exponential("alpha", 0.5)
         mu = pt.exp(intercept + x @ beta)
-        pm.NegativeBinomial("y", mu=mu, alpha=alpha, observed=rng.poisson(mean * rng.gamma(2.0, 0.5, size=_ROWS)))
+        pm.NegativeBinomial(
+            "y", mu=mu, alpha=alpha, observed=rng.poisson(mean * rng.gamma(2.0, 0.5, size=_ROWS))
+        )
     return built
 
 
@@ -113,7 +122,12 @@ def ordered_logistic() -> pm.Model:
     with pm.Model() as built:
         beta = pm.Normal("beta", 0.0, 1.0, shape=2)
         cut = pm.Normal(
-            "cut", 0.0, 2.0, shape=3, transform=pm.distributions.transforms.ordered, initval=[-1.0, 0.0, 1.0]
+            "cut",
+            0.0,
+            2.0,
+            shape=3,
+            transform=pm.distributions.transforms.ordered,
+            initval=[-1.0, 0.0, 1.0],
         )
         pm.OrderedLogistic("y", eta=x @ beta, cutpoints=cut, observed=y)
     return built

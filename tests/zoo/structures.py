@@ -1,4 +1,6 @@
-"""What a PyMC model can hold beside free variables and likelihoods, and how its data enter the graph."""
+"""What a PyMC model can hold beside free variables and likelihoods, and how its data enter the
+graph.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,8 @@ def missing_nan() -> pm.Model:
 def missing_masked() -> pm.Model:
     """Impute masked entries of a matrix of positive covariates, and use them in a regression.
 
-    PyTensor's numba backend can fuse the indexed writes of value and gradient wrongly: cells stay unset.
+    PyTensor's numba backend can fuse the indexed writes of value and gradient wrongly: cells stay
+    unset.
     """
     rng = np.random.default_rng(65)
     covariate = rng.gamma(2.0, 1.0, size=(10, 2))
@@ -199,7 +202,9 @@ def total_size() -> pm.Model:
 
 @model()
 def large_index() -> pm.Model:
-    """Index with an integer constant above 1 KiB, and mask with a boolean one of the same length."""
+    """Index with an integer constant above 1 KiB, and mask with a boolean one of the same
+    length.
+    """
     rng = np.random.default_rng(75)
     group = rng.integers(0, 4, size=1200)
     keep = rng.random(1200) < 0.5
@@ -213,7 +218,9 @@ def large_index() -> pm.Model:
 
 @model()
 def large_shape() -> pm.Model:
-    """Repeat with a count for each of 160 entries: an integer constant above 1 KiB that decides a shape."""
+    """Repeat with a count for each of 160 entries: an integer constant above 1 KiB that decides
+    a shape.
+    """
     rng = np.random.default_rng(76)
     counts = rng.integers(1, 4, size=160)
     y = rng.normal(0.5, 1.0, size=counts.sum())
@@ -236,7 +243,9 @@ def initial_values() -> pm.Model:
 
 @model()
 def ties() -> pm.Model:
-    """Take a maximum whose arguments tie at the starting point: the gradient there is a matter of convention."""
+    """Take a maximum whose arguments tie at the starting point: the gradient there is a matter
+    of convention.
+    """
     observed = np.random.default_rng(78).normal(1.0, 0.5, size=10)
     with pm.Model() as built:
         x = pm.Normal("x", 0.0, 1.0, shape=3)

@@ -1,4 +1,6 @@
-"""Time series: random walks, autoregressions, volatility, stochastic equations, and recursions written by hand."""
+"""Time series: random walks, autoregressions, volatility, stochastic equations, and recursions
+written by hand.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def gaussian_random_walk() -> pm.Model:
     y = np.cumsum(np.random.default_rng(131).normal(0.1, 0.5, size=20))
     with pm.Model() as built:
         sigma = pm.HalfNormal("sigma", 1.0)
-        walk = pm.GaussianRandomWalk("walk", mu=0.1, sigma=sigma, init_dist=pm.Normal.dist(0.0, 2.0), steps=19)
+        walk = pm.GaussianRandomWalk(
+            "walk", mu=0.1, sigma=sigma, init_dist=pm.Normal.dist(0.0, 2.0), steps=19
+        )
         pm.Normal("y", walk, 0.3, observed=y)
     return built
 
@@ -63,7 +67,14 @@ def ar() -> pm.Model:
     with pm.Model() as built:
         rho = pm.Normal("rho", 0.0, 0.5, shape=3)
         sigma = pm.HalfNormal("sigma", 1.0)
-        pm.AR("y", rho=rho, sigma=sigma, constant=True, init_dist=pm.Normal.dist(0.0, 2.0, shape=2), observed=y)
+        pm.AR(
+            "y",
+            rho=rho,
+            sigma=sigma,
+            constant=True,
+            init_dist=pm.Normal.dist(0.0, 2.0, shape=2),
+            observed=y,
+        )
     return built
 
 
@@ -87,7 +98,14 @@ def garch() -> pm.Model:
         omega = pm.HalfNormal("omega", 1.0)
         alpha = pm.Beta("alpha", 1.5, 4.0)
         share = pm.Beta("share", 2.0, 2.0)
-        pm.GARCH11("y", omega=omega, alpha_1=alpha, beta_1=(1.0 - alpha) * share, initial_vol=1.0, observed=y)
+        pm.GARCH11(
+            "y",
+            omega=omega,
+            alpha_1=alpha,
+            beta_1=(1.0 - alpha) * share,
+            initial_vol=1.0,
+            observed=y,
+        )
     return built
 
 
@@ -124,7 +142,9 @@ def stochastic_volatility() -> pm.Model:
     with pm.Model() as built:
         step = pm.Exponential("step", 5.0)
         nu = pm.Exponential("nu", 0.1)
-        walk = pm.GaussianRandomWalk("walk", sigma=step, init_dist=pm.Normal.dist(0.0, 1.0), steps=19)
+        walk = pm.GaussianRandomWalk(
+            "walk", sigma=step, init_dist=pm.Normal.dist(0.0, 1.0), steps=19
+        )
         pm.StudentT("y", nu=nu + 1.0, mu=0.0, sigma=pt.exp(walk), observed=y)
     return built
 
@@ -158,7 +178,9 @@ def scan_hidden_markov() -> pm.Model:
         stay = pm.Beta("stay", 4.0, 2.0, shape=2)
         mu = pm.Normal("mu", np.array([0.0, 2.0]), 1.0)
         sigma = pm.HalfNormal("sigma", 1.0)
-        step = pt.log(pt.stack([pt.stack([stay[0], 1.0 - stay[0]]), pt.stack([1.0 - stay[1], stay[1]])]))
+        step = pt.log(
+            pt.stack([pt.stack([stay[0], 1.0 - stay[0]]), pt.stack([1.0 - stay[1], stay[1]])])
+        )
         emitted = pm.logp(pm.Normal.dist(mu, sigma), y[:, None])
         forward = pytensor.scan(
             lambda now, before, step: now + pt.logsumexp(before[:, None] + step, axis=0),
@@ -192,7 +214,9 @@ def _steps(rho: TensorVariable, sigma: TensorVariable, size: TensorVariable) -> 
 
 @model()
 def scan_custom_dist() -> pm.Model:
-    """Define a nonlinear autoregression by a scan over random draws, from which PyMC derives the log density."""
+    """Define a nonlinear autoregression by a scan over random draws, from which PyMC derives the
+    log density.
+    """
     y = np.random.default_rng(141).normal(0.0, 0.8, size=20)
     with pm.Model() as built:
         rho = pm.Normal("rho", 0.0, 1.0)

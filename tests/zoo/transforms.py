@@ -33,7 +33,9 @@ def univariate_ordered() -> pm.Model:
     """Order independent Normals."""
     observed = np.random.default_rng(21).normal([-1.0, 0.0, 1.5], 0.5, size=(5, 3))
     with pm.Model() as built:
-        x = pm.Normal("x", 0.0, 2.0, shape=3, transform=transforms.ordered, initval=[-1.0, 0.0, 1.0])
+        x = pm.Normal(
+            "x", 0.0, 2.0, shape=3, transform=transforms.ordered, initval=[-1.0, 0.0, 1.0]
+        )
         pm.Normal("y", x, 0.5, observed=observed)
     return built
 
@@ -44,7 +46,9 @@ def multivariate_ordered() -> pm.Model:
     observed = np.random.default_rng(22).normal([-1.0, 0.0, 1.5], 0.5, size=(5, 3))
     cov = np.array([[1.0, 0.4, 0.1], [0.4, 1.5, 0.3], [0.1, 0.3, 0.8]])
     with pm.Model() as built:
-        x = pm.MvNormal("x", np.zeros(3), cov, transform=transforms.ordered, initval=[-1.0, 0.0, 1.0])
+        x = pm.MvNormal(
+            "x", np.zeros(3), cov, transform=transforms.ordered, initval=[-1.0, 0.0, 1.0]
+        )
         pm.Normal("y", x, 0.5, observed=observed)
     return built
 
@@ -55,7 +59,9 @@ def positive_ordered() -> pm.Model:
     observed = np.random.default_rng(23).normal([3.0, 2.0, 1.0], 0.5, size=(5, 3))
     with pm.Model() as built:
         ordered = transforms.Ordered(positive=True, ascending=False)
-        x = pm.HalfNormal("x", 3.0, shape=3, default_transform=None, transform=ordered, initval=[3.0, 2.0, 1.0])
+        x = pm.HalfNormal(
+            "x", 3.0, shape=3, default_transform=None, transform=ordered, initval=[3.0, 2.0, 1.0]
+        )
         pm.Normal("y", x, 0.5, observed=observed)
     return built
 
@@ -75,7 +81,9 @@ def chained_explicit() -> pm.Model:
     observed = np.random.default_rng(24).normal([-0.5, 0.5], 0.5, size=(5, 2))
     with pm.Model() as built:
         chain = transforms.Chain([transforms.Interval(-2.0, 2.0), transforms.ordered])
-        x = pm.Uniform("x", -2.0, 2.0, shape=2, default_transform=None, transform=chain, initval=[-0.5, 0.5])
+        x = pm.Uniform(
+            "x", -2.0, 2.0, shape=2, default_transform=None, transform=chain, initval=[-0.5, 0.5]
+        )
         pm.Normal("y", x, 0.5, observed=observed)
     return built
 
@@ -86,7 +94,9 @@ def interval() -> pm.Model:
     observed = np.random.default_rng(25).normal(0.5, 0.5, size=5)
     with pm.Model() as built:
         centre = pm.Normal("centre", 0.0, 1.0)
-        around_mean = transforms.Interval(bounds_fn=lambda rng, size, mu, sigma: (mu - 2.0, mu + 1.0))
+        around_mean = transforms.Interval(
+            bounds_fn=lambda rng, size, mu, sigma: (mu - 2.0, mu + 1.0)
+        )
         x = pm.Normal("x", centre, 2.0, transform=around_mean)
         pm.Normal("y", x, 0.5, observed=observed)
     return built
@@ -116,7 +126,8 @@ def custom_transform() -> pm.Model:
 def no_transform() -> pm.Model:
     """Leave a Gamma variable untransformed.
 
-    A negative value gives minus infinity, or an error where PyMC's check of the Poisson's parameter runs.
+    A negative value gives minus infinity, or an error where PyMC's check of the Poisson's parameter
+    runs.
     """
     with pm.Model() as built:
         rate = pm.Gamma("rate", 3.0, 1.0, default_transform=None)
@@ -139,10 +150,13 @@ def circular() -> pm.Model:
 def sum_to_one() -> pm.Model:
     """Use the transform that drops the last entry of a simplex.
 
-    Its values are not free: outside the simplex log p is minus infinity, NaN, or an error of PyMC's parameter check.
+    Its values are not free: outside the simplex log p is minus infinity, NaN, or an error of PyMC's
+    parameter check.
     """
     with pm.Model() as built:
-        p = pm.Dirichlet("p", a=np.array([2.0, 3.0, 4.0]), default_transform=None, transform=transforms.SumTo1())
+        p = pm.Dirichlet(
+            "p", a=np.array([2.0, 3.0, 4.0]), default_transform=None, transform=transforms.SumTo1()
+        )
         pm.Multinomial("y", n=30, p=p, observed=np.array([7, 10, 13]))
     return built
 
@@ -152,6 +166,8 @@ def log_exp_m1() -> pm.Model:
     """Make scales positive with softplus in place of the exponential."""
     observed = np.random.default_rng(29).normal(0.0, [0.7, 1.5], size=(12, 2))
     with pm.Model() as built:
-        sigma = pm.HalfCauchy("sigma", 1.0, shape=2, default_transform=None, transform=transforms.log_exp_m1)
+        sigma = pm.HalfCauchy(
+            "sigma", 1.0, shape=2, default_transform=None, transform=transforms.log_exp_m1
+        )
         pm.Normal("y", 0.0, sigma, observed=observed)
     return built

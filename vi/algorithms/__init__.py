@@ -6,7 +6,17 @@ from vi.algorithms.gradient import Gradient
 from vi.algorithms.local import Local, LocalPart
 from vi.algorithms.stein import Stein
 
-__all__ = ["ALGORITHMS", "Algorithm", "Asked", "Descent", "Gradient", "Local", "LocalPart", "State", "Stein"]
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "Asked",
+    "Descent",
+    "Gradient",
+    "Local",
+    "LocalPart",
+    "State",
+    "Stein",
+]
 
 ALGORITHMS: dict[str, type[Algorithm]] = {"gradient": Gradient, "local": Local, "stein": Stein}
 """The algorithms by the name under which a saved run finds them."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vi.families.base import Family, Params
+from vi.families.family import Family, Params
 
 __all__ = ["Algorithm", "Asked", "State"]
 
@@ -16,7 +16,8 @@ type Pytree = Any
 
 
 class State(NamedTuple):
-    """Everything a run is: a pytree of arrays, so that it can be saved, copied, vmapped and resumed.
+    """Everything a run is: a pytree of arrays, so that it can be saved, copied, vmapped and
+    resumed.
 
     Parameters
     ----------
@@ -27,7 +28,8 @@ class State(NamedTuple):
     average : pytree
         State of the iterate average, an empty tuple where averaging is off.
     key : jax.Array
-        The run's random key; it never changes, the noise of a step is a function of the key and the step.
+        The run's random key; it never changes, the noise of a step is a function of the key and the
+        step.
     step : jax.Array
         Number of steps done, a scalar integer.
     """
@@ -47,7 +49,8 @@ class Asked(NamedTuple):
     points : jax.Array
         Points ``(B, D)``.
     memo : pytree
-        What made them, the noise for example; handed back to ``tell``, so that it is not computed twice.
+        What made them, the noise for example; handed back to ``tell``, so that it is not computed
+        twice.
     """
 
     points: jax.Array
@@ -57,9 +60,9 @@ class Asked(NamedTuple):
 class Algorithm(abc.ABC):
     """Learns from a model by asking for its log density and score at some points.
 
-    One step is: ``asked = ask(state)``; the backend evaluates log p and its gradient at ``asked.points``;
-    ``state, loss = tell(state, asked, log_prob, score)``. All three are pure JAX functions that trace into one
-    compiled loop.
+    One step is: ``asked = ask(state)``; the backend evaluates log p and its gradient at
+    ``asked.points``; ``state, loss = tell(state, asked, log_prob, score)``. All three are pure JAX
+    functions that trace into one compiled loop.
     """
 
     family: Family
@@ -77,14 +80,23 @@ class Algorithm(abc.ABC):
 
     @abc.abstractmethod
     def ask(self, state: State) -> Asked:
-        """Points at which the next step wants log p and the score, and what ``tell`` has to remember of them."""
+        """Points at which the next step wants log p and the score, and what ``tell`` has to
+        remember of them.
+        """
 
     @abc.abstractmethod
-    def tell(self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array) -> tuple[State, jax.Array]:
-        """The state after the step and the step's loss, from values ``(B,)`` and scores ``(B, D)``."""
+    def tell(
+        self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array
+    ) -> tuple[State, jax.Array]:
+        """The state after the step and the step's loss, from values ``(B,)`` and scores ``(B,
+        D)``.
+        """
 
-    def focus(self, state: State, seen: Mapping[str, Any]) -> tuple[Algorithm, State, Callable[[State], State]]:
-        """What a step works on: an algorithm, its state, and how that state goes back into the whole one.
+    def focus(
+        self, state: State, seen: Mapping[str, Any]
+    ) -> tuple[Algorithm, State, Callable[[State], State]]:
+        """What a step works on: an algorithm, its state, and how that state goes back into the
+        whole one.
 
         Parameters
         ----------

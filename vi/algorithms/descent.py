@@ -1,4 +1,6 @@
-"""What gradient algorithms share: an optax step in the family's parameters, frozen ones left alone, averaging."""
+"""What gradient algorithms share: an optax step in the family's parameters, frozen ones left
+alone, averaging.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from vi.algorithms.base import Algorithm, State
-from vi.batching import batched
-from vi.families.base import Family, Noise, Params
+from vi.families.family import Family, Noise, Params
+from vi.foundation.batching import batched
 from vi.optimizers.averaging import Averaging
 
 __all__ = ["Descent"]
@@ -25,14 +27,15 @@ class Descent(Algorithm):
     family : Family
         What is fitted.
     optimizer : optax.GradientTransformation
-        Any optax transformation that needs no line search. If it takes extra arguments it is handed ``value`` (the
-        loss), ``grad`` and ``units=family.units(params)``.
+        Any optax transformation that needs no line search. If it takes extra arguments it is handed
+        ``value`` (the loss), ``grad`` and ``units=family.units(params)``.
     averaging : Averaging or None
         How iterates are averaged; ``None`` reports the iterate itself.
     n_draws : int
         Draws ``K`` a step.
     max_gradient_norm : float or None
-        Longer gradients are scaled down to this Euclidean norm (over all parameters) before the optimiser sees them.
+        Longer gradients are scaled down to this Euclidean norm (over all parameters) before the
+        optimiser sees them.
     """
 
     family: Family
@@ -43,7 +46,9 @@ class Descent(Algorithm):
 
     def init(self, params: Params, key: jax.Array) -> State:
         average = () if self.averaging is None else self.averaging.init(params)
-        return State(params, self._transformation().init(params), average, key, jnp.zeros((), jnp.uint32))
+        return State(
+            params, self._transformation().init(params), average, key, jnp.zeros((), jnp.uint32)
+        )
 
     def report(self, state: State) -> Params:
         return state.params if self.averaging is None else self.averaging.value(state.average)
@@ -68,8 +73,14 @@ class Descent(Algorithm):
             grad=gradient,
             units=self.family.units(state.params),
         )
-        params = optax.apply_updates(state.params, updates) | {name: state.params[name] for name in frozen}
-        average = state.average if self.averaging is None else self.averaging.update(state.average, params)
+        params = optax.apply_updates(state.params, updates) | {
+            name: state.params[name] for name in frozen
+        }
+        average = (
+            state.average
+            if self.averaging is None
+            else self.averaging.update(state.average, params)
+        )
         return State(params, optimizer_state, average, state.key, state.step + 1)
 
     def _transformation(self) -> optax.GradientTransformationExtraArgs:
@@ -79,5 +90,7 @@ class Descent(Algorithm):
 
     def _keys(self, state: State) -> jax.Array:
         """The keys of this step's draws: a function of the run's key and the step alone."""
-        counters = state.step * jnp.uint32(self.n_draws) + jnp.arange(self.n_draws, dtype=jnp.uint32)
+        counters = state.step * jnp.uint32(self.n_draws) + jnp.arange(
+            self.n_draws, dtype=jnp.uint32
+        )
         return batched(lambda counter: jax.random.fold_in(state.key, counter), counters)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from vi.algorithms.base import Asked, State
 from vi.algorithms.descent import Descent
-from vi.families.base import Params
+from vi.families.family import Params
 from vi.objectives.base import Objective
 from vi.objectives.elbo import StickingTheLanding
 
@@ -18,11 +18,13 @@ __all__ = ["Gradient"]
 
 @dataclass(frozen=True)
 class Gradient(Descent):
-    r"""Descend an objective with an optax transformation; see :class:`Descent` for the other parameters.
+    r"""Descend an objective with an optax transformation; see :class:`Descent` for the other
+    parameters.
 
     The objective sees the *linearised* log density
     :math:`z \mapsto \ell_k + s_k^\top (z - \mathrm{stop}(z_k))`, which has
-    the model's value and gradient at the drawn point; for every first-order method its gradient is the exact one.
+    the model's value and gradient at the drawn point; for every first-order method its gradient is
+    the exact one.
 
     Parameters
     ----------
@@ -38,7 +40,9 @@ class Gradient(Descent):
         noises = self.noises(state)
         return Asked(self.draws(state.params, noises), noises)
 
-    def tell(self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array) -> tuple[State, jax.Array]:
+    def tell(
+        self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array
+    ) -> tuple[State, jax.Array]:
         def linearised(z: jax.Array) -> jax.Array:
             return log_prob + jnp.sum(score * (z - jax.lax.stop_gradient(asked.points)), axis=-1)
 

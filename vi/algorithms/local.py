@@ -1,4 +1,6 @@
-"""Local variables: a step that sees a batch of rows touches the parameters of these rows and the shared ones alone."""
+"""Local variables: a step that sees a batch of rows touches the parameters of these rows and the
+shared ones alone.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ import jax.numpy as jnp
 
 from vi.algorithms.base import Algorithm, Asked, State
 from vi.algorithms.gradient import Gradient
-from vi.families.base import Params
-from vi.families.encoder import Encoded, Encoder
-from vi.families.per_row import PerRow
-from vi.families.product import Part, Product
+from vi.families.composed.encoder import Encoded, Encoder
+from vi.families.composed.per_row import PerRow
+from vi.families.composed.product import Part, Product
+from vi.families.family import Params
 from vi.optimizers.row_wise import Apart, RowWiseAverage, apart, joined, row_wise
 
 __all__ = ["Local", "LocalPart"]
@@ -35,7 +37,8 @@ class LocalPart:
     repeats : bool
         Whether a row can be twice in a batch.
     encoder : Encoder, optional
-        What computes the rows' parameters from data; without one every row has parameters of its own.
+        What computes the rows' parameters from data; without one every row has parameters of its
+        own.
     """
 
     name: str
@@ -49,17 +52,17 @@ class LocalPart:
 class Local(Algorithm):
     r"""Gradient steps of a family of all rows, each on the rows of a batch.
 
-    With global variables :math:`w` and local ones :math:`z_i`, a batch :math:`S` of :math:`B` of the :math:`N` rows
-    estimates the ELBO without bias by
+    With global variables :math:`w` and local ones :math:`z_i`, a batch :math:`S` of :math:`B` of
+    the :math:`N` rows estimates the ELBO without bias by
 
     .. math::
 
         E_q\Bigl[\log p(w) + \tfrac NB \sum_{i \in S} \log p(x_i, z_i \mid w)\Bigr] + H[q_w]
         + \tfrac NB \sum_{i \in S} H[q_i].
 
-    A step gathers the parameters of the rows :math:`S` with the state of their optimiser and of their average, is an
-    ordinary step on them and the shared ones, and writes them back. A row that is twice in a batch keeps one of its two
-    steps.
+    A step gathers the parameters of the rows :math:`S` with the state of their optimiser and of
+    their average, is an ordinary step on them and the shared ones, and writes them back. A row that
+    is twice in a batch keeps one of its two steps.
 
     Parameters
     ----------
@@ -91,35 +94,50 @@ class Local(Algorithm):
     def ask(self, state: State) -> Asked:
         raise TypeError("Steps with local variables are made on rows: focus() first.")
 
-    def tell(self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array) -> tuple[State, jax.Array]:
+    def tell(
+        self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array
+    ) -> tuple[State, jax.Array]:
         raise TypeError("Steps with local variables are made on rows: focus() first.")
 
-    def focus(self, state: State, seen: Mapping[str, Any]) -> tuple[Algorithm, State, Callable[[State], State]]:
+    def focus(
+        self, state: State, seen: Mapping[str, Any]
+    ) -> tuple[Algorithm, State, Callable[[State], State]]:
         rows = {part.name: jnp.asarray(seen[part.variable].rows, jnp.int32) for part in self.parts}
         inputs = {part.name: seen[part.variable].inputs for part in self.parts}
-        places = {part.name: _places(rows[part.name], part.repeats, self._rows(part)) for part in self.parts}
+        places = {
+            part.name: _places(rows[part.name], part.repeats, self._rows(part))
+            for part in self.parts
+        }
 
         def take(name: str, leaf: Any) -> Any:
             return leaf.at[rows[name]].get(mode="promise_in_bounds")
 
         def put(name: str, old: Any, new: Any) -> Any:
             order, place = places[name]
-            return old.at[place].set(new if order is None else new[order], mode="drop", unique_indices=True)
+            return old.at[place].set(
+                new if order is None else new[order], mode="drop", unique_indices=True
+            )
 
         def put_back(new: State) -> State:
             split = apart(state.params, self.gathered)
             fresh = apart(new.params, self.gathered)
             params = joined(Apart(fresh.shared, split.map_rows(put, fresh)), state.params)
             optimizer = _written(put, state.optimizer, new.optimizer)
-            return State(params, optimizer, _written(put, state.average, new.average), new.key, new.step)
+            return State(
+                params, optimizer, _written(put, state.average, new.average), new.key, new.step
+            )
 
         split = apart(state.params, self.gathered)
         params = joined(Apart(split.shared, split.map_rows(take)), state.params)
-        part = State(params, _read(take, state.optimizer), _read(take, state.average), state.key, state.step)
+        part = State(
+            params, _read(take, state.optimizer), _read(take, state.average), state.key, state.step
+        )
         return self._gradient(self.batch_family(inputs)), part, put_back
 
     def batch_family(self, inputs: Mapping[str, tuple[Any, ...]]) -> Product:
-        """The family of a batch: as many rows as it has, weighted, with encoders bound to their data."""
+        """The family of a batch: as many rows as it has, weighted, with encoders bound to their
+        data.
+        """
         local = {part.name: part for part in self.parts}
         lost = [(start, _dropped(start, stop, p.rows, local[p.name].size)) for p in self.family.parts if p.name in local
                 for start, stop in p.ranges]  # fmt: skip
@@ -169,7 +187,9 @@ def _dropped(start: int, stop: int, rows: int | None, size: int) -> int:
 
 
 def _places(rows: jax.Array, repeats: bool, n: int) -> tuple[jax.Array | None, jax.Array]:
-    """Where rows are written, in which order; of two equal rows the second is sent out of bounds and dropped."""
+    """Where rows are written, in which order; of two equal rows the second is sent out of bounds
+    and dropped.
+    """
     if not repeats:
         return None, rows
     order = jnp.argsort(rows)
@@ -185,12 +205,19 @@ def _is_apart(node: Any) -> bool:
 def _read(take: Callable[..., Any], state: Any) -> Any:
     """A state with the leaves of the rows at hand."""
     return jax.tree.map(
-        lambda node: Apart(node.shared, node.map_rows(take)) if _is_apart(node) else node, state, is_leaf=_is_apart
+        lambda node: Apart(node.shared, node.map_rows(take)) if _is_apart(node) else node,
+        state,
+        is_leaf=_is_apart,
     )
 
 
 def _written(put: Callable[..., Any], old: Any, new: Any) -> Any:
-    """The old state with what the step changed: all that is shared, and the leaves of the rows at hand."""
+    """The old state with what the step changed: all that is shared, and the leaves of the rows
+    at hand.
+    """
     return jax.tree.map(
-        lambda a, b: Apart(b.shared, a.map_rows(put, b)) if _is_apart(a) else b, old, new, is_leaf=_is_apart
+        lambda a, b: Apart(b.shared, a.map_rows(put, b)) if _is_apart(a) else b,
+        old,
+        new,
+        is_leaf=_is_apart,
     )

@@ -1,4 +1,6 @@
-"""Stein variational gradient descent: particles, or draws of a family, pushed along a kernel's Stein direction."""
+"""Stein variational gradient descent: particles, or draws of a family, pushed along a kernel's
+Stein direction.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import jax.numpy as jnp
 
 from vi.algorithms.base import Asked, State
 from vi.algorithms.descent import Descent
-from vi.families.base import Params
+from vi.families.family import Params
 from vi.kernels import RBF, Kernel
 
 __all__ = ["Stein"]
@@ -19,17 +21,19 @@ __all__ = ["Stein"]
 class Stein(Descent):
     r"""Move draws along the Stein direction; see :class:`Descent` for the other parameters.
 
-    With ``n`` points :math:`x_j` and scores :math:`s_j = \nabla \log p(x_j)`, the direction at :math:`x_i` is
+    With ``n`` points :math:`x_j` and scores :math:`s_j = \nabla \log p(x_j)`, the direction at
+    :math:`x_i` is
 
     .. math:: \phi_i = \frac1n \sum_j \bigl[ k(x_j, x_i)\, s_j + T\, \nabla_{x_j} k(x_j, x_i) \bigr],
 
-    whose stationary distribution is :math:`p^{1/T}`. Particles step along it; the parameters of any other family step
-    along :math:`\frac1n \sum_i (\partial x_i / \partial \lambda)^\top \phi_i` (amortised), with the terms
-    ``j = i`` left out of :math:`\phi_i`: then its expectation vanishes where the family equals :math:`p`. The loss
-    that is recorded is the squared kernelised Stein discrepancy between the points before the step and
+    whose stationary distribution is :math:`p^{1/T}`. Particles step along it; the parameters of any
+    other family step along :math:`\frac1n \sum_i (\partial x_i / \partial \lambda)^\top \phi_i`
+    (amortised), with the terms ``j = i`` left out of :math:`\phi_i`: then its expectation vanishes
+    where the family equals :math:`p`. The loss that is recorded is the squared kernelised Stein
+    discrepancy between the points before the step and
     :math:`p^{1/T}` (the V-statistic with the step's own kernel): 0 where they agree. Both are computed in the
-    coordinates in which the kernel measures, by default the points' own standard deviations: the numbers do not depend
-    on the units of the data.
+    coordinates in which the kernel measures, by default the points' own standard deviations: the
+    numbers do not depend on the units of the data.
 
     Parameters
     ----------
@@ -40,9 +44,10 @@ class Stein(Descent):
 
     References
     ----------
-    Liu and Wang (2016). Stein variational gradient descent. NeurIPS, algorithm 1. Feng, Wang and Liu (2017).
-    Learning to draw samples with amortized Stein variational gradient descent. UAI, eq. 7. Liu, Lee and Jordan (2016).
-    A kernelized Stein discrepancy for goodness-of-fit tests. ICML, eq. 9.
+    Liu and Wang (2016). Stein variational gradient descent. NeurIPS, algorithm 1. Feng, Wang and
+    Liu (2017). Learning to draw samples with amortized Stein variational gradient descent. UAI, eq.
+    7. Liu, Lee and Jordan (2016). A kernelized Stein discrepancy for goodness-of-fit tests. ICML,
+    eq. 9.
     """
 
     kernel: Kernel = field(default_factory=RBF)
@@ -56,21 +61,29 @@ class Stein(Descent):
         noises = self.noises(state)
         return Asked(self.draws(state.params, noises), noises)
 
-    def tell(self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array) -> tuple[State, jax.Array]:
+    def tell(
+        self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array
+    ) -> tuple[State, jax.Array]:
         n = len(asked.points)
         unit = self._unit(asked.points)
         score = unit * score
         attraction, repulsion, trace, own = self.kernel.sums(asked.points / unit, score)
         push = attraction + self.temperature * repulsion
-        # particles feel themselves (one alone climbs to the mode); of independent draws, only the others are unbiased
+        # particles feel themselves (one alone climbs to the mode); of independent draws, only the
+        # others are unbiased
         direction = (push - own) / (n - 1) if self.family.has_density else push / n
         tempered = score / self.temperature
         discrepancy = (
-            jnp.sum(tempered * attraction) / self.temperature + 2.0 * jnp.sum(tempered * repulsion) + trace
+            jnp.sum(tempered * attraction) / self.temperature
+            + 2.0 * jnp.sum(tempered * repulsion)
+            + trace
         ) / n**2
-        # a log density that is not finite is not seen by the direction: the loss says so, and ends the run
+        # a log density that is not finite is not seen by the direction: the loss says so, and ends
+        # the run
         loss = discrepancy + 0.0 * jnp.sum(log_prob)
-        return self.descend(state, loss, self._gradient(state.params, asked, direction / unit)), loss
+        return self.descend(
+            state, loss, self._gradient(state.params, asked, direction / unit)
+        ), loss
 
     def _unit(self, points: jax.Array) -> jax.Array:
         """The lengths in which the kernel measures: the points' standard deviations, or one."""

@@ -1,11 +1,11 @@
 """The live approximation: parameters, moments, draws, files."""
 
 from vi.approximation.approximation import Approximation
-from vi.approximation.draws import sample_approx
 from vi.approximation.empirical import Empirical
-from vi.approximation.groups import Group
-from vi.approximation.kinds import FullRank, LowRank, MeanField, NormalizingFlow
-from vi.approximation.storage import load
+from vi.approximation.files.read import load
+from vi.approximation.named import FullRank, LowRank, MeanField, NormalizingFlow
+from vi.approximation.record.groups import Group
+from vi.approximation.results.draws import sample_approx
 
 __all__ = [
     "Approximation",

@@ -11,11 +11,11 @@ import xarray as xr
 from pymc.backends.base import MultiTrace
 
 from vi.approximation.approximation import Approximation
-from vi.approximation.unconstrain import unconstrain
 from vi.families import Particles
-from vi.options import positive
-from vi.precision import precision
-from vi.targets.checks import model_in_context
+from vi.foundation.numbers import positive
+from vi.foundation.precision import precision
+from vi.targets.model.checks import model_in_context
+from vi.targets.model.unconstrain import unconstrain
 
 __all__ = ["Empirical"]
 
@@ -26,12 +26,13 @@ class Empirical(Approximation):
     Parameters
     ----------
     trace : DataTree, InferenceData, Dataset, MultiTrace or dict of arrays, optional
-        Draws that become the particles: a posterior with chains and draws (brought into the order of the model's dims
-        and coords), or arrays ``(n, *shape)`` by name, of
-        constrained values (or of unconstrained ones under the value's name, ``"sigma_log__"``). What else it holds
+        Draws that become the particles: a posterior with chains and draws (brought into the order
+        of the model's dims and coords), or arrays ``(n, *shape)`` by name, of constrained values
+        (or of unconstrained ones under the value's name, ``"sigma_log__"``). What else it holds
         (deterministics) is ignored. Without it, particles are noise around the start.
     size : int, optional
-        Number of particles: of the noise (100 by default), or of the draws, evenly thinned (all by default).
+        Number of particles: of the noise (100 by default), or of the draws, evenly thinned (all by
+        default).
     jitter : float
         Standard deviation of the noise, unconstrained.
     model, start, start_sigma, random_seed, dtype
@@ -40,8 +41,8 @@ class Empirical(Approximation):
     Raises
     ------
     ValueError
-        If a free variable is missing from the trace, has a wrong shape or values outside its support, or if there are
-        fewer than 2 particles.
+        If a free variable is missing from the trace, has a wrong shape or values outside its
+        support, or if there are fewer than 2 particles.
 
     Examples
     --------
@@ -71,7 +72,9 @@ class Empirical(Approximation):
         model = model_in_context(model)
         if trace is not None:
             if start is not None or start_sigma is not None:
-                raise TypeError("start and start_sigma say where noise is; with a trace there is none.")
+                raise TypeError(
+                    "start and start_sigma say where noise is; with a trace there is none."
+                )
             self._values = _thinned(_arrays(trace, model), size)
             size = len(next(iter(self._values.values())))
         super().__init__(
@@ -86,7 +89,9 @@ class Empirical(Approximation):
 
     @classmethod
     def from_noise(cls, size: int, jitter: float = 0.01, **options: Any) -> Self:
-        """Particles that are noise around the start, PyMC's name for ``Empirical(size=size, jitter=jitter)``."""
+        """Particles that are noise around the start, PyMC's name for ``Empirical(size=size,
+        jitter=jitter)``.
+        """
         return cls(size=size, jitter=jitter, **options)
 
     def restart(
@@ -121,7 +126,9 @@ def _arrays(trace: Any, model: pm.Model) -> dict[str, np.ndarray]:
         return {name: np.asarray(trace.get_values(name)) for name in trace.varnames}
     if isinstance(trace, xr.DataTree):
         if "posterior" not in trace.children and "chain" not in trace.dims:
-            raise ValueError(f"The DataTree has no group 'posterior'; it has {', '.join(trace.children) or 'none'}.")
+            raise ValueError(
+                f"The DataTree has no group 'posterior'; it has {', '.join(trace.children) or 'none'}."
+            )
         trace = (trace["posterior"] if "posterior" in trace.children else trace).to_dataset()
     elif hasattr(trace, "posterior"):
         trace = trace.posterior
@@ -129,19 +136,27 @@ def _arrays(trace: Any, model: pm.Model) -> dict[str, np.ndarray]:
         missing = {"chain", "draw"} - set(trace.dims)
         if missing:
             raise ValueError(f"The posterior has no dimension {' and '.join(sorted(missing))}.")
-        aligned = {str(name): _aligned(model, str(name), value) for name, value in trace.data_vars.items()}
+        aligned = {
+            str(name): _aligned(model, str(name), value) for name, value in trace.data_vars.items()
+        }
         return {name: value.reshape(-1, *value.shape[2:]) for name, value in aligned.items()}
     if not isinstance(trace, Mapping):
-        raise TypeError(f"trace must be a DataTree, a Dataset or a dict of arrays, got {type(trace).__name__}.")
+        raise TypeError(
+            f"trace must be a DataTree, a Dataset or a dict of arrays, got {type(trace).__name__}."
+        )
     arrays = {str(getattr(name, "name", name)): np.asarray(value) for name, value in trace.items()}
     lengths = {name: len(value) if value.ndim else 0 for name, value in arrays.items()}
     if not arrays or len(set(lengths.values())) > 1 or 0 in lengths.values():
-        raise ValueError(f"Arrays of draws need one common leading length, at least 2; got {lengths}.")
+        raise ValueError(
+            f"Arrays of draws need one common leading length, at least 2; got {lengths}."
+        )
     return arrays
 
 
 def _aligned(model: pm.Model, name: str, value: xr.DataArray) -> np.ndarray:
-    """Draws ``(chain, draw, *shape)`` in the order of the model's dims and labels, where both have names for them."""
+    """Draws ``(chain, draw, *shape)`` in the order of the model's dims and labels, where both
+    have names for them.
+    """
     own = [dim for dim in value.dims if dim not in ("chain", "draw")]
     dims = list(model.named_vars_to_dims.get(name, ()) or ())
     if not dims or set(dims) != set(own):
@@ -164,6 +179,8 @@ def _thinned(values: dict[str, np.ndarray], size: int | None) -> dict[str, np.nd
     if size is None:
         return values
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 2 <= size <= n:
-        raise ValueError(f"size={size!r}: must be a whole number from 2 to the number of draws, {n}.")
+        raise ValueError(
+            f"size={size!r}: must be a whole number from 2 to the number of draws, {n}."
+        )
     chosen = np.linspace(0, n - 1, int(size)).round().astype(int)
     return {name: value[chosen] for name, value in values.items()}

@@ -13,7 +13,9 @@ type Difference = Literal["relative", "absolute"]
 EPSILON = 1e-6
 
 
-def change(current: np.ndarray, previous: np.ndarray, diff: Difference, ord: float = np.inf) -> float:
+def change(
+    current: np.ndarray, previous: np.ndarray, diff: Difference, ord: float = np.inf
+) -> float:
     r"""Norm of the change of a vector.
 
     .. math:: \bigl\|\,|c - p|\,\bigr\|_{ord} \quad\text{or}\quad

@@ -1,15 +1,24 @@
 """Variational families: what ``q`` can be."""
 
-from vi.families.base import Family, Noise, Params
-from vi.families.bases import BASES, Base, Elliptical, Laplace, Logistic, MultivariateT, Normal, StudentT
-from vi.families.encoder import Encoded, Encoder
+from vi.families.base_distributions import (
+    BASES,
+    Base,
+    Elliptical,
+    Laplace,
+    Logistic,
+    MultivariateT,
+    Normal,
+    StudentT,
+)
+from vi.families.composed.encoder import Encoded, Encoder
+from vi.families.composed.per_row import PerRow
+from vi.families.composed.product import Part, Product
+from vi.families.family import Family, Noise, Params
 from vi.families.flow import Flow
 from vi.families.full_rank import FullRank
 from vi.families.low_rank import LowRank
 from vi.families.mean_field import MeanField
 from vi.families.particles import Particles
-from vi.families.per_row import PerRow
-from vi.families.product import Part, Product
 
 __all__ = [
     "BASES",
@@ -37,6 +46,9 @@ __all__ = [
 ]
 
 FAMILIES: dict[str, type[Family]] = {
-    family.short_name: family for family in (MeanField, FullRank, LowRank, Flow, Particles, PerRow, Product)
+    family.short_name: family
+    for family in (MeanField, FullRank, LowRank, Flow, Particles, PerRow, Product)
 }
-"""The families by the name under which a saved approximation finds them; contract tests run over all of them."""
+"""The families by the name under which a saved approximation finds them; contract tests run over
+all of them.
+"""

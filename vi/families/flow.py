@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.families.base import Family, Noise, Params, inverse_softplus, whole
-from vi.precision import precision
+from vi.families.family import Family, Noise, Params, inverse_softplus
+from vi.foundation.numbers import whole
+from vi.foundation.precision import precision
 
 __all__ = ["Flow"]
 
@@ -21,7 +22,9 @@ WHITENING_DRAWS = 2_000
 """Draws of the untrained flow that are brought to the mean and scale of the start."""
 
 NET_UNIT = 0.05
-"""Unit of a step in the parameters inside the flow: the default optimiser's first step is 0.05 of it."""
+"""Unit of a step in the parameters inside the flow: the default optimiser's first step is 0.05
+of it.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +37,11 @@ class Flow(Family):
     Parameters
     ----------
     flow : optional
-        A flowjax distribution of shape ``(D,)``, or a function ``flow(key, base_dist=...)`` that makes one, such as
-        ``functools.partial(flowjax.flows.coupling_flow, invert=False)``. ``invert=False`` makes draws quick, which is
-        what fitting needs. By default a masked autoregressive flow whose transformer is a rational quadratic spline
-        followed by an affine map.
+        A flowjax distribution of shape ``(D,)``, or a function ``flow(key, base_dist=...)`` that
+        makes one, such as ``functools.partial(flowjax.flows.coupling_flow, invert=False)``.
+        ``invert=False`` makes draws quick, which is what fitting needs. By default a masked
+        autoregressive flow whose transformer is a rational quadratic spline followed by an affine
+        map.
     layers, width, knots : int
         Of the default flow: its layers, the width of its networks, the knots of its splines.
 
@@ -50,9 +54,9 @@ class Flow(Family):
 
     References
     ----------
-    Papamakarios, Nalisnick, Rezende, Mohamed and Lakshminarayanan (2021). Normalizing flows for probabilistic
-    modeling and inference. JMLR 22. Durkan, Bekasov, Murray and Papamakarios (2019). Neural spline flows. NeurIPS.
-    Ward (2024). FlowJax: distributions and normalizing flows in JAX.
+    Papamakarios, Nalisnick, Rezende, Mohamed and Lakshminarayanan (2021). Normalizing flows for
+    probabilistic modeling and inference. JMLR 22. Durkan, Bekasov, Murray and Papamakarios (2019).
+    Neural spline flows. NeurIPS. Ward (2024). FlowJax: distributions and normalizing flows in JAX.
     """
 
     flow: Any = None
@@ -110,7 +114,11 @@ class Flow(Family):
 
     def units(self, params: Params) -> Params:
         scale = jax.nn.softplus(params["rho"])
-        inner = {name: jnp.full_like(value, NET_UNIT) for name, value in params.items() if name not in ("mu", "rho")}
+        inner = {
+            name: jnp.full_like(value, NET_UNIT)
+            for name, value in params.items()
+            if name not in ("mu", "rho")
+        }
         return {"mu": scale, "rho": scale / jax.nn.sigmoid(params["rho"])} | inner
 
     def _distribution(self, params: Params) -> Any:
@@ -129,8 +137,14 @@ class Flow(Family):
             base = flowjax.distributions.StandardNormal((dim,))
             made = (self.flow or self._default)(key, base_dist=base)
         if not _is_distribution(made) or made.shape != (dim,) or made.cond_shape is not None:
-            what = f"shape {made.shape}, cond_shape {made.cond_shape}" if _is_distribution(made) else repr(made)
-            raise ValueError(f"The flow must be an unconditional flowjax distribution of shape ({dim},), got {what}.")
+            what = (
+                f"shape {made.shape}, cond_shape {made.cond_shape}"
+                if _is_distribution(made)
+                else repr(made)
+            )
+            raise ValueError(
+                f"The flow must be an unconditional flowjax distribution of shape ({dim},), got {what}."
+            )
         return made
 
     def _default(self, key: jax.Array, *, base_dist: Any) -> Any:
@@ -161,7 +175,9 @@ def _flowjax() -> Any:
         import flowjax.distributions
         import flowjax.flows
     except ImportError as error:
-        raise ImportError("Normalizing flows need flowjax: pip install 'pymc-vi[flows]'.") from error
+        raise ImportError(
+            "Normalizing flows need flowjax: pip install 'pymc-vi[flows]'."
+        ) from error
     return flowjax
 
 
@@ -186,15 +202,19 @@ def _arrays(distribution: Any, dtype: Any) -> Params:
 
 @functools.cache
 def _skeleton(family: Flow, dim: int, dtype: str) -> tuple[Any, Any]:
-    """The tree of a flow without its trained arrays: permutations and masks are those of one fixed key.
+    """The tree of a flow without its trained arrays: permutations and masks are those of one fixed
+    key.
 
-    It is made in a thread of its own, where no JAX transformation is going on: flowjax checks values while building.
+    It is made in a thread of its own, where no JAX transformation is going on: flowjax checks
+    values while building.
     """
 
     def make() -> tuple[Any, Any]:
         with precision(np.dtype(dtype)):
             trained, rest = _partition(family._build(jax.random.key(0), dim))
-            kept = jax.tree.map(lambda leaf: np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf, rest)
+            kept = jax.tree.map(
+                lambda leaf: np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf, rest
+            )
         return jax.tree.structure(trained), kept
 
     with ThreadPoolExecutor(max_workers=1) as alone:

@@ -8,18 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.families.base import Family, Params, inverse_softplus
-from vi.families.bases import Base, Normal, check_base
+from vi.families.base_distributions import Base, Normal, check_base
+from vi.families.family import Family, Params, inverse_softplus
 
 __all__ = ["FullRank"]
 
 
 @dataclass(frozen=True)
 class FullRank(Family):
-    r"""A location and a dense Cholesky factor, :math:`z = \mu + L e`; :math:`N(z \mid \mu, L L^\top)` by default.
+    r"""A location and a dense Cholesky factor, :math:`z = \mu + L e`; :math:`N(z \mid \mu, L
+    L^\top)` by default.
 
-    Parameters ``mu`` of shape ``(D,)`` and ``L_tril`` of shape ``(D (D + 1) / 2,)``, the lower triangle of ``L`` row by
-    row, its diagonal entries through a softplus. Memory and time a step are ``O(D^2)``.
+    Parameters ``mu`` of shape ``(D,)`` and ``L_tril`` of shape ``(D (D + 1) / 2,)``, the lower
+    triangle of ``L`` row by row, its diagonal entries through a softplus. Memory and time a step
+    are ``O(D^2)``.
 
     Parameters
     ----------
@@ -30,13 +32,15 @@ class FullRank(Family):
     --------
     >>> import jax, jax.numpy as jnp
     >>> family = FullRank()
-    >>> family.cov(family.init(jnp.zeros(2), jnp.array([1.0, 2.0]), jax.random.key(0))).round(3).tolist()
+    >>> family.cov(family.init(jnp.zeros(2), jnp.array([1.0, 2.0]), jax.random.key(0))).round(
+    ...     3
+    ... ).tolist()
     [[1.0, 0.0], [0.0, 4.0]]
 
     References
     ----------
-    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18, eq.
-    8.
+    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational
+    inference. JMLR 18, eq. 8.
     """
 
     base: Base = field(default_factory=Normal)
@@ -49,13 +53,19 @@ class FullRank(Family):
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         dim = mean.size
         packed = jnp.zeros(dim * (dim + 1) // 2, mean.dtype)
-        return {"mu": mean, "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(std / self.base.std))}
+        return {
+            "mu": mean,
+            "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(std / self.base.std)),
+        }
 
     def at(self, mean: jax.Array, scale_tril: jax.Array) -> Params:
         """The parameters with this location and this Cholesky factor."""
         dim = mean.size
         packed = scale_tril[np.tril_indices(dim)]
-        return {"mu": mean, "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(jnp.diag(scale_tril)))}
+        return {
+            "mu": mean,
+            "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(jnp.diag(scale_tril))),
+        }
 
     def noise(self, key: jax.Array, params: Params) -> jax.Array:
         return self.base.noise(key, params["mu"].size, params["mu"].dtype)
@@ -79,7 +89,9 @@ class FullRank(Family):
         return params["mu"]
 
     def std(self, params: Params) -> jax.Array:
-        std: jax.Array = self.base.std * jnp.sqrt(jnp.sum(jnp.square(self.scale_tril(params)), axis=1))
+        std: jax.Array = self.base.std * jnp.sqrt(
+            jnp.sum(jnp.square(self.scale_tril(params)), axis=1)
+        )
         return std
 
     def cov(self, params: Params) -> jax.Array:
@@ -91,8 +103,8 @@ class FullRank(Family):
         std = self.std(params)
         diagonal = params["L_tril"][_diagonal(dim)]
         rows, _ = np.tril_indices(dim)
-        # The i entries of row i move together: each gets 1 / sqrt(i) of the row's standard deviation, so that a step of
-        # all of them changes z_i by one unit, however large D is.
+        # The i entries of row i move together: each gets 1 / sqrt(i) of the row's standard
+        # deviation, so that a step of all of them changes z_i by one unit, however large D is.
         row_unit = std / jnp.sqrt(jnp.arange(1, dim + 1, dtype=std.dtype))
         log_unit = jax.nn.softplus(diagonal) / jax.nn.sigmoid(diagonal)
         return {"mu": std, "L_tril": row_unit[rows].at[_diagonal(dim)].set(log_unit)}

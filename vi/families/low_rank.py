@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Family, Noise, Params, inverse_softplus, whole
-from vi.families.bases import Base, Elliptical, Normal, check_base
+from vi.families.base_distributions import Base, Elliptical, Normal, check_base
+from vi.families.family import Family, Noise, Params, inverse_softplus
+from vi.foundation.numbers import whole
 
 __all__ = ["LowRank"]
 
 LARGEST_DEFAULT_RANK = 32
 START_SHARE = 0.01
-"""Share of the variance at the start that lies in the factors: not zero, where their gradient vanishes."""
+"""Share of the variance at the start that lies in the factors: not zero, where their gradient
+vanishes.
+"""
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,18 @@ class LowRank(Family):
     r"""A diagonal plus ``r`` directions, :math:`z = \mu + d \odot e_1 + U e_2`.
 
     With the default base :math:`q(z) = N(z \mid \mu, \mathrm{diag}(d^2) + U U^\top)`, :math:`d =
-    \mathrm{softplus}(\rho)`. Parameters ``mu`` and ``rho`` of shape ``(D,)`` and ``U`` of shape ``(D, r)``. The density
-    goes through the ``(r, r)`` matrix :math:`I + U^\top d^{-2} U` (Woodbury identity): memory is ``O(D r)`` and time
-    ``O(D r^2)``, of which all but a matrix product is ``O(D r)``.
+    \mathrm{softplus}(\rho)`. Parameters ``mu`` and ``rho`` of shape ``(D,)`` and ``U`` of shape
+    ``(D, r)``. The density goes through the ``(r, r)`` matrix :math:`I + U^\top d^{-2} U` (Woodbury
+    identity): memory is ``O(D r)`` and time ``O(D r^2)``, of which all but a matrix product is
+    ``O(D r)``.
 
     Parameters
     ----------
     rank : int, optional
         ``r``; by default ``min(ceil(sqrt(D)), 32)``. More than ``D`` is taken as ``D``.
     base : Elliptical
-        Distribution of ``(e_1, e_2)``: :class:`vi.families.Normal` or :class:`vi.families.MultivariateT` (others have
-        no closed-form density here).
+        Distribution of ``(e_1, e_2)``: :class:`vi.families.Normal` or
+        :class:`vi.families.MultivariateT` (others have no closed-form density here).
 
     Raises
     ------
@@ -52,8 +56,8 @@ class LowRank(Family):
 
     References
     ----------
-    Ong, Nott and Smith (2018). Gaussian variational approximation with a factor covariance structure. Journal of
-    Computational and Graphical Statistics 27, section 3.
+    Ong, Nott and Smith (2018). Gaussian variational approximation with a factor covariance
+    structure. Journal of Computational and Graphical Statistics 27, section 3.
     """
 
     rank: int | None = None
@@ -73,12 +77,20 @@ class LowRank(Family):
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         dim = mean.size
-        rank = min(math.ceil(math.sqrt(dim)), LARGEST_DEFAULT_RANK) if self.rank is None else min(self.rank, dim)
+        rank = (
+            min(math.ceil(math.sqrt(dim)), LARGEST_DEFAULT_RANK)
+            if self.rank is None
+            else min(self.rank, dim)
+        )
         scale = std / self.base.std
         directions = jax.random.normal(key, (dim, rank), mean.dtype)
         lengths = jnp.linalg.norm(directions, axis=1, keepdims=True)
         factors = math.sqrt(START_SHARE) * scale[:, None] * directions / lengths
-        return {"mu": mean, "rho": inverse_softplus(math.sqrt(1.0 - START_SHARE) * scale), "U": factors}
+        return {
+            "mu": mean,
+            "rho": inverse_softplus(math.sqrt(1.0 - START_SHARE) * scale),
+            "U": factors,
+        }
 
     def noise(self, key: jax.Array, params: Params) -> Noise:
         return self.base.noise(key, sum(params["U"].shape), params["mu"].dtype)
@@ -102,7 +114,9 @@ class LowRank(Family):
         return params["mu"]
 
     def std(self, params: Params) -> jax.Array:
-        variance = jnp.square(jax.nn.softplus(params["rho"])) + jnp.sum(jnp.square(params["U"]), axis=1)
+        variance = jnp.square(jax.nn.softplus(params["rho"])) + jnp.sum(
+            jnp.square(params["U"]), axis=1
+        )
         return self.base.std * jnp.sqrt(variance)
 
     def cov(self, params: Params) -> jax.Array:
@@ -119,8 +133,12 @@ class LowRank(Family):
         }
 
     def _parts(self, params: Params) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """``A = U / d``, the Cholesky factor of ``I + A' A``, and half the log determinant of the scale matrix."""
+        """``A = U / d``, the Cholesky factor of ``I + A' A``, and half the log determinant of
+        the scale matrix.
+        """
         scale = jax.nn.softplus(params["rho"])
         scaled = params["U"] / scale[:, None]
-        factor = jnp.linalg.cholesky(jnp.eye(scaled.shape[1], dtype=scaled.dtype) + scaled.T @ scaled)
+        factor = jnp.linalg.cholesky(
+            jnp.eye(scaled.shape[1], dtype=scaled.dtype) + scaled.T @ scaled
+        )
         return scaled, factor, jnp.sum(jnp.log(scale)) + jnp.sum(jnp.log(jnp.diag(factor)))

@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Family, Params, inverse_softplus
-from vi.families.bases import Base, Normal, check_base
+from vi.families.base_distributions import Base, Normal, check_base
+from vi.families.family import Family, Params, inverse_softplus
 
 __all__ = ["MeanField"]
 
 
 @dataclass(frozen=True)
 class MeanField(Family):
-    r"""Coordinates with a location and a scale each, :math:`z_i = \mu_i + \mathrm{softplus}(\rho_i)\, e_i`.
+    r"""Coordinates with a location and a scale each, :math:`z_i = \mu_i +
+    \mathrm{softplus}(\rho_i)\, e_i`.
 
-    With the default base, independent normals :math:`q(z) = \prod_i N(z_i \mid \mu_i, \mathrm{softplus}(\rho_i)^2)`.
-    Parameters ``mu`` and ``rho``, both of shape ``(D,)``; memory and time ``O(D)``.
+    With the default base, independent normals :math:`q(z) = \prod_i N(z_i \mid \mu_i,
+    \mathrm{softplus}(\rho_i)^2)`. Parameters ``mu`` and ``rho``, both of shape ``(D,)``; memory and
+    time ``O(D)``.
 
     Parameters
     ----------
@@ -35,8 +37,8 @@ class MeanField(Family):
 
     References
     ----------
-    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18, eq.
-    7.
+    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational
+    inference. JMLR 18, eq. 7.
     """
 
     base: Base = field(default_factory=Normal)
@@ -61,7 +63,9 @@ class MeanField(Family):
         return log_q
 
     def entropy(self, params: Params) -> jax.Array:
-        entropy: jax.Array = self.base.entropy(params["mu"].size) + jnp.sum(jnp.log(jax.nn.softplus(params["rho"])))
+        entropy: jax.Array = self.base.entropy(params["mu"].size) + jnp.sum(
+            jnp.log(jax.nn.softplus(params["rho"]))
+        )
         return entropy
 
     def mean(self, params: Params) -> jax.Array:
@@ -75,4 +79,7 @@ class MeanField(Family):
         return jnp.diag(jnp.square(self.std(params)))
 
     def units(self, params: Params) -> Params:
-        return {"mu": self.std(params), "rho": jax.nn.softplus(params["rho"]) / jax.nn.sigmoid(params["rho"])}
+        return {
+            "mu": self.std(params),
+            "rho": jax.nn.softplus(params["rho"]) / jax.nn.sigmoid(params["rho"]),
+        }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Family, Noise, Params, whole
+from vi.families.family import Family, Noise, Params
+from vi.foundation.numbers import whole
 
 __all__ = ["Particles"]
 
@@ -16,8 +17,9 @@ __all__ = ["Particles"]
 class Particles(Family):
     r"""``n`` points of equal weight, :math:`q = \frac1n \sum_j \delta_{x_j}`.
 
-    One parameter ``particles`` of shape ``(n, D)``. A draw is one of them; there is no density, so that ELBOs are not
-    defined: particles are moved by :class:`vi.SVGD`, or come from elsewhere (:class:`vi.Empirical`).
+    One parameter ``particles`` of shape ``(n, D)``. A draw is one of them; there is no density, so
+    that ELBOs are not defined: particles are moved by :class:`vi.SVGD`, or come from elsewhere
+    (:class:`vi.Empirical`).
 
     Parameters
     ----------
@@ -69,4 +71,6 @@ class Particles(Family):
 
     def units(self, params: Params) -> Params:
         std = self.std(params)
-        return {"particles": jnp.broadcast_to(jnp.where(std > 0, std, 1.0), params["particles"].shape)}
+        return {
+            "particles": jnp.broadcast_to(jnp.where(std > 0, std, 1.0), params["particles"].shape)
+        }

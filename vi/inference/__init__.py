@@ -1,9 +1,11 @@
 """Inference objects: what a fit is called by."""
 
-from vi.inference.base import Inference, Profile, Steps
+from vi.inference.inference import Inference
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
 from vi.inference.laplace import Laplace
 from vi.inference.pathfinder import Pathfinder
+from vi.inference.profile import Profile
+from vi.inference.run_options import Steps
 from vi.inference.stein import ASVGD, SVGD, Stein
 
 __all__ = [

@@ -11,15 +11,17 @@ import pymc as pm
 from vi.algorithms import Gradient
 from vi.approximation import Approximation, FullRank, LowRank, MeanField, NormalizingFlow
 from vi.families import Base, Elliptical, Normal
-from vi.inference.base import Inference, Steps
+from vi.inference.inference import Inference
+from vi.inference.options import objective_from
+from vi.inference.run_options import Steps
 from vi.objectives import ESTIMATORS
-from vi.options import objective_from
 
 __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
 
 
 class KLqp(Inference):
-    r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO, of any approximation with a density.
+    r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO, of any approximation with a
+    density.
 
     .. math:: \mathrm{ELBO}_\beta = E_q[\log p(x, z)] + \beta H[q]
 
@@ -30,10 +32,11 @@ class KLqp(Inference):
     beta : float
         Weight of the entropy (1: the ELBO).
     estimator : {"closed_form", "sticking_the_landing", "monte_carlo"}, optional
-        How the gradient is estimated; all have the same expectation. By default the one that suits the family:
-        ``"closed_form"`` for mean field, whose noise does not grow with the correlations that mean field leaves out;
-        ``"sticking_the_landing"`` for full rank and low rank, whose noise vanishes as the posterior becomes normal;
-        ``"monte_carlo"`` for flows, which know the density of their own draws only.
+        How the gradient is estimated; all have the same expectation. By default the one that suits
+        the family: ``"closed_form"`` for mean field, whose noise does not grow with the
+        correlations that mean field leaves out; ``"sticking_the_landing"`` for full rank and low
+        rank, whose noise vanishes as the posterior becomes normal; ``"monte_carlo"`` for flows,
+        which know the density of their own draws only.
 
     Raises
     ------
@@ -43,14 +46,18 @@ class KLqp(Inference):
 
     estimators = tuple(ESTIMATORS)
 
-    def __init__(self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None) -> None:
+    def __init__(
+        self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None
+    ) -> None:
         super().__init__(approx)
         if not approx.family.has_density:
             raise TypeError(
                 f"{type(self).__name__} needs a density, and {approx.family.short_name} have none: move them with "
                 "vi.Stein(approx)."
             )
-        self.objective = objective_from(approx.family.default_estimator if estimator is None else estimator, beta)
+        self.objective = objective_from(
+            approx.family.default_estimator if estimator is None else estimator, beta
+        )
 
     def algorithm(self, steps: Steps) -> Gradient:
         return Gradient(
@@ -66,22 +73,24 @@ class KLqp(Inference):
 class ADVI(KLqp):
     r"""Automatic differentiation variational inference with independent coordinates.
 
-    On a posterior with several modes it finds one of them, and its standard deviations are too small where coordinates
-    are correlated: both follow from minimising :math:`KL(q \| p)` over independent coordinates.
+    On a posterior with several modes it finds one of them, and its standard deviations are too
+    small where coordinates are correlated: both follow from minimising :math:`KL(q \| p)` over
+    independent coordinates.
 
     Parameters
     ----------
     model, start, start_sigma, random_seed, dtype
         See :class:`Approximation`.
     base : vi.families.Base
-        Distribution of each coordinate; ``vi.families.StudentT()`` for heavy tails of locations (the ELBO of
-        logarithms of scales does not exist under it).
+        Distribution of each coordinate; ``vi.families.StudentT()`` for heavy tails of locations
+        (the ELBO of logarithms of scales does not exist under it).
     beta, estimator
         See :class:`KLqp`.
 
     References
     ----------
-    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational inference. JMLR 18.
+    Kucukelbir, Tran, Ranganath, Gelman and Blei (2017). Automatic differentiation variational
+    inference. JMLR 18.
     """
 
     def __init__(
@@ -117,7 +126,8 @@ class FullRankADVI(KLqp):
     model, start, start_sigma, random_seed, dtype
         See :class:`Approximation`.
     base : vi.families.Base
-        Distribution behind the covariance; ``vi.families.MultivariateT()`` for heavy tails of locations.
+        Distribution behind the covariance; ``vi.families.MultivariateT()`` for heavy tails of
+        locations.
     beta, estimator
         See :class:`KLqp`.
     """
@@ -148,9 +158,11 @@ class FullRankADVI(KLqp):
 
 
 class LowRankADVI(KLqp):
-    """Automatic differentiation variational inference with a covariance of a diagonal plus ``rank`` directions.
+    """Automatic differentiation variational inference with a covariance of a diagonal plus ``rank``
+    directions.
 
-    For dimensions in which a dense covariance does not fit: memory ``O(D rank)``, time ``O(D rank^2)`` a step.
+    For dimensions in which a dense covariance does not fit: memory ``O(D rank)``, time ``O(D
+    rank^2)`` a step.
 
     Parameters
     ----------
@@ -165,8 +177,8 @@ class LowRankADVI(KLqp):
 
     References
     ----------
-    Ong, Nott and Smith (2018). Gaussian variational approximation with a factor covariance structure. Journal of
-    Computational and Graphical Statistics 27.
+    Ong, Nott and Smith (2018). Gaussian variational approximation with a factor covariance
+    structure. Journal of Computational and Graphical Statistics 27.
     """
 
     def __init__(
@@ -197,12 +209,14 @@ class LowRankADVI(KLqp):
 
 
 class NFVI(KLqp):
-    """Variational inference with a normalizing flow: any shape of posterior, at the price of many more steps.
+    """Variational inference with a normalizing flow: any shape of posterior, at the price of many
+    more steps.
 
     Parameters
     ----------
     flow : optional
-        A flowjax flow, or a function that makes one; see :class:`vi.families.Flow`, which also names the default.
+        A flowjax flow, or a function that makes one; see :class:`vi.families.Flow`, which also
+        names the default.
     model, start, start_sigma, random_seed, dtype
         See :class:`Approximation`.
     beta, estimator

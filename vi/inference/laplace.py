@@ -1,4 +1,6 @@
-"""Laplace's approximation: a normal at the mode, with the curvature that the log density has there."""
+"""Laplace's approximation: a normal at the mode, with the curvature that the log density has
+there.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +12,24 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation, FullRank
-from vi.approximation.settled import all_rows, normal_params, settle
-from vi.inference.base import Inference, Steps
+from vi.approximation.steps.in_one_go import all_rows, normal_params, settle
+from vi.foundation.numbers import check_count
+from vi.foundation.precision import precision
+from vi.inference.inference import Inference
 from vi.inference.one_shot import OneShot
-from vi.modes import find_modes, spread_starts
-from vi.options import check_count
-from vi.precision import precision
+from vi.inference.run_options import Steps
+from vi.search.curvature import curvature
+from vi.search.modes import find_modes, spread_starts
 from vi.targets.base import Target
-from vi.targets.curvature import curvature
 
 __all__ = ["Laplace"]
 
 NEWTON_STEPS = 20
 
 LEAST_FALL = 0.02
-"""How much lower log p must be one standard deviation from the mode; 0.5 is right, far less says that it is flat."""
+"""How much lower log p must be one standard deviation from the mode; 0.5 is right, far less says
+that it is flat.
+"""
 
 
 class Laplace(Inference):
@@ -33,23 +38,25 @@ class Laplace(Inference):
     .. math:: q(z) = N(z \mid \hat z, \Lambda^{-1}), \quad \hat z = \arg\max_z \log p(z), \quad \Lambda = -\nabla^2 \log
         p(\hat z)
 
-    in the unconstrained space, log Jacobian determinants included. L-BFGS finds the mode (``n`` of ``fit`` is the most
-    iterations), Newton's method goes on to rounding. The result is a :class:`vi.FullRank` approximation. ``hist`` is
-    minus log p at the start and after each iteration; ``settings()`` has ``log_p_mode``, and ``log_evidence``, which is
-    Laplace's approximation of the log evidence.
+    in the unconstrained space, log Jacobian determinants included. L-BFGS finds the mode (``n`` of
+    ``fit`` is the most iterations), Newton's method goes on to rounding. The result is a
+    :class:`vi.FullRank` approximation. ``hist`` is minus log p at the start and after each
+    iteration; ``settings()`` has ``log_p_mode``, and ``log_evidence``, which is Laplace's
+    approximation of the log evidence.
 
     Parameters
     ----------
     model, start, random_seed, dtype
         See :class:`Approximation`.
     starts : int
-        Searches from different points, of which the best is taken: the start, and others around it (uniform noise from
-        -1 to 1 in the unconstrained space).
+        Searches from different points, of which the best is taken: the start, and others around it
+        (uniform noise from -1 to 1 in the unconstrained space).
 
     Raises
     ------
     ValueError
-        If no mode is found, or if the curvature there is not positive definite; the message names the variables.
+        If no mode is found, or if the curvature there is not positive definite; the message names
+        the variables.
 
     Examples
     --------
@@ -58,12 +65,16 @@ class Laplace(Inference):
     ...     mu = pm.Normal("mu", 0.0, 1.0)
     ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
     >>> approx = vi.fit(method="laplace", model=model, random_seed=1)
-    >>> approx.mean.eval().round(6).tolist(), approx.cov.eval().round(6).tolist()  # exact: 4 / 3 and 1 / 3
+    >>> (
+    ...     approx.mean.eval().round(6).tolist(),
+    ...     approx.cov.eval().round(6).tolist(),
+    ... )  # exact: 4 / 3 and 1 / 3
     ([1.333333], [[0.333333]])
 
     References
     ----------
-    Tierney and Kadane (1986). Accurate approximations for posterior moments and marginal densities. JASA 81.
+    Tierney and Kadane (1986). Accurate approximations for posterior moments and marginal densities.
+    JASA 81.
     """
 
     stepwise = False
@@ -99,7 +110,9 @@ class _AtTheMode(OneShot):
 
     def solve(self, approx: Approximation, n: int) -> None:
         target = all_rows(approx)
-        begin = spread_starts(target, approx.shared_params["mu"].get_value(), self.starts, approx.random_seed)
+        begin = spread_starts(
+            target, approx.shared_params["mu"].get_value(), self.starts, approx.random_seed
+        )
         found = find_modes(target, begin, n)
         best = found.best
         mode, precision_matrix, value = _newton(target, found.points[best], found.values[best])
@@ -125,7 +138,9 @@ class _AtTheMode(OneShot):
         )
 
 
-def _newton(target: Target, point: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray, float]:
+def _newton(
+    target: Target, point: np.ndarray, value: float
+) -> tuple[np.ndarray, np.ndarray, float]:
     """The mode to rounding, with the curvature and the value there."""
     matrix = curvature(target, point)
     eps = float(np.finfo(target.dtype).eps)
@@ -143,14 +158,18 @@ def _newton(target: Target, point: np.ndarray, value: float) -> tuple[np.ndarray
         if not new >= value - 10 * eps * max(1.0, abs(value)):
             break
         point, value, matrix = there, new, curvature(target, there)
-        if gain <= eps:  # quadratic convergence: the next one changes nothing that can be represented
+        if (
+            gain <= eps
+        ):  # quadratic convergence: the next one changes nothing that can be represented
             break
     return point, matrix, value
 
 
 def _value_and_score(target: Target, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with precision(target.dtype):
-        values, scores = target.value_and_score(np.asarray(point, target.dtype)[None], target.batch())
+        values, scores = target.value_and_score(
+            np.asarray(point, target.dtype)[None], target.batch()
+        )
         return np.asarray(values)[0], np.asarray(scores)[0]
 
 
@@ -173,7 +192,9 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
         raise ValueError(f"{where}: it is not finite in {target.layout.describe(bad)}. {advice}")
     scale = np.sqrt(np.abs(np.diag(matrix)))
     scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))  # units out: a correlation matrix
+    values, vectors = np.linalg.eigh(
+        matrix / np.outer(scale, scale)
+    )  # units out: a correlation matrix
     if values[0] <= matrix.shape[0] * np.finfo(matrix.dtype).eps:
         largest = np.argsort(-np.abs(vectors[:, 0]))[:3]
         raise ValueError(
@@ -181,7 +202,8 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
             f"{target.layout.describe(largest)}). {advice}"
         )
     factor: np.ndarray = np.linalg.cholesky(matrix)
-    # along each coordinate, a standard deviation (given the others) from the mode, log p is about 0.5 lower
+    # along each coordinate, a standard deviation (given the others) from the mode, log p is about
+    # 0.5 lower
     steps = np.diag(1.0 / np.sqrt(np.diag(matrix)))
     value = float(target.log_prob(mode))
     with np.errstate(all="ignore"):

@@ -15,7 +15,9 @@ class OneShot(abc.ABC):
 
     @abc.abstractmethod
     def solve(self, approx: Approximation, n: int) -> None:
-        """Find it with at most ``n`` iterations, and put it into ``approx`` (:func:`vi.approximation.settle`)."""
+        """Find it with at most ``n`` iterations, and put it into ``approx``
+        (:func:`vi.approximation.settle`).
+        """
 
 
 def refuse_steps(name: str, **options: Any) -> None:

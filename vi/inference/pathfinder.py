@@ -12,50 +12,54 @@ import pymc as pm
 from arviz_stats.base import array_stats
 
 from vi.approximation import Approximation, Empirical, FullRank
-from vi.approximation.seeds import key_from
-from vi.approximation.settled import all_rows, normal_params, settle
-from vi.inference.base import Inference, Steps
+from vi.approximation.steps.in_one_go import all_rows, normal_params, settle
+from vi.foundation.numbers import check_count
+from vi.foundation.precision import precision
+from vi.foundation.seeds import PATHS, RESAMPLING, generator_from, key_from
+from vi.inference.inference import Inference
 from vi.inference.one_shot import OneShot
-from vi.inference.path_normals import draw_from, elbos_along, normals_along
-from vi.modes import find_modes, spread_starts
-from vi.options import check_count
-from vi.precision import precision
+from vi.inference.run_options import Steps
+from vi.search.modes import find_modes, spread_starts
+from vi.search.path_normals import draw_from, elbos_along, normals_along
+from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
-from vi.targets.density import traceable_density
 from vi.training import Status
 
 __all__ = ["Pathfinder"]
 
-STREAM = 21
-"""The stream of the seed that the draws come from."""
 
 RELIABLE = 0.7
 """Pareto k up to which importance weights can be relied on."""
 
 
 class Pathfinder(Inference):
-    r"""The normal of the highest ELBO along the path of L-BFGS to a mode, or draws from several such normals.
+    r"""The normal of the highest ELBO along the path of L-BFGS to a mode, or draws from several
+    such normals.
 
-    At each point of the path the inverse Hessian that L-BFGS has learned so far makes a normal; the one whose ELBO,
-    estimated from `elbo_draws` draws, is highest is taken. That costs a few hundred evaluations of the model.
+    At each point of the path the inverse Hessian that L-BFGS has learned so far makes a normal; the
+    one whose ELBO, estimated from `elbo_draws` draws, is highest is taken. That costs a few hundred
+    evaluations of the model.
 
-    One path gives a :class:`vi.FullRank` approximation. Several start from different points; `draws` draws of each are
-    weighted by :math:`p / \bar q`, with :math:`\bar q` the mixture of the paths' normals (Pareto-smoothed importance
-    sampling), and resampled to `draws` particles, a
-    :class:`vi.Empirical` approximation. ``settings()`` says the ELBO of each path (``elbo``), and the ``pareto_k`` of
-    the weights: above 0.7 they cannot be relied on; a mode that no path came to shows in neither. ``hist`` is minus the
-    ELBO along the best path, from `elbo_draws` draws a point; ``n`` of ``fit`` is the most iterations of L-BFGS.
+    One path gives a :class:`vi.FullRank` approximation. Several start from different points;
+    `draws` draws of each are weighted by :math:`p / \bar q`, with :math:`\bar q` the mixture of the
+    paths' normals (Pareto-smoothed importance sampling), and resampled to `draws` particles, a
+    :class:`vi.Empirical` approximation. ``settings()`` says the ELBO of each path (``elbo``), and
+    the ``pareto_k`` of the weights: above 0.7 they cannot be relied on; a mode that no path came to
+    shows in neither. ``hist`` is minus the ELBO along the best path, from `elbo_draws` draws a
+    point; ``n`` of ``fit`` is the most iterations of L-BFGS.
 
     Parameters
     ----------
     paths : int
         Number of paths.
     draws : int
-        Draws of each path's normal for ELBO and weights, and particles where there are several paths.
+        Draws of each path's normal for ELBO and weights, and particles where there are several
+        paths.
     elbo_draws : int
         Draws for the ELBO of each point of a path.
     model, start, random_seed, dtype
-        See :class:`Approximation`. Paths start around the start (uniform noise from -1 to 1, unconstrained).
+        See :class:`Approximation`. Paths start around the start (uniform noise from -1 to 1,
+        unconstrained).
 
     Raises
     ------
@@ -69,12 +73,16 @@ class Pathfinder(Inference):
     ...     mu = pm.Normal("mu", 0.0, 1.0)
     ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
     >>> approx = vi.fit(method="pathfinder", model=model, random_seed=1)
-    >>> approx.mean.eval().round(3).tolist(), approx.cov.eval().round(3).tolist()  # exact: 4 / 3 and 1 / 3
+    >>> (
+    ...     approx.mean.eval().round(3).tolist(),
+    ...     approx.cov.eval().round(3).tolist(),
+    ... )  # exact: 4 / 3 and 1 / 3
     ([1.333], [[0.333]])
 
     References
     ----------
-    Zhang, Carpenter, Gelman and Vehtari (2022). Pathfinder: parallel quasi-Newton variational inference. JMLR 23.
+    Zhang, Carpenter, Gelman and Vehtari (2022). Pathfinder: parallel quasi-Newton variational
+    inference. JMLR 23.
     """
 
     stepwise = False
@@ -94,7 +102,9 @@ class Pathfinder(Inference):
         for name, value in (("paths", paths), ("draws", draws), ("elbo_draws", elbo_draws)):
             check_count(name, value)
         if draws < 100:
-            raise ValueError(f"draws={draws}: must be at least 100, or nothing can be said of the weights.")
+            raise ValueError(
+                f"draws={draws}: must be at least 100, or nothing can be said of the weights."
+            )
         options: dict[str, Any] = {
             "model": model,
             "start": start,
@@ -102,7 +112,9 @@ class Pathfinder(Inference):
             "dtype": dtype,
             "scale_cost_to_minibatch": scale_cost_to_minibatch,
         }
-        super().__init__(FullRank(**options) if paths == 1 else Empirical(size=int(draws), **options))
+        super().__init__(
+            FullRank(**options) if paths == 1 else Empirical(size=int(draws), **options)
+        )
         self.paths, self.draws, self.elbo_draws = int(paths), int(draws), int(elbo_draws)
 
     def algorithm(self, steps: Steps) -> OneShot:
@@ -122,9 +134,13 @@ class _AlongPaths(OneShot):
         found = find_modes(target, starts, n)
         with precision(target.dtype):
             finder = _compiled(target, self.draws, self.elbo_draws)
-            keys = jax.random.split(key_from(approx.random_seed, STREAM), self.paths)
+            keys = jax.random.split(key_from(approx.random_seed, PATHS), self.paths)
             results = finder(
-                found.path.swapaxes(0, 1), found.path_scores.swapaxes(0, 1), found.iterations, keys, target.batch()
+                found.path.swapaxes(0, 1),
+                found.path_scores.swapaxes(0, 1),
+                found.iterations,
+                keys,
+                target.batch(),
             )
         along, best, normals, points, log_p, log_q = jax.tree.map(np.asarray, results)
         log_ratios = np.where(np.isfinite(log_p), log_p, -np.inf) - log_q
@@ -137,7 +153,9 @@ class _AlongPaths(OneShot):
             )
         chosen = jax.tree.map(lambda leaf: leaf[usable], normals)
         mixed = log_p[usable] - _log_mixture(chosen, points[usable], log_q[usable])
-        log_weights, k = _smoothed(np.where(np.isfinite(mixed), mixed, -np.inf), float(np.abs(log_p[usable]).max()))
+        log_weights, k = _smoothed(
+            np.where(np.isfinite(mixed), mixed, -np.inf), float(np.abs(log_p[usable]).max())
+        )
         top = int(usable[np.argmax(elbos[usable])])
         if self.paths == 1:
             root = _root(normals, 0)
@@ -164,7 +182,9 @@ class _AlongPaths(OneShot):
 
 
 def _compiled(target: Target, draws: int, elbo_draws: int) -> Any:
-    """All paths as one compiled call: ELBOs along them, the best points, their normals, draws, log p and log q."""
+    """All paths as one compiled call: ELBOs along them, the best points, their normals, draws,
+    log p and log q.
+    """
     kept: dict[Any, Any] = target.__dict__.setdefault("_paths", {})
     if (draws, elbo_draws) not in kept:
         density = traceable_density(target)
@@ -196,8 +216,8 @@ def _root(normals: Any, path: int) -> np.ndarray:
 def _log_mixture(normals: Any, points: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     """Log density of the mixture of the paths' normals at the draws of each, ``(paths, draws)``.
 
-    Weighted by the mixture, and not by the normal that made it, a draw counts the same however many paths came to its
-    mode.
+    Weighted by the mixture, and not by the normal that made it, a draw counts the same however many
+    paths came to its mode.
     """
     paths, draws, dim = points.shape
     if paths == 1:
@@ -205,16 +225,22 @@ def _log_mixture(normals: Any, points: np.ndarray, log_q: np.ndarray) -> np.ndar
     each = np.empty((paths, paths * draws))
     for path in range(paths):
         root = _root(normals, path)
-        e = np.linalg.solve(root, (points.reshape(-1, dim) - normals.mean[path]).T.astype(np.float64))
-        each[path] = -0.5 * np.sum(e**2, axis=0) - np.linalg.slogdet(root)[1] - 0.5 * dim * np.log(2 * np.pi)
+        e = np.linalg.solve(
+            root, (points.reshape(-1, dim) - normals.mean[path]).T.astype(np.float64)
+        )
+        each[path] = (
+            -0.5 * np.sum(e**2, axis=0) - np.linalg.slogdet(root)[1] - 0.5 * dim * np.log(2 * np.pi)
+        )
     mixture: np.ndarray = np.logaddexp.reduce(each, axis=0) - np.log(paths)
     return mixture.reshape(paths, draws).astype(log_q.dtype)
 
 
 def _smoothed(log_ratios: np.ndarray, size: float) -> tuple[np.ndarray, float]:
-    """Pareto-smoothed, normalised log weights of all draws, and k (0 where the weights are equal to rounding).
+    """Pareto-smoothed, normalised log weights of all draws, and k (0 where the weights are equal to
+    rounding).
 
-    Numbers of the given size were rounded: ties that come of it would hide the tail, so they are broken.
+    Numbers of the given size were rounded: ties that come of it would hide the tail, so they are
+    broken.
     """
     eps = float(np.finfo(log_ratios.dtype).eps)
     ratios = log_ratios.astype(np.float64).ravel()
@@ -228,7 +254,7 @@ def _smoothed(log_ratios: np.ndarray, size: float) -> tuple[np.ndarray, float]:
 
 def _systematic(log_weights: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Numbers of the draws that are kept: systematic resampling, in random order."""
-    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
+    generator = generator_from(seed, RESAMPLING)
     cumulative = np.cumsum(np.exp(log_weights))
     places = (np.arange(draws) + generator.uniform()) / draws * cumulative[-1]
     chosen = np.searchsorted(cumulative, places).clip(max=len(cumulative) - 1)
@@ -239,7 +265,13 @@ def _status(steps: int, elbo: float, k: float, paths: int) -> Status:
     what = f"ELBO {elbo:,.5g}{'' if paths == 1 else ' at best'}, Pareto k {k:.2f}"
     if k <= RELIABLE:
         return Status("converged", steps, f"{what}.")
-    advice = "more paths (inf_kwargs={'paths': 8})" if paths == 1 else "another method, or chains (sample_mcmc)"
+    advice = (
+        "more paths (inf_kwargs={'paths': 8})"
+        if paths == 1
+        else "another method, or chains (sample_mcmc)"
+    )
     return Status(
-        "converged", steps, f"{what}: above {RELIABLE}, the approximation is far from the posterior. Try {advice}."
+        "converged",
+        steps,
+        f"{what}: above {RELIABLE}, the approximation is far from the posterior. Try {advice}.",
     )

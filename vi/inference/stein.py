@@ -10,9 +10,10 @@ import pymc as pm
 
 from vi import algorithms
 from vi.approximation import Approximation, Empirical, FullRank
-from vi.inference.base import Inference, Steps
+from vi.foundation.numbers import check_count, positive
+from vi.inference.inference import Inference
+from vi.inference.run_options import Steps
 from vi.kernels import Kernel, kernel_from
-from vi.options import check_count, positive
 
 __all__ = ["ASVGD", "SVGD", "Stein"]
 
@@ -20,13 +21,14 @@ __all__ = ["ASVGD", "SVGD", "Stein"]
 class Stein(Inference):
     r"""Move any approximation along the kernelised Stein direction.
 
-    ``hist`` is the squared kernelised Stein discrepancy of each step's points (V-statistic, the run's own kernel).
+    ``hist`` is the squared kernelised Stein discrepancy of each step's points (V-statistic, the
+    run's own kernel).
 
     Parameters
     ----------
     approx : Approximation
-        Particles (:class:`vi.Empirical`), or an approximation with a density, whose parameters then follow its draws'
-        Stein directions.
+        Particles (:class:`vi.Empirical`), or an approximation with a density, whose parameters then
+        follow its draws' Stein directions.
     kernel : str, Kernel or callable
         ``"rbf"``, ``"imq"``, a kernel object, or a JAX function ``k(x, y)`` of two points.
     temperature : float
@@ -82,17 +84,19 @@ class Stein(Inference):
 class SVGD(Stein):
     r"""Stein variational gradient descent: particles that share their scores and keep apart.
 
-    The particles start at ``start + jitter * N(0, 1)`` in the unconstrained space. They find modes that are near some
-    particle; **the share of particles in well separated modes is inherited from the start**, because the force between
-    modes vanishes with their distance (that of ``"imq"`` slowly: there the first steps decide). *How to choose* in the
-    documentation shows what gets such weights right.
+    The particles start at ``start + jitter * N(0, 1)`` in the unconstrained space. They find modes
+    that are near some particle; **the share of particles in well separated modes is inherited from
+    the start**, because the force between modes vanishes with their distance (that of ``"imq"``
+    slowly: there the first steps decide). *How to choose* in the documentation shows what gets such
+    weights right.
 
     Parameters
     ----------
     n_particles : int
         Number of particles, at least 2.
     jitter : float
-        Standard deviation of the particles around the start, unconstrained; ``start_sigma`` says it by variable.
+        Standard deviation of the particles around the start, unconstrained; ``start_sigma`` says it
+        by variable.
     model, start, start_sigma, random_seed, dtype
         See :class:`Approximation`. The seed governs the jitter too.
     temperature, kernel
@@ -101,7 +105,8 @@ class SVGD(Stein):
     Raises
     ------
     ValueError
-        If there are fewer than 2 particles, or the jitter is not positive (equal particles would never part).
+        If there are fewer than 2 particles, or the jitter is not positive (equal particles would
+        never part).
 
     References
     ----------
@@ -136,7 +141,8 @@ class SVGD(Stein):
 
 
 class ASVGD(Stein):
-    r"""Amortised Stein variational gradient descent: a family whose draws follow the Stein direction.
+    r"""Amortised Stein variational gradient descent: a family whose draws follow the Stein
+    direction.
 
     Parameters
     ----------
@@ -152,11 +158,13 @@ class ASVGD(Stein):
     Raises
     ------
     TypeError
-        If the approximation consists of particles (that is :class:`SVGD`), or both it and a model are given.
+        If the approximation consists of particles (that is :class:`SVGD`), or both it and a model
+        are given.
 
     References
     ----------
-    Feng, Wang and Liu (2017). Learning to draw samples with amortized Stein variational gradient descent. UAI.
+    Feng, Wang and Liu (2017). Learning to draw samples with amortized Stein variational gradient
+    descent. UAI.
     """
 
     def __init__(
@@ -173,13 +181,23 @@ class ASVGD(Stein):
         kernel: str | Kernel | Callable[..., Any] = "rbf",
         scale_cost_to_minibatch: bool = True,
     ) -> None:
-        given = {"model": model, "start": start, "start_sigma": start_sigma, "random_seed": random_seed, "dtype": dtype}
+        given = {
+            "model": model,
+            "start": start,
+            "start_sigma": start_sigma,
+            "random_seed": random_seed,
+            "dtype": dtype,
+        }
         if approx is None:
             approx = FullRank(**given, scale_cost_to_minibatch=scale_cost_to_minibatch)
         else:
             unused = [name for name, value in given.items() if value is not None]
             if unused and not (unused == ["model"] and model is getattr(approx, "model", None)):
-                raise TypeError(f"{', '.join(unused)}: the approximation that was given has these already.")
+                raise TypeError(
+                    f"{', '.join(unused)}: the approximation that was given has these already."
+                )
         super().__init__(approx, kernel, temperature, n_particles=n_particles)
         if not approx.family.has_density:
-            raise TypeError("ASVGD fits an approximation with a density; particles are moved by vi.SVGD or vi.Stein.")
+            raise TypeError(
+                "ASVGD fits an approximation with a density; particles are moved by vi.SVGD or vi.Stein."
+            )

@@ -3,4 +3,11 @@
 from vi.objectives.base import LogProb, Objective
 from vi.objectives.elbo import ESTIMATORS, ClosedFormEntropy, MonteCarlo, StickingTheLanding
 
-__all__ = ["ESTIMATORS", "ClosedFormEntropy", "LogProb", "MonteCarlo", "Objective", "StickingTheLanding"]
+__all__ = [
+    "ESTIMATORS",
+    "ClosedFormEntropy",
+    "LogProb",
+    "MonteCarlo",
+    "Objective",
+    "StickingTheLanding",
+]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import jax
 
-from vi.families.base import Family, Noise, Params
+from vi.families.family import Family, Noise, Params
 
 __all__ = ["LogProb", "Objective"]
 
@@ -26,4 +26,6 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
-        """Scalar to be minimised, estimated from the draws that ``K`` noises (leading axis) make."""
+        """Scalar to be minimised, estimated from the draws that ``K`` noises (leading axis)
+        make.
+        """

@@ -1,4 +1,6 @@
-"""Minus the evidence lower bound, in three estimators that share their expectation and differ in their noise."""
+"""Minus the evidence lower bound, in three estimators that share their expectation and differ in
+their noise.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vi.batching import batched
-from vi.families.base import Family, Noise, Params
+from vi.families.family import Family, Noise, Params
+from vi.foundation.batching import batched
 from vi.objectives.base import LogProb, Objective
 
 __all__ = ["ESTIMATORS", "ClosedFormEntropy", "MonteCarlo", "StickingTheLanding"]
@@ -20,7 +22,8 @@ class ClosedFormEntropy(Objective):
 
     .. math:: -\frac1K\sum_k \log p(z_k) - \beta\, H[q],\qquad z_k = \mathrm{draw}(\lambda, \epsilon_k)
 
-    Needs a family with a closed-form entropy. Its loss is noisy even at the optimum, its gradient too.
+    Needs a family with a closed-form entropy. Its loss is noisy even at the optimum, its gradient
+    too.
 
     Parameters
     ----------
@@ -47,12 +50,14 @@ class ClosedFormEntropy(Objective):
 
 @dataclass(frozen=True)
 class StickingTheLanding(Objective):
-    r"""Minus ELBO whose gradient drops the score of ``q``, so that its noise vanishes where ``q`` is exact.
+    r"""Minus ELBO whose gradient drops the score of ``q``, so that its noise vanishes where ``q``
+    is exact.
 
     .. math:: \frac1K\sum_k \beta \log q(z_k \mid \mathrm{stop}(\lambda)) - \log p(z_k)
 
-    The dropped term has expectation zero. Where the family contains the posterior, a single draw gives the exact
-    gradient, 0, at the optimum. (With ``beta`` other than 1 the gradient stays unbiased; its noise no longer vanishes.)
+    The dropped term has expectation zero. Where the family contains the posterior, a single draw
+    gives the exact gradient, 0, at the optimum. (With ``beta`` other than 1 the gradient stays
+    unbiased; its noise no longer vanishes.)
 
     References
     ----------
@@ -64,7 +69,9 @@ class StickingTheLanding(Objective):
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         points = _draws(family, params, noises)
-        return jnp.mean(self.beta * _log_q(family, jax.lax.stop_gradient(params), points) - log_prob(points))
+        return jnp.mean(
+            self.beta * _log_q(family, jax.lax.stop_gradient(params), points) - log_prob(points)
+        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,8 @@ class MonteCarlo(Objective):
 
 
 ESTIMATORS: dict[str, type[ClosedFormEntropy] | type[StickingTheLanding] | type[MonteCarlo]] = {
-    estimator.short_name: estimator for estimator in (ClosedFormEntropy, StickingTheLanding, MonteCarlo)
+    estimator.short_name: estimator
+    for estimator in (ClosedFormEntropy, StickingTheLanding, MonteCarlo)
 }
 """The estimators of the ELBO by name; contract tests run over all of them."""
 

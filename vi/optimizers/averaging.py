@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vi.families.base import Params
+from vi.families.family import Params
 
 __all__ = ["Averaging", "PolynomialAverage"]
 
@@ -36,8 +36,9 @@ class PolynomialAverage(Averaging):
 
     .. math:: \bar\lambda_t = (1 - w_t) \bar\lambda_{t-1} + w_t \lambda_t,\qquad w_t = \frac{\eta + 1}{t + \eta}
 
-    Iterate ``t`` gets a final weight of about :math:`t^\eta`: the beginning of a run is forgotten at a rate that does
-    not depend on its length, so that a run that goes on is one longer run. The noise is that of about
+    Iterate ``t`` gets a final weight of about :math:`t^\eta`: the beginning of a run is forgotten
+    at a rate that does not depend on its length, so that a run that goes on is one longer run. The
+    noise is that of about
     :math:`n (2\eta + 1) / (\eta + 1)^2` independent iterates, 0.21 n for the default.
 
     Parameters
@@ -57,7 +58,8 @@ class PolynomialAverage(Averaging):
 
     References
     ----------
-    Shamir and Zhang (2013). Stochastic gradient descent for non-smooth optimization. ICML, section 4.
+    Shamir and Zhang (2013). Stochastic gradient descent for non-smooth optimization. ICML, section
+    4.
     """
 
     eta: float = 8.0
@@ -69,7 +71,9 @@ class PolynomialAverage(Averaging):
         count, average = state
         count = count + 1
         weight = (self.eta + 1.0) / (count + self.eta)
-        return count, jax.tree.map(lambda old, new: old + weight.astype(new.dtype) * (new - old), average, params)
+        return count, jax.tree.map(
+            lambda old, new: old + weight.astype(new.dtype) * (new - old), average, params
+        )
 
     def value(self, state: Any) -> Params:
         average: Params = state[1]

@@ -34,13 +34,19 @@ def sgd(learning_rate: Rate = 1e-3) -> optax.GradientTransformation:
 
 @named
 def momentum(learning_rate: Rate = 1e-3, momentum: float = 0.9) -> optax.GradientTransformation:
-    r"""Gradient descent with momentum, :math:`v \leftarrow m v - \alpha g`, :math:`\lambda \leftarrow \lambda + v`."""
+    r"""Gradient descent with momentum, :math:`v \leftarrow m v - \alpha g`, :math:`\lambda
+    \leftarrow \lambda + v`.
+    """
     return optax.sgd(learning_rate, momentum=momentum)
 
 
 @named
-def nesterov_momentum(learning_rate: Rate = 1e-3, momentum: float = 0.9) -> optax.GradientTransformation:
-    r"""Nesterov's accelerated gradient, :math:`\lambda \leftarrow \lambda + m v - \alpha g` after the step of ``v``."""
+def nesterov_momentum(
+    learning_rate: Rate = 1e-3, momentum: float = 0.9
+) -> optax.GradientTransformation:
+    r"""Nesterov's accelerated gradient, :math:`\lambda \leftarrow \lambda + m v - \alpha g`
+    after the step of ``v``.
+    """
     return optax.sgd(learning_rate, momentum=momentum, nesterov=True)
 
 
@@ -51,11 +57,15 @@ def adagrad(learning_rate: Rate = 1.0, epsilon: float = 1e-6) -> optax.GradientT
 
 
 @named
-def adagrad_window(learning_rate: Rate = 1e-3, epsilon: float = 0.1, n_win: int = 10) -> optax.GradientTransformation:
-    r"""Adagrad over the last ``n_win`` gradients, a step of :math:`-\alpha g / \sqrt{\sum_{last} g^2 + \epsilon}`.
+def adagrad_window(
+    learning_rate: Rate = 1e-3, epsilon: float = 0.1, n_win: int = 10
+) -> optax.GradientTransformation:
+    r"""Adagrad over the last ``n_win`` gradients, a step of :math:`-\alpha g / \sqrt{\sum_{last}
+    g^2 + \epsilon}`.
 
-    The default optimiser of ``pm.fit``. Its step is correlated with the noise of the gradient, which inflates standard
-    deviations (8.9 % on a conjugate normal); prefer the default of this library.
+    The default optimiser of ``pm.fit``. Its step is correlated with the noise of the gradient,
+    which inflates standard deviations (8.9 % on a conjugate normal); prefer the default of this
+    library.
     """
     if int(n_win) != n_win or n_win < 1:
         raise ValueError(f"adagrad_window(n_win={n_win!r}): must be a whole number of at least 1.")
@@ -64,23 +74,37 @@ def adagrad_window(learning_rate: Rate = 1e-3, epsilon: float = 0.1, n_win: int 
         window = jax.tree.map(lambda leaf: jnp.zeros((int(n_win), *leaf.shape), leaf.dtype), params)
         return jnp.zeros((), jnp.int32), window
 
-    def update(updates: optax.Updates, state: Any, params: optax.Params | None = None) -> tuple[optax.Updates, Any]:
+    def update(
+        updates: optax.Updates, state: Any, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, Any]:
         count, window = state
-        window = jax.tree.map(lambda past, new: past.at[count % int(n_win)].set(jnp.square(new)), window, updates)
-        updates = jax.tree.map(lambda new, past: new / jnp.sqrt(jnp.sum(past, axis=0) + epsilon), updates, window)
+        window = jax.tree.map(
+            lambda past, new: past.at[count % int(n_win)].set(jnp.square(new)), window, updates
+        )
+        updates = jax.tree.map(
+            lambda new, past: new / jnp.sqrt(jnp.sum(past, axis=0) + epsilon), updates, window
+        )
         return updates, (count + 1, window)
 
-    return optax.chain(optax.GradientTransformation(init, update), optax.scale_by_learning_rate(learning_rate))
+    return optax.chain(
+        optax.GradientTransformation(init, update), optax.scale_by_learning_rate(learning_rate)
+    )
 
 
 @named
-def rmsprop(learning_rate: Rate = 1.0, rho: float = 0.9, epsilon: float = 1e-6) -> optax.GradientTransformation:
-    r"""RMSProp, :math:`a \leftarrow \rho a + (1 - \rho) g^2`, a step of :math:`-\alpha g / \sqrt{a + \epsilon}`."""
+def rmsprop(
+    learning_rate: Rate = 1.0, rho: float = 0.9, epsilon: float = 1e-6
+) -> optax.GradientTransformation:
+    r"""RMSProp, :math:`a \leftarrow \rho a + (1 - \rho) g^2`, a step of :math:`-\alpha g /
+    \sqrt{a + \epsilon}`.
+    """
     return optax.rmsprop(learning_rate, decay=rho, eps=epsilon)
 
 
 @named
-def adadelta(learning_rate: Rate = 1.0, rho: float = 0.95, epsilon: float = 1e-6) -> optax.GradientTransformation:
+def adadelta(
+    learning_rate: Rate = 1.0, rho: float = 0.95, epsilon: float = 1e-6
+) -> optax.GradientTransformation:
     """Adadelta (Zeiler 2012)."""
     return optax.adadelta(learning_rate, rho=rho, eps=epsilon)
 

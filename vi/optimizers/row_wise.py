@@ -1,4 +1,6 @@
-"""Optimisers and averages kept row by row: a row that is visited once an epoch has counters and memories of its own."""
+"""Optimisers and averages kept row by row: a row that is visited once an epoch has counters and
+memories of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from vi.families.base import Params
+from vi.families.family import Params
 from vi.optimizers.averaging import Averaging
 
 __all__ = ["Apart", "RowWiseAverage", "row_wise"]
@@ -32,7 +34,11 @@ class Apart(NamedTuple):
     def map_rows(self, function: Callable[..., Any], *others: Any) -> dict[str, Any]:
         """A function of the part's name and of one leaf, applied to the leaves that have rows."""
         return {
-            name: jax.tree.map(lambda *leaves, name=name: function(name, *leaves), own, *(o.rows[name] for o in others))
+            name: jax.tree.map(
+                lambda *leaves, name=name: function(name, *leaves),
+                own,
+                *(o.rows[name] for o in others),
+            )
             for name, own in self.rows.items()
         }
 
@@ -54,7 +60,9 @@ def joined(split: Apart, order: Params) -> Params:
     return {name: every[name] for name in order}
 
 
-def row_wise(optimizer: optax.GradientTransformation, parts: Sequence[str]) -> optax.GradientTransformationExtraArgs:
+def row_wise(
+    optimizer: optax.GradientTransformation, parts: Sequence[str]
+) -> optax.GradientTransformationExtraArgs:
     """An optimiser that treats each row of some parts as a problem of its own.
 
     Parameters
@@ -73,10 +81,15 @@ def row_wise(optimizer: optax.GradientTransformation, parts: Sequence[str]) -> o
 
     def init(params: Any) -> Apart:
         split = apart(params, parts)
-        return Apart(inner.init(split.shared), {part: jax.vmap(inner.init)(own) for part, own in split.rows.items()})
+        return Apart(
+            inner.init(split.shared),
+            {part: jax.vmap(inner.init)(own) for part, own in split.rows.items()},
+        )
 
     def update(updates: Any, state: Apart, params: Any = None, **extra: Any) -> tuple[Any, Apart]:
-        by_name = {key: apart(value, parts) for key, value in extra.items() if isinstance(value, dict)}
+        by_name = {
+            key: apart(value, parts) for key, value in extra.items() if isinstance(value, dict)
+        }
         same = {key: value for key, value in extra.items() if key not in by_name}
         steps, values = apart(updates, parts), apart(params, parts)
         more = {key: value.shared for key, value in by_name.items()}
@@ -88,7 +101,9 @@ def row_wise(optimizer: optax.GradientTransformation, parts: Sequence[str]) -> o
                 return inner.update(step, state, value, **more, **same)
 
             more = {key: value.rows[part] for key, value in by_name.items()}
-            made[part], kept[part] = jax.vmap(one)(steps.rows[part], state.rows[part], values.rows[part], more)
+            made[part], kept[part] = jax.vmap(one)(
+                steps.rows[part], state.rows[part], values.rows[part], more
+            )
         return joined(Apart(step, made), updates), Apart(shared, kept)
 
     return optax.GradientTransformationExtraArgs(init, update)
@@ -112,7 +127,9 @@ class RowWiseAverage(Averaging):
     def init(self, params: Params) -> Apart:
         split = apart(params, self.parts)
         each = jax.vmap(self.averaging.init)
-        return Apart(self.averaging.init(split.shared), {part: each(own) for part, own in split.rows.items()})
+        return Apart(
+            self.averaging.init(split.shared), {part: each(own) for part, own in split.rows.items()}
+        )
 
     def update(self, state: Apart, params: Params) -> Apart:
         split = apart(params, self.parts)

@@ -1,4 +1,6 @@
-"""The default optimiser: Adam in units of q's own standard deviations, with strides that grow on a straight way."""
+"""The default optimiser: Adam in units of q's own standard deviations, with strides that grow on
+a straight way.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ def scale_free_adam(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Adam whose steps are measured in the parameters' natural units.
 
-    With ``u`` the family's units (:meth:`vi.families.Family.units`: a location's unit is the standard deviation of q
-    there) and ``g`` the gradient, step ``t = 1, 2, ...`` is
+    With ``u`` the family's units (:meth:`vi.families.Family.units`: a location's unit is the
+    standard deviation of q there) and ``g`` the gradient, step ``t = 1, 2, ...`` is
 
     .. math::
 
@@ -37,9 +39,10 @@ def scale_free_adam(
         r_t &= \mathrm{clip}\bigl(r_{t-1} \exp(\kappa (\min(|d_t|, 1) - \tau) / (1 - \tau)),\, 1,\, r_{max}\bigr) \\
         \lambda_t &= \lambda_{t-1} - \frac{\alpha}{\sqrt{1 + (t - 1) / T}}\, u\, r_t\, d_t
 
-    Multiplying the data's unit by a constant multiplies the iterates by it, to first order in the step. The stride
-    ``r`` is 1 where successive gradients disagree and grows while they point the same way: distances of many standard
-    deviations are crossed in a number of steps that grows with their logarithm. The second moment's memory grows like
+    Multiplying the data's unit by a constant multiplies the iterates by it, to first order in the
+    step. The stride ``r`` is 1 where successive gradients disagree and grows while they point the
+    same way: distances of many standard deviations are crossed in a number of steps that grows with
+    their logarithm. The second moment's memory grows like
     :math:`t^c` (Adafactor's rule), so that large gradients of the beginning are forgotten. Nothing depends on the
     number of steps planned.
 
@@ -58,16 +61,26 @@ def scale_free_adam(
 
     References
     ----------
-    Kingma and Ba (2015), Adam; Shazeer and Stern (2018), Adafactor, section 7 (the growing memory). The
-    stride follows the idea of delta-bar-delta (Jacobs 1988).
+    Kingma and Ba (2015), Adam; Shazeer and Stern (2018), Adafactor, section 7 (the growing memory).
+    The stride follows the idea of delta-bar-delta (Jacobs 1988).
     """
 
     def init(params: optax.Params) -> Any:
         flat, _ = ravel_pytree(params)
-        return jnp.zeros((), jnp.uint32), jnp.zeros_like(flat), jnp.zeros_like(flat), jnp.ones_like(flat)
+        return (
+            jnp.zeros((), jnp.uint32),
+            jnp.zeros_like(flat),
+            jnp.zeros_like(flat),
+            jnp.ones_like(flat),
+        )
 
     def update(
-        updates: optax.Updates, state: Any, params: optax.Params | None = None, *, units: Any = None, **extra: Any
+        updates: optax.Updates,
+        state: Any,
+        params: optax.Params | None = None,
+        *,
+        units: Any = None,
+        **extra: Any,
     ) -> tuple[optax.Updates, Any]:
         if units is None:
             units = jax.tree.map(jnp.ones_like, updates)
@@ -75,7 +88,9 @@ def scale_free_adam(
         unit, _ = ravel_pytree(units)
         count, first, second, stride = state
         count = count + 1
-        step = count.astype(jnp.float32)  # these three scalars need no more digits, and powers in float64 are slow
+        step = count.astype(
+            jnp.float32
+        )  # these three scalars need no more digits, and powers in float64 are slow
         rate = (learning_rate * jax.lax.rsqrt(1 + (step - 1) / decay_steps)).astype(gradient.dtype)
         forget = (step**-memory).astype(gradient.dtype)
         correction = (1 - beta1**step).astype(gradient.dtype)
@@ -84,7 +99,9 @@ def scale_free_adam(
         first = first + (1 - beta1) * (scaled - first)
         second = second + forget * (jnp.square(scaled) - second)
         direction = first / correction / (jnp.sqrt(second) + 1e-8)
-        straightness = (jnp.minimum(jnp.abs(direction), 1) - stride_threshold) / (1 - stride_threshold)
+        straightness = (jnp.minimum(jnp.abs(direction), 1) - stride_threshold) / (
+            1 - stride_threshold
+        )
         stride = jnp.clip(stride * jnp.exp(stride_growth * straightness), 1, max_stride)
         return restore(-rate * unit * stride * direction), (count, first, second, stride)
 

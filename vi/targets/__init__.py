@@ -1,11 +1,13 @@
-"""Targets: a PyMC model, or a JAX log density, as one log density of a flat unconstrained vector."""
+"""Targets: a PyMC model, or a JAX log density, as one log density of a flat unconstrained
+vector.
+"""
 
+from vi.models.density_model import DensityModel
+from vi.models.from_function import from_function
+from vi.models.from_numpyro import from_numpyro
+from vi.models.wrap_jax import wrap_jax
 from vi.targets.base import Batch, Target
-from vi.targets.density_model import DensityModel
-from vi.targets.function import from_function
-from vi.targets.numpyro_model import from_numpyro
-from vi.targets.pymc import Backend, from_pymc
-from vi.targets.wrap_jax import wrap_jax
+from vi.targets.from_pymc import Backend, from_pymc
 
 __all__ = [
     "Backend",

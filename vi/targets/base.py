@@ -1,4 +1,6 @@
-"""What a target is: a log density on a flat unconstrained vector, with the way back to the model's variables."""
+"""What a target is: a log density on a flat unconstrained vector, with the way back to the
+model's variables.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vi.layout import Layout
+from vi.foundation.layout import Layout
 
 __all__ = ["Batch", "Counts", "Seen", "StepArrays", "Target"]
 
 type Batch = tuple[Any, ...]
-"""The arrays that a log density reads besides the point: lifted constants and shared variables, in a fixed order.
+"""The arrays that a log density reads besides the point: lifted constants and shared variables, in
+a fixed order.
 
-Where rows are drawn or streamed, their numbers or the block of batches at hand follow; :meth:`Target.at_step` turns
-them into the rows of a step.
+Where rows are drawn or streamed, their numbers or the block of batches at hand follow;
+:meth:`Target.at_step` turns them into the rows of a step.
 """
 
 
@@ -62,8 +65,8 @@ class Seen(NamedTuple):
 class Target(abc.ABC):
     """A log density ``log p(z)`` of a flat vector ``z`` in ``R^D``.
 
-    ``log p`` is the density of the *unconstrained* variables: it includes the log Jacobian determinants of the
-    transforms.
+    ``log p`` is the density of the *unconstrained* variables: it includes the log Jacobian
+    determinants of the transforms.
     """
 
     layout: Layout
@@ -76,7 +79,9 @@ class Target(abc.ABC):
     """Name of the evaluation, ``"jax"`` or ``"pytensor"``."""
 
     traceable: bool
-    """Whether :meth:`value_and_score` traces into a compiled JAX loop; otherwise it is called on the host."""
+    """Whether :meth:`value_and_score` traces into a compiled JAX loop; otherwise it is called on
+    the host.
+    """
 
     names: tuple[str, ...]
     """Variables and deterministics of the model that :meth:`constrain` computes."""
@@ -94,10 +99,14 @@ class Target(abc.ABC):
 
     @abc.abstractmethod
     def batch(self) -> Batch:
-        """The current values of everything the log density reads (a changed ``pm.Data`` shows here)."""
+        """The current values of everything the log density reads (a changed ``pm.Data`` shows
+        here).
+        """
 
     def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
-        """The batch with what changes from step to step: which rows, by the words of the run's key and the step."""
+        """The batch with what changes from step to step: which rows, by the words of the run's
+        key and the step.
+        """
         return batch
 
     def local(self, now: Batch) -> dict[str, Seen]:
@@ -110,12 +119,20 @@ class Target(abc.ABC):
 
     @abc.abstractmethod
     def value_and_score(self, points: Any, batch: Batch) -> tuple[Any, Any]:
-        """Return ``log p`` and its gradient at points ``(B, D)``: arrays ``(B,)`` and ``(B, D)``."""
+        """Return ``log p`` and its gradient at points ``(B, D)``: arrays ``(B,)`` and ``(B,
+        D)``.
+        """
 
     @abc.abstractmethod
     def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
-        """Return ``log p`` at points ``(..., D)``, as NumPy values ``(...)``; ``batch=None`` reads the current data."""
+        """Return ``log p`` at points ``(..., D)``, as NumPy values ``(...)``; ``batch=None``
+        reads the current data.
+        """
 
     @abc.abstractmethod
-    def constrain(self, points: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
-        """Variables and deterministics of the model at points ``(S, D)``, by name, each ``(S, *shape)``."""
+    def constrain(
+        self, points: np.ndarray, names: tuple[str, ...] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Variables and deterministics of the model at points ``(S, D)``, by name, each ``(S,
+        *shape)``.
+        """

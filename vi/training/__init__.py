@@ -1,10 +1,11 @@
 """Training: one loop over chunks of steps, on either backend."""
 
+from vi.diagnostics.status import Converged, DivergedError, Status
+from vi.training.compiled import runner_for
 from vi.training.history import History
 from vi.training.loop import Callback, check_callbacks, train
 from vi.training.progress import ProgressBar
-from vi.training.runners import Runner, runner_for
-from vi.training.status import Converged, DivergedError, Status
+from vi.training.runner import Runner
 
 __all__ = [
     "Callback",

@@ -12,12 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from vi.algorithms.base import State
-from vi.precision import precision
+from vi.diagnostics.losses import average_loss, still_falling
+from vi.diagnostics.status import Converged, Status
+from vi.foundation.precision import precision
 from vi.targets.base import Batch
 from vi.training.history import History
-from vi.training.progress import ProgressBar, average_loss, still_falling
-from vi.training.runners import BUFFER, Runner
-from vi.training.status import Converged, Status
+from vi.training.progress import ProgressBar
+from vi.training.runner import BUFFER, Runner
 
 __all__ = ["Callback", "Supply", "check_callbacks", "train"]
 
@@ -26,7 +27,9 @@ class Supply(Protocol):
     """Where the loop gets its data."""
 
     def at(self, step: int) -> tuple[Batch, int]:
-        """The batch for the steps from ``step`` on, and the first step for which another one must be asked for."""
+        """The batch for the steps from ``step`` on, and the first step for which another one
+        must be asked for.
+        """
 
 
 type Callback = Callable[[Any, Any, int], Any]
@@ -54,18 +57,20 @@ def train(
 ) -> Status:
     """Run ``n`` steps in chunks and call the callbacks on exactly their steps.
 
-    A chunk ends where a callback is due, and after about 0.1 s at the latest (later only where beginning a chunk takes
-    long itself), so that the bar moves and Ctrl-C is heard.
+    A chunk ends where a callback is due, and after about 0.1 s at the latest (later only where
+    beginning a chunk takes long itself), so that the bar moves and Ctrl-C is heard.
 
     Parameters
     ----------
     runner, state, supply, n, dtype
         What advances, from where, on which data, how far, in which precision.
     history : History or None
-        The loss trace, extended in place; with ``None`` losses are not kept and callbacks get ``None`` for them.
+        The loss trace, extended in place; with ``None`` losses are not kept and callbacks get
+        ``None`` for them.
     callbacks : sequence of callables
         Called as ``callback(approx, losses, i)`` after step ``i``. One that is an instance of
-        :class:`vi.callbacks.Callback` is called where ``i`` is a multiple of its ``every``, any other after every step.
+        :class:`vi.callbacks.Callback` is called where ``i`` is a multiple of its ``every``, any
+        other after every step.
     commit : callable
         Takes the state after each chunk, and its step.
     publish : callable
@@ -73,14 +78,14 @@ def train(
     progress : ProgressBar
         An entered progress bar.
     agree : callable, optional
-        Takes a chunk's seconds and how it ended, and returns what all processes of a run go by: chunks then have the
-        same length, and the run the same end, in all of them.
+        Takes a chunk's seconds and how it ended, and returns what all processes of a run go by:
+        chunks then have the same length, and the run the same end, in all of them.
 
     Returns
     -------
     Status
-        How the run ended. Exceptions of callbacks other than ``StopIteration`` and ``KeyboardInterrupt`` pass through;
-        everything up to their step is kept.
+        How the run ended. Exceptions of callbacks other than ``StopIteration`` and
+        ``KeyboardInterrupt`` pass through; everything up to their step is kept.
     """
     start = runner.step_of(state)
     goal = start + n
@@ -92,14 +97,18 @@ def train(
         runner.run(state, batch, 0)  # compiles
         began = time.perf_counter()
         runner.run(state, batch, 0)
-        # of a chunk, whatever its length: a large state is copied once; several processes must come to the same length
+        # of a chunk, whatever its length: a large state is copied once; several processes must come
+        # to the same length
         fixed = time.perf_counter() - began if agree is None else 0.0
     progress.begin()
     with _deferred_interrupt() as interrupted:
         while step < goal:
             if step >= available:
                 batch, available = supply.at(step)
-            until = min([goal - step, available - step, limit] + [every - step % every for every in intervals])
+            until = min(
+                [goal - step, available - step, limit]
+                + [every - step % every for every in intervals]
+            )
             began = time.perf_counter()
             with precision(dtype):
                 state, losses, finite = runner.run(state, batch, until)
@@ -108,9 +117,13 @@ def train(
             if history is not None:
                 history.extend(losses)
             commit(state, step)
-            progress.update(step - start, losses if history is None else history.values, final=step == goal)
+            progress.update(
+                step - start, losses if history is None else history.values, final=step == goal
+            )
             if not finite:
-                return Status("diverged", step, "a loss or a parameter of the next step is not finite.")
+                return Status(
+                    "diverged", step, "a loss or a parameter of the next step is not finite."
+                )
             own = why = None
             try:
                 for callback, every in zip(callbacks, intervals, strict=True):
@@ -128,7 +141,9 @@ def train(
             if agree is not None:
                 elapsed, ending = agree(elapsed, ending)
             if ending == FAILED:
-                raise RuntimeError(f"A callback raised an exception after step {step} in another process of this run.")
+                raise RuntimeError(
+                    f"A callback raised an exception after step {step} in another process of this run."
+                )
             if ending:
                 return _ended(ending, step, why if ending == own else "")
             if until == limit:
@@ -137,7 +152,11 @@ def train(
         return Status("max_steps", step, "refine() goes on from here.")
     loss = f"average loss {average_loss(history.values):,.5g}"
     if still_falling(history.values):
-        return Status("max_steps", step, f"{loss}, still falling: not at the optimum yet, go on with refine().")
+        return Status(
+            "max_steps",
+            step,
+            f"{loss}, still falling: not at the optimum yet, go on with refine().",
+        )
     return Status("max_steps", step, f"{loss}; refine() goes on from here.")
 
 
@@ -146,12 +165,18 @@ def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     if callbacks is None:
         return ()
     if callable(callbacks) or not isinstance(callbacks, Sequence):
-        raise TypeError(f"callbacks must be a list of callables, got {callbacks!r}; write callbacks=[...].")
+        raise TypeError(
+            f"callbacks must be a list of callables, got {callbacks!r}; write callbacks=[...]."
+        )
     for callback in callbacks:
         if isinstance(callback, type):
-            raise TypeError(f"{callback.__name__} in callbacks is a class; make one: {callback.__name__}(...).")
+            raise TypeError(
+                f"{callback.__name__} in callbacks is a class; make one: {callback.__name__}(...)."
+            )
         if not callable(callback):
-            raise TypeError(f"{callback!r} in callbacks cannot be called; a callback is f(approx, losses, i).")
+            raise TypeError(
+                f"{callback!r} in callbacks cannot be called; a callback is f(approx, losses, i)."
+            )
     return tuple(callbacks)
 
 
@@ -171,12 +196,16 @@ def _ended(ending: int, step: int, why: str | None) -> Status:
         return Status("converged", step, why or "a convergence check was satisfied.")
     if ending == STOPPED:
         return Status("stopped", step, why or "a callback raised StopIteration.")
-    return Status("interrupted", step, "Ctrl-C; everything so far is kept, refine() goes on from here.")
+    return Status(
+        "interrupted", step, "Ctrl-C; everything so far is kept, refine() goes on from here."
+    )
 
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turn Ctrl-C into a flag that is read at chunk boundaries; a second Ctrl-C interrupts at once."""
+    """Turn Ctrl-C into a flag that is read at chunk boundaries; a second Ctrl-C interrupts at
+    once.
+    """
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield flag

@@ -10,33 +10,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["ProgressBar", "average_loss", "recent", "still_falling"]
+from vi.diagnostics.losses import average_loss
 
-WINDOW = 1000
+__all__ = ["ProgressBar"]
+
 REFRESH = 0.1
-
-
-def recent(losses: np.ndarray) -> np.ndarray:
-    """The last quarter's losses, 1,000 at most."""
-    return losses[-max(1, min(WINDOW, len(losses) // 4)) :]
-
-
-def average_loss(losses: np.ndarray) -> float:
-    """Mean of the last quarter's losses (1,000 at most), NaN if there are none."""
-    return float(np.mean(recent(losses))) if len(losses) else float("nan")
-
-
-def still_falling(losses: np.ndarray) -> bool:
-    """Whether the last quarter's losses (1,000 at most) are clearly below those before them.
-
-    Clearly: by more than 0.1 and by more than 5 standard errors of the difference.
-    """
-    window = min(WINDOW, len(losses) // 4)
-    if window < 20:
-        return False
-    last, before = losses[-window:], losses[-2 * window : -window]
-    error = float(np.sqrt((np.var(last) + np.var(before)) / window))
-    return float(np.mean(before) - np.mean(last)) > max(0.1, 5 * error)
 
 
 class ProgressBar:
@@ -89,11 +67,17 @@ class ProgressBar:
         self._drawn = now
         rate = done / max(now - self._started, 1e-9)
         self._progress.update(
-            self._task, completed=done, rate=f"{rate:,.0f} steps/s", loss=f"loss {average_loss(losses):,.5g}"
+            self._task,
+            completed=done,
+            rate=f"{rate:,.0f} steps/s",
+            loss=f"loss {average_loss(losses):,.5g}",
         )
         self._progress.refresh()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._progress.stop()

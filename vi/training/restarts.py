@@ -1,4 +1,6 @@
-"""Several runs at once: in one compiled loop on JAX, one after the other in every chunk around a host evaluation."""
+"""Several runs at once: in one compiled loop on JAX, one after the other in every chunk around a
+host evaluation.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms.base import Algorithm, State
-from vi.precision import called_afresh
+from vi.diagnostics.losses import average_loss
+from vi.foundation.precision import called_afresh
 from vi.targets.base import Batch, Target
+from vi.training.compiled import compiled_step
 from vi.training.history import History
-from vi.training.progress import average_loss
-from vi.training.runners import BUFFER, HostRunner, Runner, compiled_step
+from vi.training.host import HostRunner
+from vi.training.runner import BUFFER, Runner
 
 __all__ = ["RestartsRunner", "Traces", "restarts_runner"]
 
 
 class Traces(History):
-    """The losses of several runs; read as a trace, it is that of the leading one, whose recent losses are lowest.
+    """The losses of several runs; read as a trace, it is that of the leading one, whose recent
+    losses are lowest.
 
     Parameters
     ----------
@@ -64,7 +69,8 @@ class Traces(History):
 
 
 class RestartsRunner(Runner):
-    """Advances several states together; a run whose values stop being finite stays at its last good state.
+    """Advances several states together; a run whose values stop being finite stays at its last good
+    state.
 
     Losses are ``(steps, runs)``; the chunk is not finite once no run is.
     """
@@ -77,7 +83,9 @@ class RestartsRunner(Runner):
         """The states as :meth:`run` takes them."""
 
     def step_of(self, state: Any) -> int:
-        return max(int(self.one(state, run).step) for run in range(self.runs))  # a failed one stays behind
+        return max(
+            int(self.one(state, run).step) for run in range(self.runs)
+        )  # a failed one stays behind
 
     @abc.abstractmethod
     def one(self, states: Any, run: int) -> State:
@@ -87,7 +95,8 @@ class RestartsRunner(Runner):
 class _Compiled(RestartsRunner):
     """The runs are one batched state in one compiled loop, which ends where a run fails.
 
-    The state of that run before the failing step is then set aside, and the loop goes on without looking at it.
+    The state of that run before the failing step is then set aside, and the loop goes on without
+    looking at it.
     """
 
     def __init__(self, target: Target, algorithm: Algorithm, runs: int) -> None:
@@ -106,7 +115,9 @@ class _Compiled(RestartsRunner):
     def run(self, state: Any, batch: Batch, n: int) -> tuple[Any, np.ndarray, bool]:
         new, losses, finite = self._advance(state, batch, min(n, BUFFER))
         failing = [run for run in range(self.runs) if not finite[run] and run not in self._failed]
-        if failing:  # the loop is deterministic: go back to the last good state by running one step less
+        if (
+            failing
+        ):  # the loop is deterministic: go back to the last good state by running one step less
             new, losses, _ = self._advance(state, batch, len(losses) - 1)
             self._failed |= {run: self.one(new, run) for run in failing}
         return new, losses, len(self._failed) < self.runs
@@ -114,16 +125,28 @@ class _Compiled(RestartsRunner):
     def _advance(self, states: State, batch: Batch, n: int) -> tuple[State, np.ndarray, np.ndarray]:
         failed = np.isin(np.arange(self.runs), list(self._failed))
         buffer = np.zeros((BUFFER, self.runs), self._dtype)
-        states, buffer, done, finite = called_afresh(self._loop, states, batch, buffer, failed, np.int32(n))
+        states, buffer, done, finite = called_afresh(
+            self._loop, states, batch, buffer, failed, np.int32(n)
+        )
         losses = np.array(np.asarray(buffer)[: int(done)])
         losses[:, failed] = np.nan
         return states, losses, np.asarray(finite)
 
 
-def _loop(target: Target, algorithm: Algorithm, states: State, batch: Batch, buffer: Any, failed: Any, n: Any) -> Any:
+def _loop(
+    target: Target,
+    algorithm: Algorithm,
+    states: State,
+    batch: Batch,
+    buffer: Any,
+    failed: Any,
+    n: Any,
+) -> Any:
     def step(carry: Any) -> Any:
         done, states, buffer, _ = carry
-        new, loss, finite = jax.vmap(lambda state: compiled_step(target, algorithm, state, batch, n >= 0))(states)
+        new, loss, finite = jax.vmap(
+            lambda state: compiled_step(target, algorithm, state, batch, n >= 0)
+        )(states)
         return done + 1, new, buffer.at[done].set(loss, mode="promise_in_bounds"), finite
 
     done, states, buffer, finite = jax.lax.while_loop(
@@ -139,7 +162,9 @@ class _OneByOne(RestartsRunner):
 
     def __init__(self, target: Target, algorithm: Algorithm, runs: int) -> None:
         compiled = HostRunner(target, algorithm)
-        self._runners = [copy.copy(compiled) for _ in range(runs)]  # one's question waits while the others step
+        self._runners = [
+            copy.copy(compiled) for _ in range(runs)
+        ]  # one's question waits while the others step
         self._alive = [True] * runs
         self.runs = runs
 
@@ -157,7 +182,11 @@ class _OneByOne(RestartsRunner):
                 states[i], own, self._alive[i] = runner.run(states[i], batch, n)
                 losses[: len(own), i] = own
         finite = any(self._alive)
-        return tuple(states), losses if finite else losses[: int(np.isfinite(losses).any(axis=1).sum())], finite
+        return (
+            tuple(states),
+            losses if finite else losses[: int(np.isfinite(losses).any(axis=1).sum())],
+            finite,
+        )
 
 
 def restarts_runner(target: Target, algorithm: Algorithm, runs: int) -> RestartsRunner:

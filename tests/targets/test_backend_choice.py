@@ -1,0 +1,124 @@
+"""The choice of the backend: a wrong gradient is seen, what cannot be converted is named, and
+the log says why.
+"""
+
+import jax
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+import zoo
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.link.jax.dispatch import jax_funcify
+
+from vi.graphs import to_jax as jaxify
+from vi.targets import from_pymc
+
+
+def line():
+    with pm.Model() as model:
+        pm.Normal("x")
+    return model
+
+
+class WrongSquare(Op):
+    """x^2, right but for its reverse mode in JAX, which has the wrong sign."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, outputs):
+        outputs[0][0] = inputs[0] ** 2
+
+    def pullback(self, inputs, outputs, cotangents):
+        return [2.0 * inputs[0] * cotangents[0]]
+
+
+@jax_funcify.register(WrongSquare)
+def _(op, **_):
+    @jax.custom_jvp
+    def square(x):
+        return x**2
+
+    @square.defjvp
+    def derivative(primals, tangents):
+        ((x,), (v,)) = primals, tangents
+        slope = jax.custom_derivatives.linear_call(
+            lambda x, v: 2 * x * v, lambda x, u: -2 * x * u, x, v
+        )
+        return x**2, slope
+
+    return square
+
+
+@pytest.fixture
+def wrong_in_jax():
+    with pm.Model() as model:
+        x = pm.Normal("x", shape=2)
+        pm.Potential("square", -pt.sum(WrongSquare()(x + 1.0)))
+    return model
+
+
+def test_a_wrong_gradient_is_refused_under_jax(wrong_in_jax):
+    with pytest.raises(
+        ValueError, match=r"gradient contradicts its forward mode .*x\[.*backend='pytensor'"
+    ):
+        from_pymc(wrong_in_jax, backend="jax")
+
+
+def test_a_wrong_gradient_is_avoided_under_auto(wrong_in_jax, caplog):
+    with caplog.at_level("INFO", logger="vi"):
+        target = from_pymc(wrong_in_jax, backend="auto")
+    assert target.backend == "pytensor"
+    assert "contradicts its forward mode" in caplog.text
+    z = np.array([[0.3, -0.4]])
+    _, score = target.value_and_score(z, target.batch())
+    np.testing.assert_allclose(score, -z - 2.0 * (z + 1.0), rtol=1e-12)  # a few operations
+
+
+def test_the_log_says_which_backend_and_why(caplog):
+    convertible, other = line(), next(e for e in zoo.entries() if e.name == "black_box").build()
+    with caplog.at_level("INFO", logger="vi"):
+        from_pymc(convertible, backend="auto")
+        from_pymc(other, backend="auto")
+        from_pymc(convertible, backend="pytensor")
+    first, second, third = caplog.messages
+    assert first == "Backend jax."
+    assert second.startswith(
+        "Backend pytensor, because JAX cannot evaluate the model: no JAX conversion for _Energy"
+    )
+    assert third == "Backend pytensor (asked for)."
+
+
+def test_clips_are_guarded():
+    """The input of every clip goes through a barrier: without it XLA's reverse mode was wrong
+    for some GP models.
+    """
+    x = pt.vector("x")
+    function = jaxify.jax_function(
+        [x], [pt.clip(pt.exp(x), 0.0, 1.0), pt.clip(pt.sin(x), -1.0, 0.5)]
+    )
+    traced = jax.make_jaxpr(lambda x: function(x))(np.ones(3, np.float32))
+    assert str(traced).count("optimization_barrier") == 2
+
+
+@pytest.mark.parametrize("backend", ["jax", "pytensor"])
+def test_a_parameter_outside_its_domain_has_density_zero(backend):
+    """As PyMC compiles it: not an exception, and not the finite number that the formula gives
+    for a negative shape.
+    """
+    with pm.Model() as model:
+        shape = pm.Normal("shape", 1.0, 2.0)
+        pm.Gamma("y", alpha=shape, beta=1.0, observed=[1.0, 2.0])
+    value = from_pymc(model, backend=backend).log_prob(np.array([[-0.5], [0.5]]))
+    assert value[0] == -np.inf
+    assert value[0] == model.compile_logp()({"shape": -0.5})
+    # N(0.5 | 1, 2) Gamma(1 | 0.5, 1) Gamma(2 | 0.5, 1), where Gamma(y | 0.5, 1) = exp(-y) / sqrt(pi
+    # y); PyTensor folds logs of small integer constants in float32: 1e-9 was measured
+    expected = (
+        -np.log(2 * np.pi) / 2 - np.log(2) - 0.25**2 / 2 - 0.5 * np.log(2) - 3.0 - np.log(np.pi)
+    )
+    np.testing.assert_allclose(value[1], expected, rtol=1e-8)

@@ -1,0 +1,83 @@
+"""Settings as plain values and back: what a file holds instead of code."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from vi.algorithms import ALGORITHMS, LocalPart
+from vi.families import BASES, FAMILIES, Part
+from vi.kernels import KERNELS
+from vi.objectives import ESTIMATORS
+from vi.optimizers import OPTIMIZERS, Named, PolynomialAverage
+from vi.optimizers.named import name_of
+
+__all__ = ["LostError", "decode", "encode"]
+
+REGISTRIES: dict[str, dict[str, type]] = {
+    "family": dict(FAMILIES),
+    "base": dict(BASES),
+    "objective": dict(ESTIMATORS),
+    "kernel": dict(KERNELS),
+    "algorithm": dict(ALGORITHMS),
+    "averaging": {"polynomial": PolynomialAverage},
+    "part": {"part": Part},
+    "local_part": {"local_part": LocalPart},
+}
+
+
+class LostError(ValueError):
+    """Something that was fitted with is code, which a file does not hold; the message says what
+    it was.
+    """
+
+
+def encode(item: Any) -> Any:
+    """A value as JSON can hold it; what is code becomes ``{"lost": its name}``."""
+    if item is None or isinstance(item, bool | int | float | str):
+        return item
+    if type(item) in (tuple, list):
+        return {"tuple": [encode(value) for value in item]}
+    if isinstance(item, Named):
+        if any(callable(value) for value in item.settings.values()):
+            return {"lost": repr(item)}
+        return {"kind": "optimizer", "name": item.name, "settings": dict(item.settings)}
+    if is_dataclass(item) and not isinstance(item, type):
+        for kind, registry in REGISTRIES.items():
+            for name, known in registry.items():
+                if type(item) is known:
+                    settings = {
+                        field.name: encode(getattr(item, field.name)) for field in fields(item)
+                    }
+                    return {"kind": kind, "name": name, "settings": settings}
+    return {"lost": name_of(item)}
+
+
+def decode(spec: Any, replace: dict[str, Any] | None = None) -> Any:
+    """The value that was encoded; `replace` gives values for settings of the outermost object.
+
+    Raises
+    ------
+    LostError
+        If it was code.
+    """
+    if not isinstance(spec, dict):
+        return spec
+    if "lost" in spec:
+        raise LostError(spec["lost"])
+    if "tuple" in spec:
+        return tuple(decode(value) for value in spec["tuple"])
+    known = replace or {}
+    settings = {
+        name: known[name] if name in known else decode(value)
+        for name, value in spec["settings"].items()
+    }
+    if spec["kind"] == "optimizer":
+        return OPTIMIZERS[spec["name"]](**settings)
+    return REGISTRIES[spec["kind"]][spec["name"]](**settings)
+
+
+def innermost(spec: dict[str, Any]) -> dict[str, Any]:
+    """The algorithm that makes the steps of one with local variables; any other one as it is."""
+    inner: dict[str, Any] = spec["settings"].get("inner", spec)
+    return inner

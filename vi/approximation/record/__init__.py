@@ -1,0 +1,1 @@
+"""What a fit knows, as plain data, and how one begins."""

@@ -1,0 +1,261 @@
+"""Groups: which variables of a model share a family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pymc as pm
+from pymc.pytensorf import rvs_in_graph
+from pytensor.graph.basic import Variable
+
+from vi.families import Encoder, Family, Flow, FullRank, LowRank, MeanField, Part, PerRow, Product
+from vi.foundation.layout import Layout
+
+__all__ = ["Group", "checked_groups", "members_of", "product_of", "refuse_strangers"]
+
+NAMES: dict[str, type[Family]] = {
+    "mean_field": MeanField,
+    "mf": MeanField,
+    "full_rank": FullRank,
+    "fr": FullRank,
+    "low_rank": LowRank,
+    "lr": LowRank,
+    "flow": Flow,
+    "nf": Flow,
+}
+
+
+class Group:
+    """Variables that share one family, independent of the variables of other groups.
+
+    Parameters
+    ----------
+    group : sequence of variables or names, or None
+        Free variables of the model; ``None`` means the rest.
+    family : Family or str
+        An instance of a family, or ``"mean_field"`` (``"mf"``), ``"full_rank"`` (``"fr"``),
+        ``"low_rank"``, ``"flow"``.
+    vfam : str, optional
+        PyMC's name of the argument `family`.
+    frozen : bool
+        Whether fits leave this group as it is; see also :meth:`vi.Approximation.freeze`.
+    name : str, optional
+        The group's name, the first part of the names of its parameters; by default that of its
+        first variable.
+    local : bool
+        Whether the variables have one entry for every row of data that come in batches. The family
+        is then that of the entries of one row, every row has parameters of its own, and a step
+        touches those of its batch alone.
+    encoder : callable or (weights, callable), optional
+        A function of the data of one row that returns the parameters of the row's q, ``(mean,
+        log_sd)`` or a dict of the family's parameters; see :class:`vi.families.Encoder`. Its
+        weights are fitted in place of parameters a row; the variables are local.
+    inputs : variable or sequence of variables, optional
+        What the encoder reads: minibatches or data containers with one row for each row of the
+        variables; several are given to it as a tuple. By default the observed data of the
+        likelihood that depends on the variables.
+
+    Raises
+    ------
+    TypeError
+        If something is no variable, name, family or encoder.
+    ValueError
+        If the group is empty, names a variable twice, or the family's name is unknown.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model():
+    ...     beta = pm.Normal("beta", shape=3)
+    ...     sigma = pm.HalfNormal("sigma")
+    ...     approx = vi.Approximation(
+    ...         [vi.Group([beta], family="full_rank"), vi.Group(None)], random_seed=1
+    ...     )
+    >>> [(part.name, part.family.short_name) for part in approx.groups]
+    [('beta', 'full_rank'), ('sigma', 'mean_field')]
+    """
+
+    def __init__(
+        self,
+        group: Sequence[Any] | None,
+        family: Family | str = "mean_field",
+        *,
+        vfam: str | None = None,
+        frozen: bool = False,
+        name: str | None = None,
+        local: bool = False,
+        encoder: Any = None,
+        inputs: Any = None,
+    ) -> None:
+        self.names = None if group is None else _names(group)
+        self.variables = (
+            () if group is None else tuple(item for item in group if not isinstance(item, str))
+        )
+        self.family = _family(family if vfam is None else vfam)
+        self.frozen = bool(frozen)
+        if name is not None and (
+            not isinstance(name, str) or not name or "." in name or "/" in name
+        ):
+            raise ValueError(f"name={name!r}: a group's name is a text without '.' and '/'.")
+        self.name = name
+        self.local = bool(local) or encoder is not None
+        self.encoder = (
+            encoder if encoder is None or isinstance(encoder, Encoder) else Encoder(encoder)
+        )
+        if inputs is not None and encoder is None:
+            raise TypeError("inputs= is what an encoder reads; give encoder= too.")
+        self.inputs = None if inputs is None else _inputs(inputs)
+        if self.local and not self.family.has_density:
+            raise TypeError(
+                f"A local group needs a family with a density, {self.family.short_name!r} has none."
+            )
+
+    def __repr__(self) -> str:
+        which = "the rest" if self.names is None else ", ".join(self.names)
+        how = " a row" if self.local else ""
+        return (
+            f"<Group {self.family.short_name}{how} of {which}{' (frozen)' if self.frozen else ''}>"
+        )
+
+
+def product_of(groups: Sequence[Group], layout: Layout) -> Product:
+    """The product of families that groups mean in a layout, in which local variables have all rows.
+
+    Raises
+    ------
+    ValueError
+        If a variable is unknown, in two groups, or in none, or if two groups are the rest.
+    """
+    members = members_of(groups, layout)
+    return Product(
+        tuple(_part(group, names, layout) for group, names in zip(groups, members, strict=True))
+    )
+
+
+def members_of(groups: Sequence[Group], layout: Layout) -> list[list[str]]:
+    """The names of the variables of each group, in the layout's order; it raises what
+    :func:`product_of` raises.
+    """
+    covered: dict[str, Group] = {}
+    for group in groups:
+        for name in group.names or ():
+            try:
+                slot = layout[name]
+            except KeyError:
+                raise ValueError(
+                    f"{name!r} in {group} is not a free variable of the model; it has {', '.join(layout.names)}."
+                ) from None
+            if slot.name in covered:
+                raise ValueError(
+                    f"{slot.name!r} is in two groups, {covered[slot.name]} and {group}."
+                )
+            covered[slot.name] = group
+    rest = [group for group in groups if group.names is None]
+    left = [name for name in layout.names if name not in covered]
+    if len(rest) > 1:
+        raise ValueError("Two groups are the rest (None); only one can be.")
+    if left and not rest:
+        raise ValueError(
+            f"No group covers {', '.join(left)}. Add them to a group, or add vi.Group(None) for the rest."
+        )
+    if rest and not left:
+        raise ValueError(
+            "A group is the rest (None), but the other groups cover every variable; leave it out."
+        )
+    covered |= dict.fromkeys(left, rest[0]) if rest else {}
+    return [[name for name in layout.names if covered[name] is group] for group in groups]
+
+
+def _part(group: Group, names: list[str], layout: Layout) -> Part:
+    ranges: list[tuple[int, int]] = []
+    for name in names:
+        slot = layout[name]
+        if ranges and ranges[-1][1] == slot.start and not group.local:
+            ranges[-1] = (ranges[-1][0], slot.stop)
+        else:
+            ranges.append((slot.start, slot.stop))
+    family = PerRow(group.family, _rows_of(group, names, layout)) if group.local else group.family
+    return Part(
+        group.name or names[0].replace(".", "_").replace("/", "_"),
+        family,
+        tuple(ranges),
+        group.frozen,
+    )
+
+
+def _rows_of(group: Group, names: list[str], layout: Layout) -> int:
+    """The number of rows that the variables of a local group have in common."""
+    rows = {name: layout[name].shape[0] for name in names}
+    if len(set(rows.values())) > 1:
+        listed = ", ".join(f"{name!r} {n}" for name, n in rows.items())
+        raise ValueError(
+            f"The variables of {group} have different numbers of rows ({listed}); give each its group."
+        )
+    return next(iter(rows.values()))
+
+
+def _inputs(inputs: Any) -> tuple[Any, ...]:
+    """What an encoder reads, as a tuple of symbolic data."""
+    given = tuple(inputs) if isinstance(inputs, list | tuple) else (inputs,)
+    for item in given:
+        if not isinstance(item, Variable) or rvs_in_graph([item]):
+            raise TypeError(
+                f"inputs={item!r}: give minibatches (vi.Minibatch) or data containers (pm.Data) of the model."
+            )
+    return given
+
+
+def checked_groups(groups: Any) -> tuple[Group, ...]:
+    """The groups as a tuple; refuse what is neither a family nor a list of groups."""
+    if isinstance(groups, Group):
+        groups = [groups]
+    if (
+        not isinstance(groups, Sequence)
+        or not groups
+        or not all(isinstance(group, Group) for group in groups)
+    ):
+        raise TypeError(
+            f"Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got {groups!r}."
+        )
+    return tuple(groups)
+
+
+def refuse_strangers(model: pm.Model, groups: Sequence[Group]) -> None:
+    """Refuse groups of variables of another model."""
+    known = {*model.free_RVs, *model.value_vars}
+    strangers = [v.name for group in groups for v in group.variables if v not in known]
+    if strangers:
+        raise ValueError(f"{', '.join(strangers)} in a group is not a free variable of this model.")
+
+
+def _names(group: Any) -> tuple[str, ...]:
+    if isinstance(group, str) or not isinstance(group, Sequence):
+        raise TypeError(
+            f"A group is a list of variables or names, or None for the rest; got {group!r}."
+        )
+    names = []
+    for item in group:
+        name = item if isinstance(item, str) else getattr(item, "name", None)
+        if not isinstance(name, str):
+            raise TypeError(f"{item!r} in a group is neither a variable of the model nor a name.")
+        names.append(name)
+    if not names:
+        raise ValueError("A group is empty; use None for the rest of the variables.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"A variable is twice in one group: {', '.join(names)}.")
+    return tuple(names)
+
+
+def _family(family: Any) -> Family:
+    if isinstance(family, Family):
+        return family
+    if isinstance(family, str):
+        if family.lower() not in NAMES:
+            raise ValueError(
+                f"family={family!r} is unknown; use {', '.join(map(repr, NAMES))} or a family."
+            )
+        return NAMES[family.lower()]()
+    raise TypeError(
+        f"family={family!r}: give an instance of a family (vi.families.FullRank()) or its name."
+    )

@@ -1,0 +1,1 @@
+"""What a fitted q gives: draws, predictions, moments, nodes, chains, tables."""

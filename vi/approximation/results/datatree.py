@@ -1,0 +1,112 @@
+"""Draws as an ArviZ DataTree: constrained values, data, and the record of the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from arviz_base import dict_to_dataset
+from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants, find_observations
+from pytensor.graph.traversal import ancestors
+
+__all__ = ["fit_record", "to_datatree"]
+
+
+def to_datatree(
+    model: pm.Model,
+    posterior: Mapping[str, np.ndarray],
+    sample_stats: Mapping[str, np.ndarray],
+    record: xr.Dataset,
+    store_data: bool,
+    left_out: Sequence[str] = (),
+    chains: int = 1,
+) -> xr.DataTree:
+    """Assemble the groups; arrays of draws come as ``(chains * draws, *shape)``, one chain after
+    the other.
+
+    Data containers ``left_out``, and observed variables that are such a container, are not stored.
+    """
+    coords, dims = coords_and_dims_for_inferencedata(model)
+    dims = dims | {
+        name: _fitting(dims[name], value.shape[1:], coords)
+        for name, value in posterior.items()
+        if name in dims
+    }
+
+    def draws_to_dataset(values: Mapping[str, np.ndarray]) -> xr.Dataset:
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        split = {
+            name: array.reshape(chains, len(array) // chains, *array.shape[1:])
+            for name, array in arrays.items()
+        }
+        return dict_to_dataset(
+            split, coords=coords, dims=dims, inference_library=pm, attrs=_library()
+        )
+
+    groups = {"posterior": draws_to_dataset(posterior)}
+    if sample_stats:
+        groups["sample_stats"] = draws_to_dataset(sample_stats)
+    if store_data:
+        skipped = {
+            *left_out,
+            *(v.name for v in model.observed_RVs if _is_one_of(model.rvs_to_values[v], left_out)),
+        }
+        for name, found in (
+            ("observed_data", find_observations(model)),
+            ("constant_data", find_constants(model)),
+        ):
+            data = {key: value for key, value in found.items() if key not in skipped}
+            dims |= {
+                key: _fitting(dims[key], np.shape(value), coords)
+                for key, value in data.items()
+                if key in dims
+            }
+            if data:
+                groups[name] = dict_to_dataset(
+                    data,
+                    coords=coords,
+                    dims=dims,
+                    sample_dims=[],
+                    inference_library=pm,
+                    attrs=_library(),
+                )
+    groups["fit"] = record
+    return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
+
+
+def _fitting(
+    dims: Sequence[str], shape: Sequence[int], coords: Mapping[str, Any]
+) -> list[str | None]:
+    """The dims whose labels are as many as there are entries; the others get names of their own."""
+    return [
+        d if d not in coords or len(coords[d]) == n else None
+        for d, n in zip(dims, shape, strict=True)
+    ]
+
+
+def _is_one_of(value: Any, names: Sequence[str]) -> bool:
+    return any(getattr(v, "name", None) in names for v in ancestors([value])) if names else False
+
+
+def fit_record(
+    losses: np.ndarray, settings: Mapping[str, Any], restarts: xr.Dataset | None = None
+) -> xr.Dataset:
+    """The ``fit`` group: the loss of every step, what restarts found, and the settings as
+    attributes.
+    """
+    steps = np.arange(1, len(losses) + 1)
+    record = xr.Dataset(
+        {"loss": ("step", np.array(losses))}, coords={"step": steps}, attrs=dict(settings)
+    )
+    if restarts is None:
+        return record
+    return record.merge(restarts).assign_attrs(record.attrs | restarts.attrs)
+
+
+def _library() -> dict[str, str]:
+    from vi.foundation.version import __version__
+
+    return {"inference_library": "pymc-vi", "inference_library_version": __version__}

@@ -1,0 +1,128 @@
+"""Expressions of a model's variables with the variables replaced by draws of q."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.traversal import ancestors, graph_inputs
+from pytensor.tensor.random.type import RandomType
+from pytensor.tensor.type import TensorType
+
+from vi.approximation.results.node_arguments import (
+    _check_dependence,
+    _check_model,
+    _like,
+    _nodes,
+    _replacements,
+    _size,
+)
+from vi.approximation.results.node_randomness import draws_of, streams
+from vi.foundation.seeds import resolve_seed
+from vi.graphs.parameter_checks import checks_as_densities
+from vi.graphs.rebuild import rebuilt, remade
+from vi.graphs.vectorize import vectorized
+from vi.graphs.wrapped_jax import with_own_ops
+
+if TYPE_CHECKING:
+    from vi.approximation.approximation import Approximation
+
+__all__ = ["sample_node"]
+
+
+def sample_node(
+    approx: Approximation,
+    node: Any,
+    size: Any = None,
+    deterministic: bool = False,
+    more_replacements: Mapping[Any, Any] | None = None,
+    random_seed: Any = None,
+) -> Any:
+    """The work of :meth:`vi.Approximation.sample_node`, which documents it."""
+    names, nodes = _nodes(node)
+    size = _size(size)
+    if not isinstance(deterministic, bool | np.bool_):
+        raise TypeError(f"deterministic={deterministic!r}: must be True or False.")
+    seed = resolve_seed(random_seed)
+    _check_model(approx)
+    _check_dependence(approx, nodes, names)
+    replacements = _replacements(approx, nodes, more_replacements or {})
+
+    z = pt.tensor("z", dtype=approx.dtype.name, shape=(approx.layout.dim,))
+    outputs = checks_as_densities(with_own_ops(_in_terms_of(approx, z, nodes, replacements)))
+    for name, output in zip(names, outputs, strict=True):
+        if z not in set(ancestors([output])):
+            raise ValueError(
+                f"{name} does not depend on q any more once more_replacements are made."
+            )
+
+    key = pt.tensor("key", dtype="uint32", shape=(2,))
+    draws = _draws(approx, key, size, deterministic)
+    if size is None:
+        outputs = rebuilt(outputs, {z: draws})
+    else:
+        outputs = vectorized(outputs, z, draws, size if isinstance(size, int) else draws.shape[0])
+    return _like(node, _with_fresh_generators(outputs, key, seed))
+
+
+def _in_terms_of(
+    approx: Approximation, z: Any, nodes: Sequence[Any], replacements: Mapping[Variable, Any]
+) -> list[Any]:
+    """The nodes with free variables and value variables as functions of one draw ``z``, and
+    replacements made.
+    """
+    model = approx.model
+    known: dict[Variable, Any] = {}
+    transformed: dict[Variable, Any] = {}
+    for slot, variable, value in zip(approx.layout, model.free_RVs, model.value_vars, strict=True):
+        piece: Any = z[slot.start : slot.stop].reshape(slot.shape).astype(value.dtype)
+        piece = piece if isinstance(value.type, TensorType) else value.type.filter_variable(piece)
+        piece.name = value.name
+        known[value] = piece
+        if model.rvs_to_transforms.get(variable) is None:
+            known[variable] = piece
+        else:
+            transformed[variable] = piece
+
+    def make(node: Apply, inputs: list[Any]) -> Sequence[Any]:
+        outputs = list(remade(node, inputs))
+        for i, variable in enumerate(node.outputs):
+            if variable in transformed:
+                transform = model.rvs_to_transforms[variable]
+                constrained = transform.backward(transformed[variable], *inputs)
+                outputs[i] = variable.type.filter_variable(constrained, allow_convert=True)
+                outputs[i].name = variable.name
+        return outputs
+
+    replaced = rebuilt(list(replacements.values()), known, make)
+    return rebuilt(nodes, known | dict(zip(replacements, replaced, strict=True)), make)
+
+
+def _draws(approx: Approximation, key: Any, size: Any, deterministic: bool) -> Any:
+    dim = approx.layout.dim
+    if not deterministic:
+        return draws_of(approx.family, approx.shared_params, dim, approx.dtype, key, size)
+    mean = pt.specify_shape(approx.mean, (dim,)).astype(approx.dtype.name)
+    return mean if size is None else pt.broadcast_to(mean, (size, dim))
+
+
+def _with_fresh_generators(outputs: Sequence[Any], key: Any, seed: int) -> list[Any]:
+    """Generators of the graphs, and the key of q's draws, all from one new shared generator.
+
+    The model's own generators are left alone, and every evaluation is a new draw.
+    """
+    shared = [
+        variable
+        for variable in dict.fromkeys(graph_inputs(outputs))
+        if isinstance(variable, SharedVariable) and isinstance(variable.type, RandomType)
+    ]
+    new_key, *generators = streams(len(shared), seed)
+    typed = [old.type.filter_variable(new) for old, new in zip(shared, generators, strict=True)]
+    return rebuilt(outputs, {key: new_key, **dict(zip(shared, typed, strict=True))})
+
+
+# ---- arguments -----------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What moves a record on: its data, steps, restarts, freezing."""

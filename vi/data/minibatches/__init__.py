@@ -1,0 +1,1 @@
+"""Batches of rows as tensors in a model."""

@@ -1,0 +1,153 @@
+"""Arrays in memory, memory maps and .npy files as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vi.data.sources.base import Arrays, Field, Source, check_dtype, chunk_rows_for, reading, taken
+
+__all__ = ["ArraySource"]
+
+
+class ArraySource(Source):
+    """Arrays by name, whose first dimension is the rows.
+
+    Files are read by plain reads, never through a map: a map of a file that is cut short ends the
+    process, and its pages count as the process's memory. A memory map is read from its file
+    likewise, unless its rows do not lie one after the other there (every second row, some columns)
+    or it is copy-on-write.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array_like or path
+        Arrays ``(n_rows, ...)``, :class:`numpy.memmap`, or paths of ``.npy`` files.
+    chunk_rows : int, optional
+        Rows that are read together; by default about 4 MiB of them.
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in length, or there are none.
+    TypeError
+        If one does not hold numbers, or is lazy.
+
+    Examples
+    --------
+    >>> source = ArraySource({"x": np.arange(6.0).reshape(3, 2), "y": np.array([0, 1, 1])})
+    >>> source.n_rows, source.fields["x"].shape
+    (3, (2,))
+    >>> source.take(np.array([2, 0]))["y"]
+    array([1, 0])
+    """
+
+    concurrent = reads_into = True
+
+    def __init__(self, arrays: Mapping[str, Any], *, chunk_rows: int | None = None) -> None:
+        self._columns = {str(name): _column(str(name), given) for name, given in arrays.items()}
+        if not self._columns:
+            raise ValueError("ArraySource got no arrays; give them by name: {'x': x, 'y': y}.")
+        lengths = {name: column.shape[0] for name, column in self._columns.items()}
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{name!r} has {n}" for name, n in lengths.items())
+            raise ValueError(
+                f"Arrays of different numbers of rows: {listed}. All need the same first dimension."
+            )
+        files = {str(c.path): None for c in self._columns.values() if isinstance(c, _File)}
+        self.origin = ", ".join(files or [f"arrays {', '.join(map(repr, self._columns))}"])
+        self.n_rows = next(iter(lengths.values()))
+        self.fields = {
+            name: Field(column.shape[1:], check_dtype(column.dtype, name, self.origin))
+            for name, column in self._columns.items()
+        }
+        if chunk_rows is not None and chunk_rows < 1:
+            raise ValueError(f"ArraySource(chunk_rows={chunk_rows}): must be at least 1.")
+        self.chunk_rows = chunk_rows or chunk_rows_for(self.row_bytes, self.n_rows)
+
+    def take(self, rows: slice | np.ndarray) -> Arrays:
+        return taken(self, rows, self._read)
+
+    def take_into(self, start: int, stop: int, out: Arrays) -> None:
+        for name, column in self._columns.items():
+            if isinstance(column, _File):
+                with reading(str(column.path), start, stop, f"field {name!r}"):
+                    column.read(start, out[name])
+            else:
+                out[name][...] = column[start:stop]
+
+    def _read(self, start: int, stop: int) -> Arrays:
+        result = {
+            name: np.empty((stop - start, *field.shape), field.dtype)
+            for name, field in self.fields.items()
+        }
+        self.take_into(start, stop, result)
+        return result
+
+
+@dataclass(frozen=True)
+class _File:
+    """Numbers in C order in a file, from a byte on."""
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def read(self, start: int, out: np.ndarray) -> None:
+        """Fill an array of the native type with rows from ``start`` on."""
+        rest = memoryview(out.reshape(-1).view(np.uint8))
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset + start * (out.strides[0] if out.size else 0))
+            while len(rest):
+                got = file.readinto(rest)
+                if not got:
+                    raise EOFError(f"the file ends {len(rest)} bytes early: it was cut short")
+                rest = rest[got:]
+        if not self.dtype.isnative:
+            out.byteswap(inplace=True)
+
+
+def _column(name: str, given: Any) -> np.ndarray | _File:
+    if isinstance(given, str | Path):
+        path = Path(given)
+        if path.suffix != ".npy":
+            raise ValueError(
+                f"Field {name!r}: {str(path)!r} is not a .npy file; save it with numpy.save."
+            )
+        if not path.is_file():
+            raise FileNotFoundError(f"Field {name!r}: there is no file {path}.")
+        with reading(str(path), 0, 1, f"field {name!r}"):
+            given = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError(
+            f"Field {name!r} is a masked array; fill it: array.filled(numpy.nan), and say nan='drop'."
+        )
+    if hasattr(given, "__dask_graph__") or type(given).__module__.startswith("xarray"):
+        raise TypeError(
+            f"Field {name!r} is a {type(given).__module__.partition('.')[0]} {type(given).__name__}; give an "
+            "xarray.Dataset of all fields, which is read chunk by chunk."
+        )
+    array = given if isinstance(given, np.ndarray) else np.asarray(given)
+    if array.ndim == 0:
+        raise ValueError(f"Field {name!r} is a single value; its first dimension must be the rows.")
+    return _file_of(array) or array
+
+
+def _file_of(array: np.ndarray) -> _File | None:
+    """The part of a file that an array maps; None where it maps none, or not row after row."""
+    root: Any = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    if (
+        not isinstance(root, np.memmap)
+        or root.filename is None
+        or root.mode == "c"
+        or not array.flags.c_contiguous
+    ):
+        return None
+    offset = int(root.offset) + array.ctypes.data - root.ctypes.data
+    return _File(Path(root.filename), offset, array.shape, array.dtype)

@@ -1,0 +1,1 @@
+"""Rows in which order, read ahead, batch by batch."""

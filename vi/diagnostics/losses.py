@@ -1,0 +1,33 @@
+"""What a loss trace says: its recent average, and whether it still falls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["average_loss", "recent", "still_falling"]
+
+
+WINDOW = 1000
+
+
+def recent(losses: np.ndarray) -> np.ndarray:
+    """The last quarter's losses, 1,000 at most."""
+    return losses[-max(1, min(WINDOW, len(losses) // 4)) :]
+
+
+def average_loss(losses: np.ndarray) -> float:
+    """Mean of the last quarter's losses (1,000 at most), NaN if there are none."""
+    return float(np.mean(recent(losses))) if len(losses) else float("nan")
+
+
+def still_falling(losses: np.ndarray) -> bool:
+    """Whether the last quarter's losses (1,000 at most) are clearly below those before them.
+
+    Clearly: by more than 0.1 and by more than 5 standard errors of the difference.
+    """
+    window = min(WINDOW, len(losses) // 4)
+    if window < 20:
+        return False
+    last, before = losses[-window:], losses[-2 * window : -window]
+    error = float(np.sqrt((np.var(last) + np.var(before)) / window))
+    return float(np.mean(before) - np.mean(last)) > max(0.1, 5 * error)

@@ -1,0 +1,224 @@
+"""A product of families: each for some entries of the flat vector, independent of each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vi.families.composed.encoder import Encoded
+from vi.families.composed.per_row import PerRow
+from vi.families.family import Family, Noise, Params
+
+__all__ = ["Part", "Product"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One factor of a product.
+
+    Parameters
+    ----------
+    name : str
+        Its name; its parameters are called ``"name.mu"`` and so on.
+    family : Family
+        Its family, one with a density.
+    ranges : tuple of (int, int)
+        Half-open ranges of the flat vector that it covers, in order.
+    frozen : bool
+        Whether fits leave its parameters as they are.
+    weight : float
+        What its entropy and log densities are multiplied by: rows in all over rows of a batch,
+        where it is a batch's.
+    """
+
+    name: str
+    family: Family
+    ranges: tuple[tuple[int, int], ...]
+    frozen: bool = False
+    weight: float = 1.0
+
+    @property
+    def rows(self) -> int | None:
+        """Number of rows where it has entries of their own for every row; every range then holds
+        all rows.
+        """
+        return self.family.rows if isinstance(self.family, PerRow | Encoded) else None
+
+    @property
+    def entries(self) -> np.ndarray:
+        """Indices into the flat vector, in the family's order."""
+        if self.rows is None:
+            return np.concatenate([np.arange(start, stop) for start, stop in self.ranges])
+        rows = [np.arange(start, stop).reshape(self.rows, -1) for start, stop in self.ranges]
+        return np.concatenate(rows, axis=1).ravel()
+
+    def weighted(self, term: jax.Array) -> jax.Array:
+        """A term of the objective times the weight."""
+        return term if self.weight == 1.0 else self.weight * term
+
+
+@dataclass(frozen=True)
+class Product(Family):
+    r"""Independent parts, :math:`q(z) = \prod_g q_g(z_g)`.
+
+    Entropy, log density, moments and draws are those of the product; covariances between parts are
+    zero.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+        The factors; together they cover every entry once.
+
+    Raises
+    ------
+    TypeError
+        If a part's family has no density.
+    ValueError
+        If the parts do not cover ``0 .. D - 1`` once each, or two have the same name.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> from vi.families import FullRank, MeanField
+    >>> family = Product((Part("a", FullRank(), ((0, 2),)), Part("b", MeanField(), ((2, 3),))))
+    >>> sorted(family.init(jnp.zeros(3), jnp.ones(3), jax.random.key(0)))
+    ['a.L_tril', 'a.mu', 'b.mu', 'b.rho']
+    """
+
+    parts: tuple[Part, ...]
+    short_name = "product"
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            if not part.family.has_density:
+                raise TypeError(
+                    f"The group {part.name!r} has the family {part.family.short_name!r}, which has no density: it "
+                    "cannot be a factor of a product. Use it for the whole model (vi.SVGD, vi.Empirical)."
+                )
+        names = [part.name for part in self.parts]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"The parts of a product need different names, got {names}.")
+        entries = np.sort(np.concatenate([part.entries for part in self.parts]))
+        if not np.array_equal(entries, np.arange(len(entries))):
+            raise ValueError(
+                "The parts of a product must cover every entry of the flat vector once."
+            )
+
+    @property
+    def default_estimator(self) -> str:  # type: ignore[override]
+        """The parts' own if they agree; otherwise one that suits every part."""
+        wanted = {part.family.default_estimator for part in self.parts}
+        if len(wanted) == 1:
+            return wanted.pop()
+        return "monte_carlo" if "monte_carlo" in wanted else "closed_form"
+
+    @property
+    def default_draws(self) -> int:  # type: ignore[override]
+        """As many as the part that wants most."""
+        return max(part.family.default_draws for part in self.parts)
+
+    @property
+    def exact_moments(self) -> bool:  # type: ignore[override]
+        """Whether every part's moments are exact."""
+        return all(part.family.exact_moments for part in self.parts)
+
+    def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
+        keys = jax.random.split(key, len(self.parts))
+        return self._join(
+            [
+                part.family.init(mean[part.entries], std[part.entries], key)
+                for part, key in zip(self.parts, keys, strict=True)
+            ]
+        )
+
+    def noise(self, key: jax.Array, params: Params) -> Noise:
+        keys = jax.random.split(key, len(self.parts))
+        return tuple(
+            part.family.noise(key, own)
+            for part, own, key in zip(self.parts, self._split(params), keys, strict=True)
+        )
+
+    def draw(self, params: Params, noise: Noise) -> jax.Array:
+        split = zip(self.parts, self._split(params), noise, strict=True)
+        return self._assemble([part.family.draw(own, e) for part, own, e in split])
+
+    def draw_and_log_prob(self, params: Params, noise: Noise) -> tuple[jax.Array, jax.Array]:
+        split = zip(self.parts, self._split(params), noise, strict=True)
+        pieces = [part.family.draw_and_log_prob(own, e) for part, own, e in split]
+        terms = [part.weighted(log_q) for part, (_, log_q) in zip(self.parts, pieces, strict=True)]
+        return self._assemble([z for z, _ in pieces]), sum(terms)  # type: ignore[return-value]
+
+    def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
+        terms = [
+            part.weighted(part.family.log_prob(own, z[part.entries]))
+            for part, own in zip(self.parts, self._split(params), strict=True)
+        ]
+        return sum(terms)  # type: ignore[return-value]
+
+    def entropy(self, params: Params) -> jax.Array | None:
+        total = jnp.zeros(())
+        for part, own in zip(self.parts, self._split(params), strict=True):
+            entropy = part.family.entropy(own)
+            if entropy is None:
+                return None
+            total = total + part.weighted(entropy)
+        return total
+
+    def mean(self, params: Params) -> jax.Array:
+        return self._assemble(
+            [p.family.mean(own) for p, own in zip(self.parts, self._split(params), strict=True)]
+        )
+
+    def std(self, params: Params) -> jax.Array:
+        return self._assemble(
+            [p.family.std(own) for p, own in zip(self.parts, self._split(params), strict=True)]
+        )
+
+    def cov(self, params: Params) -> jax.Array:
+        blocks = [
+            part.family.cov(own) for part, own in zip(self.parts, self._split(params), strict=True)
+        ]
+        order = self._order()
+        cov: jax.Array = jax.scipy.linalg.block_diag(*blocks)[jnp.ix_(order, order)]
+        return cov
+
+    def units(self, params: Params) -> Params:
+        return self._join(
+            [p.family.units(own) for p, own in zip(self.parts, self._split(params), strict=True)]
+        )
+
+    def trains(self, name: str) -> bool:
+        owner, _, inner = name.partition(".")
+        part = next(part for part in self.parts if part.name == owner)
+        return not part.frozen and part.family.trains(inner)
+
+    def with_frozen(self, names: set[str], frozen: bool) -> Self:
+        """The same product with the parts of those names frozen, or free again."""
+        parts = [
+            replace(part, frozen=frozen) if part.name in names else part for part in self.parts
+        ]
+        return replace(self, parts=tuple(parts))
+
+    def _join(self, pieces: list[Params]) -> Params:
+        named = zip(self.parts, pieces, strict=True)
+        return {f"{part.name}.{name}": value for part, own in named for name, value in own.items()}
+
+    def _split(self, params: Params) -> list[Params]:
+        own: dict[str, Params] = {part.name: {} for part in self.parts}
+        for name, value in params.items():
+            owner, _, inner = name.partition(".")
+            own[owner][inner] = value
+        return [own[part.name] for part in self.parts]
+
+    def _order(self) -> np.ndarray:
+        """Where each entry of the flat vector lies among the concatenated parts."""
+        return np.argsort(np.concatenate([part.entries for part in self.parts]))
+
+    def _assemble(self, pieces: list[jax.Array]) -> jax.Array:
+        order = self._order()
+        joined = jnp.concatenate(pieces)
+        return joined if np.array_equal(order, np.arange(len(order))) else joined[order]

@@ -1,0 +1,127 @@
+"""What a variational family is: settings plus pure functions of its parameters, written for one
+draw.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["Family", "Noise", "Params"]
+
+type Params = dict[str, jax.Array]
+
+type Noise = Any
+"""The random numbers behind one draw: an array, or a pytree of arrays."""
+
+MOMENT_DRAWS = 10_000
+"""Draws behind the moments of a family that has none in closed form."""
+
+
+class Family(abc.ABC):
+    """A set of distributions ``q(z | params)`` on ``R^D`` that can be drawn from.
+
+    A family is a frozen dataclass that holds settings and no arrays, so that equal settings are
+    equal objects (compiled code is shared between them). Its parameters are a plain dict of arrays.
+    Every method is a pure JAX function, for **one** draw; batching is ``vmap``, done by the caller.
+
+    To write a family, subclass this in one file, give it a ``short_name`` and implement the
+    abstract methods; check it with :func:`vi.testing.check_family`. *Extending* in the
+    documentation has a worked example.
+    """
+
+    short_name: str
+    """The name under which the family is stored in files and shown in summaries,
+    ``"mean_field"`` for example.
+    """
+
+    default_estimator: str
+    """The estimator of the ELBO that suits the family, by name: see :class:`vi.KLqp`."""
+
+    default_draws: int = 1
+    """Draws a step that suit the family, where the user does not say how many."""
+
+    has_density: bool = True
+    """Whether ``q`` has a density and ``draw`` is differentiable in the parameters; false for
+    particles.
+    """
+
+    exact_moments: bool = True
+    """Whether ``mean``, ``std`` and ``cov`` are exact; the default implementations estimate them
+    from draws.
+    """
+
+    @abc.abstractmethod
+    def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
+        """Parameters of a start around ``mean`` with scale ``std``, both ``(D,)``; ``key`` for
+        what is random.
+        """
+
+    @abc.abstractmethod
+    def noise(self, key: jax.Array, params: Params) -> Noise:
+        """Random numbers behind one draw; their distribution must not depend on the values of
+        ``params``.
+        """
+
+    @abc.abstractmethod
+    def draw(self, params: Params, noise: Noise) -> jax.Array:
+        """One draw ``z``, shape ``(D,)``, a differentiable function of ``params`` for given
+        ``noise``.
+        """
+
+    @abc.abstractmethod
+    def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
+        """Return ``log q(z | params)``, a scalar."""
+
+    def draw_and_log_prob(self, params: Params, noise: Noise) -> tuple[jax.Array, jax.Array]:
+        """Return a draw and its ``log q``; a family that knows both from one pass says so here."""
+        z = self.draw(params, noise)
+        return z, self.log_prob(params, z)
+
+    def entropy(self, params: Params) -> jax.Array | None:
+        """Entropy ``-E_q[log q]`` in closed form, a scalar; ``None`` where there is none."""
+        return None
+
+    def mean(self, params: Params) -> jax.Array:
+        """Mean of ``q``, shape ``(D,)``."""
+        return jnp.mean(self._some_draws(params), axis=0)
+
+    def cov(self, params: Params) -> jax.Array:
+        """Covariance of ``q``, shape ``(D, D)``."""
+        draws = self._some_draws(params)
+        centred = draws - jnp.mean(draws, axis=0)
+        cov: jax.Array = centred.T @ centred / len(draws)
+        return cov
+
+    def std(self, params: Params) -> jax.Array:
+        """Marginal standard deviations of ``q``, shape ``(D,)``."""
+        return jnp.std(self._some_draws(params), axis=0)
+
+    @abc.abstractmethod
+    def units(self, params: Params) -> Params:
+        """The natural unit of a step in each parameter, shaped like ``params``.
+
+        A location's unit is the standard deviation of ``q`` there; a scale parameter's unit changes
+        the scale by a factor ``e`` to first order. Steps taken in these units do not depend on the
+        units of the data.
+        """
+
+    def trains(self, name: str) -> bool:
+        """Whether a fit changes the parameter of that name; what it does not change is frozen."""
+        return True
+
+    def _some_draws(self, params: Params) -> jax.Array:
+        """Draws behind estimated moments, the same ones at every call."""
+        keys = jax.random.split(jax.random.key(0), MOMENT_DRAWS)
+        draws: jax.Array = jax.lax.map(
+            lambda key: self.draw(params, self.noise(key, params)), keys, batch_size=1_000
+        )
+        return draws
+
+
+def inverse_softplus(x: jax.Array) -> jax.Array:
+    r"""The ``r`` with ``softplus(r) = x``, without overflow for large ``x``."""
+    return x + jnp.log(-jnp.expm1(-x))

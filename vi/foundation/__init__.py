@@ -1,0 +1,1 @@
+"""What everything stands on: precision, devices, seeds, the layout of the flat vector, numbers."""

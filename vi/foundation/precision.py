@@ -1,0 +1,112 @@
+"""Precision of a run: JAX's 64-bit switch in its scoped form, never the process-wide one; no
+mesh of the caller's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import pytensor
+from jax.sharding import Mesh
+
+__all__ = ["called_afresh", "guard_jax_config", "precision", "resolve_dtype"]
+
+
+def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
+    """Floating-point type of a run.
+
+    Parameters
+    ----------
+    dtype : {"float64", "float32"} or None
+        ``None`` takes PyTensor's ``floatX`` (``"float64"`` unless the user changed it).
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    ValueError
+        If the type is neither ``float32`` nor ``float64``.
+    """
+    wanted = pytensor.config.floatX if dtype is None else dtype
+    try:
+        name = np.dtype(wanted).name
+    except TypeError:
+        name = ""
+    if name not in ("float32", "float64"):
+        raise ValueError(
+            f"dtype={dtype!r} is not a precision of a fit; use 'float64' or 'float32' (None: floatX)."
+        )
+    return np.dtype(name)
+
+
+@contextlib.contextmanager
+def precision(dtype: np.dtype) -> Iterator[None]:
+    """Run the enclosed JAX code in ``dtype`` and outside ``jax.set_mesh``, whatever the
+    process-wide settings are.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpy as np
+    >>> with precision(np.dtype("float64")):
+    ...     jnp.zeros(2).dtype.name
+    'float64'
+    """
+    if np.dtype(dtype).itemsize == 8:
+        with jax.enable_x64(True), _no_mesh():
+            yield
+        return
+    with jax.enable_x64(False), _no_mesh(), warnings.catch_warnings():
+        # A float64 graph traced in float32 asks for float64 casts that JAX rightly truncates.
+        warnings.filterwarnings(
+            "ignore", message="Explicitly requested dtype", category=UserWarning
+        )
+        yield
+
+
+def called_afresh[T](function: Callable[..., T], *arguments: Any) -> T:
+    """Call a compiled function that may read NumPy arrays which JAX has met in another precision.
+
+    JAX 0.12 keeps a NumPy array that a function closes over in the precision in which it met it
+    first, as long as any code lives that was traced with it, and builds invalid code in another
+    precision. When that happens all traced code is dropped, which costs compilations only.
+    """
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        if "verifier errors" not in str(error):
+            raise
+    # outside of the handler: the error holds on to the traced code
+    jax.clear_caches()
+    gc.collect()
+    return function(*arguments)
+
+
+def _no_mesh() -> contextlib.AbstractContextManager[Any]:
+    """Leave the mesh of ``jax.set_mesh``: new arrays would be spread over it, and arrays
+    elsewhere be refused.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return contextlib.nullcontext()
+    empty: contextlib.AbstractContextManager[Any] = jax.set_mesh(Mesh(np.empty((), object), ()))
+    return empty
+
+
+@contextlib.contextmanager
+def guard_jax_config() -> Iterator[None]:
+    """Undo what an import does to JAX's process-wide 64-bit switch (PyTensor's JAX dispatch
+    turns it on).
+    """
+    before = bool(jax.config.jax_enable_x64)
+    try:
+        yield
+    finally:
+        if bool(jax.config.jax_enable_x64) != before:
+            jax.config.update("jax_enable_x64", before)

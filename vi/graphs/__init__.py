@@ -1,0 +1,1 @@
+"""PyTensor graphs and JAX functions, one as the other; nothing of models."""

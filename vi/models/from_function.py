@@ -1,0 +1,256 @@
+"""A plain JAX log density becomes a PyMC model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pymc as pm
+
+from vi.data import Minibatch
+from vi.data.minibatches.batch_tensors import row_data
+from vi.foundation.precision import precision
+from vi.graphs.jax_op import JaxOp
+from vi.models.constraints import check_inside, moved, path_name, transforms_by_name
+from vi.models.density_model import DensityModel, LogDensity
+from vi.models.user_function import check_batches, is_pair, trace, value_at
+
+__all__ = ["from_function"]
+
+BARE = "x"
+"""The name of a variable that is the whole pytree."""
+
+ATTEMPTS = 3
+"""Points beside the start at which batches are compared: at the start itself (zero) a fault may
+not show.
+"""
+
+
+def from_function(
+    fn: Callable[..., Any],
+    init: Any,
+    *,
+    constraints: Any = None,
+    data: Any = None,
+    batch_size: int | None = None,
+) -> DensityModel:
+    r"""Turn a JAX log density into a model that everything here fits.
+
+    .. math:: \log p(z) = \mathrm{fn}(T(z)) + \log |\det \partial T / \partial z|
+
+    with :math:`T` the transforms of the constraints, on the unconstrained vector :math:`z` that is
+    fitted.
+
+    Parameters
+    ----------
+    fn : callable
+        ``fn(params)``, or ``fn(params, data)``: the log density (unnormalised) at *one* point, a
+        scalar, or a pair ``(log_prior, log_likelihood)`` of scalars. Written with ``jax.numpy``;
+        the library does ``jit``, ``grad`` and ``vmap``.
+    init : pytree of arrays
+        Where the fit starts. Each leaf is a variable, named by its path (``"layer.w"``,
+        ``"layers.0.w"``; a bare array: ``"x"``). Leaves of float64 make float64 fits, others
+        float32 ones; a Python number is what JAX makes of it.
+    constraints : constraint, dict or pytree, optional
+        Where leaves may lie: ``"positive"``, ``"unit_interval"``, ``"simplex"`` and ``"ordered"``
+        (last axis), ``("bounded", low, high)``, a transform of ``pymc.distributions.transforms``,
+        or a constraint of ``numpyro.distributions.constraints``. One for all leaves, a dict by
+        path, or a prefix of the pytree. `fn` gets constrained values, and has no Jacobians in it.
+    data : pytree of arrays, optional
+        The second argument of `fn`. Large arrays belong here: what `fn` has in its closure is
+        compiled in.
+    batch_size : int, optional
+        Rows of the data (their first axis) a step, drawn without replacement. `fn` must then return
+        the pair, whose second is multiplied by N / B while training; afterwards it gets all rows.
+
+    Returns
+    -------
+    DensityModel
+        For ``model=``. Its ``pytree(draws)`` gives draws in the form of `init`.
+
+    Raises
+    ------
+    TypeError
+        If `fn` cannot be traced or returns something else, or `init` is no pytree of floating-point
+        arrays.
+    ValueError
+        If the log density is not finite at the start, a start lies outside its constraint, a
+        constraint is unknown, or batches do not suit `data` or `fn`.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp, numpy as np, vi
+    >>> y = np.array([4.0, 6.0])
+    >>> def log_density(params, y):
+    ...     log_prior = -0.5 * (params["mu"] / 10.0) ** 2 - params["sigma"]
+    ...     scaled = (y - params["mu"]) / params["sigma"]
+    ...     return log_prior, jnp.sum(-0.5 * scaled**2 - jnp.log(params["sigma"]))
+    >>> init = {"mu": np.float64(0.0), "sigma": np.float64(1.0)}
+    >>> model = vi.targets.from_function(
+    ...     log_density, init, constraints={"sigma": "positive"}, data=y
+    ... )
+    >>> approx = vi.fit(2000, "fullrank_advi", model=model, random_seed=1, progressbar=False)
+    >>> sorted(approx.sample(10, random_seed=1)["posterior"])
+    ['mu', 'sigma']
+    """
+    if not callable(fn):
+        raise TypeError(f"The log density must be a function fn(params), got {type(fn).__name__}.")
+    while hasattr(fn, "lower") and hasattr(fn, "__wrapped__"):
+        fn = fn.__wrapped__  # of what was jitted: a trace in another precision would be remembered
+    start, structure, dtype = _leaves(init)
+    transforms = transforms_by_name(constraints, start)
+    for name, transform in transforms.items():
+        check_inside(
+            name, start[name], transform, getattr(transform, "name", type(transform).__name__)
+        )
+    arrays, data_structure = _data(data, batch_size, dtype)
+    params = jax.tree.unflatten(structure, list(start.values()))
+    arguments = (
+        [params] if data_structure is None else [params, jax.tree.unflatten(data_structure, arrays)]
+    )
+    log_density = LogDensity(fn, structure, data_structure, len(start), dtype)
+    with precision(dtype):
+        returned = trace(fn, arguments)
+        if batch_size is not None and not is_pair(returned):
+            raise ValueError(
+                "batch_size needs a log density that returns the pair (log_prior, log_likelihood): the likelihood of "
+                "a batch is multiplied by N / B, the prior is not. It returns one number."
+            )
+        shown = ", ".join(
+            f"{n} = {np.array2string(v, threshold=6, precision=4)}" for n, v in start.items()
+        )
+        value_at(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], shown)
+        if batch_size is not None:
+            generator = np.random.default_rng(0)
+            beside = [
+                {
+                    name: moved(value, transforms.get(name), generator)
+                    for name, value in start.items()
+                }
+                for _ in range(ATTEMPTS)
+            ]
+            points = [
+                jax.tree.unflatten(structure, list(leaves.values())) for leaves in [*beside, start]
+            ]
+            check_batches(fn, points, arguments[1], batch_size)
+    model = DensityModel(start, transforms, structure, dtype)
+    with model:
+        leaves = list(model.free_RVs)
+        rows = [row_data(array, nan="allow") for array in arrays]
+        if batch_size is None:
+            _potential("log_density", log_density, [*leaves, *rows])
+            return model
+        few = jax.tree.unflatten(data_structure, [array[:batch_size] for array in arrays])
+        batches = Minibatch(*rows, batch_size=batch_size, nan="allow")
+        batches = batches if isinstance(batches, tuple) else (batches,)
+        prior = LogDensity(
+            fn, structure, None, len(start), dtype, 0, few
+        )  # of no rows: what it is given does not matter
+        _potential("log_prior", prior, leaves)
+        _potential(
+            "log_likelihood",
+            LogDensity(fn, structure, data_structure, len(start), dtype, 1),
+            [*leaves, *batches],
+        )
+    model.row_scales["log_likelihood"] = "rows"
+    return model
+
+
+def _potential(name: str, function: LogDensity, inputs: list[Any]) -> None:
+    if name in pm.modelcontext(None).named_vars:
+        raise ValueError(
+            f"A leaf of init is called {name!r}, which is the name of a term here. Give it another one."
+        )
+    pm.Potential(name, JaxOp(function)(*inputs))
+
+
+def _leaves(init: Any) -> tuple[dict[str, np.ndarray], Any, np.dtype]:
+    """The leaves by name, the structure, and the precision that follows from them."""
+    if init is None:
+        raise TypeError("A log density needs init=, a pytree of arrays where the fit starts.")
+    pairs, structure = jax.tree_util.tree_flatten_with_path(init)
+    if not pairs:
+        raise TypeError(f"init={init!r} has no leaves; give a pytree of arrays.")
+    start: dict[str, np.ndarray] = {}
+    double = False
+    for path, leaf in pairs:
+        name = path_name(path) or BARE
+        array = _array(name, leaf)
+        double |= array.dtype == np.float64
+        if name in start:
+            raise ValueError(
+                f"Two leaves of init have the path {name!r}. Give one of them another key."
+            )
+        start[name] = array
+    dtype = np.dtype("float64" if double else "float32")
+    return {name: array.astype(dtype) for name, array in start.items()}, structure, dtype
+
+
+def _array(name: str, leaf: Any) -> np.ndarray:
+    if isinstance(leaf, jax.core.Tracer):
+        raise TypeError(f"init[{name!r}] is traced: call this outside of jit, grad and vmap.")
+    if isinstance(leaf, float):
+        leaf = jnp.asarray(leaf) if type(leaf) is float else np.asarray(leaf)
+    if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int):
+        raise TypeError(
+            f"init[{name!r}] is {type(leaf).__name__}; init must be a pytree of floating-point arrays."
+        )
+    kind = jnp.result_type(leaf)
+    if not jnp.issubdtype(kind, jnp.floating):
+        raise TypeError(
+            f"init[{name!r}] has the type {kind}; parameters must be floating-point (1.0, not 1). What is no parameter "
+            "belongs into data= or the function's closure."
+        )
+    array = np.asarray(leaf)
+    array = array if array.dtype == np.float64 else array.astype("float32")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"init[{name!r}] is not finite: {np.array2string(array, threshold=6)}.")
+    if not array.size:
+        raise ValueError(f"init[{name!r}] has shape {array.shape}: it is empty.")
+    return array
+
+
+def _data(data: Any, batch_size: int | None, dtype: np.dtype) -> tuple[list[np.ndarray], Any]:
+    """The arrays of the data, floating ones in the precision of the fit, and their structure."""
+    if data is None:
+        if batch_size is not None:
+            raise TypeError(
+                "batch_size says how many rows of data= a step takes; give data=, a pytree of arrays."
+            )
+        return [], None
+    leaves, structure = jax.tree.flatten(data)
+    arrays = [np.asarray(leaf) for leaf in leaves]
+    for array in arrays:
+        if array.dtype.kind not in "fiub":
+            raise TypeError(
+                f"data must be a pytree of arrays of real numbers, got one of {array.dtype}."
+            )
+    if not arrays:
+        raise TypeError("data has no leaves; give a pytree of arrays.")
+    arrays = [
+        array.astype(dtype, copy=False) if array.dtype.kind == "f" else array for array in arrays
+    ]
+    if batch_size is None:
+        return arrays, structure
+    if (
+        isinstance(batch_size, bool)
+        or not isinstance(batch_size, int | np.integer)
+        or batch_size < 1
+    ):
+        raise ValueError(f"batch_size={batch_size!r}: must be a whole number of at least 1.")
+    lengths = [array.shape[:1] for array in arrays]
+    if len(set(lengths)) > 1 or lengths[0] == ():
+        named = ", ".join(
+            f"{path_name(p) or 'data'} {np.shape(a)}" for p, a in jax.tree.leaves_with_path(data)
+        )
+        raise ValueError(
+            f"Rows are drawn along the first axis of data, which must be as long in all arrays: {named}."
+        )
+    if batch_size > lengths[0][0]:
+        raise ValueError(
+            f"batch_size={batch_size} is larger than the data, which have {lengths[0][0]} rows."
+        )
+    return arrays, structure

@@ -1,0 +1,225 @@
+"""A NumPyro model becomes a PyMC model with the same latent variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pymc as pm
+from pytensor.tensor.type import TensorType
+
+from vi.foundation.precision import precision
+from vi.graphs.jax_op import JaxOp
+from vi.models.density_model import Computed, DensityModel
+from vi.models.from_function import from_function
+from vi.models.numpyro_transform import import_numpyro
+
+__all__ = ["from_numpyro"]
+
+
+def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> DensityModel:
+    r"""Turn a NumPyro model into a model that everything here fits.
+
+    Latent sites are variables by name, with NumPyro's own transforms (``biject_to`` of their
+    supports); deterministic sites are computed from the draws, and keep whole and boolean types. A
+    slash in a name becomes a dot. The fit starts at the medians of the priors (``init_to_median``,
+    with a fixed key; at random where an ``ImproperUniform`` has no median), in the precision in
+    which NumPyro works at the time (``numpyro.enable_x64()``).
+
+    Parameters
+    ----------
+    model : callable
+        A NumPyro model.
+    *args, **kwargs
+        Its arguments, data included.
+
+    Returns
+    -------
+    DensityModel
+        For ``model=``. Its log density is ``numpyro.infer.util.log_density``, with the log Jacobian
+        determinants of the transforms.
+
+    Raises
+    ------
+    ImportError
+        If NumPyro is not installed: ``pip install "pymc-vi[numpyro]"``.
+    ValueError
+        If the model has discrete latent sites, ``numpyro.param`` sites, plates with subsampling,
+        latent sites whose support depends on other ones, latent ``Delta`` sites, partly observed
+        sites (``obs_mask=``), or no latent sites.
+
+    Examples
+    --------
+    >>> import numpy as np, numpyro, numpyro.distributions as dist, vi
+    >>> def normal(y):
+    ...     mu = numpyro.sample("mu", dist.Normal(0.0, 10.0))
+    ...     sigma = numpyro.sample("sigma", dist.HalfNormal(5.0))
+    ...     numpyro.deterministic("ratio", mu / sigma)
+    ...     with numpyro.plate("rows", len(y)):
+    ...         numpyro.sample("y", dist.Normal(mu, sigma), obs=y)
+    >>> model = vi.targets.from_numpyro(normal, np.array([4.0, 6.0, 5.0]))
+    >>> approx = vi.fit(1000, model=model, random_seed=1, progressbar=False)
+    >>> sorted(approx.sample(10, random_seed=1)["posterior"])
+    ['mu', 'ratio', 'sigma']
+    """
+    numpyro = import_numpyro()
+    handlers, util = numpyro.handlers, numpyro.infer.util
+    if not callable(model):
+        raise TypeError(
+            f"from_numpyro needs a NumPyro model, a function, got {type(model).__name__}."
+        )
+
+    def sites(params: Mapping[str, Any]) -> dict[str, Any]:
+        seeded = handlers.seed(model, 0)  # for sites whose values are not read
+        found = handlers.trace(handlers.substitute(seeded, data=params)).get_trace(*args, **kwargs)
+        return {
+            name: site
+            for name, site in found.items()
+            if site["type"] in ("sample", "deterministic")
+        }
+
+    init, supports = _latent(numpyro, model, args, kwargs)
+
+    def log_density(params: dict[str, Any]) -> Any:
+        return util.log_density(handlers.seed(model, 0), args, kwargs, params)[0]
+
+    _check_supports(sites, init, supports)
+    made = from_function(log_density, init, constraints=supports)
+    with precision(made.dtype):
+        computed = {
+            name: jnp.asarray(site["value"])
+            for name, site in sites(init).items()
+            if site["type"] == "deterministic"
+        }
+    # one operation for numbers with a gradient, one for those without
+    for floating in (True, False):
+        kinds = {
+            name: TensorType((made.dtype if floating else value.dtype).name, value.shape)
+            for name, value in computed.items()
+            if jnp.issubdtype(value.dtype, jnp.floating) == floating
+        }
+        if kinds:
+            _add_computed(made, sites, kinds)
+    return made
+
+
+def _add_computed(
+    made: DensityModel, sites: Callable[[Any], dict[str, Any]], kinds: dict[str, TensorType]
+) -> None:
+    """Add deterministic sites of the given types."""
+
+    def values(params: Any) -> list[Any]:
+        found = sites(params)
+        return [found[name]["value"] for name in kinds]
+
+    function = Computed(values, made.structure, tuple(kinds.values()), made.dtype)
+    with made:
+        for name, value in zip(
+            kinds, JaxOp(function)(*made.free_RVs, return_list=True), strict=True
+        ):
+            pm.Deterministic(
+                name.replace("/", "."), value
+            )  # as the latent ones; xarray accepts no slash
+
+
+def _latent(
+    numpyro: Any, model: Any, args: Any, kwargs: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Starts and supports of the latent sites; what cannot be fitted is refused."""
+    handlers = numpyro.handlers
+    # never a draw from the prior: improper ones have none, and start at random
+    started = handlers.substitute(
+        handlers.seed(model, 0), substitute_fn=numpyro.infer.init_to_median
+    )
+    found = handlers.trace(started).get_trace(*args, **kwargs)
+    _refuse(found)
+    latent = {
+        n: site for n, site in found.items() if site["type"] == "sample" and not site["is_observed"]
+    }
+    if not latent:
+        raise ValueError("The NumPyro model has no latent sites, so there is nothing to fit.")
+    return {n: jnp.asarray(site["value"]) for n, site in latent.items()}, {
+        n: site["fn"].support for n, site in latent.items()
+    }
+
+
+def _refuse(sites: Mapping[str, Any]) -> None:
+    """Refuse what is not a fixed density of continuous variables."""
+    latent = {
+        name: site["fn"]
+        for name, site in sites.items()
+        if site["type"] == "sample" and not site["is_observed"]
+    }
+    discrete = [name for name, fn in latent.items() if fn.support.is_discrete]
+    if discrete:
+        raise ValueError(
+            f"Discrete latent sites cannot be fitted by variational inference: {', '.join(discrete)}. Marginalise them "
+            "(numpyro.distributions.MixtureSameFamily for a finite mixture)."
+        )
+    for name, fn in latent.items():
+        _refuse_without_density(name, fn, sites)
+    parameters = [name for name, site in sites.items() if site["type"] == "param"]
+    if parameters:
+        raise ValueError(
+            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(parameters)}. Give them one with "
+            "numpyro.sample (numpyro.distributions.ImproperUniform for a flat one)."
+        )
+    for name, site in sites.items():
+        if (
+            site["type"] == "plate"
+            and site["args"][1] is not None
+            and site["args"][1] < site["args"][0]
+        ):
+            raise ValueError(
+                f"The plate {name!r} subsamples {site['args'][1]} of {site['args'][0]} rows by itself. Leave "
+                "subsample_size out and fit all rows, or write the log density as a function of params and data: "
+                "vi.targets.from_function(fn, init, data=..., batch_size=...) draws the rows and scales the likelihood."
+            )
+
+
+def _refuse_without_density(name: str, fn: Any, sites: Mapping[str, Any]) -> None:
+    """Refuse variables that cannot move, and those that have entries without a density."""
+    layers = [fn]
+    while hasattr(layers[-1], "base_dist"):
+        layers.append(layers[-1].base_dist)
+    if any(isinstance(layer, import_numpyro().distributions.Delta) for layer in layers):
+        raise ValueError(
+            f"The site {name!r} is sampled from a Delta, which has no density. Compute it: "
+            f"numpyro.deterministic({name!r}, value)."
+        )
+    whole = re.sub("_(un)?observed$", "", name)  # obs_mask= makes these two of one
+    if whole == name or sites.get(whole, {}).get("type") != "deterministic":
+        return  # a mask on any other site is the user's own flat prior
+    if not all(np.all(getattr(layer, "_mask", True)) for layer in layers):
+        raise ValueError(
+            f"The site {whole!r} has obs_mask=, which makes a latent site {name!r} of all its entries, also of those "
+            "that have no density there: the ELBO has no bound. Give the site the rows that were seen alone "
+            f"(dist.Normal(mu[seen], sd), obs=y[seen]); missing ones that you want are a site of their own: "
+            f"numpyro.sample('{whole}_missing', dist.Normal(mu[~seen], sd))."
+        )
+
+
+def _check_supports(
+    sites: Callable[[Any], dict[str, Any]], init: dict[str, Any], supports: dict[str, Any]
+) -> None:
+    """Refuse supports that depend on the value of another site: the transform of a variable is
+    fixed.
+    """
+    biject_to = import_numpyro().distributions.biject_to
+    moved = {}
+    for name, value in init.items():
+        transform = biject_to(supports[name])
+        moved[name] = transform(transform._inverse(value) + 0.3)
+    for name, site in sites(moved).items():
+        if name in supports:
+            here, there = (jax.tree.leaves(s) for s in (supports[name], site["fn"].support))
+            same = type(supports[name]) is type(site["fn"].support) and len(here) == len(there)
+            if not (same and all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))):
+                raise ValueError(
+                    f"The support of {name!r} depends on other latent sites. Sample it on a fixed support and compute "
+                    f"it: u = numpyro.sample('u', dist.Uniform(0.0, 1.0)); numpyro.deterministic({name!r}, upper * u)."
+                )

@@ -1,0 +1,1 @@
+"""The mode of a log density, and what is known there."""

@@ -1,0 +1,147 @@
+"""The point of the highest posterior density: ``vi.find_map()``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from vi.diagnostics.status import Status
+from vi.foundation.numbers import check_count
+from vi.foundation.precision import resolve_dtype
+from vi.foundation.seeds import resolve_seed
+from vi.search.modes import find_modes, spread_starts
+from vi.targets.batches.setting import Setting
+from vi.targets.from_pymc import check_backend, from_pymc
+from vi.targets.model.checks import check_variables, model_in_context
+from vi.targets.model.initial_density import check_initial_density
+from vi.targets.model.start import start_point
+
+__all__ = ["MapPoint", "find_map"]
+
+
+class MapPoint(dict[str, np.ndarray]):
+    """What :func:`find_map` returns: the best point by name, and where all searches ended.
+
+    Attributes
+    ----------
+    log_prob : float
+        The log density that was maximised, at the point.
+    status : Status
+        How the search of the point ended: ``converged`` or ``max_steps``.
+    optima : dict of {str: numpy.ndarray}
+        Where each search ended, by name, ``(starts, *shape)``.
+    log_probs : numpy.ndarray
+        The log density there, ``(starts,)``.
+    converged : numpy.ndarray
+        Which searches arrived, ``(starts,)``.
+    iterations : numpy.ndarray
+        Their iterations, ``(starts,)``.
+    """
+
+    log_prob: float
+    status: Status
+    optima: dict[str, np.ndarray]
+    log_probs: np.ndarray
+    converged: np.ndarray
+    iterations: np.ndarray
+
+
+def find_map(
+    model: pm.Model | None = None,
+    *,
+    starts: int = 1,
+    start: Mapping[str, Any] | None = None,
+    jacobian: bool = False,
+    n: int = 1_000,
+    include_transformed: bool = True,
+    random_seed: Any = None,
+    backend: str = "auto",
+    dtype: str | np.dtype | None = None,
+) -> MapPoint:
+    r"""Maximise the posterior density by L-BFGS, from many starts at once.
+
+    A density, and with it its mode, depends on what it is a density of. By default that is the
+    model's variables as they are written, :math:`\log p(\theta \mid x)`, as in ``pm.find_MAP``.
+    With ``jacobian=True`` it is their unconstrained values, :math:`\log p(\theta(z) \mid x) + \log
+    |\partial \theta / \partial z|`, as in :class:`vi.Laplace`. The search itself goes through the
+    unconstrained space in both cases.
+
+    Parameters
+    ----------
+    model : pymc.Model, optional
+        The model; the one in context by default.
+    starts : int
+        Searches: one from the start, the others from around it (uniform noise from -1 to 1,
+        unconstrained).
+    start : dict of {str: value}, optional
+        Where the search starts, as in :class:`vi.Approximation`; the model's initial point where
+        nothing is given.
+    jacobian : bool
+        Whether the log Jacobian determinants of the transforms are part of the density.
+    n : int
+        The most iterations.
+    include_transformed : bool
+        Whether unconstrained values (``"sigma_log__"``) are part of the result.
+    random_seed : int, optional
+        Seed of the starts.
+    backend : {"auto", "jax", "pytensor"}
+        What evaluates the model.
+    dtype : {"float64", "float32"}, optional
+        Precision; PyTensor's ``floatX`` by default.
+
+    Returns
+    -------
+    MapPoint
+        A dict of the best point: variables, deterministics and unconstrained values by name. Its
+        attributes hold all optima, their log densities, and whether the searches arrived.
+
+    Raises
+    ------
+    ValueError
+        If the model has discrete or no free variables, or no finite density at the start.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     sigma = pm.Gamma("sigma", 3.0, 2.0)
+    >>> round(float(vi.find_map(model)["sigma"]), 6)  # (3 - 1) / 2
+    1.0
+    >>> round(float(vi.find_map(model, jacobian=True)["sigma"]), 6)  # of log sigma: 3 / 2
+    1.5
+
+    References
+    ----------
+    Liu and Nocedal (1989). On the limited memory BFGS method for large scale optimization.
+    Mathematical Programming 45.
+    """
+    check_count("starts", starts)
+    check_count("n", n)
+    model = model_in_context(model)
+    check_variables(model)
+    precision_of_search, seed = resolve_dtype(dtype), resolve_seed(random_seed)
+    point = start_point(model, start, seed)
+    check_initial_density(model, point)
+    target = from_pymc(
+        model,
+        backend=check_backend(backend),
+        dtype=precision_of_search,
+        start=point,
+        setting=Setting(training=False, jacobian=bool(jacobian)),
+    )
+    first = target.layout.flatten(point, target.dtype)
+    found = find_modes(target, spread_starts(target, first, int(starts), seed), int(n))
+    optima = target.constrain(found.points)
+    if include_transformed:
+        optima |= {
+            k: v for k, v in target.layout.unflatten(found.points).items() if k not in optima
+        }
+    best = found.best
+    result = MapPoint({name: np.asarray(value[best]) for name, value in optima.items()})
+    result.log_prob, result.status = float(found.values[best]), found.status(best)
+    result.optima, result.log_probs = optima, found.values
+    result.converged, result.iterations = found.converged, found.iterations
+    return result

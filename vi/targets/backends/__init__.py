@@ -1,0 +1,1 @@
+"""How a log density is evaluated: by JAX, by PyTensor, on several devices."""

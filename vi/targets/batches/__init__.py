@@ -1,0 +1,1 @@
+"""Batches of rows in a model: found, scaled, checked."""

@@ -1,0 +1,261 @@
+"""Batches in a model's graphs: where they are, what takes their place, and which rows a step
+takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pymc.data import MinibatchIndexRV, MinibatchOp
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.traversal import ancestors
+
+from vi.data.minibatches.batch_tensors import MinibatchIndex, TakeRows
+from vi.data.minibatches.row_numbers import MAX_ROWS, Sampling
+from vi.data.missing import rows_with_nan
+from vi.graphs.interpret import interpret
+from vi.graphs.lengths import remade
+
+__all__ = ["Batches", "Fed", "Rows", "find_batches", "has_batches", "is_batch"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows, or entries of another axis, that a minibatch takes.
+
+    Parameters
+    ----------
+    key : object
+        What makes two minibatches the same: minibatches with equal keys hold the same rows.
+    index : TensorVariable
+        Symbolic row numbers.
+    length : TensorVariable
+        Symbolic number of rows of the full data.
+    sampling : Sampling
+        How rows are chosen.
+    words : tuple of two int, or None
+        Key of the rows where they do not follow the run's key.
+    """
+
+    key: Any
+    index: Any
+    length: Any
+    sampling: Sampling
+    words: tuple[int, int] | None
+
+    @property
+    def size(self) -> int:
+        """Rows of a batch."""
+        return self.sampling.size
+
+    @property
+    def marks(self) -> tuple[Any, ...]:
+        """Variables that say that a graph sees these rows."""
+        return (self.index,)
+
+    @property
+    def factor(self) -> Any:
+        """Rows in all over rows of a batch, symbolic."""
+        return self.length.astype("float64") / self.index.shape[0]
+
+    def count(self) -> int:
+        """Rows in all, at present."""
+        return int(interpret([], [self.length], [])[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Fed:
+    """Data containers of a model whose rows come from a stream, batch by batch.
+
+    Parameters
+    ----------
+    inputs : dict of {str: TensorVariable}
+        What takes the place of each container.
+    n_rows : int
+        Rows in all.
+    size : int
+        Rows of a batch.
+    sample : dict of {str: array}
+        Some rows, for checks.
+    """
+
+    inputs: dict[str, Any]
+    n_rows: int
+    size: int
+    sample: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> tuple[Any, ...]:
+        """Variables that say that a graph sees these rows."""
+        return tuple(self.inputs.values())
+
+    @property
+    def factor(self) -> float:
+        """Rows in all over rows of a batch."""
+        return self.n_rows / self.size
+
+    def count(self) -> int:
+        """Rows in all."""
+        return self.n_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Minibatches found in graphs.
+
+    Parameters
+    ----------
+    rows : tuple of Rows
+        Their rows, each once, in the order in which they were found.
+    tensors : dict of {Variable: tuple}
+        For each batch tensor: its data, and its ``(axis, Rows)``.
+    """
+
+    rows: tuple[Rows, ...]
+    tensors: dict[Variable, tuple[Any, tuple[tuple[int, Rows], ...]]]
+
+    def swapped(self, graphs: Sequence[Any], *, full: bool, also: Sequence[Any] = ()) -> list[Any]:
+        """The graphs with symbolic rows of the data, or all of the data, in place of the batch
+        tensors.
+
+        Shapes that PyMC fixed when the model was written (of a batch, or of a dim) are not asserted
+        of what depends on the rows, or on the variables ``also``.
+        """
+        mapping: dict[Variable, Any] = {variable: variable for variable in also}
+        for tensor, (data, taken) in self.tensors.items():
+            new = data
+            if not full:
+                new = TakeRows(tuple(axis for axis, _ in taken)).symbolic(
+                    data, [rows.index for _, rows in taken]
+                )
+            mapping[tensor] = new if new.dtype == tensor.dtype else new.astype(tensor.dtype)
+        return remade(graphs, mapping)
+
+    def refuse_nan(self) -> None:
+        """Refuse data with NaN, naming the rows.
+
+        Raises
+        ------
+        ValueError
+            If there are any, and ``vi.Minibatch`` was not told ``nan="allow"``.
+        """
+        for tensor, (data, _) in self.tensors.items():
+            array: Any = data.data if isinstance(data, Constant) else None
+            if (
+                isinstance(data, SharedVariable)
+                and getattr(data.tag, "minibatch_nan", "raise") == "raise"
+            ):
+                array = data.get_value(borrow=True)
+            bad = () if array is None else rows_with_nan(np.asarray(array))
+            if len(bad):
+                raise ValueError(
+                    f"The data of {tensor.name or data.name or 'a minibatch'} have NaN in {len(bad)} of {len(array)} "
+                    f"rows, first in {', '.join(map(str, bad[:5]))}. Leave them out: vi.Minibatch(..., nan='drop')."
+                )
+
+    def seen_by(self, graph: Any) -> tuple[Rows, ...]:
+        """The rows whose batches a graph depends on."""
+        up = set(ancestors([graph]))
+        seen = [
+            rows for tensor, (_, taken) in self.tensors.items() if tensor in up for _, rows in taken
+        ]
+        return tuple(dict.fromkeys(seen))
+
+
+def is_batch(variable: Variable) -> bool:
+    """Whether a variable is a batch of ``pm.Minibatch`` or ``vi.Minibatch``."""
+    return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp | TakeRows)
+
+
+def has_batches(model: Any) -> bool:
+    """Whether a PyMC model has batches in it."""
+    every = [
+        *model.basic_RVs,
+        *model.deterministics,
+        *model.potentials,
+        *model.rvs_to_values.values(),
+    ]
+    return any(is_batch(variable) for variable in ancestors(every))
+
+
+def find_batches(graphs: Sequence[Any]) -> Batches:
+    """Find the batch tensors of graphs.
+
+    Raises
+    ------
+    ValueError
+        If a batch is empty or larger than its data, arrays of one batch have different lengths, or
+        there are too many rows.
+    """
+    known: dict[Any, Rows] = {}
+    tensors: dict[Variable, Any] = {}
+    for variable in dict.fromkeys(ancestors(list(graphs))):
+        if not is_batch(variable):
+            continue
+        node = variable.owner
+        if isinstance(node.op, MinibatchOp):
+            position = node.outputs.index(variable)
+            if position == len(node.outputs) - 1:
+                continue  # the random generator
+            data = node.inputs[position]
+            taken = [(0, _rows_of_pymc(node, known))]
+        else:
+            data, *indices = node.inputs
+            taken = [
+                (axis, _rows_of(index.owner, known))
+                for axis, index in zip(node.op.axes, indices, strict=True)
+            ]
+        tensors[variable] = (data, tuple(taken))
+    for rows in known.values():
+        _check_counts(
+            rows,
+            [
+                (data, axis)
+                for data, taken in tensors.values()
+                for axis, own in taken
+                if own is rows
+            ],
+        )
+    return Batches(tuple(known.values()), tensors)
+
+
+def _rows_of(node: Apply, known: dict[Any, Rows]) -> Rows:
+    assert isinstance(node.op, MinibatchIndex)
+    key = (node.op, int(interpret([], [node.inputs[1]], [])[0]))
+    if key not in known:
+        index = pt.vector("rows", dtype="int64")
+        known[key] = Rows(key, index, node.inputs[1], node.op.sampling, node.op.words)
+    return known[key]
+
+
+def _rows_of_pymc(node: Apply, known: dict[Any, Rows]) -> Rows:
+    generator = node.inputs[-1]  # shared, the same in every copy of the graph
+    if generator not in known:
+        inner = next(n for n in node.op.fgraph.toposort() if isinstance(n.op, MinibatchIndexRV))
+        size = int(np.ravel(inner.op.size_param(inner).data)[0])
+        if size < 1:
+            raise ValueError(f"A pm.Minibatch has batch_size={size}; it must be at least 1.")
+        index = pt.vector("rows", dtype="int64", shape=(size,))
+        known[generator] = Rows(generator, index, node.inputs[0].shape[0], Sampling(size), None)
+    return known[generator]
+
+
+def _check_counts(rows: Rows, sources: Sequence[tuple[Any, int]]) -> None:
+    """Refuse data of different lengths, and sizes that the data cannot serve."""
+    counts = [int(n) for n in interpret([], [data.shape[axis] for data, axis in sources], [])]
+    if len(set(counts)) > 1:
+        raise ValueError(
+            f"Arrays of one minibatch have different lengths: {', '.join(map(str, counts))}. Rows that belong together "
+            "must be given in every array."
+        )
+    if rows.size > counts[0]:
+        raise ValueError(
+            f"batch_size={rows.size} is larger than the data, which have {counts[0]} rows."
+        )
+    if counts[0] > MAX_ROWS:
+        raise ValueError(f"The data have {counts[0]} rows; at most {MAX_ROWS} can be numbered.")

@@ -1,0 +1,39 @@
+"""Which rows a step takes: row numbers of all minibatches of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytensor
+
+from vi.data.minibatches.row_numbers import row_numbers
+from vi.graphs.interpret import INTERPRETER
+from vi.targets.batches.found import Rows
+
+__all__ = ["draw_rows", "lengths_function"]
+
+
+def draw_rows(
+    rows: Sequence[Rows], counts: Sequence[int], words: Any, step: Any, xp: Any
+) -> tuple[Any, ...]:
+    """Row numbers of a step: a function of the words of the run's key (or the minibatch's own)
+    and the step.
+    """
+    return tuple(
+        row_numbers(words, i, step, n, r.sampling, xp)
+        if r.words is None
+        else row_numbers(np.asarray(r.words, np.uint32), 0, step, n, r.sampling, xp)
+        for i, (r, n) in enumerate(zip(rows, counts, strict=True))
+    )
+
+
+def lengths_function(rows: Sequence[Rows]) -> Callable[[], list[Any]]:
+    """A function that returns the present number of rows in all of each minibatch."""
+    if not rows:
+        return list
+    function: Callable[[], list[Any]] = pytensor.function(
+        [], [r.length for r in rows], mode=INTERPRETER
+    )
+    return function

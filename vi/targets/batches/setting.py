@@ -1,0 +1,69 @@
+"""What a target is built for: training or all rows, what is replaced, how batches are scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytensor.graph.basic import Variable
+
+from vi.targets.batches.found import Fed
+
+__all__ = ["Setting"]
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a model's graphs are made for.
+
+    Parameters
+    ----------
+    training : bool
+        Whether batches take the place of data; otherwise all rows do.
+    replacements : dict of variables
+        Parts of the graph that are replaced.
+    scale : "rows", dict or None
+        What terms that see a batch are multiplied by, where the model does not say: ``"rows"`` is N
+        / B for all of them, a dict gives ``"rows"`` or a number by name.
+    fed : Fed, optional
+        Containers whose rows come from a stream.
+    compare : bool
+        Whether batches are of the model's own data, so that the two must agree.
+    locals : dict of {str: (int, int)}
+        By name of a local variable, the rows that it has in this setting, and in all.
+    encoded : dict of {str: tuple of variables}
+        By name of a local variable, what an encoder reads: tensors with a row for each of its rows.
+    jacobian : bool
+        Whether the log Jacobian determinants of the transforms are part of the log density.
+    """
+
+    training: bool = True
+    replacements: Mapping[Variable, Variable] = field(default_factory=dict)
+    scale: Any = None
+    fed: Fed | None = None
+    compare: bool = True
+    locals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    jacobian: bool = True
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but batches in the model could make training differ from the rest."""
+        return self.jacobian and not (self.replacements or self.scale or self.fed or self.locals)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells two settings of one model apart."""
+        scale = tuple(sorted(self.scale.items())) if isinstance(self.scale, Mapping) else self.scale
+        replaced = tuple((id(a), id(b)) for a, b in self.replacements.items())
+        read = tuple((name, *map(id, graphs)) for name, graphs in sorted(self.encoded.items()))
+        return (
+            self.training,
+            replaced,
+            scale,
+            id(self.fed),
+            tuple(sorted(self.locals.items())),
+            read,
+            self.jacobian,
+        )

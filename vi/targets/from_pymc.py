@@ -1,0 +1,161 @@
+"""A PyMC model becomes a target: the backend is chosen, said, and kept for the next fit of the
+same model.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import numpy as np
+import pymc as pm
+from pytensor.graph.basic import Variable
+
+from vi.graphs.to_jax import ConversionError, WrongGradientError
+from vi.targets.backends.jax_target import JaxTarget
+from vi.targets.backends.pytensor_target import PytensorTarget
+from vi.targets.base import Target
+from vi.targets.batches.found import has_batches
+from vi.targets.batches.local_rows import with_rows
+from vi.targets.batches.setting import Setting
+from vi.targets.cache import KEPT, check_shapes, data_shapes, fingerprint
+from vi.targets.model.graph import ModelGraph, build_graph
+
+__all__ = ["Backend", "check_backend", "from_pymc"]
+
+logger = logging.getLogger("vi")
+
+type Backend = Literal["auto", "jax", "pytensor"]
+
+
+def check_backend(backend: str) -> Backend:
+    """The backend's name, with PyMC's names of PyTensor's linkers understood as ``"pytensor"``."""
+    backend = backend.lower() if isinstance(backend, str) else backend
+    if backend in ("numba", "c", "cvm"):
+        return "pytensor"
+    if backend not in get_args(Backend.__value__):
+        raise ValueError(f"backend={backend!r} is unknown; use 'auto', 'jax' or 'pytensor'.")
+    return backend  # type: ignore[return-value]
+
+
+def from_pymc(
+    model: pm.Model,
+    *,
+    backend: str = "auto",
+    dtype: np.dtype | str = "float64",
+    more_replacements: Mapping[Variable, Variable] | None = None,
+    start: Mapping[str, np.ndarray] | None = None,
+    setting: Setting | None = None,
+) -> Target:
+    """Turn a PyMC model into a log density of a flat unconstrained vector.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        Any model whose free variables are continuous.
+    backend : {"auto", "jax", "pytensor"}
+        What evaluates it. ``"auto"`` takes JAX where the graph converts and its gradient is right,
+        PyTensor otherwise, and logs which and why.
+    dtype : {"float64", "float32"}
+        Precision of the evaluation.
+    more_replacements : mapping of variables, optional
+        Parts of the model's graph (its data, say) to replace.
+    start : mapping of {value name: array}, optional
+        A point with a finite log density, near which the gradient is checked; the model's initial
+        point by default.
+    setting : Setting, optional
+        Whether batches or all rows are meant, and how batches are scaled; in place of
+        `more_replacements`. All rows by default.
+
+    Returns
+    -------
+    Target
+        The target. The same object is returned for the same model as long as nothing was added to
+        the model and no value that is part of the compiled code (the length of a dim, a mask)
+        changed; data may change freely.
+
+    Raises
+    ------
+    ValueError
+        If the model has discrete or no free variables, or ``backend="jax"`` cannot evaluate it.
+
+    Examples
+    --------
+    >>> import pymc as pm, numpy as np
+    >>> with pm.Model() as model:
+    ...     sigma = pm.HalfNormal("sigma")
+    >>> target = from_pymc(model, backend="jax")
+    >>> target.dim, target.layout["sigma"].transform
+    (1, 'log')
+    >>> round(
+    ...     float(target.log_prob(np.zeros(1))), 4
+    ... )  # log 2 N(1 | 0, 1) + log |d sigma / dz|, at z = log sigma = 0
+    -0.7258
+    """
+    backend = check_backend(backend)
+    dtype = np.dtype(dtype)
+    point = model.initial_point() if start is None else start
+    shapes = tuple((name, np.shape(value)) for name, value in sorted(point.items()))
+    if setting is None:
+        setting = Setting(bool(more_replacements), more_replacements or {})
+    if setting.plain and not has_batches(model):
+        setting = Setting(
+            training=False
+        )  # nothing to tell training from the rest: one target serves both
+    key = (backend, dtype.name, setting.key, shapes)
+    present = fingerprint(model, setting)
+    kept = KEPT.setdefault(model, {})
+    if key in kept:
+        before, shapes, target = kept[key]
+        if before == present and not target.graph.stale():  # type: ignore[attr-defined]
+            if shapes != data_shapes(target):
+                check_shapes(model, point)
+                kept[key] = (present, data_shapes(target), target)
+            return target
+    check_shapes(model, point)
+    target = _build(model, backend, dtype, point, setting)
+    kept[key] = (present, data_shapes(target), target)
+    return target
+
+
+def _build(
+    model: pm.Model,
+    backend: Backend,
+    dtype: np.dtype,
+    point: Mapping[str, np.ndarray],
+    setting: Setting,
+) -> Target:
+    def graph(lift: bool = True) -> ModelGraph:
+        return build_graph(model, point, setting, lift=lift)
+
+    lifted = graph()
+    if backend == "pytensor":
+        logger.info("Backend pytensor (asked for).")
+        return PytensorTarget(lifted, dtype)
+    start = lifted.layout.flatten(with_rows(point, lifted.layout), dtype)
+    try:
+        try:
+            target = _checked(JaxTarget(lifted, dtype), start)
+        except ConversionError as error:
+            if isinstance(error, WrongGradientError):
+                raise
+            target = _checked(
+                JaxTarget(graph(lift=False), dtype), start
+            )  # lifted data may decide a shape
+    except ConversionError as error:
+        if backend == "jax":
+            raise ValueError(
+                f"The model cannot be evaluated by JAX: {error}. Use backend='pytensor' or 'auto'."
+            ) from error
+        logger.info("Backend pytensor, because JAX cannot evaluate the model: %s.", error)
+        fallback = PytensorTarget(lifted, dtype)
+        fallback.why = str(error)
+        return fallback
+    logger.info("Backend jax%s.", "" if backend == "auto" else " (asked for)")
+    return target
+
+
+def _checked(target: JaxTarget, start: np.ndarray) -> JaxTarget:
+    target.check(start)
+    return target

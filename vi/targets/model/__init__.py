@@ -1,0 +1,1 @@
+"""A PyMC model's graphs, and what is refused of it."""

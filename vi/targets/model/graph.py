@@ -1,0 +1,226 @@
+"""The model as PyTensor graphs of one flat vector: its log density and its variables, with large
+data lifted out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+from pymc.pytensorf import rvs_in_graph
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import graph_inputs
+from pytensor.tensor.type import TensorType
+
+from vi.foundation.layout import Layout
+from vi.graphs.parameter_checks import checks_as_densities
+from vi.graphs.replacements import check_replacements
+from vi.graphs.wrapped_jax import with_own_ops
+from vi.targets.batches.found import Fed, Rows, find_batches
+from vi.targets.batches.local_rows import of_any_length
+from vi.targets.batches.scaling import in_setting
+from vi.targets.batches.setting import Setting
+from vi.targets.model.checks import check_variables, refuse_random_inputs, refuse_whole_numbers
+from vi.targets.model.layout_from import layout_from
+
+__all__ = ["ModelGraph", "build_graph"]
+
+logger = logging.getLogger("vi")
+
+LIFTED_BYTES = 1024
+"""Constants of this size and more become arguments of the compiled code."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelGraph:
+    """Graphs of a model in terms of one flat vector.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where each variable lies in the flat vector.
+    flat : TensorVariable
+        The symbolic vector ``z``.
+    log_prob : TensorVariable
+        Scalar ``log p(z)``, log Jacobian determinants included.
+    variables : dict of {str: TensorVariable}
+        The model's free variables and deterministics, constrained, as functions of ``z``.
+    shared : tuple of SharedVariable
+        What else the graphs read: the model's data and its lifted constants. Their values are
+        arguments of compiled code.
+    baked : tuple of (SharedVariable, value)
+        Shared variables that had to become constants (lengths of dims, masks); the graph is stale
+        when one changes.
+    rows : tuple of Rows
+        Minibatches; their row numbers are arguments of the log density.
+    fed : Fed, optional
+        Containers whose rows come from a stream; they are the last arguments of the log density.
+    local : dict of {str: Rows}
+        The rows with which each local variable goes.
+    encoded : dict of {str: tuple of TensorVariable}
+        The data of the rows from which an encoder computes the q of a local variable.
+    """
+
+    layout: Layout
+    flat: Any
+    log_prob: Any
+    variables: dict[str, Any]
+    shared: tuple[SharedVariable, ...]
+    baked: tuple[tuple[SharedVariable, Any], ...]
+    rows: tuple[Rows, ...] = ()
+    fed: Fed | None = None
+    local: dict[str, Rows] = field(default_factory=dict)
+    encoded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What the log density reads: the flat vector, shared variables, row numbers of
+        minibatches, streamed rows.
+        """
+        return [self.flat, *self.shared, *self.per_step]
+
+    @property
+    def per_step(self) -> list[Any]:
+        """The inputs that change from step to step."""
+        return [
+            *(rows.index for rows in self.rows),
+            *(self.fed.inputs.values() if self.fed else ()),
+        ]
+
+    def stale(self) -> bool:
+        """Whether a value that was compiled in has changed since."""
+        return any(
+            not np.array_equal(variable.get_value(borrow=True), value)
+            for variable, value in self.baked
+        )
+
+
+def build_graph(
+    model: pm.Model,
+    initial: Mapping[str, np.ndarray],
+    setting: Setting | None = None,
+    lift: bool = True,
+) -> ModelGraph:
+    """Build the graphs of a model.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model; refused if it has discrete or no free variables.
+    initial : mapping of {str: array}
+        A point of the model by value name; only its shapes are read.
+    setting : Setting, optional
+        What is replaced, how batches are scaled, and whether batches or all rows are meant (by
+        default).
+    lift : bool
+        Whether large constants and scalar data are arguments of the compiled code. JAX cannot trace
+        a graph in which one of them decides a shape; without lifting they are part of the code, and
+        a change of scalar data builds it anew.
+    """
+    check_variables(model)
+    refuse_whole_numbers(model)
+    setting = Setting(training=False) if setting is None else setting
+    layout = layout_from(model, initial, {name: own for name, (own, _) in setting.locals.items()})
+    flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
+    model = of_any_length(model, setting.locals)
+    values = model.value_vars
+    pieces = _pieces(flat, layout, values)
+    names, variables = _variables(model)
+    if setting.replacements:
+        check_replacements(setting.replacements, [model.logp(), *variables])
+    read = [graph for graphs in setting.encoded.values() for graph in graphs]
+    log_prob, variables, rows, local = in_setting(model, [*variables, *read], setting)
+    variables, read = variables[: len(names)], variables[len(names) :]
+    kept = _without_random(dict(zip(names, variables, strict=True)))
+    outputs = [log_prob, *kept.values(), *read]
+    inputs = _unique(graph_inputs(outputs))
+    refuse_random_inputs(model, inputs)
+    per_row = set(graph_inputs([data for data, _ in find_batches([model.logp()]).tensors.values()]))
+    replace: dict[Variable, Variable] = dict(zip(values, pieces, strict=True))
+    shared: list[SharedVariable] = []
+    baked: list[tuple[SharedVariable, Any]] = []
+    for variable in inputs:
+        if isinstance(variable, SharedVariable):
+            if variable not in per_row and _must_be_constant(variable, lift):
+                value = variable.get_value()
+                baked.append((variable, value))
+                replace[variable] = variable.type.constant_type(
+                    type=variable.type, data=value, name=variable.name
+                )
+            else:
+                shared.append(variable)
+        elif lift and isinstance(variable, Constant) and _is_large(variable):
+            lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
+            replace[variable] = lifted
+            shared.append(lifted)
+    outputs = checks_as_densities(
+        with_own_ops(clone_replace(outputs, replace=replace, rebuild_strict=False))
+    )
+    graphs = dict(zip(kept, outputs[1:], strict=False))
+    placed = iter(outputs[1 + len(kept) :])
+    encoded = {
+        name: tuple(next(placed) for _ in graphs) for name, graphs in setting.encoded.items()
+    }
+    return ModelGraph(
+        layout,
+        flat,
+        outputs[0],
+        graphs,
+        tuple(shared),
+        tuple(baked),
+        rows,
+        setting.fed,
+        local,
+        encoded,
+    )
+
+
+def _pieces(flat: Any, layout: Layout, values: list[Any]) -> list[Any]:
+    """Each value variable as a piece of the symbolic flat vector, in its own shape and type."""
+    pieces = []
+    for slot, value in zip(layout, values, strict=True):
+        piece = flat[slot.start : slot.stop].reshape(slot.shape).astype(value.dtype)
+        pieces.append(
+            piece if isinstance(value.type, TensorType) else value.type.filter_variable(piece)
+        )
+    return pieces
+
+
+def _variables(model: pm.Model) -> tuple[list[str], list[Any]]:
+    """Names and graphs, in terms of value variables, of free variables and deterministics."""
+    wanted = [*model.free_RVs, *model.deterministics]
+    return [variable.name for variable in wanted], model.replace_rvs_by_values(wanted)
+
+
+def _without_random(graphs: dict[str, Any]) -> dict[str, Any]:
+    """The graphs that are functions of value variables alone."""
+    random = [name for name, graph in graphs.items() if rvs_in_graph([graph])]
+    for name in random:
+        logger.warning("The deterministic %r has random parts of its own and is left out.", name)
+    return {name: graph for name, graph in graphs.items() if name not in random}
+
+
+def _must_be_constant(variable: SharedVariable, lift: bool) -> bool:
+    """Whether a shared variable decides shapes: integer scalars (lengths of dims) and masks."""
+    if not isinstance(variable.type, TensorType):
+        return False
+    if variable.dtype == "bool":
+        return True
+    return variable.ndim == 0 and (not lift or np.issubdtype(variable.dtype, np.integer))
+
+
+def _is_large(constant: Constant) -> bool:
+    data = constant.data
+    return isinstance(data, np.ndarray) and data.dtype != bool and data.nbytes >= LIFTED_BYTES
+
+
+def _unique(variables: Iterable[Variable]) -> list[Variable]:
+    return list(dict.fromkeys(variables))

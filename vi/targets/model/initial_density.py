@@ -1,0 +1,137 @@
+"""Whether the log density is finite at the start; if not, which terms, data and values are
+responsible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pymc as pm
+from pymc.logprob.utils import ParameterValueError
+from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.traversal import ancestors, graph_inputs
+from pytensor.tensor import as_tensor
+
+from vi.graphs.interpret import interpret
+from vi.graphs.wrapped_jax import with_own_ops
+from vi.targets.batches.found import Rows, find_batches
+from vi.targets.model.checks import refuse_random_inputs
+
+__all__ = ["check_initial_density"]
+
+_FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
+
+
+def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
+    """Refuse a start at which the log density is not finite, naming the terms and the values
+    responsible.
+
+    Evaluated by PyTensor's interpreter, so nothing is compiled.
+    """
+    terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
+    outputs = [
+        as_tensor(term, allow_xtensor_conversion=True) for term in model.logp(terms, sum=False)
+    ]
+    inputs, values = (
+        list(model.value_vars),
+        [np.asarray(point[value.name], value.dtype) for value in model.value_vars],
+    )
+    found = find_batches(outputs)
+    found.refuse_nan()
+    outputs = found.swapped(outputs, full=False)
+    for rows in found.rows:
+        inputs.append(rows.index)
+        values.append(np.arange(rows.size))
+    refuse_random_inputs(model, graph_inputs(outputs))
+    outputs = with_own_ops(outputs)
+    try:
+        results = interpret(inputs, outputs, values)
+    except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
+        results = [_interpret_alone(inputs, output, values) for output in outputs]
+    except ValueError as error:
+        if not found.rows:
+            raise
+        raise ValueError(_shapes_of_a_batch(model, found.rows, point, error)) from error
+    bad = {
+        term: result if isinstance(result, str) else _where_not_finite(model, term, result)
+        for term, result in zip(terms, results, strict=True)
+        if isinstance(result, str) or not np.isfinite(np.sum(result))
+    }
+    if bad:
+        listed = ", ".join(f"{term.name} ({what})" for term, what in bad.items())
+        raise ValueError(
+            f"The log density is not finite at the start. Terms that are not finite: {listed}. "
+            f"{_responsible(model, list(bad), point)}"
+            "Check the observed data and the support of the priors, or pass start={name: value}. "
+            "model.debug() shows the parameters."
+        )
+
+
+def _shapes_of_a_batch(
+    model: pm.Model, batches: Sequence[Rows], point: Mapping[str, np.ndarray], error: Any
+) -> str:
+    """What does not fit: a batch and, most likely, a variable that has an entry for each row of
+    the data.
+    """
+    text = f"The model cannot be evaluated on a batch of rows: {error}. "
+    for rows in batches:
+        n = rows.count()
+        long = [
+            f"{variable.name} {point[value.name].shape}"
+            for variable, value in zip(model.free_RVs, model.value_vars, strict=True)
+            if n in point[value.name].shape
+        ]
+        if long:
+            return text + (
+                f"A batch has {rows.size} of {n} rows; these variables have an entry for each: {', '.join(long)}. "
+                f"Either write them for a batch (shape {rows.size}) and put them into a group of their own, "
+                "vi.Group([...], local=True); or take their entries with the rows: "
+                f"y, i = vi.Minibatch(y, numpy.arange({n}), batch_size={rows.size}), then z[i]."
+            )
+    return text + "What meets a batch must have its number of rows, or none."
+
+
+def _interpret_alone(
+    inputs: Sequence[Variable], output: Variable, values: Sequence[np.ndarray]
+) -> Any:
+    """The value of one term, or the words of the check that it fails."""
+    try:
+        return interpret(inputs, [output], values)[0]
+    except _FAILED_CHECKS as error:
+        return f"{(str(error).splitlines() or [type(error).__name__])[0]} does not hold"
+
+
+def _where_not_finite(model: pm.Model, term: Any, result: np.ndarray) -> str:
+    """Value of a term that is not finite, with the first datum responsible where the term is
+    observed.
+    """
+    entries = np.argwhere(~np.isfinite(result))
+    if not len(entries):
+        return str(np.sum(result))
+    first = tuple(int(i) for i in entries[0])
+    what = str(result[first])
+    if np.ndim(result):
+        what += f" at {len(entries)} of {np.size(result)} entries, first at {list(first)}"
+    data = model.rvs_to_values.get(term) if term in model.observed_RVs else None
+    observed = (
+        data.data if isinstance(data, Constant) else getattr(data, "get_value", lambda: None)()
+    )
+    if observed is not None and np.shape(observed) == np.shape(result):
+        what += f", observed {np.asarray(observed)[first]}"
+    return what
+
+
+def _responsible(
+    model: pm.Model, terms: Sequence[Variable], point: Mapping[str, np.ndarray]
+) -> str:
+    """Start values of the free variables on which the bad terms depend."""
+    lines = []
+    used = set(ancestors(terms))
+    for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
+        if variable in used:
+            lines.append(
+                f"{value.name} = {np.array2string(np.asarray(point[value.name]), threshold=6, precision=4)}"
+            )
+    return f"They depend on: {'; '.join(lines)}. " if lines else ""

@@ -1,0 +1,115 @@
+"""Where a fit starts: the model's initial point, with what the user knows better put in its
+place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from pymc.initial_point import make_initial_point_fn
+
+from vi.foundation.layout import Layout
+from vi.targets.model.checks import check_mapping, check_start, real_numbers
+
+__all__ = ["start_point", "start_std"]
+
+START_STD = float(np.log(2.0))
+"""softplus(0), PyMC's start."""
+
+
+def start_point(
+    model: pm.Model, start: Mapping[str, Any] | None, seed: int
+) -> dict[str, np.ndarray]:
+    """A point of the model by value name: constrained start values transformed, unconstrained
+    ones as they are.
+    """
+    if start is None:
+        return dict(model.initial_point(random_seed=seed))
+    check_mapping(start, "start")
+    start = {
+        getattr(name, "name", name): _aligned(model, name, value) for name, value in start.items()
+    }
+    check_start(model, start)
+    names = {variable.name for variable in model.free_RVs}
+    shapes = model.eval_rv_shapes()
+    overrides = {
+        name: value
+        if isinstance(value, str)
+        else np.broadcast_to(real_numbers(value, name), shapes[name]).copy()
+        for name, value in start.items()
+        if name in names
+    }
+    function = make_initial_point_fn(
+        model=model, overrides=overrides, jitter_rvs=set(), return_transformed=True
+    )
+    point = dict(function(seed))
+    _check_support(model, overrides, point)
+    for name, value in start.items():
+        if name not in names:
+            point[name] = np.broadcast_to(
+                np.asarray(value, point[name].dtype), point[name].shape
+            ).copy()
+    return point
+
+
+def _check_support(
+    model: pm.Model, overrides: Mapping[str, Any], point: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse start values that the variable's transform cannot take."""
+    for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
+        if variable.name in overrides and not np.all(np.isfinite(point[value.name])):
+            raise ValueError(
+                f"start[{variable.name!r}] = {overrides[variable.name]} lies outside the support of {variable.name!r}: "
+                f"its unconstrained value {value.name} is {point[value.name]}."
+            )
+
+
+def start_std(
+    model: pm.Model,
+    layout: Layout,
+    start_sigma: Mapping[str, Any] | None,
+    dtype: np.dtype,
+    otherwise: float = START_STD,
+) -> np.ndarray:
+    """Standard deviations of q at the start, in the unconstrained space."""
+    std = np.full(layout.dim, otherwise, dtype)
+    check_mapping({} if start_sigma is None else start_sigma, "start_sigma")
+    for name, value in (start_sigma or {}).items():
+        key = getattr(name, "name", name)
+        try:
+            slot = layout[key]
+        except KeyError:
+            raise ValueError(
+                f"start_sigma has a value for {key!r}, which is not a free variable. Known: {', '.join(layout.names)}."
+            ) from None
+        sigma = real_numbers(_aligned(model, key, value), f"start_sigma[{key!r}]").astype(dtype)
+        if not np.all(np.isfinite(sigma) & (sigma > 0)):
+            raise ValueError(f"start_sigma[{key!r}] must be positive and finite, got {sigma}.")
+        try:
+            std[slot.slice] = np.ravel(np.broadcast_to(sigma, slot.shape))
+        except ValueError:
+            raise ValueError(
+                f"start_sigma[{key!r}] has shape {sigma.shape}, but {key!r} has unconstrained shape {slot.shape}."
+            ) from None
+    return std
+
+
+def _aligned(model: pm.Model, name: Any, value: Any) -> Any:
+    """A labelled array in the order of the model's dims and coords; any other value as it is."""
+    if not isinstance(value, xr.DataArray):
+        return value
+    dims = model.named_vars_to_dims.get(getattr(name, "name", name), ())
+    if dims and set(dims) == set(value.dims):
+        value = value.transpose(*dims)
+        value = value.sel(
+            {
+                dim: list(model.coords[dim])
+                for dim in dims
+                if dim in value.coords and model.coords[dim]
+            }
+        )
+    return value.to_numpy()

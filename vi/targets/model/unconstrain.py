@@ -1,0 +1,96 @@
+"""Draws of a model's variables as points of the flat unconstrained vector: the transforms
+forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+from pytensor.graph.replace import clone_replace
+
+from vi.foundation.layout import Layout
+from vi.graphs.interpret import INTERPRETER
+
+__all__ = ["unconstrain"]
+
+
+def unconstrain(
+    model: pm.Model, layout: Layout, values: Mapping[str, np.ndarray], dtype: np.dtype
+) -> np.ndarray:
+    """Points ``(n, D)`` from arrays ``(n, *shape)`` by the name of a variable (constrained) or of
+    its value.
+
+    Raises
+    ------
+    ValueError
+        If a variable is missing, has a wrong shape, or values outside its support.
+    """
+    n = len(next(iter(values.values())))
+    points = np.empty((n, layout.dim), dtype)
+    constrained = [
+        slot.name for slot in layout if slot.value_name not in values or slot.transform is None
+    ]
+    missing = [name for name in constrained if name not in values]
+    if missing:
+        raise ValueError(
+            f"The trace has no draws of {', '.join(missing)}; the model's free variables are {', '.join(layout.names)}."
+        )
+    for slot in layout:
+        name = slot.name if slot.name in constrained else slot.value_name
+        shape = slot.constrained_shape if slot.name in constrained else slot.shape
+        if values[name].shape[1:] != shape:
+            raise ValueError(
+                f"{name!r} has draws of shape {values[name].shape[1:]}, the model's has {shape}."
+            )
+        if not np.issubdtype(values[name].dtype, np.number) or np.iscomplexobj(values[name]):
+            raise TypeError(
+                f"{name!r} has draws of type {values[name].dtype}; expected real numbers."
+            )
+        if slot.name not in constrained:
+            points[:, slot.slice] = values[name].reshape(n, -1)
+    function = _forward(model, constrained)
+    given = [_everything(model, layout, values, name) for name in layout.names]
+    for i in range(n):
+        for name, piece in zip(constrained, function(*(value[i] for value in given)), strict=True):
+            points[i, layout[name].slice] = np.ravel(piece)
+    for slot in layout:
+        bad = np.flatnonzero(~np.all(np.isfinite(points[:, slot.slice]), axis=1))
+        if bad.size:
+            raise ValueError(
+                f"{bad.size} draws of {slot.name!r} lie outside its support or are not finite, the first at {bad[0]}."
+            )
+    return points
+
+
+def _everything(
+    model: pm.Model, layout: Layout, values: Mapping[str, np.ndarray], name: str
+) -> np.ndarray:
+    """Constrained draws where they are given; zeros stand in for variables that are given
+    unconstrained.
+    """
+    if name in values:
+        return np.asarray(values[name], dtype=model[name].dtype)
+    n = len(next(iter(values.values())))
+    return np.zeros((n, *layout[name].constrained_shape), dtype=model[name].dtype)
+
+
+def _forward(model: pm.Model, names: list[str]) -> Any:
+    """A function of all free variables' constrained values that gives the unconstrained ones of
+    `names`.
+    """
+    inputs = {variable: variable.type() for variable in model.free_RVs}
+    outputs = []
+    for name in names:
+        variable = model[name]
+        transform = model.rvs_to_transforms.get(variable)
+        outputs.append(
+            variable if transform is None else transform.forward(variable, *variable.owner.inputs)
+        )
+    outputs = clone_replace(outputs, replace=inputs, rebuild_strict=False)
+    return pytensor.function(
+        list(inputs.values()), outputs, mode=INTERPRETER, on_unused_input="ignore"
+    )

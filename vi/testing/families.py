@@ -1,0 +1,227 @@
+"""Checks for those who write a family of their own: what the rest of the library relies on,
+tested by sampling.
+"""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vi.families.family import MOMENT_DRAWS, Family, Params
+from vi.foundation.precision import precision
+from vi.objectives import ESTIMATORS
+
+__all__ = ["check_family"]
+
+STANDARD_ERRORS = 5.0
+DIRECTIONS = 5
+"""Random directions in which the score is checked."""
+
+
+def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int = 0) -> None:
+    r"""Check that a family keeps the contract of :class:`vi.families.Family`.
+
+    Parameters
+    ----------
+    family : Family
+        The family.
+    dim : int
+        Dimension of the check; small, so that Monte Carlo can see errors.
+    draws : int
+        Draws of the check. Every comparison allows 5 standard errors of its own Monte-Carlo
+        estimate.
+    seed : int
+        Seed of the check.
+
+    Raises
+    ------
+    AssertionError
+        If something does not hold; the message says what. Checked are: the family can be hashed;
+        noise does not depend on the parameters, and draws have a gradient in each that moves them;
+        ``init`` has the mean and the scale asked for (to 0.15 sd where moments are estimates, to
+        the noise of the start for particles); ``mean``, ``std``, ``cov`` and ``entropy`` are those
+        of the draws; ``draw_and_log_prob`` agrees with ``draw`` and ``log_prob``; the density is
+        normalised (:math:`E_q[r / q] = 1` for a normal ``r`` narrower than q) and its score has
+        mean zero along random directions; units are positive and shaped like the parameters;
+        float32 stays float32.
+
+    Examples
+    --------
+    >>> import vi
+    >>> vi.testing.check_family(vi.families.MeanField())
+    """
+    assert isinstance(family, Family), f"expected an instance of a Family, got {family!r}"
+    assert hash(family) == hash(family), "a family must be hashable: make it a frozen dataclass"
+    assert isinstance(family.short_name, str), "a family needs a short_name"
+    if family.has_density:
+        assert family.default_estimator in ESTIMATORS, (
+            f"default_estimator must be one of {', '.join(ESTIMATORS)}"
+        )
+    with precision(np.dtype("float64")):
+        _check_units(family, family.init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(seed)))
+        params = _perturbed(family, dim, seed, np.dtype("float64"))
+        _check_shapes(family, params, dim, seed)
+        _check_init(family, dim)
+        if family.has_density:
+            _check_density(family, params, draws, seed)
+        _check_moments(family, params, draws, seed)
+        _check_units(family, params)
+    with precision(np.dtype("float32")):
+        _check_float32(family, dim, seed)
+
+
+def _perturbed(family: Family, dim: int, seed: int, dtype: np.dtype) -> Params:
+    """Parameters of no special shape: a start, with noise on every entry."""
+    key = jax.random.key(seed)
+    params = family.init(
+        jnp.arange(1.0, dim + 1, dtype=dtype), jnp.linspace(0.5, 2.0, dim, dtype=dtype), key
+    )
+    return _moved(family, params, key, 0.3)
+
+
+def _moved(family: Family, params: Params, key: jax.Array, units: float) -> Params:
+    """Parameters with normal noise of some units on every entry."""
+    keys = jax.random.split(key, len(params))
+    return {
+        name: value + units * unit * jax.random.normal(key, value.shape, value.dtype)
+        for (name, value), unit, key in zip(
+            params.items(), family.units(params).values(), keys, strict=True
+        )
+    }
+
+
+def _draws(family: Family, params: Params, count: int, seed: int) -> tuple[jax.Array, jax.Array]:
+    """Draws, and the log density that comes with them (zeros where there is none)."""
+    keys = jax.random.split(jax.random.key(seed + 1), count)
+
+    def one(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        noise = family.noise(key, params)
+        if family.has_density:
+            return family.draw_and_log_prob(params, noise)
+        return family.draw(params, noise), jnp.zeros(())
+
+    both: tuple[jax.Array, jax.Array] = jax.jit(jax.vmap(one))(keys)
+    return both
+
+
+def _check_shapes(family: Family, params: Params, dim: int, seed: int) -> None:
+    """Shapes, and what noise and draws may depend on."""
+    key = jax.random.key(seed + 2)
+    noise, moved = family.noise(key, params), _moved(family, params, key, 1.0)
+    same = jax.tree.map(lambda a, b: bool(jnp.all(a == b)), noise, family.noise(key, moved))
+    assert all(jax.tree.leaves(same)), "noise must not depend on the values of the parameters"
+    z = family.draw(params, noise)
+    assert jnp.shape(z) == (dim,), f"draw must have the shape ({dim},), got {jnp.shape(z)}"
+    if not family.has_density:
+        return
+    log_q = family.log_prob(params, z)
+    assert jnp.shape(log_q) == (), f"log_prob must be a scalar, got the shape {jnp.shape(log_q)}"
+    both, _ = family.draw_and_log_prob(params, noise)
+    assert np.allclose(both, z), "draw_and_log_prob must make the same draw as draw"
+    jacobian = jax.jacrev(lambda own: family.draw(own, noise))(params)
+    for name, slope in jacobian.items():
+        matters = bool(jnp.any(family.draw(params | {name: moved[name]}, noise) != z))
+        assert bool(jnp.any(slope != 0)) or not matters, (
+            f"draw has no gradient in the parameter {name!r}"
+        )
+
+
+def _check_init(family: Family, dim: int) -> None:
+    mean, std = jnp.arange(dim, dtype=jnp.float64), jnp.linspace(0.3, 3.0, dim)
+    params = family.init(mean, std, jax.random.key(0))
+    allowed = 1e-8 if family.exact_moments else 0.15
+    if not family.has_density:
+        allowed = STANDARD_ERRORS / math.sqrt(next(iter(params.values())).shape[0])
+    own_mean, own_std = jax.jit(family.mean)(params), jax.jit(family.std)(params)
+    assert np.max(np.abs(own_mean - mean) / std) <= allowed, (
+        "init(mean, std, key) must have that mean"
+    )
+    assert np.max(np.abs(own_std / std - 1.0)) <= allowed, (
+        "init(mean, std, key) must have those standard deviations"
+    )
+
+
+def _check_moments(family: Family, params: Params, draws: int, seed: int) -> None:
+    points, log_q = (np.asarray(values) for values in _draws(family, params, draws, seed))
+    mean, std, cov = (np.asarray(jax.jit(f)(params)) for f in (family.mean, family.std, family.cov))
+    widen = 1.0 if family.exact_moments else math.sqrt(1.0 + draws / MOMENT_DRAWS)
+    _compare("mean", points, mean, widen)
+    centred = points - mean
+    products = centred[:, :, None] * centred[:, None, :]
+    _compare("cov", products.reshape(draws, -1), cov.ravel(), widen)
+    assert np.allclose(std, np.sqrt(np.diag(cov))), (
+        "std must be the square root of the diagonal of cov"
+    )
+    entropy = family.entropy(params)
+    if entropy is not None:
+        _compare("entropy", -log_q[:, None], np.atleast_1d(np.asarray(entropy)))
+
+
+def _check_density(family: Family, params: Params, draws: int, seed: int) -> None:
+    points, with_draws = _draws(family, params, draws, seed)
+    log_q = np.asarray(jax.jit(jax.vmap(lambda z: family.log_prob(params, z)))(points))
+    assert np.allclose(log_q, with_draws, rtol=1e-6, atol=1e-6), (
+        "draw_and_log_prob must agree with log_prob"
+    )
+    mean, cov = (
+        np.asarray(jax.jit(family.mean)(params)),
+        0.5 * np.asarray(jax.jit(family.cov)(params)),
+    )
+    factor = np.linalg.cholesky(cov)
+    white = np.linalg.solve(factor, (np.asarray(points) - mean).T)
+    log_r = (
+        -0.5 * np.sum(white**2, axis=0)
+        - np.sum(np.log(np.diag(factor)))
+        - 0.5 * len(mean) * math.log(2 * math.pi)
+    )
+    _compare("normalisation of log_prob (E[r / q])", np.exp(log_r - log_q)[:, None], np.ones(1))
+    slope_along = jax.jit(
+        lambda direction: jax.vmap(
+            lambda z: jax.jvp(lambda p: family.log_prob(p, z), (params,), (direction,))[1]
+        )(points)
+    )
+    for i in range(DIRECTIONS):
+        far = _moved(family, params, jax.random.key(seed + i), 1.0)
+        slope = np.asarray(slope_along({name: far[name] - params[name] for name in params}))
+        _compare(f"score of log_prob in {', '.join(params)}", slope[:, None], np.zeros(1))
+
+
+def _check_units(family: Family, params: Params) -> None:
+    units = family.units(params)
+    assert units.keys() == params.keys(), "units must have the keys of the parameters"
+    for name in params:
+        same = jnp.shape(units[name]) == params[name].shape
+        assert same, f"units[{name!r}] must have the shape of the parameter"
+        assert bool(jnp.all(units[name] > 0)), f"units[{name!r}] must be positive"
+
+
+def _check_float32(family: Family, dim: int, seed: int) -> None:
+    params = _perturbed(family, dim, seed, np.dtype("float32"))
+    draw = jax.jit(lambda own: family.draw(own, family.noise(jax.random.key(seed), own)))(params)
+    moments = {"mean": family.mean, "std": family.std, "cov": family.cov}
+    values = {"draw": draw} | {name: jax.jit(moment)(params) for name, moment in moments.items()}
+    if family.has_density:
+        values["log_prob"] = jax.jit(family.log_prob)(params, draw)
+        both = jax.jit(
+            lambda own: family.draw_and_log_prob(own, family.noise(jax.random.key(seed), own))
+        )(params)
+        values["draw_and_log_prob"] = both[1]
+        entropy = family.entropy(params)
+        values |= {} if entropy is None else {"entropy": entropy}
+    values |= {f"units[{name!r}]": value for name, value in family.units(params).items()}
+    for name, value in values.items():
+        assert value.dtype == jnp.float32, f"{name} turns float32 parameters into {value.dtype}"
+
+
+def _compare(what: str, samples: np.ndarray, expected: np.ndarray, widen: float = 1.0) -> None:
+    """Mean of samples ``(n, k)`` against ``k`` numbers, within 5 standard errors."""
+    error = np.abs(samples.mean(axis=0) - expected)
+    allowed = widen * STANDARD_ERRORS * samples.std(axis=0) / math.sqrt(len(samples)) + 1e-9
+    worst = int(np.argmax(error / allowed))
+    assert error[worst] <= allowed[worst], (
+        f"{what}: {expected[worst]:.5g} is claimed, draws give {samples[:, worst].mean():.5g} "
+        f"(5 standard errors: {allowed[worst]:.2g})"
+    )
