@@ -26,12 +26,12 @@ from pytensor.tensor.type_other import NoneTypeT
 from pytensor.xtensor.basic import TensorFromXTensor, XTensorFromTensor
 from pytensor.xtensor.type import XTensorType, as_xtensor
 
-from vi.graphs.rebuild import _inlined, rebuilt, remade
+from vi.graphs.rebuild import inline, rebuild, remake
 
-__all__ = ["vectorized"]
+__all__ = ["vectorize"]
 
 
-def vectorized(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> list[Any]:
+def vectorize(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> list[Any]:
     """The graphs of ``outputs``, functions of one draw ``z``, for all draws at once.
 
     Every random variable gets its own values in every draw, also one that does not depend on ``z``.
@@ -62,7 +62,7 @@ def vectorized(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> li
     one_draw: dict[Variable, int] = {
         draws: z.type.ndim
     }  # by variable of many draws, the rank in one draw
-    many = rebuilt(plain, {z: draws}, _Vectorizer(one_draw, size))
+    many = rebuild(plain, {z: draws}, _Vectorizer(one_draw, size))
     named = []
     for old, core, new in zip(outputs, plain, many, strict=True):
         if new.type.ndim == core.type.ndim:
@@ -99,7 +99,7 @@ class _Vectorizer:
             )
         if any(isinstance(variable.type, RandomType) for variable in inputs):
             return self._random(node, inputs, moving)
-        return self._mark(node, self._vectorize(node, inputs)) if moving else remade(node, inputs)
+        return self._mark(node, self._vectorize(node, inputs)) if moving else remake(node, inputs)
 
     def _random(self, node: Apply, inputs: list[Any], moving: bool) -> Sequence[Any]:
         op = node.op
@@ -111,18 +111,18 @@ class _Vectorizer:
                     lengths = [shape[i] for i in range(get_vector_length(shape))]
                     shape = pt.stack([pt.as_tensor(self.size, dtype="int64"), *lengths])
                 return self._mark(node, op.make_node(rng, shape, *parameters).outputs)
-            outputs = remade(node, inputs)
+            outputs = remake(node, inputs)
             if isinstance(op, MinibatchIndexRV):
                 return outputs
             return self._mark(
                 node, change_dist_size(outputs[1], (self.size,), expand=True).owner.outputs
             )
         if isinstance(op, MinibatchOp) and not moving:
-            return remade(node, inputs)
+            return remake(node, inputs)
         if isinstance(op, OpFromGraph):
-            return _inlined(node, inputs, self)
+            return inline(node, inputs, self)
         if all(isinstance(variable.type, RandomType) for variable in node.outputs):
-            return remade(node, inputs)
+            return remake(node, inputs)
         raise NotImplementedError(_refusal(node, "it draws random numbers in a loop"))
 
     def _vectorize(self, node: Apply, inputs: list[Any]) -> Sequence[Any]:

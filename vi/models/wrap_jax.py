@@ -13,7 +13,7 @@ from pytensor.graph.basic import Apply, Variable
 
 from vi.foundation.precision import precision
 from vi.foundation.tracing_errors import TRACING_ERRORS, what_tracing_met
-from vi.graphs.wrapped_jax import own_node
+from vi.graphs.wrapped_jax import jax_op_node
 
 __all__ = ["wrap_jax"]
 
@@ -100,7 +100,7 @@ def wrap_jax(
             if not isinstance(variable, Variable) or variable.owner is None:
                 return variable
             old = variable.owner
-            new = nodes.setdefault(old, own_node(old, old.inputs) or old)
+            new = nodes.setdefault(old, jax_op_node(old, old.inputs) or old)
             return new.outputs[old.outputs.index(variable)]
 
         return jax.tree.map(own, made, is_leaf=lambda leaf: isinstance(leaf, Variable))

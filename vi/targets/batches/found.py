@@ -19,7 +19,7 @@ from vi.data.minibatches.batch_tensors import MinibatchIndex, TakeRows
 from vi.data.minibatches.row_numbers import MAX_ROWS, Sampling
 from vi.data.missing import rows_with_nan
 from vi.graphs.interpret import interpret
-from vi.graphs.lengths import remade
+from vi.graphs.lengths import rebuild_with_other_lengths
 
 __all__ = ["Batches", "Fed", "Rows", "find_batches", "has_batches", "is_batch"]
 
@@ -134,7 +134,7 @@ class Batches:
                     data, [rows.index for _, rows in taken]
                 )
             mapping[tensor] = new if new.dtype == tensor.dtype else new.astype(tensor.dtype)
-        return remade(graphs, mapping)
+        return rebuild_with_other_lengths(graphs, mapping)
 
     def refuse_nan(self) -> None:
         """Refuse data with NaN, naming the rows.

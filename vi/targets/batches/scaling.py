@@ -21,7 +21,7 @@ from pytensor.tensor import as_tensor
 
 from vi.foundation.tracing_errors import first_line
 from vi.graphs.interpret import interpret
-from vi.graphs.lengths import without_assertions
+from vi.graphs.lengths import without_broadcasts
 from vi.graphs.replacements import like
 from vi.targets.batches.found import Fed, Rows, find_batches
 from vi.targets.batches.local_rows import rows_of_locals
@@ -68,7 +68,7 @@ def in_setting(
         places |= {model[name]: like(model[name], new) for name, new in setting.fed.inputs.items()}
     whole, terms = (
         terms,
-        [without_assertions(term) for term in _unscaled(model, variables, terms, setting.jacobian)],
+        [without_broadcasts(term) for term in _unscaled(model, variables, terms, setting.jacobian)],
     )
     k = len(variables)
     every = [*terms, *values, *graphs]

@@ -17,7 +17,7 @@ from pytensor.tensor.random.type import RandomType
 
 from vi.graphs.interpret import INTERPRETER
 from vi.graphs.jax_op import JaxOp
-from vi.graphs.wrapped_jax import _function_of
+from vi.graphs.wrapped_jax import function_of
 
 __all__ = [
     "check_mapping",
@@ -151,7 +151,7 @@ def refuse_whole_numbers(model: pm.Model) -> None:
             node = variable.owner
             if node is None or not free.intersection(ancestors(node.inputs)):
                 continue
-            function = node.op.function if isinstance(node.op, JaxOp) else _function_of(node)
+            function = node.op.function if isinstance(node.op, JaxOp) else function_of(node)
             if function is not None and not np.issubdtype(variable.type.dtype, np.floating):
                 raise TypeError(
                     f"The log density has the term {term.name!r} of type {term.type.dtype}, made by the JAX function "

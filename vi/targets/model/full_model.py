@@ -10,7 +10,7 @@ from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 
-from vi.graphs.lengths import remade
+from vi.graphs.lengths import rebuild_with_other_lengths, with_open_rows
 from vi.graphs.replacements import like
 from vi.targets.batches.found import find_batches
 from vi.targets.batches.setting import Setting
@@ -64,9 +64,10 @@ def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
     for variable in scaled:
         seen = set(ancestors([variable, model.rvs_to_values[variable]]))
         if seen & batches or seen & set(replacements):
-            mapping[variable] = remade([variable.owner.inputs[0]], mapping)[0]
-            mapping[variable].name = variable.name
-    remade(every, mapping)
+            (unscaled,) = rebuild_with_other_lengths([variable.owner.inputs[0]], mapping)
+            mapping[variable] = unscaled
+            unscaled.name = variable.name
+    rebuild_with_other_lengths(every, mapping)
 
     made = pm.Model(model=None)
     made._coords, made._dim_lengths = dict(model._coords), dict(model._dim_lengths)
@@ -93,8 +94,8 @@ def _with_rows(model: pm.Model, name: str, rows: int, mapping: dict[Variable, An
     """
     variable = model[name]
     value = model.rvs_to_values[variable]
-    mapping[value] = value.type.clone(shape=(None, *value.type.shape[1:]))(name=value.name)
-    made = remade([variable], mapping)[0]
+    mapping[value] = with_open_rows(value)
+    (made,) = rebuild_with_other_lengths([variable], mapping)
     if made.type.shape[0] not in (None, rows):
         batch = made.type.ndim - made.owner.op.ndim_supp
         made = change_dist_size(made, (rows, *(made.shape[axis] for axis in range(1, batch))))

@@ -23,7 +23,7 @@ from pytensor.tensor.type import TensorType
 from vi.foundation.layout import Layout
 from vi.graphs.parameter_checks import checks_as_densities
 from vi.graphs.replacements import check_replacements
-from vi.graphs.wrapped_jax import with_own_ops
+from vi.graphs.wrapped_jax import with_jax_ops
 from vi.targets.batches.found import Fed, Rows, find_batches
 from vi.targets.batches.local_rows import of_any_length
 from vi.targets.batches.scaling import in_setting
@@ -162,7 +162,7 @@ def build_graph(
             replace[variable] = lifted
             shared.append(lifted)
     outputs = checks_as_densities(
-        with_own_ops(clone_replace(outputs, replace=replace, rebuild_strict=False))
+        with_jax_ops(clone_replace(outputs, replace=replace, rebuild_strict=False))
     )
     graphs = dict(zip(kept, outputs[1:], strict=False))
     placed = iter(outputs[1 + len(kept) :])

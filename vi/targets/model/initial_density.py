@@ -15,7 +15,7 @@ from pytensor.graph.traversal import ancestors, graph_inputs
 from pytensor.tensor import as_tensor
 
 from vi.graphs.interpret import interpret
-from vi.graphs.wrapped_jax import with_own_ops
+from vi.graphs.wrapped_jax import with_jax_ops
 from vi.targets.batches.found import Rows, find_batches
 from vi.targets.model.checks import refuse_random_inputs
 
@@ -45,7 +45,7 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
         inputs.append(rows.index)
         values.append(np.arange(rows.size))
     refuse_random_inputs(model, graph_inputs(outputs))
-    outputs = with_own_ops(outputs)
+    outputs = with_jax_ops(outputs)
     try:
         results = interpret(inputs, outputs, values)
     except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
