@@ -16,7 +16,7 @@ import pytest
 import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 N, B = 60, 12
 BACKENDS = ["jax", "pytensor"]
@@ -43,7 +43,7 @@ def regression(minibatch=vi.Minibatch, total_size=N, size=B, **options):
 def check_unbiased(model, backend="jax", scale=None):
     """The mean of log p and its gradient over a partition of the rows are those of all rows."""
     full = from_pymc(model, backend=backend)
-    target = from_pymc(model, backend=backend, setting=Setting(training=True, scale=scale))
+    target = from_pymc(model, backend=backend, setting=GraphSetting(training=True, scale=scale))
     points = np.random.default_rng(3).normal(size=(2, full.dim))
     with precision(np.dtype("float64")):
         partition = [
@@ -141,7 +141,7 @@ def test_matrix_factorisation_draws_rows_and_columns_apart(backend):
     with pm.Model() as model:
         u, v = pm.Normal("u", shape=(12, 2)), pm.Normal("v", shape=(8, 2))
         pm.Normal("r", u[users] @ v[items].T, 0.5, observed=batch, total_size=(12, 8))
-    target = from_pymc(model, backend=backend, setting=Setting())
+    target = from_pymc(model, backend=backend, setting=GraphSetting())
     assert sorted((rows.count(), rows.size) for rows in target.graph.rows) == [(8, 2), (12, 4)]
     check_unbiased(model, backend)
 
@@ -162,8 +162,8 @@ def test_scale_in_place_of_total_size():
     model = regression(total_size=None)
     check_unbiased(model, scale="rows")
     check_unbiased(model, scale={"y": "rows"})
-    unscaled = from_pymc(model, setting=Setting(scale={"y": 1.0}))
-    scaled = from_pymc(model, setting=Setting(scale="rows"))
+    unscaled = from_pymc(model, setting=GraphSetting(scale={"y": 1.0}))
+    scaled = from_pymc(model, setting=GraphSetting(scale="rows"))
     with precision(np.dtype("float64")):
         rows, points = np.arange(B), np.zeros((1, 3))
         prior = -0.5 * 3 * np.log(2 * np.pi * 100)
@@ -199,7 +199,7 @@ def test_ways_of_sampling(options, backend):
     """Over the steps of many epochs, log p averages to that of all rows."""
     model = regression(size=25, **options)
     full = from_pymc(model, backend=backend)
-    target = from_pymc(model, backend=backend, setting=Setting())
+    target = from_pymc(model, backend=backend, setting=GraphSetting())
     steps = 600
     with precision(np.dtype("float64")):
         points, batch, words = np.ones((1, 3)), target.batch(), np.array([1, 2], np.uint32)
@@ -411,7 +411,7 @@ def test_groups_and_refine():
 
 def test_rows_follow_the_seed_of_the_fit_or_their_own():
     def rows(model, seed):
-        target = from_pymc(model, setting=Setting())
+        target = from_pymc(model, setting=GraphSetting())
         with precision(np.dtype("float64")):
             return np.asarray(
                 target.at_step(target.batch(), np.array([seed, 0], np.uint32), np.uint32(3))[-1]

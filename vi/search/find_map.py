@@ -13,7 +13,7 @@ from vi.foundation.numbers import check_count
 from vi.foundation.precision import resolve_dtype
 from vi.foundation.seeds import resolve_seed
 from vi.search.modes import find_modes, spread_starts
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import check_backend, from_pymc
 from vi.targets.model.checks import check_variables, model_in_context
 from vi.targets.model.initial_density import check_initial_density
@@ -130,7 +130,7 @@ def find_map(
         backend=check_backend(backend),
         dtype=precision_of_search,
         start=point,
-        setting=Setting(training=False, jacobian=bool(jacobian)),
+        setting=GraphSetting(training=False, jacobian=bool(jacobian)),
     )
     first = target.layout.flatten(point, target.dtype)
     found = find_modes(target, spread_starts(target, first, int(starts), seed), int(n))

@@ -21,7 +21,7 @@ from vi.data.missing import rows_with_nan
 from vi.graphs.interpret import interpret
 from vi.graphs.lengths import rebuild_with_other_lengths
 
-__all__ = ["Batches", "Fed", "Rows", "find_batches", "has_batches", "is_batch"]
+__all__ = ["Batches", "StreamedRows", "Rows", "find_batches", "has_batches", "is_batch"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class Fed:
+class StreamedRows:
     """Data containers of a model whose rows come from a stream, batch by batch.
 
     Parameters

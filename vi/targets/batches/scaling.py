@@ -23,16 +23,16 @@ from vi.foundation.tracing_errors import first_line
 from vi.graphs.interpret import interpret
 from vi.graphs.lengths import without_broadcasts
 from vi.graphs.replacements import like
-from vi.targets.batches.found import Fed, Rows, find_batches
+from vi.targets.batches.found import Rows, StreamedRows, find_batches
 from vi.targets.batches.local_rows import rows_of_locals
-from vi.targets.batches.mixing import apart, check_mixing
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.mixing import check_mixing, not_drawn_together
+from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["in_setting"]
 
 
 def in_setting(
-    model: pm.Model, graphs: Sequence[Any], setting: Setting
+    model: pm.Model, graphs: Sequence[Any], setting: GraphSetting
 ) -> tuple[Any, list[Any], tuple[Rows, ...], dict[str, Rows]]:
     """The log density of a model and other graphs of it, with batches (training) or all rows in
     their places.
@@ -87,7 +87,7 @@ def in_setting(
     total = []
     for i, variable in enumerate(variables):
         term = as_tensor(placed[i], allow_xtensor_conversion=True)
-        seen: list[Rows | Fed] = list(found.seen_by(every[i]))
+        seen: list[Rows | StreamedRows] = list(found.seen_by(every[i]))
         if setting.fed is not None and set(setting.fed.marks) & set(ancestors([every[i]])):
             seen.append(setting.fed)
         reached = set(values_of_locals) & set(ancestors([every[i]])) if setting.locals else set()
@@ -101,7 +101,7 @@ def in_setting(
             in_model = any(isinstance(rows, Rows) and rows.key in own_keys for rows in seen)
             if variable.name in local:
                 if len(seen) > 1:
-                    raise ValueError(apart(variable.name))
+                    raise ValueError(not_drawn_together(variable.name))
                 term = term * seen[0].factor
             else:
                 term = term * _factor(model, variable, placed[k + i], seen, setting, in_model)
@@ -156,8 +156,8 @@ def _factor(
     model: pm.Model,
     variable: Any,
     value: Any,
-    seen: Sequence[Rows | Fed],
-    setting: Setting,
+    seen: Sequence[Rows | StreamedRows],
+    setting: GraphSetting,
     in_model: bool,
 ) -> Any:
     """What a term that sees batches is multiplied by."""
@@ -201,7 +201,12 @@ def _factor(
 
 
 def _check_total(
-    name: str, total: Sequence[Any], value: Any, seen: Sequence[Rows | Fed], sizes: str, n: str
+    name: str,
+    total: Sequence[Any],
+    value: Any,
+    seen: Sequence[Rows | StreamedRows],
+    sizes: str,
+    n: str,
 ) -> None:
     """Refuse a ``total_size`` that scales otherwise than the data do."""
     shape = _shape_of(value, seen)
@@ -220,24 +225,24 @@ def _check_total(
         )
 
 
-def _check_value(name: str, value: Any, seen: Sequence[Rows | Fed]) -> None:
+def _check_value(name: str, value: Any, seen: Sequence[Rows | StreamedRows]) -> None:
     """Refuse a batch that reaches a likelihood but not its observed values."""
     up = set(ancestors([value]))
     for rows in seen:
         if not up & set(rows.marks):
             if len(seen) > 1:
-                raise ValueError(apart(name))
+                raise ValueError(not_drawn_together(name))
             raise ValueError(
                 f"{name!r} sees a minibatch, but its observed values are still the full data. "
                 "Replace both: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
             )
 
 
-def _shape_of(value: Any, seen: Sequence[Rows | Fed]) -> tuple[int, ...]:
+def _shape_of(value: Any, seen: Sequence[Rows | StreamedRows]) -> tuple[int, ...]:
     inputs = [mark for rows in seen for mark in rows.marks]
     given: list[Any] = []
     for rows in seen:
-        if isinstance(rows, Fed):
+        if isinstance(rows, StreamedRows):
             given += [rows.sample[name][: rows.size] for name in rows.inputs]
         else:
             given.append(np.zeros(rows.size, np.int64))

@@ -13,12 +13,12 @@ from pytensor.graph.traversal import ancestors
 from vi.graphs.lengths import rebuild_with_other_lengths, with_open_rows
 from vi.graphs.replacements import like
 from vi.targets.batches.found import find_batches
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["full_model"]
 
 
-def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
+def full_model(model: pm.Model, setting: GraphSetting | None = None) -> pm.Model:
     """The same model with all rows of the data in place of batches, and unscaled likelihoods.
 
     It shares its free variables and its data with the model. Without batches and replacements it is
@@ -28,7 +28,7 @@ def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
     ----------
     model : pymc.Model
         A model, perhaps with ``vi.Minibatch`` or ``pm.Minibatch`` tensors in it.
-    setting : Setting, optional
+    setting : GraphSetting, optional
         Whose replacements are made too, and whose local variables have all their rows.
 
     Returns

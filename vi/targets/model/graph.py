@@ -24,10 +24,10 @@ from vi.foundation.layout import Layout
 from vi.graphs.parameter_checks import checks_as_densities
 from vi.graphs.replacements import check_replacements
 from vi.graphs.wrapped_jax import with_jax_ops
-from vi.targets.batches.found import Fed, Rows, find_batches
+from vi.targets.batches.found import Rows, StreamedRows, find_batches
 from vi.targets.batches.local_rows import of_any_length
 from vi.targets.batches.scaling import in_setting
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.checks import check_variables, refuse_random_inputs, refuse_whole_numbers
 from vi.targets.model.layout_from import layout_from
 
@@ -61,7 +61,7 @@ class ModelGraph:
         when one changes.
     rows : tuple of Rows
         Minibatches; their row numbers are arguments of the log density.
-    fed : Fed, optional
+    fed : StreamedRows, optional
         Containers whose rows come from a stream; they are the last arguments of the log density.
     local : dict of {str: Rows}
         The rows with which each local variable goes.
@@ -76,7 +76,7 @@ class ModelGraph:
     shared: tuple[SharedVariable, ...]
     baked: tuple[tuple[SharedVariable, Any], ...]
     rows: tuple[Rows, ...] = ()
-    fed: Fed | None = None
+    fed: StreamedRows | None = None
     local: dict[str, Rows] = field(default_factory=dict)
     encoded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -106,7 +106,7 @@ class ModelGraph:
 def build_graph(
     model: pm.Model,
     initial: Mapping[str, np.ndarray],
-    setting: Setting | None = None,
+    setting: GraphSetting | None = None,
     lift: bool = True,
 ) -> ModelGraph:
     """Build the graphs of a model.
@@ -117,7 +117,7 @@ def build_graph(
         The model; refused if it has discrete or no free variables.
     initial : mapping of {str: array}
         A point of the model by value name; only its shapes are read.
-    setting : Setting, optional
+    setting : GraphSetting, optional
         What is replaced, how batches are scaled, and whether batches or all rows are meant (by
         default).
     lift : bool
@@ -127,7 +127,7 @@ def build_graph(
     """
     check_variables(model)
     refuse_whole_numbers(model)
-    setting = Setting(training=False) if setting is None else setting
+    setting = GraphSetting(training=False) if setting is None else setting
     layout = layout_from(model, initial, {name: own for name, (own, _) in setting.locals.items()})
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
     model = of_any_length(model, setting.locals)
