@@ -413,8 +413,8 @@ def test_operations_written_by_hand(op, caplog):
     assert target.backend == ("jax" if op is Registered else "pytensor")
     if op is not Registered:
         assert (
-            f"Backend pytensor, because JAX cannot evaluate the model: no JAX conversion for {op.__name__}"
-            in (caplog.text)
+            "Backend pytensor, because JAX cannot evaluate the model: no JAX conversion for "
+            f"{op.__name__}" in (caplog.text)
         )
     at = np.array([[0.0, 1.0, 2.5]])
     value, score = value_and_score(target, at)

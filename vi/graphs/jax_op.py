@@ -121,8 +121,8 @@ def _known_when_compiled(value: Any) -> int:
         (value,) = value
     if isinstance(value, jax.core.Tracer):
         raise NotImplementedError(
-            "size is computed in the graph, but code compiled with mode='JAX' needs the number of draws in advance: "
-            "give size as a whole number, or use another mode."
+            "size is computed in the graph, but code compiled with mode='JAX' needs the number of "
+            "draws in advance: give size as a whole number, or use another mode."
         )
     return int(value)
 

@@ -22,12 +22,13 @@ def check_replacements(
     for old, new in replacements.items():
         if not isinstance(old, Variable) or not isinstance(new, Variable):
             raise TypeError(
-                f"more_replacements maps PyTensor variables to PyTensor variables, got {old!r}: {new!r}."
+                f"more_replacements maps PyTensor variables to PyTensor variables, got {old!r}: "
+                f"{new!r}."
             )
         if old not in used:
             raise ValueError(
-                f"more_replacements: {old} is not part of the model's log density. Replace data or expressions of the "
-                "model; a free random variable cannot be replaced."
+                f"more_replacements: {old} is not part of the model's log density. Replace data or "
+                "expressions of the model; a free random variable cannot be replaced."
             )
 
 

@@ -154,8 +154,8 @@ def _refusal(node: Apply, why: str) -> str:
 def _with_draw(variable: Any) -> tuple[str, ...]:
     if "draw" in variable.type.dims:
         raise ValueError(
-            f"The leading dimension of {variable} would be called 'draw', which one of its own is called already; "
-            "rename that one."
+            f"The leading dimension of {variable} would be called 'draw', which one of its own is "
+            "called already; rename that one."
         )
     return ("draw", *variable.type.dims)
 

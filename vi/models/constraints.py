@@ -28,8 +28,8 @@ WORDS: dict[str, Transform | None] = {
 """What a constraint may be called."""
 
 _ACCEPTED = (
-    f"{', '.join(map(repr, WORDS))}, ('bounded', low, high), a transform of pymc.distributions.transforms, "
-    "or a constraint of numpyro.distributions.constraints"
+    f"{', '.join(map(repr, WORDS))}, ('bounded', low, high), a transform of "
+    "pymc.distributions.transforms, or a constraint of numpyro.distributions.constraints"
 )
 
 
@@ -66,7 +66,8 @@ def transforms_by_name(constraints: Any, start: Mapping[str, np.ndarray]) -> dic
         names = [name for name in start if path in ("", name) or name.startswith(f"{path}.")]
         if not names:
             raise ValueError(
-                f"constraints has an entry for {path!r}, which is no leaf of init. Its leaves: {', '.join(start)}."
+                f"constraints has an entry for {path!r}, which is no leaf of init. Its leaves: "
+                f"{', '.join(start)}."
             )
         chosen |= dict.fromkeys(names, given[path])
     made = {name: _transform(spec, name, start[name]) for name, spec in chosen.items()}
@@ -82,7 +83,8 @@ def check_inside(name: str, value: np.ndarray, transform: Transform, constraint:
     if not (np.all(np.isfinite(there)) and np.allclose(back, value, rtol=1e-4, atol=1e-6)):
         shown = np.array2string(np.asarray(value), threshold=6, precision=4)
         raise ValueError(
-            f"init[{name!r}] = {shown} lies outside its constraint, {constraint}. Give a start inside."
+            f"init[{name!r}] = {shown} lies outside its constraint, {constraint}. Give a start "
+            "inside."
         )
 
 
@@ -123,8 +125,8 @@ def _transform(spec: Any, name: str, value: np.ndarray) -> Transform | None:
         raise ValueError(f"constraints[{name!r}] = {spec!r} is unknown; accepted are {_ACCEPTED}.")
     if made in (transforms.simplex, transforms.ordered) and (not shape or shape[-1] < 2):
         raise ValueError(
-            f"constraints[{name!r}] = {spec!r} is one of the last axis, which needs 2 entries or more; the leaf has "
-            f"shape {shape}."
+            f"constraints[{name!r}] = {spec!r} is one of the last axis, which needs 2 entries or "
+            f"more; the leaf has shape {shape}."
         )
     return made
 
@@ -143,7 +145,8 @@ def _interval(name: str, low: Any, high: Any) -> Transform:
         )
     if low is not None and high is not None and not low < high:
         raise ValueError(
-            f"constraints[{name!r}] = ('bounded', {low}, {high}): the first must be the smaller one."
+            f"constraints[{name!r}] = ('bounded', {low}, {high}): the first must be the smaller "
+            "one."
         )
     low, high = (
         None if bound is None else np.float64(bound) for bound in (low, high)

@@ -157,16 +157,18 @@ def _refuse(sites: Mapping[str, Any]) -> None:
     discrete = [name for name, fn in latent.items() if fn.support.is_discrete]
     if discrete:
         raise ValueError(
-            f"Discrete latent sites cannot be fitted by variational inference: {', '.join(discrete)}. Marginalise them "
-            "(numpyro.distributions.MixtureSameFamily for a finite mixture)."
+            "Discrete latent sites cannot be fitted by variational inference: "
+            f"{', '.join(discrete)}. Marginalise them (numpyro.distributions.MixtureSameFamily for "
+            "a finite mixture)."
         )
     for name, fn in latent.items():
         _refuse_without_density(name, fn, sites)
     parameters = [name for name, site in sites.items() if site["type"] == "param"]
     if parameters:
         raise ValueError(
-            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(parameters)}. Give them one with "
-            "numpyro.sample (numpyro.distributions.ImproperUniform for a flat one)."
+            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(parameters)}. "
+            "Give them one with numpyro.sample (numpyro.distributions.ImproperUniform for a flat "
+            "one)."
         )
     for name, site in sites.items():
         if (
@@ -175,9 +177,10 @@ def _refuse(sites: Mapping[str, Any]) -> None:
             and site["args"][1] < site["args"][0]
         ):
             raise ValueError(
-                f"The plate {name!r} subsamples {site['args'][1]} of {site['args'][0]} rows by itself. Leave "
-                "subsample_size out and fit all rows, or write the log density as a function of params and data: "
-                "vi.targets.from_function(fn, init, data=..., batch_size=...) draws the rows and scales the likelihood."
+                f"The plate {name!r} subsamples {site['args'][1]} of {site['args'][0]} rows by "
+                "itself. Leave subsample_size out and fit all rows, or write the log density as a "
+                "function of params and data: vi.targets.from_function(fn, init, data=..., "
+                "batch_size=...) draws the rows and scales the likelihood."
             )
 
 
@@ -196,10 +199,11 @@ def _refuse_without_density(name: str, fn: Any, sites: Mapping[str, Any]) -> Non
         return  # a mask on any other site is the user's own flat prior
     if not all(np.all(getattr(layer, "_mask", True)) for layer in layers):
         raise ValueError(
-            f"The site {whole!r} has obs_mask=, which makes a latent site {name!r} of all its entries, also of those "
-            "that have no density there: the ELBO has no bound. Give the site the rows that were seen alone "
-            f"(dist.Normal(mu[seen], sd), obs=y[seen]); missing ones that you want are a site of their own: "
-            f"numpyro.sample('{whole}_missing', dist.Normal(mu[~seen], sd))."
+            f"The site {whole!r} has obs_mask=, which makes a latent site {name!r} of all its "
+            "entries, also of those that have no density there: the ELBO has no bound. Give the "
+            "site the rows that were seen alone (dist.Normal(mu[seen], sd), obs=y[seen]); missing "
+            f"ones that you want are a site of their own: numpyro.sample('{whole}_missing', "
+            "dist.Normal(mu[~seen], sd))."
         )
 
 
@@ -220,6 +224,7 @@ def _check_supports(
             same = type(supports[name]) is type(site["fn"].support) and len(here) == len(there)
             if not (same and all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))):
                 raise ValueError(
-                    f"The support of {name!r} depends on other latent sites. Sample it on a fixed support and compute "
-                    f"it: u = numpyro.sample('u', dist.Uniform(0.0, 1.0)); numpyro.deterministic({name!r}, upper * u)."
+                    f"The support of {name!r} depends on other latent sites. Sample it on a fixed "
+                    "support and compute it: u = numpyro.sample('u', dist.Uniform(0.0, 1.0)); "
+                    f"numpyro.deterministic({name!r}, upper * u)."
                 )

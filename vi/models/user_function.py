@@ -34,20 +34,21 @@ def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     )
     if not same:
         raise ValueError(
-            f"The log density returned {_words(first)} when it was called first, and {_words(second)} the second time. "
-            "It must be a function of its arguments alone."
+            f"The log density returned {_words(first)} when it was called first, and "
+            f"{_words(second)} the second time. It must be a function of its arguments alone."
         )
     leaves = jax.tree.leaves(first)
     if not (_is_leaf(first) or is_pair(first)):
         raise TypeError(
-            f"The log density must return a scalar, or a pair (log_prior, log_likelihood) of scalars; it returns "
-            f"{_words(first)}."
+            "The log density must return a scalar, or a pair (log_prior, log_likelihood) of "
+            f"scalars; it returns {_words(first)}."
         )
     for leaf in leaves:
         if leaf.shape != ():
             raise ValueError(
-                f"The log density must return a scalar; it returns an array of shape {leaf.shape}. Sum it over what "
-                "it has one entry for: jnp.sum(...). It is called with one point; the library does the vmap."
+                f"The log density must return a scalar; it returns an array of shape {leaf.shape}. "
+                "Sum it over what it has one entry for: jnp.sum(...). It is called with one point; "
+                "the library does the vmap."
             )
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             raise TypeError(
@@ -74,8 +75,9 @@ def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str)
         if "Cannot lower jaxpr" not in str(error):
             raise
         raise ValueError(
-            "JAX cannot compile the log density: NumPy arrays that it has in its closure were used by another function "
-            "in another precision before. Use jnp.asarray(array) in the function, or hand the arrays over as data=."
+            "JAX cannot compile the log density: NumPy arrays that it has in its closure were used "
+            "by another function in another precision before. Use jnp.asarray(array) in the "
+            "function, or hand the arrays over as data=."
         ) from error
     if not np.isfinite(value):
         raise ValueError(f"The log density is {value} at init: {shown}. Start where it is finite.")
@@ -111,14 +113,16 @@ def check_batches(
         tolerance = 1e-6 if jnp.asarray(made[0][1]).dtype == np.float64 else 1e-3
         if not np.allclose(priors, priors[0], rtol=tolerance, atol=tolerance):
             raise ValueError(
-                f"log_prior, the first of the pair, changes with the rows: {priors[1]:.6g} and {priors[2]:.6g} for two "
-                "parts of the data. It is not scaled by N / B; put what depends on data into the second."
+                f"log_prior, the first of the pair, changes with the rows: {priors[1]:.6g} and "
+                f"{priors[2]:.6g} for two parts of the data. It is not scaled by N / B; put what "
+                "depends on data into the second."
             )
         if not abs(whole - one - other) <= tolerance * (1 + abs(whole) + abs(one) + abs(other)):
             raise ValueError(
-                f"log_likelihood, the second of the pair, is {whole:.6g} for {len(order)} rows and {one:.6g} + "
-                f"{other:.6g} for their two parts, so that no scale makes a batch's right. It must be a sum over rows: "
-                "no mean, and nothing computed from several rows (do that before, from all the data)."
+                f"log_likelihood, the second of the pair, is {whole:.6g} for {len(order)} rows and "
+                f"{one:.6g} + {other:.6g} for their two parts, so that no scale makes a batch's "
+                "right. It must be a sum over rows: no mean, and nothing computed from several "
+                "rows (do that before, from all the data)."
             )
 
 
@@ -147,8 +151,8 @@ def _in_plain_words(where: str) -> Iterator[None]:
     except Exception as error:
         if "Tracer" in str(error):
             error.add_note(
-                "The log density uses a value where JAX has only its shape and type while it compiles the function "
-                "(a tracer). To print values: jax.debug.print('{}', x)."
+                "The log density uses a value where JAX has only its shape and type while it "
+                "compiles the function (a tracer). To print values: jax.debug.print('{}', x)."
             )
         error.add_note(where)
         raise

@@ -86,7 +86,8 @@ def find_modes(target: Target, starts: np.ndarray, n: int) -> Modes:
         )
     if not np.any(np.isfinite(found.values)):
         raise ValueError(
-            "log p or its gradient is not finite at any start. Give one with a finite density: start={name: value}."
+            "log p or its gradient is not finite at any start. Give one with a finite density: "
+            "start={name: value}."
         )
     points, values, gradients = found.path
     return Modes(
@@ -116,8 +117,8 @@ def spread_starts(target: Target, start: np.ndarray, count: int, seed: int) -> n
         starts += list(candidates[np.isfinite(target.log_prob(candidates))])
     if len(starts) < count:
         raise ValueError(
-            f"Only {len(starts)} of {count} starts have a finite log density. Give a start from which one can go in "
-            "every direction, or fewer starts."
+            f"Only {len(starts)} of {count} starts have a finite log density. Give a start from "
+            "which one can go in every direction, or fewer starts."
         )
     return np.stack(starts)
 

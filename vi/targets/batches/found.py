@@ -154,8 +154,9 @@ class Batches:
             bad = () if array is None else rows_with_nan(np.asarray(array))
             if len(bad):
                 raise ValueError(
-                    f"The data of {tensor.name or data.name or 'a minibatch'} have NaN in {len(bad)} of {len(array)} "
-                    f"rows, first in {', '.join(map(str, bad[:5]))}. Leave them out: vi.Minibatch(..., nan='drop')."
+                    f"The data of {tensor.name or data.name or 'a minibatch'} have NaN in "
+                    f"{len(bad)} of {len(array)} rows, first in {', '.join(map(str, bad[:5]))}. "
+                    "Leave them out: vi.Minibatch(..., nan='drop')."
                 )
 
     def seen_by(self, graph: Any) -> tuple[Rows, ...]:
@@ -250,8 +251,8 @@ def _check_counts(rows: Rows, sources: Sequence[tuple[Any, int]]) -> None:
     counts = [int(n) for n in interpret([], [data.shape[axis] for data, axis in sources], [])]
     if len(set(counts)) > 1:
         raise ValueError(
-            f"Arrays of one minibatch have different lengths: {', '.join(map(str, counts))}. Rows that belong together "
-            "must be given in every array."
+            f"Arrays of one minibatch have different lengths: {', '.join(map(str, counts))}. Rows "
+            "that belong together must be given in every array."
         )
     if rows.size > counts[0]:
         raise ValueError(

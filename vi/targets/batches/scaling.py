@@ -76,7 +76,8 @@ def in_setting(
     found = find_batches(every)
     if len(found.rows) > 1 and any(rows.sampling.short_last for rows in found.rows):
         raise ValueError(
-            "short_last=True: only one minibatch can have a short last batch, and no other beside it."
+            "short_last=True: only one minibatch can have a short last batch, and no other beside "
+            "it."
         )
     values_of_locals = [model.rvs_to_values[model[name]] for name in setting.locals]
     also = [*values_of_locals, *(setting.fed.marks if setting.fed else ())]
@@ -121,8 +122,9 @@ def _fitting(make: Callable[[], list[Any]]) -> list[Any]:
 
 
 _UNFIT = (
-    "more_replacements: the model does not fit together with the replacements. Replace all data of the same rows, by "
-    "tensors of the same number of dimensions: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
+    "more_replacements: the model does not fit together with the replacements. Replace all data of "
+    "the same rows, by tensors of the same number of dimensions: X_batch, y_batch = "
+    "vi.Minibatch(X, y, batch_size=...)."
 )
 
 
@@ -180,23 +182,26 @@ def _factor(
         return float(asked)
     if variable in model.free_RVs:
         raise ValueError(
-            f"A batch ({sizes}) reaches the prior of the free variable {name!r}. If it has one entry a row, make it "
-            f"local: vi.Group([{name}], local=True); otherwise compute what its prior depends on from all the data."
+            f"A batch ({sizes}) reaches the prior of the free variable {name!r}. If it has one "
+            f"entry a row, make it local: vi.Group([{name}], local=True); otherwise compute what "
+            "its prior depends on from all the data."
         )
     if variable in model.potentials:
         if asked == "rows" and isinstance(setting.scale, Mapping):
             return factor
         raise ValueError(
-            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what it is multiplied "
-            f"by: scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, or a number."
+            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what "
+            f"it is multiplied by: scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, "
+            "or a number."
         )
     if asked == "rows" or not in_model:
         _check_value(name, value, seen)
         return factor
     raise ValueError(
-        f"{name!r} sees a batch ({sizes}) but has no total_size, so that the prior would count too much. Write "
-        f"pm.{_distribution(variable)}({name!r}, ..., total_size={n}). (vi.fit(scale='rows') scales every likelihood "
-        f"by N / B without it; scale={{{name!r}: 1.0}} leaves this one as it is.)"
+        f"{name!r} sees a batch ({sizes}) but has no total_size, so that the prior would count too "
+        f"much. Write pm.{_distribution(variable)}({name!r}, ..., total_size={n}). "
+        f"(vi.fit(scale='rows') scales every likelihood by N / B without it; scale={{{name!r}: "
+        f"1.0}} leaves this one as it is.)"
     )
 
 
@@ -220,8 +225,9 @@ def _check_total(
     if not np.isclose(scale, wanted, rtol=1e-9, atol=0.0):
         written = given[0][1] if len(total) == 1 else tuple(total)
         raise ValueError(
-            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but it sees {sizes}, "
-            f"which is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: ...}} puts another number in its place.)"
+            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but "
+            f"it sees {sizes}, which is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: "
+            f"...}} puts another number in its place.)"
         )
 
 
@@ -257,12 +263,14 @@ def _check_scale(model: pm.Model, scale: Any) -> None:
     names = [variable.name for variable in [*model.observed_RVs, *model.potentials]]
     if not isinstance(scale, Mapping):
         raise TypeError(
-            f"scale={scale!r}: use 'rows', or a dict of 'rows' or numbers by name ({', '.join(names)})."
+            f"scale={scale!r}: use 'rows', or a dict of 'rows' or numbers by name "
+            f"({', '.join(names)})."
         )
     for name, entry in scale.items():
         if name not in names:
             raise ValueError(
-                f"scale has an entry for {name!r}, which is no likelihood or Potential: {', '.join(names)}."
+                f"scale has an entry for {name!r}, which is no likelihood or Potential: "
+                f"{', '.join(names)}."
             )
         number = isinstance(entry, int | float | np.number) and not isinstance(entry, bool)
         if entry != "rows" and not (number and np.isfinite(entry) and entry > 0):
@@ -276,8 +284,9 @@ def _check_lengths(replacements: Mapping[Variable, Variable]) -> None:
             length = int(interpret([], [pt.shape(old)[0]], [])[0])
             if length != rows.count():
                 raise ValueError(
-                    f"more_replacements: {old} has {length} rows, and the minibatch in its place is one of "
-                    f"{rows.count()}. Make it from the same data: vi.Minibatch(data, batch_size=...)."
+                    f"more_replacements: {old} has {length} rows, and the minibatch in its place "
+                    f"is one of {rows.count()}. Make it from the same data: vi.Minibatch(data, "
+                    "batch_size=...)."
                 )
 
 

@@ -53,7 +53,8 @@ def check_variables(model: pm.Model) -> None:
     ]
     if reserved:
         raise ValueError(
-            f"A variable cannot be called {' or '.join(map(repr, reserved))}: draws have a dimension of that name."
+            f"A variable cannot be called {' or '.join(map(repr, reserved))}: draws have a "
+            "dimension of that name."
         )
     discrete = [
         variable.name
@@ -62,9 +63,10 @@ def check_variables(model: pm.Model) -> None:
     ]
     if discrete:
         raise ValueError(
-            f"Discrete free variables cannot be fitted by variational inference: {', '.join(discrete)}. "
-            "Marginalise them (pm.Mixture for a finite mixture, pymc_extras.marginalize in general), "
-            "or use pm.sample, which has step methods for them."
+            "Discrete free variables cannot be fitted by variational inference: "
+            f"{', '.join(discrete)}. Marginalise them (pm.Mixture for a finite mixture, "
+            "pymc_extras.marginalize in general), or use pm.sample, which has step methods for "
+            "them."
         )
 
 
@@ -76,9 +78,9 @@ def refuse_random_inputs(model: pm.Model, inputs: Iterable[Variable]) -> None:
             v.name for v in [*model.observed_RVs, *model.potentials, *model.free_RVs] if v.name
         ]
         raise NotImplementedError(
-            "The log density draws random numbers of its own, so it is not one function of the parameters. "
-            "A pm.Simulator has no density: use pm.sample_smc. A random variable must be registered with the model. "
-            f"The model's terms are: {', '.join(names)}."
+            "The log density draws random numbers of its own, so it is not one function of the "
+            "parameters. A pm.Simulator has no density: use pm.sample_smc. A random variable must "
+            f"be registered with the model. The model's terms are: {', '.join(names)}."
         )
 
 
@@ -96,7 +98,8 @@ def check_start(model: pm.Model, start: Any, argument: str = "start") -> None:
         key = getattr(name, "name", name)
         if key not in shapes:
             raise ValueError(
-                f"{argument} has a value for {key!r}, which is not a free variable. Known: {', '.join(names)}."
+                f"{argument} has a value for {key!r}, which is not a free variable. Known: "
+                f"{', '.join(names)}."
             )
         if isinstance(value, str) and value in ("prior", "support_point") and key in names:
             continue  # PyMC's strategies
@@ -154,8 +157,9 @@ def refuse_whole_numbers(model: pm.Model) -> None:
             function = node.op.function if isinstance(node.op, JaxOp) else function_of(node)
             if function is not None and not np.issubdtype(variable.type.dtype, np.floating):
                 raise TypeError(
-                    f"The log density has the term {term.name!r} of type {term.type.dtype}, made by the JAX function "
-                    f"{function.label!r}, which returns {variable.type.dtype}: whole numbers have no gradient, so "
-                    "nothing could be learnt from it. Return a floating-point number from the function "
-                    "(values.sum().astype(float), 0.0 instead of 0)."
+                    f"The log density has the term {term.name!r} of type {term.type.dtype}, made "
+                    f"by the JAX function {function.label!r}, which returns {variable.type.dtype}: "
+                    "whole numbers have no gradient, so nothing could be learnt from it. Return a "
+                    "floating-point number from the function (values.sum().astype(float), 0.0 "
+                    "instead of 0)."
                 )

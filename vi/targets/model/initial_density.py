@@ -85,10 +85,11 @@ def _shapes_of_a_batch(
         ]
         if long:
             return text + (
-                f"A batch has {rows.size} of {n} rows; these variables have an entry for each: {', '.join(long)}. "
-                f"Either write them for a batch (shape {rows.size}) and put them into a group of their own, "
-                "vi.Group([...], local=True); or take their entries with the rows: "
-                f"y, i = vi.Minibatch(y, numpy.arange({n}), batch_size={rows.size}), then z[i]."
+                f"A batch has {rows.size} of {n} rows; these variables have an entry for each: "
+                f"{', '.join(long)}. Either write them for a batch (shape {rows.size}) and put "
+                "them into a group of their own, vi.Group([...], local=True); or take their "
+                f"entries with the rows: y, i = vi.Minibatch(y, numpy.arange({n}), "
+                f"batch_size={rows.size}), then z[i]."
             )
     return text + "What meets a batch must have its number of rows, or none."
 
@@ -132,6 +133,7 @@ def _responsible(
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         if variable in used:
             lines.append(
-                f"{value.name} = {np.array2string(np.asarray(point[value.name]), threshold=6, precision=4)}"
+                f"{value.name} = "
+                f"{np.array2string(np.asarray(point[value.name]), threshold=6, precision=4)}"
             )
     return f"They depend on: {'; '.join(lines)}. " if lines else ""

@@ -63,8 +63,9 @@ def _check_support(
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         if variable.name in overrides and not np.all(np.isfinite(point[value.name])):
             raise ValueError(
-                f"start[{variable.name!r}] = {overrides[variable.name]} lies outside the support of {variable.name!r}: "
-                f"its unconstrained value {value.name} is {point[value.name]}."
+                f"start[{variable.name!r}] = {overrides[variable.name]} lies outside the support "
+                f"of {variable.name!r}: its unconstrained value {value.name} is "
+                f"{point[value.name]}."
             )
 
 
@@ -84,7 +85,8 @@ def start_std(
             slot = layout[key]
         except KeyError:
             raise ValueError(
-                f"start_sigma has a value for {key!r}, which is not a free variable. Known: {', '.join(layout.names)}."
+                f"start_sigma has a value for {key!r}, which is not a free variable. Known: "
+                f"{', '.join(layout.names)}."
             ) from None
         sigma = real_numbers(_aligned(model, key, value), f"start_sigma[{key!r}]").astype(dtype)
         if not np.all(np.isfinite(sigma) & (sigma > 0)):
@@ -93,7 +95,8 @@ def start_std(
             std[slot.slice] = np.ravel(np.broadcast_to(sigma, slot.shape))
         except ValueError:
             raise ValueError(
-                f"start_sigma[{key!r}] has shape {sigma.shape}, but {key!r} has unconstrained shape {slot.shape}."
+                f"start_sigma[{key!r}] has shape {sigma.shape}, but {key!r} has unconstrained "
+                f"shape {slot.shape}."
             ) from None
     return std
 

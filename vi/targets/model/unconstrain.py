@@ -37,7 +37,8 @@ def unconstrain(
     missing = [name for name in constrained if name not in values]
     if missing:
         raise ValueError(
-            f"The trace has no draws of {', '.join(missing)}; the model's free variables are {', '.join(layout.names)}."
+            f"The trace has no draws of {', '.join(missing)}; the model's free variables are "
+            f"{', '.join(layout.names)}."
         )
     for slot in layout:
         name = slot.name if slot.name in constrained else slot.value_name
@@ -61,7 +62,8 @@ def unconstrain(
         bad = np.flatnonzero(~np.all(np.isfinite(points[:, slot.slice]), axis=1))
         if bad.size:
             raise ValueError(
-                f"{bad.size} draws of {slot.name!r} lie outside its support or are not finite, the first at {bad[0]}."
+                f"{bad.size} draws of {slot.name!r} lie outside its support or are not finite, the "
+                f"first at {bad[0]}."
             )
     return points
 
