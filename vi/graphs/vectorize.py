@@ -59,9 +59,8 @@ def vectorize(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> lis
         If an operation cannot be vectorised; the message names it.
     """
     plain = _without_named_dimensions(outputs)
-    one_draw: dict[Variable, int] = {
-        draws: z.type.ndim
-    }  # by variable of many draws, the rank in one draw
+    # by variable of many draws, the number of dimensions in one draw
+    one_draw: dict[Variable, int] = {draws: z.type.ndim}
     many = rebuild(plain, {z: draws}, _Vectorizer(one_draw, size))
     named = []
     for old, core, new in zip(outputs, plain, many, strict=True):
@@ -83,10 +82,8 @@ class _Vectorizer:
     def __call__(self, node: Apply, inputs: list[Any]) -> Sequence[Any]:
         op = node.op
         moving = any(variable in self.one_draw for variable in inputs)
-        if isinstance(
-            op, XTensorFromTensor | ViewOp
-        ):  # casts and views are all that is left of named dimensions
-            return inputs[:1]
+        if isinstance(op, XTensorFromTensor | ViewOp):
+            return inputs[:1]  # casts and views are all that is left of named dimensions
         if isinstance(op, TensorFromXTensor) and isinstance(inputs[0].type, TensorType):
             return inputs[:1]
         if isinstance(op, Shape | Shape_i):  # the same in every draw
@@ -127,10 +124,10 @@ class _Vectorizer:
 
     def _vectorize(self, node: Apply, inputs: list[Any]) -> Sequence[Any]:
         try:
-            made = _vectorize_node(node.op, node, *inputs)
+            new = _vectorize_node(node.op, node, *inputs)
         except (NotImplementedError, TypeError, ValueError) as error:
             raise NotImplementedError(_refusal(node, str(error) or type(error).__name__)) from error
-        outputs: Sequence[Any] = made.outputs if isinstance(made, Apply) else made
+        outputs: Sequence[Any] = new.outputs if isinstance(new, Apply) else new
         return outputs
 
     def _mark(self, node: Apply, outputs: Sequence[Any]) -> Sequence[Any]:

@@ -1,6 +1,4 @@
-"""Constraints on the leaves of a pytree, said in words or by a library's objects, as PyMC's
-transforms.
-"""
+"""Constraints on the leaves of a pytree, in words or as objects, turned into PyMC transforms."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ _ACCEPTED = (
 
 
 def path_name(path: Any) -> str:
-    """The name of a leaf by its path in a pytree: ``"layer.w"``, ``"layers.0.w"``, ``""`` for a
-    bare array.
-    """
+    """The name of a leaf by its path in a pytree: ``"layers.0.w"``, ``""`` for a bare array."""
     return jax.tree_util.keystr(path, simple=True, separator=".").replace("/", ".")
 
 
@@ -57,21 +53,21 @@ def transforms_by_name(constraints: Any, start: Mapping[str, np.ndarray]) -> dic
         If a path is that of no leaf, a constraint is unknown, or does not suit the shape of its
         leaf.
     """
-    given = {
+    by_path = {
         path_name(path): spec
         for path, spec in jax.tree_util.tree_leaves_with_path(constraints, is_leaf=_is_spec)
     }
     chosen: dict[str, Any] = {}
-    for path in sorted(given, key=len):
+    for path in sorted(by_path, key=len):
         names = [name for name in start if path in ("", name) or name.startswith(f"{path}.")]
         if not names:
             raise ValueError(
                 f"constraints has an entry for {path!r}, which is no leaf of init. Its leaves: "
                 f"{', '.join(start)}."
             )
-        chosen |= dict.fromkeys(names, given[path])
-    made = {name: _transform(spec, name, start[name]) for name, spec in chosen.items()}
-    return {name: transform for name, transform in made.items() if transform is not None}
+        chosen |= dict.fromkeys(names, by_path[path])
+    made = ((name, _transform(spec, name, start[name])) for name, spec in chosen.items())
+    return {name: transform for name, transform in made if transform is not None}
 
 
 def check_inside(name: str, value: np.ndarray, transform: Transform, constraint: str) -> None:
@@ -91,8 +87,9 @@ def check_inside(name: str, value: np.ndarray, transform: Transform, constraint:
 def moved(
     value: np.ndarray, transform: Transform | None, generator: np.random.Generator
 ) -> np.ndarray:
-    """A value beside the given one, inside the constraint: up to 0.5 away in every entry of the
-    unconstrained space.
+    """A value beside another one, inside the constraint.
+
+    It is up to 0.5 away in every entry of the unconstrained space.
     """
     if transform is None:
         return (value + generator.uniform(-0.5, 0.5, value.shape)).astype(value.dtype)
@@ -148,7 +145,6 @@ def _interval(name: str, low: Any, high: Any) -> Transform:
             f"constraints[{name!r}] = ('bounded', {low}, {high}): the first must be the smaller "
             "one."
         )
-    low, high = (
-        None if bound is None else np.float64(bound) for bound in (low, high)
-    )  # an int would make float32 logs
+    # a Python int would be taken for a float32 in the logarithms of the transform
+    low, high = (None if bound is None else np.float64(bound) for bound in (low, high))
     return transforms.Interval(low, high)

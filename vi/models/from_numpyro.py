@@ -210,9 +210,7 @@ def _refuse_without_density(name: str, fn: Any, sites: Mapping[str, Any]) -> Non
 def _check_supports(
     sites: Callable[[Any], dict[str, Any]], init: dict[str, Any], supports: dict[str, Any]
 ) -> None:
-    """Refuse supports that depend on the value of another site: the transform of a variable is
-    fixed.
-    """
+    """Refuse supports that depend on another site: the transform of a variable is fixed."""
     biject_to = import_numpyro().distributions.biject_to
     moved = {}
     for name, value in init.items():

@@ -35,8 +35,7 @@ def is_constraint(item: Any) -> bool:
 
 
 class NumpyroTransform(Transform):
-    """The transform between a constrained array and an unconstrained one, ``biject_to`` of its
-    constraint.
+    """The transform between constrained and unconstrained arrays, ``biject_to`` of a constraint.
 
     Parameters
     ----------

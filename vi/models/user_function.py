@@ -1,11 +1,10 @@
-"""A user's JAX function, traced before anything is built on it: what it returns, and what it
-must not do.
-"""
+"""A user's JAX function, traced before anything is built on it: what it returns or must not do."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,6 +15,9 @@ from vi.foundation.precision import called_afresh
 from vi.foundation.tracing_errors import TRACING_ERRORS, what_tracing_met
 
 __all__ = ["check_batches", "is_pair", "trace", "value_at"]
+
+LIBRARY = f"{Path(__file__).parents[1]}/"
+"""The library's own files, of which no error in a user's function speaks."""
 
 
 def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> Any:
@@ -86,11 +88,10 @@ def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str)
 def check_batches(
     fn: Callable[..., tuple[Any, Any]], points: Sequence[Any], data: Any, size: int
 ) -> None:
-    """Refuse pairs for which N / B is wrong at one of some points; those where the density is not
-    finite say nothing.
+    """Refuse pairs for which N / B is wrong at one of some points.
 
-    The prior must not change with the rows, and the log likelihood of rows must be the sum of those
-    of any two parts.
+    Points where the density is not finite say nothing. The prior must not change with the rows,
+    and the log likelihood of rows must be the sum of those of any two parts.
     """
     generator = np.random.default_rng(0)
     n = len(jax.tree.leaves(data)[0])
@@ -176,7 +177,7 @@ def _place(error: BaseException) -> str:
     at, place = error.__traceback__, ""
     while at is not None:
         file = at.tb_frame.f_code.co_filename
-        if not any(part in file for part in ("/jax/", "/vi/targets/", "<frozen")):
+        if not (file.startswith(LIBRARY) or "/jax/" in file or "<frozen" in file):
             place = f"{file}, line {at.tb_lineno}"
         at = at.tb_next
     return f"{type(error).__name__} at {place}" if place else type(error).__name__
@@ -186,4 +187,5 @@ def _words(returned: Any) -> str:
     leaves = jax.tree.leaves(returned)
     if _is_leaf(returned):
         return f"{leaves[0].dtype}{list(leaves[0].shape)}"
-    return f"{type(returned).__name__} of {', '.join(f'{x.dtype}{list(x.shape)}' for x in leaves) or 'nothing'}"
+    described = ", ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves) or "nothing"
+    return f"{type(returned).__name__} of {described}"

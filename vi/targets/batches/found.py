@@ -1,6 +1,4 @@
-"""Batches in a model's graphs: where they are, what takes their place, and which rows a step
-takes.
-"""
+"""Batches in a model's graphs: where they are, and what takes their place."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ from vi.data.missing import rows_with_nan
 from vi.graphs.interpret import interpret
 from vi.graphs.lengths import rebuild_with_other_lengths
 
-__all__ = ["Batches", "StreamedRows", "Rows", "find_batches", "has_batches", "is_batch"]
+__all__ = ["Batches", "Rows", "StreamedRows", "find_batches", "has_batches", "is_batch"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,18 +118,26 @@ class Batches:
     tensors: dict[Variable, tuple[Any, tuple[tuple[int, Rows], ...]]]
 
     def swapped(self, graphs: Sequence[Any], *, full: bool, also: Sequence[Any] = ()) -> list[Any]:
-        """The graphs with symbolic rows of the data, or all of the data, in place of the batch
-        tensors.
+        """The graphs with rows of the data, or all of the data, in place of the batch tensors.
 
         Shapes that PyMC fixed when the model was written (of a batch, or of a dim) are not asserted
         of what depends on the rows, or on the variables ``also``.
+
+        Parameters
+        ----------
+        graphs : sequence of Variable
+            The graphs; they are not changed.
+        full : bool
+            Whether all rows take the place of a batch; otherwise the rows of symbolic numbers do.
+        also : sequence of Variable
+            Variables of an open number of rows.
         """
         mapping: dict[Variable, Any] = {variable: variable for variable in also}
-        for tensor, (data, taken) in self.tensors.items():
+        for tensor, (data, axes) in self.tensors.items():
             new = data
             if not full:
-                new = TakeRows(tuple(axis for axis, _ in taken)).symbolic(
-                    data, [rows.index for _, rows in taken]
+                new = TakeRows(tuple(axis for axis, _ in axes)).symbolic(
+                    data, [rows.index for _, rows in axes]
                 )
             mapping[tensor] = new if new.dtype == tensor.dtype else new.astype(tensor.dtype)
         return rebuild_with_other_lengths(graphs, mapping)

@@ -1,6 +1,4 @@
-"""The log density of a model whose data come in batches: every term that sees a batch is scaled,
-or refused.
-"""
+"""The log density of a model with batches: every term that sees one is scaled, or refused."""
 
 from __future__ import annotations
 
@@ -34,11 +32,27 @@ __all__ = ["in_setting"]
 def in_setting(
     model: pm.Model, graphs: Sequence[Any], setting: GraphSetting
 ) -> tuple[Any, list[Any], tuple[Rows, ...], dict[str, Rows]]:
-    """The log density of a model and other graphs of it, with batches (training) or all rows in
-    their places.
+    """The log density of a model and other graphs of it, with batches or all rows in place.
 
-    The number of rows of local variables' values must be open. The last two of what is returned are
-    the batches, and with which of them each local variable goes.
+    Parameters
+    ----------
+    model : pymc.Model
+        The model; the number of rows of local variables' values must be open.
+    graphs : sequence of Variable
+        Other graphs of it.
+    setting : GraphSetting
+        Whether batches (training) or all rows are meant, and how terms are scaled.
+
+    Returns
+    -------
+    log_prob : TensorVariable
+        The scalar log density.
+    graphs : list of Variable
+        The other graphs.
+    rows : tuple of Rows
+        The batches; none unless training.
+    local : dict of {str: Rows}
+        With which of them each local variable goes.
 
     Raises
     ------

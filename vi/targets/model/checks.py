@@ -1,6 +1,4 @@
-"""What is refused before anything compiles: each check says what was got, what is accepted and
-what to do.
-"""
+"""What is refused before anything compiles, with what was got, what is accepted, what to do."""
 
 from __future__ import annotations
 
@@ -138,8 +136,7 @@ def real_numbers(value: Any, what: str) -> np.ndarray:
 
 
 def refuse_whole_numbers(model: pm.Model) -> None:
-    """Refuse terms of the log density that are whole numbers made by JAX functions: they have no
-    gradient.
+    """Refuse terms that are whole numbers made by JAX functions: they have no gradient.
 
     Raises
     ------

@@ -89,8 +89,9 @@ def full_model(model: pm.Model, setting: GraphSetting | None = None) -> pm.Model
 
 
 def _with_rows(model: pm.Model, name: str, rows: int, mapping: dict[Variable, Any]) -> None:
-    """Give a local variable and its value their number of rows in all, where the model has that
-    of a batch.
+    """Give a local variable and its value all rows, where the model has those of a batch.
+
+    ``mapping`` grows by what stands for them.
     """
     variable = model[name]
     value = model.rvs_to_values[variable]

@@ -1,6 +1,4 @@
-"""The model as PyTensor graphs of one flat vector: its log density and its variables, with large
-data lifted out.
-"""
+"""The model as PyTensor graphs of one flat vector, with large data lifted out."""
 
 from __future__ import annotations
 
@@ -36,7 +34,11 @@ __all__ = ["ModelGraph", "build_graph"]
 logger = logging.getLogger("vi")
 
 LIFTED_BYTES = 1024
-"""Constants of this size and more become arguments of the compiled code."""
+"""Constants of this size and more become arguments of the compiled code.
+
+Compilers fold constants: gigabytes of data would be copied, and operations on them computed while
+compiling. A few numbers are better folded.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +84,12 @@ class ModelGraph:
 
     @property
     def inputs(self) -> list[Any]:
-        """What the log density reads: the flat vector, shared variables, row numbers of
-        minibatches, streamed rows.
-        """
+        """What the log density reads: the flat vector, shared variables, what a step brings."""
         return [self.flat, *self.shared, *self.per_step]
 
     @property
     def per_step(self) -> list[Any]:
-        """The inputs that change from step to step."""
+        """The inputs that change from step to step: row numbers, then streamed rows."""
         return [
             *(rows.index for rows in self.rows),
             *(self.fed.inputs.values() if self.fed else ()),

@@ -1,6 +1,4 @@
-"""Whether the log density is finite at the start; if not, which terms, data and values are
-responsible.
-"""
+"""Whether the log density is finite at the start; if not, what is responsible."""
 
 from __future__ import annotations
 
@@ -25,10 +23,9 @@ _FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
 
 
 def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
-    """Refuse a start at which the log density is not finite, naming the terms and the values
-    responsible.
+    """Refuse a start at which the log density is not finite, naming terms, data and values.
 
-    Evaluated by PyTensor's interpreter, so nothing is compiled.
+    It is evaluated by PyTensor's interpreter, so nothing is compiled.
     """
     terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
     outputs = [
@@ -72,9 +69,7 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
 def _shapes_of_a_batch(
     model: pm.Model, batches: Sequence[Rows], point: Mapping[str, np.ndarray], error: Any
 ) -> str:
-    """What does not fit: a batch and, most likely, a variable that has an entry for each row of
-    the data.
-    """
+    """What does not fit: a batch and, most likely, a variable with an entry for each row."""
     text = f"The model cannot be evaluated on a batch of rows: {error}. "
     for rows in batches:
         n = rows.count()
@@ -105,9 +100,7 @@ def _interpret_alone(
 
 
 def _where_not_finite(model: pm.Model, term: Any, result: np.ndarray) -> str:
-    """Value of a term that is not finite, with the first datum responsible where the term is
-    observed.
-    """
+    """Value of a term that is not finite, with the first datum responsible if it is observed."""
     entries = np.argwhere(~np.isfinite(result))
     if not len(entries):
         return str(np.sum(result))

@@ -1,6 +1,4 @@
-"""Where a fit starts: the model's initial point, with what the user knows better put in its
-place.
-"""
+"""Where a fit starts: the model's initial point, with the user's values in its place."""
 
 from __future__ import annotations
 
@@ -24,8 +22,9 @@ START_STD = float(np.log(2.0))
 def start_point(
     model: pm.Model, start: Mapping[str, Any] | None, seed: int
 ) -> dict[str, np.ndarray]:
-    """A point of the model by value name: constrained start values transformed, unconstrained
-    ones as they are.
+    """A point of the model by value name, with start values in their places.
+
+    Constrained ones are transformed, unconstrained ones taken as they are.
     """
     if start is None:
         return dict(model.initial_point(random_seed=seed))
