@@ -571,8 +571,8 @@ def test_models_whose_scale_cannot_be_right(kind):
     ("scale", "error", "message"),
     [
         ({"z": "rows"}, ValueError, "no likelihood or Potential"),
-        ({"y": -1.0}, ValueError, "positive number"),
-        ({"y": "N"}, ValueError, "positive number"),
+        ({"y": -1.0}, ValueError, "finite number above 0, or .rows."),
+        ({"y": "N"}, ValueError, "finite number above 0, or .rows."),
         (2.0, TypeError, "scale=2.0"),
     ],
 )

@@ -14,7 +14,7 @@ from vi.graphs.rebuild import extend, on_inputs
 __all__ = ["rebuild_with_other_lengths", "with_open_rows", "without_broadcasts"]
 
 
-def rebuild_with_other_lengths(graphs: Sequence[Any], known: dict[Variable, Any]) -> list[Any]:
+def rebuild_with_other_lengths(graphs: Sequence[Any], stand_ins: dict[Variable, Any]) -> list[Any]:
     """The graphs with variables exchanged for others, whatever the shapes of these.
 
     Shapes that were asserted when the model was written do not hold of what depends on the
@@ -24,7 +24,7 @@ def rebuild_with_other_lengths(graphs: Sequence[Any], known: dict[Variable, Any]
     ----------
     graphs : sequence of Variable
         The graphs; they are not changed.
-    known : dict of variables
+    stand_ins : dict of variables
         What stands for a variable (perhaps itself: then shapes are left out of what depends on it).
         It grows by every variable that is made anew.
 
@@ -34,13 +34,13 @@ def rebuild_with_other_lengths(graphs: Sequence[Any], known: dict[Variable, Any]
     """
 
     def make(node: Apply, inputs: list[Any]) -> list[Any] | None:
-        if not any(variable in known for variable in node.inputs):
+        if not any(variable in stand_ins for variable in node.inputs):
             return None
         if isinstance(node.op, SpecifyShape) or _only_fixes_lengths(node):
             return inputs[:1]
         return on_inputs(node, inputs)
 
-    return extend(known, graphs, make)
+    return extend(stand_ins, graphs, make)
 
 
 def with_open_rows(variable: Any) -> Any:

@@ -33,15 +33,15 @@ def remake(node: Apply, inputs: list[Any]) -> Sequence[Any]:
 
 
 def rebuild(
-    outputs: Sequence[Any], known: Mapping[Variable, Any], make: Maker = remake
+    outputs: Sequence[Any], stand_ins: Mapping[Variable, Any], make: Maker = remake
 ) -> list[Any]:
-    """The graphs of ``outputs`` with the variables ``known`` exchanged and every node made anew.
+    """The graphs of ``outputs`` with some variables exchanged, and every node made anew.
 
     Parameters
     ----------
     outputs : sequence of Variable
         The graphs; they are not changed.
-    known : mapping of variables
+    stand_ins : mapping of variables
         What stands for a variable; its own graph is then not visited.
     make : callable, optional
         Given a node and what stands for its inputs, returns what stands for its outputs, or None
@@ -51,21 +51,21 @@ def rebuild(
     -------
     list of Variable
     """
-    return extend(dict(known), outputs, make)
+    return extend(dict(stand_ins), outputs, make)
 
 
-def extend(known: dict[Variable, Any], outputs: Sequence[Any], make: Maker) -> list[Any]:
-    """What :func:`rebuild` does, remembered: ``known`` grows by all that is made anew.
+def extend(stand_ins: dict[Variable, Any], outputs: Sequence[Any], make: Maker) -> list[Any]:
+    """What :func:`rebuild` does, remembered: ``stand_ins`` grows by all that is made anew.
 
     Graphs that share nodes and are rebuilt one after the other then go on sharing them.
     """
-    for node in toposort(outputs, blockers=known):
-        new = make(node, [known.get(variable, variable) for variable in node.inputs])
+    for node in toposort(outputs, blockers=stand_ins):
+        new = make(node, [stand_ins.get(variable, variable) for variable in node.inputs])
         if new is None:
             continue
         for old, other in zip(node.outputs, new, strict=True):
-            known.setdefault(old, other)  # of a node with several outputs some may be exchanged
-    return [known.get(output, output) for output in outputs]
+            stand_ins.setdefault(old, other)  # of a node with several outputs some may be exchanged
+    return [stand_ins.get(output, output) for output in outputs]
 
 
 def unchanged(node: Apply, inputs: Sequence[Any]) -> bool:

@@ -46,9 +46,9 @@ def to_float32(
     PrecisionError
         If an operation insists on float64; the message names it.
     """
-    known: dict[Variable, Any] = {variable: _narrow_input(variable) for variable in inputs}
-    narrow = rebuild(outputs, known, _in_float32)
-    return [known[variable] for variable in inputs], [_narrow_constant(new) for new in narrow]
+    stand_ins: dict[Variable, Any] = {variable: _narrow_input(variable) for variable in inputs}
+    narrow = rebuild(outputs, stand_ins, _in_float32)
+    return [stand_ins[variable] for variable in inputs], [_narrow_constant(new) for new in narrow]
 
 
 def _in_float32(node: Apply, inputs: list[Any]) -> list[Any]:

@@ -66,8 +66,8 @@ def transforms_by_name(constraints: Any, start: Mapping[str, np.ndarray]) -> dic
                 f"{', '.join(start)}."
             )
         chosen |= dict.fromkeys(names, by_path[path])
-    made = ((name, _transform(spec, name, start[name])) for name, spec in chosen.items())
-    return {name: transform for name, transform in made if transform is not None}
+    pairs = ((name, _transform(spec, name, start[name])) for name, spec in chosen.items())
+    return {name: transform for name, transform in pairs if transform is not None}
 
 
 def check_inside(name: str, value: np.ndarray, transform: Transform, constraint: str) -> None:
@@ -108,24 +108,24 @@ def _is_spec(item: Any) -> bool:
 
 
 def _transform(spec: Any, name: str, value: np.ndarray) -> Transform | None:
-    made: Any
+    transform: Any
     shape = value.shape
     if isinstance(spec, str) and spec in WORDS:
-        made = WORDS[spec]
+        transform = WORDS[spec]
     elif isinstance(spec, tuple) and len(spec) == 3 and spec[0] == "bounded":
-        made = _interval(name, *spec[1:])
+        transform = _interval(name, *spec[1:])
     elif isinstance(spec, Transform):
-        made = spec
+        transform = spec
     elif is_constraint(spec):
         return NumpyroTransform.of(spec, shape, value.dtype)
     else:
         raise ValueError(f"constraints[{name!r}] = {spec!r} is unknown; accepted are {_ACCEPTED}.")
-    if made in (transforms.simplex, transforms.ordered) and (not shape or shape[-1] < 2):
+    if transform in (transforms.simplex, transforms.ordered) and (not shape or shape[-1] < 2):
         raise ValueError(
             f"constraints[{name!r}] = {spec!r} is one of the last axis, which needs 2 entries or "
             f"more; the leaf has shape {shape}."
         )
-    return made
+    return transform
 
 
 def _interval(name: str, low: Any, high: Any) -> Transform:

@@ -164,11 +164,11 @@ class Computed(JaxFunction):
     host_dtype: np.dtype | None
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
-        made = self.fn(jax.tree.unflatten(self.params, [jnp.asarray(leaf) for leaf in inputs]))
+        arrays = self.fn(jax.tree.unflatten(self.params, [jnp.asarray(leaf) for leaf in inputs]))
         wide = jnp.result_type(*inputs)
         return tuple(
             jnp.asarray(array, wide if np.issubdtype(kind.dtype, np.floating) else None)
-            for array, kind in zip(made, self.kinds, strict=True)
+            for array, kind in zip(arrays, self.kinds, strict=True)
         )
 
     def output_types(self, inputs: Sequence[Variable]) -> list[Any]:

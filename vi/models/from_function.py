@@ -12,6 +12,8 @@ import pymc as pm
 
 from vi.data import Minibatch
 from vi.data.minibatches.batch_tensors import row_data
+from vi.foundation.lengths import refuse_lengths
+from vi.foundation.numbers import whole
 from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
 from vi.models.constraints import check_inside, moved, path_name, transforms_by_name
@@ -239,23 +241,13 @@ def _data(data: Any, batch_size: int | None, dtype: np.dtype) -> tuple[list[np.n
     ]
     if batch_size is None:
         return arrays, structure
-    if (
-        isinstance(batch_size, bool)
-        or not isinstance(batch_size, int | np.integer)
-        or batch_size < 1
-    ):
-        raise ValueError(f"batch_size={batch_size!r}: must be a whole number of at least 1.")
-    lengths = [array.shape[:1] for array in arrays]
-    if len(set(lengths)) > 1 or lengths[0] == ():
-        named = ", ".join(
-            f"{path_name(p) or 'data'} {np.shape(a)}" for p, a in jax.tree.leaves_with_path(data)
-        )
-        raise ValueError(
-            "Rows are drawn along the first axis of data, which must be as long in all arrays: "
-            f"{named}."
-        )
-    if batch_size > lengths[0][0]:
-        raise ValueError(
-            f"batch_size={batch_size} is larger than the data, which have {lengths[0][0]} rows."
-        )
+    batch_size = whole("batch_size", batch_size, 1)
+    lengths = {
+        path_name(path) or "data": array.shape[0] if array.ndim else 0
+        for (path, _), array in zip(jax.tree.leaves_with_path(data), arrays, strict=True)
+    }
+    refuse_lengths("Rows are drawn along the first axis of data. Its arrays", lengths)
+    n = next(iter(lengths.values()))
+    if batch_size > n:
+        raise ValueError(f"batch_size={batch_size} is larger than the data, which have {n} rows.")
     return arrays, structure

@@ -88,8 +88,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
         return util.log_density(handlers.seed(model, 0), args, kwargs, params)[0]
 
     _check_supports(sites, init, supports)
-    made = from_function(log_density, init, constraints=supports)
-    with precision(made.dtype):
+    pymc_model = from_function(log_density, init, constraints=supports)
+    with precision(pymc_model.dtype):
         computed = {
             name: jnp.asarray(site["value"])
             for name, site in sites(init).items()
@@ -98,28 +98,28 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     # one operation for numbers with a gradient, one for those without
     for floating in (True, False):
         kinds = {
-            name: TensorType((made.dtype if floating else value.dtype).name, value.shape)
+            name: TensorType((pymc_model.dtype if floating else value.dtype).name, value.shape)
             for name, value in computed.items()
             if jnp.issubdtype(value.dtype, jnp.floating) == floating
         }
         if kinds:
-            _add_computed(made, sites, kinds)
-    return made
+            _add_computed(pymc_model, sites, kinds)
+    return pymc_model
 
 
 def _add_computed(
-    made: DensityModel, sites: Callable[[Any], dict[str, Any]], kinds: dict[str, TensorType]
+    pymc_model: DensityModel, sites: Callable[[Any], dict[str, Any]], kinds: dict[str, TensorType]
 ) -> None:
     """Add deterministic sites of the given types."""
 
     def values(params: Any) -> list[Any]:
-        found = sites(params)
-        return [found[name]["value"] for name in kinds]
+        by_name = sites(params)
+        return [by_name[name]["value"] for name in kinds]
 
-    function = Computed(values, made.structure, tuple(kinds.values()), made.dtype)
-    with made:
+    function = Computed(values, pymc_model.structure, tuple(kinds.values()), pymc_model.dtype)
+    with pymc_model:
         for name, value in zip(
-            kinds, JaxOp(function)(*made.free_RVs, return_list=True), strict=True
+            kinds, JaxOp(function)(*pymc_model.free_RVs, return_list=True), strict=True
         ):
             pm.Deterministic(
                 name.replace("/", "."), value
@@ -135,10 +135,10 @@ def _latent(
     started = handlers.substitute(
         handlers.seed(model, 0), substitute_fn=numpyro.infer.init_to_median
     )
-    found = handlers.trace(started).get_trace(*args, **kwargs)
-    _refuse(found)
+    sites = handlers.trace(started).get_trace(*args, **kwargs)
+    _refuse(sites)
     latent = {
-        n: site for n, site in found.items() if site["type"] == "sample" and not site["is_observed"]
+        n: site for n, site in sites.items() if site["type"] == "sample" and not site["is_observed"]
     }
     if not latent:
         raise ValueError("The NumPyro model has no latent sites, so there is nothing to fit.")

@@ -101,17 +101,17 @@ def check_batches(
     for params in points:
         order = generator.permutation(n)[: min(n, 4 * size)]
         pieces = [order, order[:size], order[size:]]
-        made = [
+        pairs = [
             jitted(params, jax.tree.map(lambda leaf, rows=rows: leaf[rows], data))
             for rows in pieces
         ]
         priors, (whole, one, other) = (
-            [float(pair[0]) for pair in made],
-            [float(pair[1]) for pair in made],
+            [float(pair[0]) for pair in pairs],
+            [float(pair[1]) for pair in pairs],
         )
         if not np.all(np.isfinite([*priors, whole, one, other])):
             continue
-        tolerance = 1e-6 if jnp.asarray(made[0][1]).dtype == np.float64 else 1e-3
+        tolerance = 1e-6 if jnp.asarray(pairs[0][1]).dtype == np.float64 else 1e-3
         if not np.allclose(priors, priors[0], rtol=tolerance, atol=tolerance):
             raise ValueError(
                 f"log_prior, the first of the pair, changes with the rows: {priors[1]:.6g} and "

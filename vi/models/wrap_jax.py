@@ -89,21 +89,21 @@ def wrap_jax(
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             with precision(np.dtype("float64")):  # the types of its outputs are found here
-                made = wrapped(*args, **kwargs)
+                outputs = wrapped(*args, **kwargs)
         except TRACING_ERRORS as error:
             raise TypeError(
                 f"The JAX function {name!r} cannot be wrapped: {what_tracing_met(error)}."
             ) from error
         nodes: dict[Apply, Apply] = {}
 
-        def own(variable: Any) -> Any:
+        def with_jax_op(variable: Any) -> Any:
             if not isinstance(variable, Variable) or variable.owner is None:
                 return variable
             old = variable.owner
             new = nodes.setdefault(old, jax_op_node(old, old.inputs) or old)
             return new.outputs[old.outputs.index(variable)]
 
-        return jax.tree.map(own, made, is_leaf=lambda leaf: isinstance(leaf, Variable))
+        return jax.tree.map(with_jax_op, outputs, is_leaf=lambda leaf: isinstance(leaf, Variable))
 
     return call
 

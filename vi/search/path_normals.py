@@ -69,8 +69,8 @@ def normals_along(points: jax.Array, scores: jax.Array) -> PathNormal:
     first = (jnp.ones(dim, points.dtype), empty, empty)
     pairs = (jnp.diff(points, axis=0), -jnp.diff(scores, axis=0))
     _, later = jax.lax.scan(learn, first, pairs)
-    known = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
-    return jax.vmap(_normal)(points, scores, *known)
+    states = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
+    return jax.vmap(_normal)(points, scores, *states)
 
 
 def elbos_along(

@@ -168,10 +168,10 @@ class Batches:
     def seen_by(self, graph: Any) -> tuple[Rows, ...]:
         """The rows whose batches a graph depends on."""
         up = set(ancestors([graph]))
-        seen = [
-            rows for tensor, (_, taken) in self.tensors.items() if tensor in up for _, rows in taken
+        rows_above = [
+            rows for tensor, (_, axes) in self.tensors.items() if tensor in up for _, rows in axes
         ]
-        return tuple(dict.fromkeys(seen))
+        return tuple(dict.fromkeys(rows_above))
 
 
 def is_batch(variable: Variable) -> bool:
@@ -199,7 +199,7 @@ def find_batches(graphs: Sequence[Any]) -> Batches:
         If a batch is empty or larger than its data, arrays of one batch have different lengths, or
         there are too many rows.
     """
-    known: dict[Any, Rows] = {}
+    by_key: dict[Any, Rows] = {}
     tensors: dict[Variable, Any] = {}
     for variable in dict.fromkeys(ancestors(list(graphs))):
         if not is_batch(variable):
@@ -210,46 +210,46 @@ def find_batches(graphs: Sequence[Any]) -> Batches:
             if position == len(node.outputs) - 1:
                 continue  # the random generator
             data = node.inputs[position]
-            taken = [(0, _rows_of_pymc(node, known))]
+            axes = [(0, _rows_of_pymc(node, by_key))]
         else:
             data, *indices = node.inputs
-            taken = [
-                (axis, _rows_of(index.owner, known))
+            axes = [
+                (axis, _rows_of(index.owner, by_key))
                 for axis, index in zip(node.op.axes, indices, strict=True)
             ]
-        tensors[variable] = (data, tuple(taken))
-    for rows in known.values():
+        tensors[variable] = (data, tuple(axes))
+    for rows in by_key.values():
         _check_counts(
             rows,
             [
                 (data, axis)
-                for data, taken in tensors.values()
-                for axis, own in taken
-                if own is rows
+                for data, axes in tensors.values()
+                for axis, axis_rows in axes
+                if axis_rows is rows
             ],
         )
-    return Batches(tuple(known.values()), tensors)
+    return Batches(tuple(by_key.values()), tensors)
 
 
-def _rows_of(node: Apply, known: dict[Any, Rows]) -> Rows:
+def _rows_of(node: Apply, by_key: dict[Any, Rows]) -> Rows:
     assert isinstance(node.op, MinibatchIndex)
     key = (node.op, int(interpret([], [node.inputs[1]], [])[0]))
-    if key not in known:
+    if key not in by_key:
         index = pt.vector("rows", dtype="int64")
-        known[key] = Rows(key, index, node.inputs[1], node.op.sampling, node.op.words)
-    return known[key]
+        by_key[key] = Rows(key, index, node.inputs[1], node.op.sampling, node.op.words)
+    return by_key[key]
 
 
-def _rows_of_pymc(node: Apply, known: dict[Any, Rows]) -> Rows:
+def _rows_of_pymc(node: Apply, by_key: dict[Any, Rows]) -> Rows:
     generator = node.inputs[-1]  # shared, the same in every copy of the graph
-    if generator not in known:
+    if generator not in by_key:
         inner = next(n for n in node.op.fgraph.toposort() if isinstance(n.op, MinibatchIndexRV))
         size = int(np.ravel(inner.op.size_param(inner).data)[0])
         if size < 1:
             raise ValueError(f"A pm.Minibatch has batch_size={size}; it must be at least 1.")
         index = pt.vector("rows", dtype="int64", shape=(size,))
-        known[generator] = Rows(generator, index, node.inputs[0].shape[0], Sampling(size), None)
-    return known[generator]
+        by_key[generator] = Rows(generator, index, node.inputs[0].shape[0], Sampling(size), None)
+    return by_key[generator]
 
 
 def _check_counts(rows: Rows, sources: Sequence[tuple[Any, int]]) -> None:

@@ -112,11 +112,11 @@ def check_start(model: pm.Model, start: Any, argument: str = "start") -> None:
             ) from None
 
 
-def check_mapping(given: Any, argument: str) -> None:
+def check_mapping(mapping: Any, argument: str) -> None:
     """Refuse what is not a dictionary of values by name."""
-    if not isinstance(given, Mapping):
+    if not isinstance(mapping, Mapping):
         raise TypeError(
-            f"{argument} must be a dict of {{name: value}}, got {type(given).__name__}."
+            f"{argument} must be a dict of {{name: value}}, got {type(mapping).__name__}."
         )
 
 

@@ -44,48 +44,48 @@ def full_model(model: pm.Model, setting: GraphSetting | None = None) -> pm.Model
         *model.potentials,
         *model.rvs_to_values.values(),
     ]
-    found = find_batches(every)
-    if not found.tensors and not replacements:
+    minibatches = find_batches(every)
+    if not minibatches.tensors and not replacements:
         return model
     mapping: dict[Variable, Any] = {old: like(old, other) for old, other in replacements.items()}
     for old, other in mapping.items():
         other.name = old.name
-    for tensor, (data, _) in found.tensors.items():
+    for tensor, (data, _) in minibatches.tensors.items():
         whole = mapping.get(data, data)
         mapping[tensor] = whole if whole.dtype == tensor.dtype else whole.astype(tensor.dtype)
     for name, (rows, _) in {} if setting is None else setting.locals.items():
         _with_rows(model, name, rows, mapping)
-    batches = set(found.tensors)
+    batches = set(minibatches.tensors)
     scaled = [
         v
         for v in model.observed_RVs
         if v.owner is not None and isinstance(v.owner.op, MinibatchRandomVariable)
     ]
     for variable in scaled:
-        seen = set(ancestors([variable, model.rvs_to_values[variable]]))
-        if seen & batches or seen & set(replacements):
+        above = set(ancestors([variable, model.rvs_to_values[variable]]))
+        if above & batches or above & set(replacements):
             (unscaled,) = rebuild_with_other_lengths([variable.owner.inputs[0]], mapping)
             mapping[variable] = unscaled
             unscaled.name = variable.name
     rebuild_with_other_lengths(every, mapping)
 
-    made = pm.Model(model=None)
-    made._coords, made._dim_lengths = dict(model._coords), dict(model._dim_lengths)
-    made.named_vars_to_dims.update(model.named_vars_to_dims)
+    full = pm.Model(model=None)
+    full._coords, full._dim_lengths = dict(model._coords), dict(model._dim_lengths)
+    full.named_vars_to_dims.update(model.named_vars_to_dims)
 
     def new(variable: Any) -> Any:
         return mapping.get(variable, variable)
 
     for kind in ("free_RVs", "observed_RVs", "deterministics", "potentials", "data_vars"):
-        getattr(made, kind).extend(new(variable) for variable in getattr(model, kind))
+        getattr(full, kind).extend(new(variable) for variable in getattr(model, kind))
     for name, variable in model.named_vars.items():
-        made.named_vars[name] = new(variable)
+        full.named_vars[name] = new(variable)
     for variable, value in model.rvs_to_values.items():
-        made.rvs_to_values[new(variable)] = new(value)
-        made.values_to_rvs[new(value)] = new(variable)
+        full.rvs_to_values[new(variable)] = new(value)
+        full.values_to_rvs[new(value)] = new(variable)
     for kind in ("rvs_to_transforms", "rvs_to_initial_values"):
-        getattr(made, kind).update({new(v): item for v, item in getattr(model, kind).items()})
-    return made
+        getattr(full, kind).update({new(v): item for v, item in getattr(model, kind).items()})
+    return full
 
 
 def _with_rows(model: pm.Model, name: str, rows: int, mapping: dict[Variable, Any]) -> None:
@@ -96,9 +96,11 @@ def _with_rows(model: pm.Model, name: str, rows: int, mapping: dict[Variable, An
     variable = model[name]
     value = model.rvs_to_values[variable]
     mapping[value] = with_open_rows(value)
-    (made,) = rebuild_with_other_lengths([variable], mapping)
-    if made.type.shape[0] not in (None, rows):
-        batch = made.type.ndim - made.owner.op.ndim_supp
-        made = change_dist_size(made, (rows, *(made.shape[axis] for axis in range(1, batch))))
-        made.name = name
-        mapping[variable] = made
+    (resized,) = rebuild_with_other_lengths([variable], mapping)
+    if resized.type.shape[0] not in (None, rows):
+        batch = resized.type.ndim - resized.owner.op.ndim_supp
+        resized = change_dist_size(
+            resized, (rows, *(resized.shape[axis] for axis in range(1, batch)))
+        )
+        resized.name = name
+        mapping[variable] = resized

@@ -128,7 +128,7 @@ def build_graph(
     check_variables(model)
     refuse_whole_numbers(model)
     setting = GraphSetting(training=False) if setting is None else setting
-    layout = layout_from(model, initial, {name: own for name, (own, _) in setting.locals.items()})
+    layout = layout_from(model, initial, {name: n for name, (n, _) in setting.locals.items()})
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
     model = of_any_length(model, setting.locals)
     values = model.value_vars
@@ -139,8 +139,8 @@ def build_graph(
     read = [graph for graphs in setting.encoded.values() for graph in graphs]
     log_prob, variables, rows, local = in_setting(model, [*variables, *read], setting)
     variables, read = variables[: len(names)], variables[len(names) :]
-    kept = _without_random(dict(zip(names, variables, strict=True)))
-    outputs = [log_prob, *kept.values(), *read]
+    computable = _without_random(dict(zip(names, variables, strict=True)))
+    outputs = [log_prob, *computable.values(), *read]
     inputs = _unique(graph_inputs(outputs))
     refuse_random_inputs(model, inputs)
     per_row = set(graph_inputs([data for data, _ in find_batches([model.logp()]).tensors.values()]))
@@ -164,11 +164,9 @@ def build_graph(
     outputs = checks_as_densities(
         with_jax_ops(clone_replace(outputs, replace=replace, rebuild_strict=False))
     )
-    graphs = dict(zip(kept, outputs[1:], strict=False))
-    placed = iter(outputs[1 + len(kept) :])
-    encoded = {
-        name: tuple(next(placed) for _ in graphs) for name, graphs in setting.encoded.items()
-    }
+    graphs = dict(zip(computable, outputs[1:], strict=False))
+    rest = iter(outputs[1 + len(computable) :])
+    encoded = {name: tuple(next(rest) for _ in graphs) for name, graphs in setting.encoded.items()}
     return ModelGraph(
         layout,
         flat,

@@ -35,10 +35,10 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
         list(model.value_vars),
         [np.asarray(point[value.name], value.dtype) for value in model.value_vars],
     )
-    found = find_batches(outputs)
-    found.refuse_nan()
-    outputs = found.swapped(outputs, full=False)
-    for rows in found.rows:
+    minibatches = find_batches(outputs)
+    minibatches.refuse_nan()
+    outputs = minibatches.swapped(outputs, full=False)
+    for rows in minibatches.rows:
         inputs.append(rows.index)
         values.append(np.arange(rows.size))
     refuse_random_inputs(model, graph_inputs(outputs))
@@ -48,9 +48,9 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
     except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
         results = [_interpret_alone(inputs, output, values) for output in outputs]
     except ValueError as error:
-        if not found.rows:
+        if not minibatches.rows:
             raise
-        raise ValueError(_shapes_of_a_batch(model, found.rows, point, error)) from error
+        raise ValueError(_shapes_of_a_batch(model, minibatches.rows, point, error)) from error
     bad = {
         term: result if isinstance(result, str) else _where_not_finite(model, term, result)
         for term, result in zip(terms, results, strict=True)
