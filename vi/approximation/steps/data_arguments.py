@@ -98,13 +98,16 @@ def _streamed_rows(model: pm.Model, stream: Stream) -> Fed:
         now = np.shape(container.get_value(borrow=True))
         if len(field.shape) + 1 != container.ndim or field.shape != now[1:]:
             raise ValueError(
-                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has rows of shape "
+                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has "
+                "rows of shape "
                 f"{now[1:]}: "
-                "the container must hold some rows of the same shape, pm.Data(name, vi.data.head(source, 100)[name])."
+                "the container must hold some rows of the same shape, pm.Data(name, "
+                "vi.data.head(source, 100)[name])."
             )
         if not np.can_cast(field.dtype, container.dtype, "same_kind"):
             raise TypeError(
-                f"Rows of {name!r} are {field.dtype}, the model's pm.Data({name!r}) {container.dtype}."
+                f"Rows of {name!r} are {field.dtype}, the model's pm.Data({name!r}) "
+                f"{container.dtype}."
             )
         inputs[name] = container.type(name=name)
     size = stream.batch_size
@@ -131,7 +134,8 @@ def _shared(model: pm.Model, data: Mapping[Any, Any]) -> dict[Any, Any]:
             array.dtype, container.dtype, "same_kind"
         ):
             raise TypeError(
-                f"data[{container.name!r}] has {array.ndim} axes of {array.dtype}; the container is {container.type}."
+                f"data[{container.name!r}] has {array.ndim} axes of {array.dtype}; the container "
+                f"is {container.type}."
             )
         bad = rows_with_nan(array)
         if len(bad):
@@ -159,6 +163,7 @@ def _container(model: pm.Model, name: Any) -> Any:
     if key not in containers:
         known = ", ".join(map(repr, containers)) or "none"
         raise ValueError(
-            f"data has rows for {key!r}, which is no pm.Data container of the model. Its containers: {known}."
+            f"data has rows for {key!r}, which is no pm.Data container of the model. Its "
+            f"containers: {known}."
         )
     return containers[key]
