@@ -23,8 +23,8 @@ def model() -> pm.Model:
     with pm.Model(coords={"column": ["a", "b"]}) as built:
         beta = pm.Normal("beta", 0.0, 2.0, dims="column")
         sigma = pm.HalfNormal("sigma", 1.0)
-        pm.Normal("y", x @ np.array([1.0, -1.0]) * 0 + (x * beta).sum(axis=1), sigma,
-                  observed=x @ [1.0, -1.0] + rng.normal(size=30))  # fmt: skip
+        y = x @ [1.0, -1.0] + rng.normal(size=30)
+        pm.Normal("y", (x * beta).sum(axis=1), sigma, observed=y)
     return built
 
 
@@ -48,6 +48,14 @@ def local(built: pm.Model) -> vi.Approximation:
     return vi.Approximation(parts, model=built, random_seed=5)
 
 
+def student(built: pm.Model) -> vi.ADVI:
+    return vi.ADVI(model=built, random_seed=5, base=vi.families.StudentT(5.0))
+
+
+def svgd(built: pm.Model) -> vi.SVGD:
+    return vi.SVGD(n_particles=20, model=built, random_seed=5)
+
+
 def _steps(**options):
     return {name: value for name, value in (QUIET | options).items() if name != "random_seed"}
 
@@ -58,14 +66,8 @@ FITS = {
     "adam": (model, lambda m: vi.fit(model=m, obj_optimizer=vi.adam(learning_rate=0.02), **QUIET)),
     "fullrank_advi": (model, lambda m: vi.fit(method="fullrank_advi", model=m, **QUIET)),
     "lowrank_advi": (model, lambda m: vi.fit(method="lowrank_advi", model=m, **QUIET)),
-    "student": (
-        model,
-        lambda m: vi.ADVI(model=m, random_seed=5, base=vi.families.StudentT(5.0)).fit(**_steps()),
-    ),  # fmt: skip
-    "svgd": (
-        model,
-        lambda m: vi.fit(method="svgd", model=m, inf_kwargs={"n_particles": 20}, **QUIET),
-    ),
+    "student": (model, lambda m: student(m).fit(**_steps())),
+    "svgd": (model, lambda m: svgd(m).fit(**_steps())),
     "restarts": (model, lambda m: vi.fit(model=m, restarts=3, **QUIET)),
     "laplace": (model, lambda m: vi.fit(method="laplace", model=m, **QUIET)),
     "groups": (model, lambda m: vi.KLqp(groups(m)).fit(**_steps())),

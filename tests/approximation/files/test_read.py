@@ -16,7 +16,7 @@ from fits_0_1_0 import FITS  # noqa: E402
 
 FILES = HERE / "files_0_1_0"
 # Parameters after five steps on another processor, or by code in another order, differ by rounding:
-# 45 steps of relative rounding 1e-16 or 6e-8 in numbers of the order of one, and some decades of room.
+# 45 steps of relative rounding 1e-16 or 6e-8 in numbers of the order of one, and room for more.
 ROUNDING = {"float64": 1e-9, "float32": 1e-4}
 
 
