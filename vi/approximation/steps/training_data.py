@@ -11,7 +11,8 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from vi.data import Minibatch, Stream, head, source_from
 from vi.data.minibatches.batch_tensors import row_data
-from vi.data.missing import refuse_masked, rows_with_nan
+from vi.data.missing import refuse_masked, refuse_nan
+from vi.foundation.lengths import refuse_lengths
 from vi.targets.batches.found import Fed
 from vi.targets.batches.setting import Setting
 
@@ -109,14 +110,12 @@ def _fed(approx: Approximation, stream: Stream) -> Fed:
 def _shared(approx: Approximation, data: Mapping[Any, Any]) -> dict[Any, Any]:
     """Arrays in memory as shared variables, by the container whose place they take."""
     for name, value in data.items():
-        refuse_masked(value, f"data[{getattr(name, 'name', name)!r}]")
+        refuse_masked(f"data[{getattr(name, 'name', name)!r}]", value)
     arrays = {_container(approx, name): np.asarray(value) for name, value in data.items()}
     lengths = {
         container.name: len(array) if array.ndim else 0 for container, array in arrays.items()
     }
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name!r}: {n}" for name, n in lengths.items())
-        raise ValueError(f"The arrays of data= have different lengths: {listed}.")
+    refuse_lengths("The arrays of data=", lengths)
     for container, array in arrays.items():
         if array.ndim != container.ndim or not np.can_cast(
             array.dtype, container.dtype, "same_kind"
@@ -124,12 +123,7 @@ def _shared(approx: Approximation, data: Mapping[Any, Any]) -> dict[Any, Any]:
             raise TypeError(
                 f"data[{container.name!r}] has {array.ndim} axes of {array.dtype}; the container is {container.type}."
             )
-        bad = rows_with_nan(array)
-        if len(bad):
-            raise ValueError(
-                f"data[{container.name!r}] has NaN in {len(bad)} of {len(array)} rows, first in "
-                f"{', '.join(map(str, bad[:5]))}. Leave such rows out."
-            )
+        refuse_nan({f"data[{container.name!r}]": array}, "Leave such rows out.")
     return {
         container: row_data(np.ascontiguousarray(array, dtype=container.dtype))
         for container, array in arrays.items()
