@@ -189,17 +189,16 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
         if value.ndim == 0:
             raise ValueError(f"Array {i} of vi.Minibatch is a scalar: it has no rows.")
     concrete = {
-        f"Array {i} of vi.Minibatch": value
-        for i, value in enumerate(values)
-        if not isinstance(value, Variable)
+        f"Array {i}": value for i, value in enumerate(values) if not isinstance(value, Variable)
     }
-    refuse_lengths("The arrays", {name: len(value) for name, value in concrete.items()})
+    lengths = {name: len(value) for name, value in concrete.items()}
+    refuse_lengths("The arrays of vi.Minibatch", lengths)
     if nan == "drop":
         if len(concrete) < len(values):
             raise TypeError("nan='drop' needs arrays, not symbolic data.")
         values = list(drop_nan(concrete).values())
     elif nan == "raise":
-        refuse_nan(concrete)
+        refuse_nan({f"{name} of vi.Minibatch": value for name, value in concrete.items()})
     return [
         (value if dtype is None else value.astype(dtype))
         if isinstance(value, Variable)

@@ -148,12 +148,14 @@ def _opened(path: Path) -> xr.Dataset:
     """The dataset at a path, lazily."""
     if not path.exists():
         raise FileNotFoundError(f"There is nothing at {path}.")
+    dataset: xr.Dataset
     if path.suffix.lower() in ZARR:
         needs("zarr", "zarr stores")
-        return xr.open_zarr(path, chunks=None, consolidated=False)  # without Dask, which is quicker
+        dataset = xr.open_zarr(path, chunks=None, consolidated=False)  # quicker without Dask
+        return dataset
     if importlib.util.find_spec("h5netcdf") is None:  # xarray reads these files with either package
         needs("netCDF4", "netCDF files")
-    dataset: xr.Dataset = xr.open_dataset(path, cache=False)  # a cache would hold all rows
+    dataset = xr.open_dataset(path, cache=False)  # a cache would hold all rows in the end
     return dataset
 
 

@@ -271,7 +271,9 @@ def test_data_may_change_without_compiling():
     assert np.all(np.abs(second.mean.eval() + first.mean.eval()) < 1.0 * first.std.eval())
     assert batch.shared.get_value()[0] == -y[0]
     batch.set_value(y[1:])
-    with pytest.raises(ValueError, match=r"different lengths: (59, 60|60, 59)"):
+    with pytest.raises(
+        ValueError, match=r"different lengths: 'array 0': (59|60), 'array 1': (59|60)"
+    ):
         fit()
 
 
@@ -432,7 +434,7 @@ def test_rows_follow_the_seed_of_the_fit_or_their_own():
         (None, r"'y' sees a batch \(12 of 60 rows\) but has no total_size.*total_size=60"),
         (
             N // B,
-            r"total_size=5 of 'y' multiplies its log likelihood by 0.416667, but it sees 12 of 60.*total_size=60",
+            r"total_size=5 of 'y' multiplies .* by 0.416667, but it sees 12 of 60.*total_size=60",
         ),
         (N + 1, r"total_size=61 of 'y'.*Write total_size=60"),
     ],
@@ -445,9 +447,14 @@ def test_wrong_scales_are_errors(minibatch, total_size, message):
 @pytest.mark.parametrize(
     ("arrays", "options", "error", "message"),
     [
-        ((np.ones(5), np.ones(6)), {"batch_size": 2}, ValueError, "different lengths: 5, 6"),
+        (
+            (np.ones(5), np.ones(6)),
+            {"batch_size": 2},
+            ValueError,
+            "different lengths: 'Array 0': 5, 'Array 1': 6",
+        ),
         ((np.ones(5),), {"batch_size": 6}, ValueError, "batch_size=6 is larger than axis 0"),
-        ((np.ones(5),), {"batch_size": 0}, ValueError, "0 is not a whole number of at least 1"),
+        ((np.ones(5),), {"batch_size": 0}, ValueError, "batch_size=0.* whole number of at least 1"),
         ((np.ones(5),), {"batch_size": 2.0}, TypeError, "batch_size=2.0"),
         ((np.ones(5),), {"batch_size": (2, 3)}, TypeError, r"\(size, seed\) or two axes"),
         ((np.ones(5),), {"batch_size": [2, 2]}, ValueError, "more entries than an array has axes"),
@@ -457,7 +464,7 @@ def test_wrong_scales_are_errors(minibatch, total_size, message):
             (np.array([1.0, np.nan, 2.0]),),
             {"batch_size": 2},
             ValueError,
-            "NaN in 1 of 3 rows, first in 1",
+            r"Array 0 of vi\.Minibatch has NaN in 1 of 3 rows, first in 1\. nan='drop'",
         ),
         ((np.array(["a", "b"]),), {"batch_size": 1}, TypeError, "Encode labels"),
         ((np.float64(1.0),), {"batch_size": 1}, ValueError, "has no rows"),
@@ -475,7 +482,12 @@ def test_wrong_scales_are_errors(minibatch, total_size, message):
             ValueError,
             "'raise', 'drop' or 'allow'",
         ),
-        ((np.ones(5),), {"batch_size": 2, "random_seed": -1}, ValueError, "random_seed must be"),
+        (
+            (np.ones(5),),
+            {"batch_size": 2, "random_seed": -1},
+            ValueError,
+            "random_seed=-1.*must be",
+        ),
         (
             (np.ones(5),),
             {"batch_size": 2, "update_shared_f": 3},
