@@ -74,6 +74,7 @@ class Stream:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vi.data import ArraySource
     >>> with Stream(ArraySource({"x": np.arange(6)}), batch_size=2, block_batches=3) as stream:
     ...     stream.start(seed=(1, 2), step=0)
