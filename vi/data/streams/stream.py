@@ -146,8 +146,7 @@ class Stream:
             raise ValueError(
                 f"Stream.start(seed={seed!r}): must be two integers from 0 to 2**32 - 1."
             )
-        if step < 0:
-            raise ValueError(f"Stream.start(step={step}): must not be negative.")
+        step = whole("Stream.start(step", step, 0)
         self.close()
         if self._thread is not None:
             # one that still waits for its source: two must not read a loader at once
