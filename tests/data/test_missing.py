@@ -73,10 +73,10 @@ def test_the_text_names_variable_number_and_first_five() -> None:
 
 
 def test_masks() -> None:
-    refuse_masked("x", [1.0])
-    refuse_masked("x", np.ma.masked_array([1.0, 2.0]))  # nothing is masked
+    refuse_masked([1.0], "x")
+    refuse_masked(np.ma.masked_array([1.0, 2.0]), "x")  # nothing is masked
     with pytest.raises(ValueError, match=r"^x is a masked array"):
-        refuse_masked("x", np.ma.masked_array([1.0, 2.0], [False, True]))
+        refuse_masked(np.ma.masked_array([1.0, 2.0], [False, True]), "x")
 
 
 def test_policies() -> None:

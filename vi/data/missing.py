@@ -111,7 +111,7 @@ def nan_text(name: str, bad: np.ndarray, n_rows: int, advice: str = POLICY_ADVIC
     return f"{name} has NaN in {len(bad)} of {n_rows} rows, first in {listed}. {advice}"
 
 
-def refuse_masked(name: str, array: Any, *, error: type[Exception] = ValueError) -> None:
+def refuse_masked(array: Any, name: str, *, error: type[Exception] = ValueError) -> None:
     """Refuse arrays with masked entries: what is under the mask would be read as data."""
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise error(

@@ -1,23 +1,23 @@
-"""Laplace's approximation: a normal at the mode, with the curvature that the log density has
-there.
-"""
+"""Laplace's approximation: a normal at the mode, with the log density's curvature there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import numpy as np
-import pymc as pm
 
-from vi.approximation import Approximation, FullRank
-from vi.approximation.steps.in_one_go import all_rows, normal_params, settle
+from vi.approximation import FullRank
+from vi.approximation.named import PointOptions
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.parameters import reported_params
+from vi.approximation.steps.in_one_go import normal_params, settled
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.inference.inference import Inference
 from vi.inference.one_shot import OneShot
-from vi.inference.run_options import Steps
+from vi.inference.run_options import RunOptions
 from vi.search.curvature import curvature
 from vi.search.modes import find_modes, spread_starts
 from vi.targets.base import Target
@@ -35,8 +35,8 @@ that it is flat.
 class Laplace(Inference):
     r"""A normal at the mode of the log density, with the inverse of its curvature as covariance.
 
-    .. math:: q(z) = N(z \mid \hat z, \Lambda^{-1}), \quad \hat z = \arg\max_z \log p(z), \quad \Lambda = -\nabla^2 \log
-        p(\hat z)
+    .. math:: q(z) = N(z \mid \hat z, \Lambda^{-1}), \quad \hat z = \arg\max_z \log p(z),
+        \quad \Lambda = -\nabla^2 \log p(\hat z)
 
     in the unconstrained space, log Jacobian determinants included. L-BFGS finds the mode (``n`` of
     ``fit`` is the most iterations), Newton's method goes on to rounding. The result is a
@@ -46,8 +46,6 @@ class Laplace(Inference):
 
     Parameters
     ----------
-    model, start, random_seed, dtype
-        See :class:`Approximation`.
     starts : int
         Searches from different points, of which the best is taken: the start, and others around it
         (uniform noise from -1 to 1 in the unconstrained space).
@@ -83,24 +81,13 @@ class Laplace(Inference):
         self,
         *,
         starts: int = 1,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
-        scale_cost_to_minibatch: bool = True,
+        **options: Unpack[PointOptions],
     ) -> None:
         check_count("starts", starts)
-        approx = FullRank(
-            model=model,
-            start=start,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
-        )
-        super().__init__(approx)
+        super().__init__(FullRank(**options))
         self.starts = int(starts)
 
-    def algorithm(self, steps: Steps) -> OneShot:
+    def algorithm(self, options: RunOptions) -> OneShot:
         return _AtTheMode(self.starts)
 
 
@@ -108,11 +95,9 @@ class Laplace(Inference):
 class _AtTheMode(OneShot):
     starts: int
 
-    def solve(self, approx: Approximation, n: int) -> None:
-        target = all_rows(approx)
-        begin = spread_starts(
-            target, approx.shared_params["mu"].get_value(), self.starts, approx.random_seed
-        )
+    def solve(self, fit: FitState, n: int) -> FitState:
+        target = target_of_all_rows(fit)
+        begin = spread_starts(target, np.array(reported_params(fit)["mu"]), self.starts, fit.seed)
         found = find_modes(target, begin, n)
         best = found.best
         mode, precision_matrix, value = _newton(target, found.points[best], found.values[best])
@@ -122,9 +107,9 @@ class _AtTheMode(OneShot):
         lower = np.linalg.cholesky(inverse.T @ inverse)
         log_evidence = value + 0.5 * dim * np.log(2 * np.pi) - np.sum(np.log(np.diag(factor)))
         losses = -found.path_values[: found.iterations[best] + 1, best]
-        settle(
-            approx,
-            normal_params(approx, mode, lower),
+        return settled(
+            fit,
+            normal_params(fit, mode, lower),
             losses,
             found.status(best),
             {
@@ -183,8 +168,10 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
     """
     where = "The unconstrained curvature at the mode is not positive definite"
     advice = (
-        "Laplace's approximation does not exist there. A flat direction needs a prior or an identified model; a mode "
-        "at infinity (a scale that goes to 0 in a centred hierarchy) another parametrisation; other starts: "
+        "Laplace's approximation does not exist there. A flat direction needs a prior or an "
+        "identified model; a mode "
+        "at infinity (a scale that goes to 0 in a centred hierarchy) another parametrisation; "
+        "other starts: "
         "inf_kwargs={'starts': 10}."
     )
     if not np.all(np.isfinite(matrix)):
@@ -198,7 +185,8 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
     if values[0] <= matrix.shape[0] * np.finfo(matrix.dtype).eps:
         largest = np.argsort(-np.abs(vectors[:, 0]))[:3]
         raise ValueError(
-            f"{where} (smallest eigenvalue, relative to the diagonal: {values[0]:.3g}, mostly along "
+            f"{where} (smallest eigenvalue, relative to the diagonal: {values[0]:.3g}, mostly "
+            "along "
             f"{target.layout.describe(largest)}). {advice}"
         )
     factor: np.ndarray = np.linalg.cholesky(matrix)
@@ -211,7 +199,8 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
     flat = np.flatnonzero(~np.all(np.isfinite(falls) & (falls > LEAST_FALL), axis=0))
     if flat.size:
         raise ValueError(
-            "There is no mode of the shape of a normal: one standard deviation from it, which should cost log p about "
+            "There is no mode of the shape of a normal: one standard deviation from it, which "
+            "should cost log p about "
             f"0.5, costs {' and '.join(f'{fall:.2g}' for fall in falls[:, flat[0]])} along "
             f"{target.layout.describe(flat)}. {advice}"
         )

@@ -47,7 +47,8 @@ def optimizer_from(given: Any) -> optax.GradientTransformation:
         return transformation
     hint = " Call it: vi.adam(learning_rate=1e-3)." if callable(given) else ""
     raise TypeError(
-        f"obj_optimizer={given!r} is not an optimiser. Use an optax transformation (optax.adam(1e-3)) or one of vi's: "
+        f"obj_optimizer={given!r} is not an optimiser. Use an optax transformation "
+        "(optax.adam(1e-3)) or one of vi's: "
         f"{', '.join(OPTIMIZERS)}.{hint}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -14,21 +15,24 @@ from vi.optimizers.named import name_of
 
 __all__ = ["LostError", "decode", "encode"]
 
-REGISTRIES: dict[str, dict[str, type]] = {
-    "family": dict(FAMILIES),
-    "base": dict(BASES),
-    "objective": dict(ESTIMATORS),
-    "kernel": dict(KERNELS),
-    "algorithm": dict(ALGORITHMS),
+REGISTRIES: dict[str, Mapping[str, Any]] = {
+    "family": FAMILIES,
+    "base": BASES,
+    "objective": ESTIMATORS,
+    "kernel": KERNELS,
+    "algorithm": ALGORITHMS,
     "averaging": {"polynomial": PolynomialAverage},
     "part": {"part": Part},
     "local_part": {"local_part": LocalPart},
 }
+"""What can be named in a file. The registries themselves, not copies: what is registered later is
+found too."""
 
 
 class LostError(ValueError):
-    """Something that was fitted with is code, which a file does not hold; the message says what
-    it was.
+    """Something that was fitted with is code, which a file does not hold.
+
+    The message says what it was.
     """
 
 

@@ -1,46 +1,32 @@
-"""Local variables of an approximation: their rows, where they start, how they are fitted,
-encoders on all rows.
-"""
+"""Which variables have an entry for every row of data, where they start, what encodes them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 import pymc as pm
 from pytensor.tensor import as_tensor
 
-from vi.algorithms import Algorithm, Gradient, Local, LocalPart
 from vi.approximation.record.groups import Group, members_of, product_of
 from vi.families import Encoded, Encoder, Family, Params, PerRow, Product
 from vi.foundation.layout import Layout
-from vi.foundation.precision import precision
 from vi.graphs.interpret import interpret
-from vi.targets.batches.found import Rows
 from vi.targets.batches.local_rows import (
-    all_rows,
     observed_data_of,
     rows_in_all,
-    training_rows,
     with_rows,
 )
-from vi.targets.batches.setting import Setting
 from vi.targets.model.checks import check_mapping, real_numbers
 from vi.targets.model.layout_from import layout_from
-
-if TYPE_CHECKING:
-    from vi.approximation.record.fit_state import Core
 
 __all__ = [
     "LocalGroup",
     "check_encoders",
-    "encoded",
-    "local_setting",
-    "localised",
     "point_of_all_rows",
     "split_start",
     "with_local_groups",
@@ -94,9 +80,7 @@ class LocalGroup:
 def with_local_groups(
     model: pm.Model, groups: Sequence[Group], point: Mapping[str, np.ndarray]
 ) -> tuple[Layout, Product, tuple[LocalGroup, ...]]:
-    """Layout and family of groups, in which local variables have all their rows, and what is
-    local.
-    """
+    """Layout and family of groups, with all rows of local variables, and what is local."""
     layout = layout_from(model, point)
     members = members_of(groups, layout)
     names = [
@@ -117,9 +101,7 @@ def with_local_groups(
 def with_local_parts(
     model: pm.Model, family: Family, point: Mapping[str, np.ndarray]
 ) -> tuple[Layout, tuple[LocalGroup, ...]]:
-    """The same for a family that was read from a file: its parts that have rows say which
-    variables are local.
-    """
+    """Layout and what is local, for a family from a file, whose parts with rows say so."""
     layout = layout_from(model, point)
     starts = {
         start: part
@@ -150,9 +132,7 @@ def with_local_parts(
 def split_start(
     start: Mapping[str, Any] | None, model: pm.Model, groups: Sequence[Group] | None
 ) -> tuple[Mapping[str, Any] | None, dict[str, Any]]:
-    """Start values of other variables, and of local ones, whose rows may be more than the model
-    has.
-    """
+    """Start values of the other variables, and of local ones, which may have more rows."""
     names = {name for group in groups or () if group.local for name in group.names or ()}
     if start is None or not names:
         return start, {}
@@ -213,32 +193,6 @@ def with_weights(local: Sequence[LocalGroup], params: Params) -> Params:
     return params
 
 
-def encoded(approx: Core, params: Params) -> Params:
-    """Parameters of all rows: what encoders make of all data, in place of their weights."""
-    for group in approx._local:
-        if group.encoder is None:
-            continue
-        arrays = all_rows(group.inputs, approx._full.replacements)
-        if {len(array) for array in arrays} != {group.rows}:
-            raise ValueError(
-                f"The encoder of {group.part!r} reads data of {', '.join(str(len(array)) for array in arrays)} rows, "
-                f"its variables have {group.rows}. Start a new fit after the data have changed."
-            )
-        with precision(approx.dtype):
-            inputs = tuple(
-                jax.numpy.asarray(a, approx.dtype if np.issubdtype(a.dtype, np.floating) else None)
-                for a in arrays
-            )
-            prefix = f"{group.part}."
-            weights = {
-                n.removeprefix(prefix): value for n, value in params.items() if n.startswith(prefix)
-            }
-            rows = group.parameters(weights, inputs)
-        params = {name: value for name, value in params.items() if not name.startswith(prefix)}
-        params |= {f"{prefix}{name}": value for name, value in rows.items()}
-    return params
-
-
 def check_encoders(local: Sequence[LocalGroup], params: Params) -> None:
     """Refuse encoders whose output is not finite at the start."""
     for group in local:
@@ -253,68 +207,11 @@ def check_encoders(local: Sequence[LocalGroup], params: Params) -> None:
             )
             if bad.size:
                 raise ValueError(
-                    f"The encoder of {group.part!r} returns NaN or infinity for {bad.size} of {group.rows} rows, first "
-                    f"{', '.join(map(str, bad[:5]))}. Are its inputs finite and its weights of a moderate size?"
+                    f"The encoder of {group.part!r} returns NaN or infinity for {bad.size} of "
+                    f"{group.rows} rows, first "
+                    f"{', '.join(map(str, bad[:5]))}. Are its inputs finite and its weights of a "
+                    "moderate size?"
                 )
-
-
-def local_setting(approx: Core, setting: Setting) -> Setting:
-    """The setting with the rows that local variables have in it."""
-    in_all = {name: group.rows for group in approx._local for name in group.variables}
-    if not setting.training:
-        return replace(setting, locals={name: (n, n) for name, n in in_all.items()})
-    rows = _training_rows(approx, setting)
-    read = {
-        group.variables[0]: group.inputs for group in approx._local if group.encoder is not None
-    }
-    return replace(
-        setting, locals={name: (rows[name].size, n) for name, n in in_all.items()}, encoded=read
-    )
-
-
-def localised(approx: Core, algorithm: Algorithm) -> Algorithm:
-    """The algorithm as one that steps on the rows of batches, where variables are local.
-
-    Raises
-    ------
-    TypeError
-        If it cannot.
-    """
-    if not approx._local:
-        return algorithm
-    family = approx.family
-    if not isinstance(algorithm, Gradient) or not isinstance(family, Product):
-        raise TypeError(
-            f"Local variables are fitted by vi.KLqp, not by the algorithm {algorithm.short_name!r}: a Stein direction "
-            "compares points in all coordinates, and a batch has only some. Leave local out of the groups."
-        )
-    rows = _training_rows(approx, approx._setting)
-    parts = []
-    for group in approx._local:
-        own = [rows[name] for name in group.variables]
-        if any(other.key != own[0].key for other in own):
-            raise ValueError(
-                f"The variables {', '.join(group.variables)} of one local group go with different minibatches; give "
-                "each its group."
-            )
-        sampling = own[0].sampling
-        repeats = sampling.replace or (not sampling.drop_last and group.rows % sampling.size != 0)
-        parts.append(
-            LocalPart(group.part, group.variables[0], sampling.size, repeats, group.encoder)
-        )
-    return Local(family, algorithm, tuple(parts))
-
-
-def _training_rows(approx: Core, setting: Setting) -> dict[str, Rows]:
-    """The rows with which local variables go while training; found anew where the setting or a
-    length changed.
-    """
-    in_all = {name: group.rows for group in approx._local for name in group.variables}
-    source, rows = approx._local_rows
-    if source is not setting or any(own.count() != in_all[name] for name, own in rows.items()):
-        rows = training_rows(approx.model, in_all, setting.replacements)
-        approx._local_rows = (setting, rows)
-    return rows
 
 
 def _inputs(model: pm.Model, group: Group, names: Sequence[str]) -> tuple[Any, ...]:
@@ -324,7 +221,8 @@ def _inputs(model: pm.Model, group: Group, names: Sequence[str]) -> tuple[Any, .
     data = observed_data_of(model, names)
     if len(data) != 1:
         raise ValueError(
-            f"{len(data)} likelihoods depend on the variables of {group}: say which data of a row its encoder reads, "
+            f"{len(data)} likelihoods depend on the variables of {group}: say which data of a row "
+            "its encoder reads, "
             "vi.Group(..., encoder=f, inputs=x)."
         )
     return data

@@ -184,7 +184,7 @@ def _take_to_jax(op: TakeRows, **_: Any) -> Callable[..., Any]:
 
 def _replace(shared: Any, value: Any) -> None:
     """Put other data into a shared variable, under the conditions of the first ones."""
-    refuse_masked("The new value", value)
+    refuse_masked(value, "The new value")
     array = np.asarray(value)
     if array.ndim != shared.ndim or not np.can_cast(array.dtype, shared.dtype, "same_kind"):
         raise TypeError(

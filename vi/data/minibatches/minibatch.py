@@ -167,7 +167,7 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
     out.
     """
     for i, array in enumerate(arrays):
-        refuse_masked(f"Array {i} of vi.Minibatch", array)
+        refuse_masked(array, f"Array {i} of vi.Minibatch")
     values = [array if isinstance(array, Variable) else np.asarray(array) for array in arrays]
     for i, value in enumerate(values):
         if isinstance(value, Variable):

@@ -137,7 +137,7 @@ def _column(name: str, values: Any) -> np.ndarray | _File:
             raise FileNotFoundError(f"Field {name!r}: there is no file {path}.")
         with reading(str(path), 0, 1, f"field {name!r}"):
             values = np.load(path, mmap_mode="r", allow_pickle=False)
-    refuse_masked(f"Field {name!r}", values, error=TypeError)
+    refuse_masked(values, f"Field {name!r}", error=TypeError)
     if hasattr(values, "__dask_graph__") or type(values).__module__.startswith("xarray"):
         package = type(values).__module__.partition(".")[0]
         raise TypeError(
