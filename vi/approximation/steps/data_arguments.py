@@ -13,7 +13,8 @@ from pytensor.compile.sharedvalue import SharedVariable
 from vi.approximation.record.training_data import TrainingData
 from vi.data import Minibatch, Stream, head, source_from
 from vi.data.minibatches.batch_tensors import row_data
-from vi.data.missing import refuse_masked, rows_with_nan
+from vi.data.missing import refuse_masked, refuse_nan
+from vi.foundation.lengths import refuse_lengths
 from vi.targets.batches.found import Fed
 from vi.targets.batches.setting import Setting
 
@@ -126,9 +127,7 @@ def _shared(model: pm.Model, data: Mapping[Any, Any]) -> dict[Any, Any]:
     lengths = {
         container.name: len(array) if array.ndim else 0 for container, array in arrays.items()
     }
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name!r}: {n}" for name, n in lengths.items())
-        raise ValueError(f"The arrays of data= have different lengths: {listed}.")
+    refuse_lengths("The arrays of data=", lengths)
     for container, array in arrays.items():
         if array.ndim != container.ndim or not np.can_cast(
             array.dtype, container.dtype, "same_kind"
@@ -137,12 +136,7 @@ def _shared(model: pm.Model, data: Mapping[Any, Any]) -> dict[Any, Any]:
                 f"data[{container.name!r}] has {array.ndim} axes of {array.dtype}; the container "
                 f"is {container.type}."
             )
-        bad = rows_with_nan(array)
-        if len(bad):
-            raise ValueError(
-                f"data[{container.name!r}] has NaN in {len(bad)} of {len(array)} rows, first in "
-                f"{', '.join(map(str, bad[:5]))}. Leave such rows out."
-            )
+        refuse_nan({f"data[{container.name!r}]": array}, "Leave such rows out.")
     return {
         container: row_data(np.ascontiguousarray(array, dtype=container.dtype))
         for container, array in arrays.items()
