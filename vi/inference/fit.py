@@ -23,6 +23,7 @@ from vi.inference import (
     LowRankADVI,
     Pathfinder,
 )
+from vi.objectives import Objective
 from vi.optimizers import Averaging
 from vi.targets import from_function
 from vi.targets.model.checks import model_in_context
@@ -104,7 +105,7 @@ def fit(
     obj_n_mc: int | None = None,
     backend: str | None = "auto",
     dtype: str | np.dtype | None = None,
-    estimator: str | None = None,
+    estimator: str | type[Objective] | Objective | None = None,
     averaging: Averaging | str | None = "auto",
     score: bool | None = None,
     include_transformed: bool = False,
@@ -162,8 +163,8 @@ def fit(
         What evaluates the model.
     dtype : {"float64", "float32"}, optional
         Precision of the whole fit; the model's own by default.
-    estimator : str, optional
-        Estimator of the ELBO; see :class:`vi.KLqp`.
+    estimator : str or Objective, optional
+        Estimator of the ELBO, by name, or any objective; see :class:`vi.KLqp`.
     averaging, score, include_transformed, total_grad_norm_constraint, tf_n_mc
         See :meth:`vi.Inference.fit`.
     more_replacements, data, batch_size, scale

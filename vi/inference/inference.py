@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -45,7 +45,7 @@ class Inference(abc.ABC):
         What is fitted; live: it shows the state of the run at any time.
     """
 
-    estimators: tuple[str, ...] = ()
+    estimators: Collection[str] = ()
     """What ``estimator=`` takes; empty where there is nothing to choose."""
 
     averages: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from vi.families import Base, Elliptical, Normal
 from vi.inference.inference import Inference
 from vi.inference.options import objective_from
 from vi.inference.run_options import Steps
-from vi.objectives import ESTIMATORS
+from vi.objectives import ESTIMATORS, Objective
 
 __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
 
@@ -31,8 +31,9 @@ class KLqp(Inference):
         What is fitted.
     beta : float
         Weight of the entropy (1: the ELBO).
-    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"}, optional
-        How the gradient is estimated; all have the same expectation. By default the one that suits
+    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"} or Objective, optional
+        How the gradient is estimated; these three have the same expectation. An objective, its
+        class, or the name of one in ``vi.objectives.ESTIMATORS``. By default the one that suits
         the family: ``"closed_form"`` for mean field, whose noise does not grow with the
         correlations that mean field leaves out; ``"sticking_the_landing"`` for full rank and low
         rank, whose noise vanishes as the posterior becomes normal; ``"monte_carlo"`` for flows,
@@ -44,10 +45,14 @@ class KLqp(Inference):
         If the approximation has no density (particles).
     """
 
-    estimators = tuple(ESTIMATORS)
+    estimators: Collection[str] = ESTIMATORS
 
     def __init__(
-        self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None
+        self,
+        approx: Approximation,
+        beta: float = 1.0,
+        *,
+        estimator: str | type[Objective] | Objective | None = None,
     ) -> None:
         super().__init__(approx)
         if not approx.family.has_density:
@@ -103,7 +108,7 @@ class ADVI(KLqp):
         dtype: str | np.dtype | None = None,
         base: Base | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
         approx = MeanField(
@@ -142,7 +147,7 @@ class FullRankADVI(KLqp):
         dtype: str | np.dtype | None = None,
         base: Base | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
         approx = FullRank(
@@ -192,7 +197,7 @@ class LowRankADVI(KLqp):
         dtype: str | np.dtype | None = None,
         base: Elliptical | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
         approx = LowRank(
@@ -232,7 +237,8 @@ class NFVI(KLqp):
     Rezende and Mohamed (2015). Variational inference with normalizing flows. ICML.
     """
 
-    estimators = ("sticking_the_landing", "monte_carlo")
+    # the density of a flow is known at its own draws: there is no entropy in closed form
+    estimators = tuple(name for name, kind in ESTIMATORS.items() if not kind.needs_entropy)
 
     def __init__(
         self,
@@ -244,7 +250,7 @@ class NFVI(KLqp):
         start_sigma: Mapping[str, Any] | None = None,
         dtype: str | np.dtype | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
         approx = NormalizingFlow(

@@ -1,6 +1,4 @@
-"""Checks for those who write a family of their own: what the rest of the library relies on,
-tested by sampling.
-"""
+"""A check for those who write a family: what the rest of the library relies on, by sampling."""
 
 from __future__ import annotations
 

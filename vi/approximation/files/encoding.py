@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -9,18 +10,18 @@ from vi.algorithms import ALGORITHMS, LocalPart
 from vi.families import BASES, FAMILIES, Part
 from vi.kernels import KERNELS
 from vi.objectives import ESTIMATORS
-from vi.optimizers import OPTIMIZERS, Named, PolynomialAverage
+from vi.optimizers import AVERAGINGS, OPTIMIZERS, Named
 from vi.optimizers.named import name_of
 
 __all__ = ["LostError", "decode", "encode"]
 
-REGISTRIES: dict[str, dict[str, type]] = {
-    "family": dict(FAMILIES),
-    "base": dict(BASES),
-    "objective": dict(ESTIMATORS),
-    "kernel": dict(KERNELS),
-    "algorithm": dict(ALGORITHMS),
-    "averaging": {"polynomial": PolynomialAverage},
+REGISTRIES: dict[str, Mapping[str, type]] = {
+    "family": FAMILIES,
+    "base": BASES,
+    "objective": ESTIMATORS,
+    "kernel": KERNELS,
+    "algorithm": ALGORITHMS,
+    "averaging": AVERAGINGS,
     "part": {"part": Part},
     "local_part": {"local_part": LocalPart},
 }
@@ -39,9 +40,11 @@ def encode(item: Any) -> Any:
     if type(item) in (tuple, list):
         return {"tuple": [encode(value) for value in item]}
     if isinstance(item, Named):
-        if any(callable(value) for value in item.settings.values()):
+        schedules = any(callable(value) for value in item.settings.values())
+        if schedules or item.name not in OPTIMIZERS:
             return {"lost": repr(item)}
-        return {"kind": "optimizer", "name": item.name, "settings": dict(item.settings)}
+        settings = {name: encode(value) for name, value in item.settings.items()}
+        return {"kind": "optimizer", "name": item.name, "settings": settings}
     if is_dataclass(item) and not isinstance(item, type):
         for kind, registry in REGISTRIES.items():
             for name, known in registry.items():
