@@ -192,7 +192,7 @@ with pm.Model():
         try:
             build()
         except ImportError as error:
-            assert "pip install 'pymc-vi[flows]'" in str(error), error
+            assert 'pip install "pymc-vi[flows]"' in str(error), error
         else:
             raise AssertionError("no error")
 """

@@ -109,7 +109,8 @@ class _T(Base):
 
     def __post_init__(self) -> None:
         name = f"{type(self).__name__}(df"
-        number(name, self.df, above=2.0, why="so that the variance exists")
+        df = number(name, self.df, above=2.0, why="so that the variance exists")
+        object.__setattr__(self, "df", df)
 
     @property
     def std(self) -> float:

@@ -160,9 +160,14 @@ class Registry[T](Mapping[str, T]):
         """The short name of exactly this entry, ``None`` where it is not registered."""
         return next((name for name, known in self.items() if known is entry), None)
 
+    @property
+    def standalone(self) -> tuple[str, ...]:
+        """The short names that can be given alone: those whose settings have defaults."""
+        return tuple(name for name, entry in self.items() if not _required(entry))
+
     def listed(self) -> str:
-        """The names that can be given alone, for messages: those whose settings have defaults."""
-        return ", ".join(repr(name) for name, entry in self.items() if not _required(entry))
+        """The names that can be given alone, for messages."""
+        return ", ".join(map(repr, self.standalone))
 
     def instance(self, argument: str, value: Any, *, also: str = "") -> Any:
         """The object meant by a name, a class or an object of the kind.

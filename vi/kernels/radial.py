@@ -45,7 +45,8 @@ class RadialKernel(Kernel):
     standardize: bool = True
 
     def __post_init__(self) -> None:
-        positive(f"{type(self).__name__}(bandwidth", self.bandwidth)
+        bandwidth = positive(f"{type(self).__name__}(bandwidth", self.bandwidth)
+        object.__setattr__(self, "bandwidth", bandwidth)
 
     @abc.abstractmethod
     def profile(self, u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -82,7 +82,7 @@ class PolynomialAverage(Averaging):
 
     def __post_init__(self) -> None:
         # below 0 the first weight is negative or above 1, and the average leaves the iterates' hull
-        number("PolynomialAverage(eta", self.eta, least=0.0)
+        object.__setattr__(self, "eta", number("PolynomialAverage(eta", self.eta, least=0.0))
 
     def init(self, params: Params) -> Any:
         return jnp.zeros((), jnp.uint32), params
