@@ -16,7 +16,7 @@ import pytest
 from pymc.variational import updates as pymc_updates
 
 import vi
-from vi.optimizers import OPTIMIZERS, Named
+from vi.optimizers import OPTIMIZERS
 
 SHARED_NAMES = [name for name in OPTIMIZERS if hasattr(pymc_updates, name)]
 
@@ -69,21 +69,6 @@ def test_same_defaults_as_pymc(name):
     theirs = inspect.signature(getattr(pymc_updates, name)).parameters
     for key, parameter in inspect.signature(OPTIMIZERS[name]).parameters.items():
         assert parameter.default == theirs[key].default, key
-
-
-@pytest.mark.parametrize("name", list(OPTIMIZERS))
-def test_named(name):
-    """Equal settings make equal objects; the pair is an ordinary optax transformation."""
-    one, two = OPTIMIZERS[name](), OPTIMIZERS[name]()
-    assert one == two
-    assert hash(one) == hash(two)
-    assert isinstance(one, Named)
-    assert isinstance(optax.chain(one, optax.scale(0.5)), optax.GradientTransformation)
-    assert one != OPTIMIZERS[name](learning_rate=0.123)
-    with pytest.raises(ValueError, match="learning_rate"):
-        OPTIMIZERS[name](learning_rate=-1.0)
-    with pytest.raises(TypeError):
-        OPTIMIZERS[name](learning_rat=1.0)
 
 
 def test_pymc_optimisers_are_understood():
