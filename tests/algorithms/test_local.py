@@ -75,7 +75,7 @@ def localised(approx, objective="closed_form"):
     """The algorithm of a fit of an approximation, without a step."""
     inference = vi.KLqp(approx, estimator=objective)
     inference.fit(0, progressbar=False)
-    return approx._algorithm
+    return approx.record.algorithm
 
 
 @functools.cache
@@ -276,7 +276,7 @@ def test_the_compiled_loop_copies_no_array_of_all_rows():
     )
     vi.KLqp(approx).fit(0, progressbar=False)
     target = approx.target(training=True)
-    runner = runner_for(target, approx._algorithm)
+    runner = runner_for(target, approx.record.algorithm)
     with precision(FLOAT64):
         state = approx.state
         compiled = (

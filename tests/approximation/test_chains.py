@@ -15,7 +15,7 @@ from problems import correlated_gaussian
 from pymc.step_methods.hmc.quadpotential import QuadPotentialDiag, QuadPotentialFull
 
 import vi
-from vi.approximation.results.mcmc import METHODS
+from vi.approximation.results.chains import METHODS
 from vi.approximation.results.metric import inverse_mass_matrix
 
 pytest.importorskip("blackjax", reason="the extra mcmc")

@@ -74,7 +74,7 @@ def main() -> None:
 def _stepper(model: Any, runs: int) -> Any:
     """A function that advances ``runs`` fits by some steps."""
     approx = vi.fit(1, "advi", model, 1, backend="jax", progressbar=False)
-    target, algorithm = approx.target(training=True), approx._algorithm
+    target, algorithm = approx.target(training=True), approx.record.algorithm
     assert algorithm is not None
     if runs == 1:
         runner: Any = runner_for(target, algorithm)

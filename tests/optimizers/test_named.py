@@ -113,7 +113,7 @@ def test_names_are_optimisers():
         for optimizer in ("adam", vi.adam())
     )
     np.testing.assert_array_equal(by_name, by_object)
-    with pytest.raises(ValueError, match="obj_optimizer='adm' is unknown; use .*'adam'"):
+    with pytest.raises(ValueError, match=r"obj_optimizer='adm' is unknown; use .*'adam'"):
         vi.fit(5, model=model, obj_optimizer="adm")
 
 

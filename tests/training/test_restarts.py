@@ -158,7 +158,7 @@ def test_rows_differ_from_run_to_run():
         pm.Normal("y", mu, 1.0, observed=y, total_size=1_000)
     approx = vi.fit(1, "advi", model, 1, backend="jax", progressbar=False)
     target = approx.target(training=True)
-    runs = Restarts(approx, approx._algorithm, target, 3)
+    runs = Restarts(approx, approx.record.algorithm, target, 3)
     with precision(approx.dtype):
         words = [jax.random.key_data(runs.runner.one(runs.states, run).key) for run in range(3)]
         rows = [np.asarray(target.at_step(target.batch(), own, np.uint32(0))[-1]) for own in words]

@@ -2,10 +2,9 @@
 
 from vi.approximation.approximation import Approximation
 from vi.approximation.empirical import Empirical
-from vi.approximation.files.read import load
+from vi.approximation.load import load, sample_approx
 from vi.approximation.named import FullRank, LowRank, MeanField, NormalizingFlow
 from vi.approximation.record.groups import Group
-from vi.approximation.results.draws import sample_approx
 
 __all__ = [
     "Approximation",

@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Concatenate, Self
 
 import numpy as np
 import pymc as pm
-import xarray as xr
+import pytensor
 
-from vi.approximation.record.local_groups import local_setting
-from vi.approximation.results.chains import Chains
-from vi.approximation.results.datatree import fit_record, to_datatree
-from vi.approximation.results.draws import density, draw
-from vi.approximation.results.predictive import (
-    by_rows,
-    compute_log_likelihood,
-    row_variables,
-    sample_posterior_predictive,
-)
-from vi.foundation.seeds import resolve_seed
+from vi.algorithms import State
+from vi.approximation.files.save import save
+from vi.approximation.record.begin import begin, begin_again
+from vi.approximation.record.beginning import Beginning, precision_of
+from vi.approximation.record.copies import copied, portable, restored
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.groups import Group, checked_groups
+from vi.approximation.record.log_density import model_of_all_rows, target_of
+from vi.approximation.record.parameters import averaged_params, iterate, reported_params
+from vi.approximation.record.settings import describe_settings
+from vi.approximation.results import chains, draws, nodes, predictive
+from vi.approximation.results.moments import moment_of
+from vi.approximation.results.summary import summarize
+from vi.approximation.steps.data_arguments import training_data
+from vi.approximation.steps.freezing import frozen
+from vi.approximation.steps.run import check_can_step, run_steps
+from vi.diagnostics.status import DivergedError, Status
+from vi.families import Family, Params, Part, Product
+from vi.foundation.layout import Layout
+from vi.foundation.numbers import check_steps
 from vi.graphs.replacements import as_variables
-from vi.targets.base import Target
-from vi.targets.model.full_model import full_model
+from vi.targets.model.checks import check_variables, model_in_context
 from vi.training.loop import Callback, check_callbacks
 
 __all__ = ["Approximation"]
 
 
-class Approximation(Chains):
+def verb[**P, R](
+    work: Callable[Concatenate[FitState, P], R],
+) -> Callable[Concatenate[Approximation, P], R]:
+    """A method that does its work on the present record; signature and docstring are the work's."""
+
+    @functools.wraps(work)
+    def method(self: Approximation, *args: P.args, **kwargs: P.kwargs) -> R:
+        return work(self.record, *args, **kwargs)
+
+    signature = inspect.signature(work)
+    _, *parameters = signature.parameters.values()
+    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    method.__signature__ = signature.replace(parameters=[first, *parameters])  # type: ignore[attr-defined]
+    return method  # type: ignore[return-value]
+
+
+class Approximation:
     """A family fitted to a model: live from construction, during a run and after it.
 
     Parameters
@@ -69,200 +97,380 @@ class Approximation(Chains):
     1.3
     """
 
-    # ---- densities -------------------------------------------------------------------------------
-
-    def logp(self, z: Any) -> np.ndarray:
-        """Return the model's log density (unnormalised, Jacobians included) at unconstrained
-        points ``(..., D)``.
-        """
-        points = self._points(z)
-        if self._stream is not None:
-            raise TypeError(
-                "logp: the rows are streamed, and the model's containers hold a few of them only. "
-                "compute_log_likelihood(draws) reads all rows, block by block."
-            )
-        return self.target().log_prob(points)
-
-    def logq(self, z: Any) -> np.ndarray:
-        """Return ``log q`` at unconstrained points ``(..., D)``."""
-        return density(self._family, self.reported, self._points(z), self._dtype)
-
-    def _points(self, z: Any) -> np.ndarray:
-        points = np.asarray(z, self._dtype)
-        if points.ndim == 0 or points.shape[-1] != self.ndim:
-            raise ValueError(f"Points must have shape (..., {self.ndim}), got {points.shape}.")
-        return points
-
-    # ---- draws -----------------------------------------------------------------------------------
-
-    def sample(
+    def __init__(
         self,
-        draws: int = 500,
+        family: Family | Sequence[Group],
         *,
+        model: pm.Model | None = None,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
         random_seed: Any = None,
-        log_prob: bool = True,
-        store_data: bool = True,
-        include_transformed: bool | None = None,
-        return_inferencedata: bool = True,
-        rows: bool = False,
-    ) -> xr.DataTree:
-        """Draw from q.
+        dtype: str | np.dtype | None = None,
+        scale_cost_to_minibatch: bool = True,
+    ) -> None:
+        model = model_in_context(model)
+        check_variables(model)
+        kind = family if isinstance(family, Family) else checked_groups(family)
+        beginning = Beginning(model, kind, precision_of(model, dtype))
+        self.scale_cost_to_minibatch = scale_cost_to_minibatch
+        self._open(begin(beginning, start, start_sigma, random_seed))
+
+    def _open(self, record: FitState) -> None:
+        """Hold a first record."""
+        self._record = record
+        self._lock = threading.Lock()
+        self._shared: dict[str, Any] = {}
+        self._moments: dict[Any, Any] = {}
+        self.publish()
+
+    @classmethod
+    def of_record(cls, record: FitState) -> Self:
+        """The live approximation of a record."""
+        approx = cls.__new__(cls)
+        approx.scale_cost_to_minibatch = True
+        approx._open(record)
+        return approx
+
+    # ---- the record, and what changes it ---------------------------------------------------------
+
+    @property
+    def record(self) -> FitState:
+        """All that is known of the fit at this moment: a value, which never changes."""
+        return self._record
+
+    def change(self, function: Callable[[FitState], FitState]) -> Self:
+        """Hold another record, made from the present one.
 
         Parameters
         ----------
-        draws : int
-            Number of draws.
-        random_seed : int, optional
-            Seed of the draws; new ones at every call by default.
-        log_prob : bool
-            Whether to compute ``log p`` and ``log q`` of every draw (``sample_stats``); log p is
-            that of the model's present data, and left out where the rows are streamed; log q is
-            left out where q has no density (particles).
-        store_data : bool
-            Whether to copy observed and constant data into the result.
-        include_transformed : bool, optional
-            Whether to add the unconstrained values; by default as told to ``fit``.
-        return_inferencedata : bool
-            Always true; accepted because PyMC has it.
-        rows : bool
-            Whether deterministics over the rows of *streamed* data are computed too, in one pass
-            over the stream; without it they are left out, and ``posterior.attrs["left_out"]`` names
-            them. Those of data in memory are always there, of full length.
+        function : callable
+            Takes the record and returns the next one. If it raises, nothing has changed.
 
-        Returns
-        -------
-        xarray.DataTree
-            Groups ``posterior`` (constrained variables and deterministics, one chain),
-            ``sample_stats`` (``log_p``, ``log_q``), ``observed_data``, ``constant_data``, ``fit``
-            (the loss trace, and the settings as attributes).
+        Raises
+        ------
+        RuntimeError
+            If called from a callback of this approximation's own run, or while another thread
+            changes it.
         """
-        if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
-            raise ValueError(f"draws={draws!r}: must be a whole number of at least 1.")
-        if not return_inferencedata:
-            raise TypeError(
-                "return_inferencedata=False: draws come as a DataTree only; its `posterior` holds the arrays."
-            )
-        seed = resolve_seed(random_seed)
-        points, log_q = draw(
-            self._family, self.reported, seed, int(draws), self._dtype, density=log_prob
-        )
-        target = self.target()
-        over_rows = row_variables(self)
-        names = tuple(name for name in target.names if name not in over_rows)
-        posterior = target.constrain(points, names)
-        if rows:
-            posterior |= self._over_rows(points, target, over_rows)
-        if self.include_transformed if include_transformed is None else include_transformed:
-            posterior |= {
-                name: v
-                for name, v in self._layout.unflatten(points).items()
-                if name not in posterior
-            }
-        stats = (
-            {"log_p": self._log_p_of(points, target)} if log_prob and self._stream is None else {}
-        )
-        stats |= {} if log_q is None else {"log_q": log_q}
-        record = fit_record(self.hist, self.settings(), self._restarts)
-        streamed = () if self._stream is None else tuple(self._stream.fields)
-        tree = to_datatree(self.full_model, posterior, stats, record, store_data, streamed)
-        if over_rows and not rows:
-            tree["posterior"].attrs["left_out"] = sorted(
-                over_rows & {v.name for v in self._model.deterministics}
-            )
-        return tree
+        with self.alone():
+            self._record = function(self._record)
+            return self.publish()
 
-    def _over_rows(
-        self, points: np.ndarray, target: Target, names: set[str]
-    ) -> dict[str, np.ndarray]:
-        wanted = tuple(name for name in target.names if name in names)
-        parts = [target.constrain(points, wanted) for _ in by_rows(self)] if wanted else []
-        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in wanted}
+    def advance(
+        self,
+        plan: Callable[[FitState], FitState],
+        n: int,
+        *,
+        restarts: int = 1,
+        progressbar: bool = True,
+    ) -> Self:
+        """Do ``n`` steps from a record that is made from the present one.
+
+        A refusal, of the plan or of the model, until the first step begins, leaves everything as
+        it was. What happens later keeps the last good state.
+
+        Parameters
+        ----------
+        plan : callable
+            Takes the present record and returns the one to go on from.
+        n : int
+            Steps.
+        restarts : int
+            Fits from so many starts, of which the best is kept.
+        progressbar : bool
+            Whether to show progress.
+
+        Raises
+        ------
+        DivergedError
+            If a loss or a parameter stops being finite.
+        RuntimeError
+            As for :meth:`change`.
+        """
+        begun = False
+
+        def commit(record: FitState) -> None:
+            nonlocal begun
+            self._record, begun = record, True
+
+        with self.alone():
+            try:
+                self._record = run_steps(
+                    plan(self._record),
+                    n,
+                    restarts=restarts,
+                    progressbar=progressbar,
+                    commit=commit,
+                    publish=self.publish,
+                )
+            except BaseException as error:
+                if begun:
+                    self._record = replace(self._record, status=_failed(self._record, error))
+                raise
+            finally:
+                self.publish()
+        if self.status.ending == "diverged":
+            raise DivergedError(self.status.message, self)
+        return self
+
+    def check_idle(self) -> None:
+        """Refuse to go on while a run is going on.
+
+        Raises
+        ------
+        RuntimeError
+            As for :meth:`change`.
+        """
+        with self.alone():
+            pass
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other change away; refuse where one is going on."""
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(
+                "This approximation is being fitted: fit, refine, restart and freeze cannot be "
+                "called on it from a callback or another thread. Use copy.deepcopy(approx) there."
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def restart(
+        self,
+        start: Mapping[str, Any] | None = None,
+        start_sigma: Mapping[str, Any] | None = None,
+        random_seed: Any = None,
+    ) -> None:
+        """Go back to a start: parameters, seed, history; not the settings of the last run."""
+        self.change(lambda fit: begin_again(fit, start, start_sigma, random_seed))
+
+    def refine(
+        self,
+        n: int,
+        *,
+        progressbar: bool = True,
+        callbacks: Sequence[Callback] | None = None,
+        more_replacements: Mapping[Any, Any] | None = None,
+        data: Any = None,
+        batch_size: int | None = None,
+        scale: Any = None,
+    ) -> Self:
+        """Go on for ``n`` more steps with the optimiser's state; the same as one longer fit.
+
+        Parameters
+        ----------
+        n : int
+            Steps.
+        progressbar : bool
+            Whether to show progress.
+        callbacks : sequence of callables, optional
+            Callbacks of this run; those of the fit by default.
+        more_replacements, data, batch_size, scale
+            What the fit goes on with, as in :meth:`vi.Inference.fit`; what it had by default. A
+            file or a pickle holds neither replacements nor streams: there they must be given again.
+
+        Raises
+        ------
+        TypeError
+            If nothing was fitted yet.
+        """
+        check_steps(n)
+        hooks = None if callbacks is None else check_callbacks(callbacks)
+        replacements = as_variables(more_replacements or {})
+        other_data = any(v is not None for v in (more_replacements, data, batch_size, scale))
+
+        def plan(fit: FitState) -> FitState:
+            if hooks is not None:
+                fit = replace(fit, callbacks=hooks)
+            if other_data:
+                kept = fit.data.training.scale if scale is None else scale
+                bound = training_data(
+                    fit.model, replacements, data, batch_size, kept, has_local=bool(fit.local)
+                )
+                fit = replace(fit, data=bound)
+            if fit.run is None and fit.notes:
+                raise TypeError(
+                    f"{fit.notes['algorithm']} found it in one go, there are no more steps: fit "
+                    "again, or improve it with vi.KLqp(approx).fit()."
+                )
+            if fit.run is None and fit.data.missing is None:
+                raise TypeError(
+                    "refine() goes on with a fit, and there was none yet: call fit() first."
+                )
+            check_can_step(fit)
+            return fit
+
+        return self.advance(plan, n, progressbar=progressbar)
+
+    def freeze(self, *groups: str) -> Self:
+        """Leave these groups as they are in the fits to come, by group name or by a variable's
+        name.
+
+        Raises
+        ------
+        ValueError
+            If there is no such group, or every group would be frozen.
+        """
+        return self.change(lambda fit: frozen(fit, groups, True))
+
+    def unfreeze(self, *groups: str) -> Self:
+        """Fit these groups again; all of them without arguments."""
+        return self.change(lambda fit: frozen(fit, groups, False))
+
+    # ---- what it is ------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> pm.Model:
+        """The model that is approximated."""
+        return self._record.model
 
     @property
     def full_model(self) -> pm.Model:
-        """The model with all rows in place of minibatches, for PyMC's own functions; itself
-        where it has none.
+        """The model with all rows in place of minibatches, for PyMC's own functions."""
+        return model_of_all_rows(self._record)
+
+    @property
+    def family(self) -> Family:
+        """The variational family."""
+        return self._record.family
+
+    @property
+    def groups(self) -> tuple[Part, ...]:
+        """The groups of variables and their families; one of everything where there are none."""
+        if isinstance(self.family, Product):
+            return self.family.parts
+        return (Part("all", self.family, ((0, self.ndim),)),)
+
+    @property
+    def layout(self) -> Layout:
+        """Where each variable lies in the flat unconstrained vector."""
+        return self._record.layout
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Precision of the fit."""
+        return self._record.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Length ``D`` of the flat unconstrained vector."""
+        return self._record.layout.dim
+
+    @property
+    def random_seed(self) -> int:
+        """The seed of the fit."""
+        return self._record.seed
+
+    @property
+    def backend(self) -> str:
+        """What evaluates the log density, as asked for; ``settings()`` says which it became."""
+        return self._record.backend
+
+    @property
+    def include_transformed(self) -> bool:
+        """Whether draws hold the unconstrained values too."""
+        return self._record.include_transformed
+
+    @property
+    def status(self) -> Status:
+        """How the last run ended."""
+        return self._record.status
+
+    @property
+    def hist(self) -> np.ndarray:
+        """The loss of every step so far; ``settings()["loss"]`` says what it is."""
+        return self._record.losses
+
+    @property
+    def state(self) -> State | None:
+        """The run's whole state, a pytree; ``None`` before the first fit."""
+        return self._record.run
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.layout.names)
+        kind = self.family.short_name
+        return f"<Approximation {kind} of {names} (D={self.ndim}), {self.status}>"
+
+    settings = verb(describe_settings)
+    target = verb(target_of)
+
+    # ---- parameters and moments ------------------------------------------------------------------
+
+    @property
+    def reported(self) -> Params:
+        """The parameters that are reported: averaged iterates where averaging is on, encoders
+        applied to all rows.
         """
-        return full_model(
-            self._model, local_setting(self, self._full) if self._local else self._full
-        )
+        return reported_params(self._record)
 
-    def sample_posterior_predictive(
-        self, idata: xr.DataTree | None = None, *, block_rows: int | None = None, **options: Any
-    ) -> xr.DataTree:
-        """Predictions of the observed variables for all rows.
-
-        Parameters
-        ----------
-        idata : xarray.DataTree, optional
-            Draws (:meth:`sample`); 500 new ones by default.
-        block_rows : int, optional
-            Rows at a time where the data are streamed; 10,000 by default.
-        **options
-            For ``pm.sample_posterior_predictive``: ``var_names``, ``random_seed``, ...
-
-        Returns
-        -------
-        xarray.DataTree
-            With a group ``posterior_predictive``.
+    @property
+    def averaged(self) -> Params:
+        """The parameters that a fit changes (of encoders, the weights), averaged where that is
+        on.
         """
-        return sample_posterior_predictive(self, idata, block_rows, **options)
+        return averaged_params(self._record)
 
-    def compute_log_likelihood(
-        self, idata: xr.DataTree, *, block_rows: int | None = None, **options: Any
-    ) -> xr.DataTree:
-        """Log likelihood of every row at every draw, unscaled: what ``arviz.loo`` needs.
+    @property
+    def iterate(self) -> dict[str, np.ndarray]:
+        """The raw iterate, from which :meth:`refine` continues, as NumPy arrays."""
+        return iterate(self._record)
 
-        Parameters
-        ----------
-        idata : xarray.DataTree
-            Draws (:meth:`sample`); the group ``log_likelihood`` is added to it.
-        block_rows : int, optional
-            Rows at a time where the data are streamed; 10,000 by default.
-        **options
-            For ``pm.compute_log_likelihood``: ``var_names``, ...
+    def publish(self) -> Self:
+        """Bring the shared variables up to date; done by the loop when a callback is due."""
+        for name, value in self.reported.items():
+            array = np.array(value)
+            shared = self._shared.get(name)
+            if shared is not None and shared.get_value(borrow=True).shape == array.shape:
+                shared.set_value(array, borrow=True)
+            else:
+                self._shared[name] = pytensor.shared(array, name=name, shape=(None,) * array.ndim)
+                self._moments.clear()
+        return self
 
-        Returns
-        -------
-        xarray.DataTree
-            The same tree.
-        """
-        return compute_log_likelihood(self, idata, block_rows, **options)
+    @property
+    def shared_params(self) -> dict[str, Any]:
+        """The reported parameters as PyTensor shared variables, by name."""
+        return dict(self._shared)
 
-    def _log_p_of(self, points: np.ndarray, target: Target) -> np.ndarray:
-        try:
-            return target.log_prob(points)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                "log p cannot be evaluated on the model's present data (changed by pm.set_data, for predictions?): "
-                "sample(log_prob=False) leaves it out."
-            ) from error
+    @property
+    def params(self) -> list[Any]:
+        """The reported parameters as a list of PyTensor shared variables."""
+        return list(self._shared.values())
 
-    def summary(
-        self, draws: int = 4000, *, random_seed: Any = 0, var_names: Sequence[str] | None = None
-    ) -> Any:
-        """Constrained means, standard deviations and 5, 50 and 95 % quantiles, computed from draws.
+    @property
+    def mean(self) -> Any:
+        """Mean of q in the unconstrained space, symbolic, shape ``(D,)``; ``.eval()`` gives it."""
+        return self._moment("mean")
 
-        Parameters
-        ----------
-        draws : int
-            Number of draws behind the table; the Monte-Carlo error of a mean is ``sd /
-            sqrt(draws)``.
-        random_seed : int, optional
-            Seed of the draws.
-        var_names : sequence of str, optional
-            Variables to show; all by default.
+    @property
+    def std(self) -> Any:
+        """Standard deviations of q in the unconstrained space, symbolic, shape ``(D,)``."""
+        return self._moment("std")
 
-        Returns
-        -------
-        pandas.DataFrame
-            One row a scalar, columns ``mean``, ``sd``, ``q5``, ``median``, ``q95``.
-        """
-        from vi.approximation.results.summary import summary_table
+    @property
+    def cov(self) -> Any:
+        """Covariance of q in the unconstrained space, symbolic, shape ``(D, D)``."""
+        return self._moment("cov")
 
-        return summary_table(
-            self.sample(draws, random_seed=random_seed, log_prob=False, store_data=False), var_names
-        )
+    def _moment(self, name: str) -> Any:
+        key = (self.family, name)
+        if key not in self._moments:
+            self._moments[key] = moment_of(self.family, name, self._shared)
+        return self._moments[key]
+
+    # ---- what q gives ----------------------------------------------------------------------------
+
+    sample = verb(draws.sample)
+    logp = verb(draws.logp)
+    logq = verb(draws.logq)
+    summary = verb(summarize)
+    sample_posterior_predictive = verb(predictive.sample_posterior_predictive)
+    compute_log_likelihood = verb(predictive.compute_log_likelihood)
+    sample_mcmc = verb(chains.sample_mcmc)
+    initvals = verb(chains.initvals)
+    nuts_step = verb(chains.nuts_step)
 
     def sample_node(
         self,
@@ -323,99 +531,40 @@ class Approximation(Chains):
         >>> new.eval().shape
         (100, 3)
         """
-        from vi.approximation.results.nodes import sample_node
+        return nodes.sample_node(
+            self._record,
+            self._shared,
+            node,
+            size,
+            deterministic,
+            more_replacements,
+            random_seed,
+        )
 
-        return sample_node(self, node, size, deterministic, more_replacements, random_seed)
+    # ---- copies and files ------------------------------------------------------------------------
 
-    def settings(self) -> dict[str, Any]:
-        """How it was fitted, as plain values."""
-        from vi.approximation.files.save import describe_settings
+    save = verb(save)
 
-        return describe_settings(self)
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: no thread, device or callback."""
+        scale = self.scale_cost_to_minibatch
+        return {"record": portable(self._record), "scale_cost_to_minibatch": scale}
 
-    # ---- going on, keeping -----------------------------------------------------------------------
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.scale_cost_to_minibatch = state["scale_cost_to_minibatch"]
+        self._open(restored(state["record"]))
 
-    def refine(
-        self,
-        n: int,
-        *,
-        progressbar: bool = True,
-        callbacks: Sequence[Callback] | None = None,
-        more_replacements: Mapping[Any, Any] | None = None,
-        data: Any = None,
-        batch_size: int | None = None,
-        scale: Any = None,
-    ) -> Self:
-        """Go on for ``n`` more steps with the optimiser's state; the same as one longer fit.
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """An independent copy of the approximation of the *same* model."""
+        twin = type(self).of_record(copied(self._record))
+        twin.scale_cost_to_minibatch = self.scale_cost_to_minibatch
+        return twin
 
-        Parameters
-        ----------
-        n : int
-            Steps.
-        progressbar : bool
-            Whether to show progress.
-        callbacks : sequence of callables, optional
-            Callbacks of this run; those of the fit by default.
-        more_replacements, data, batch_size, scale
-            What the fit goes on with, as in :meth:`vi.Inference.fit`; what it had by default. A
-            file or a pickle holds neither replacements nor streams: there they must be given again.
 
-        Raises
-        ------
-        TypeError
-            If nothing was fitted yet.
-        """
-        from vi.approximation.steps.run import advance
-        from vi.approximation.steps.training_data import bind
-
-        hooks = self._callbacks if callbacks is None else check_callbacks(callbacks)
-        if self._state is None and self._notes:
-            raise TypeError(
-                f"{self._notes['algorithm']} found it in one go, there are no more steps: fit again, or improve it "
-                "with vi.KLqp(approx).fit()."
-            )
-        if self._state is None:
-            raise TypeError(
-                "refine() goes on with a fit, and there was none yet: call fit() first."
-            )
-        if (
-            more_replacements is not None
-            or data is not None
-            or batch_size is not None
-            or scale is not None
-        ):
-            self.check_idle()
-            scale = self._setting.scale if scale is None else scale
-            bind(self, as_variables(more_replacements or {}), data, batch_size, scale)
-        advance(self, n, hooks, progressbar=progressbar)
-        return self
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the approximation, its run and its loss trace to one file without code in it.
-
-        Read it back with :func:`vi.load`. The model is not stored: it is code.
-        """
-        from vi.approximation.files.save import save
-
-        save(self, path)
-
-    def freeze(self, *groups: str) -> Self:
-        """Leave these groups as they are in the fits to come, by group name or by a variable's
-        name.
-
-        Raises
-        ------
-        ValueError
-            If there is no such group, or every group would be frozen.
-        """
-        return self._freeze(groups, True)
-
-    def unfreeze(self, *groups: str) -> Self:
-        """Fit these groups again; all of them without arguments."""
-        return self._freeze(groups or tuple(part.name for part in self.groups), False)
-
-    def _freeze(self, groups: tuple[Any, ...], frozen: bool) -> Self:
-        from vi.approximation.steps.freezing import freeze
-
-        freeze(self, groups, frozen)
-        return self
+def _failed(record: FitState, error: BaseException) -> Status:
+    """The status of a run through which an exception passed."""
+    why = (
+        f"{type(error).__name__} passed through; all steps so far are kept, refine() goes on from "
+        "here."
+    )
+    return Status("failed", record.status.step, why)

@@ -11,11 +11,12 @@ import xarray as xr
 from pymc.backends.base import MultiTrace
 
 from vi.approximation.approximation import Approximation
+from vi.approximation.record.begin import begin
+from vi.approximation.record.beginning import Beginning, precision_of
 from vi.families import Particles
 from vi.foundation.numbers import positive
-from vi.foundation.precision import precision
-from vi.targets.model.checks import model_in_context
-from vi.targets.model.unconstrain import unconstrain
+from vi.targets.model.checks import check_variables, model_in_context
+from vi.targets.model.start import START_STD
 
 __all__ = ["Empirical"]
 
@@ -67,25 +68,21 @@ class Empirical(Approximation):
         dtype: str | np.dtype | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
-        self._default_std = positive("jitter", jitter) or 1.0
-        self._values: dict[str, np.ndarray] | None = None
+        std = positive("jitter", jitter) or START_STD
         model = model_in_context(model)
+        check_variables(model)
+        draws: dict[str, np.ndarray] | None = None
         if trace is not None:
             if start is not None or start_sigma is not None:
                 raise TypeError(
                     "start and start_sigma say where noise is; with a trace there is none."
                 )
-            self._values = _thinned(_arrays(trace, model), size)
-            size = len(next(iter(self._values.values())))
-        super().__init__(
-            Particles(100 if size is None else size),
-            model=model,
-            start=start,
-            start_sigma=start_sigma,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
-        )
+            draws = _thinned(_arrays(trace, model), size)
+            size = len(next(iter(draws.values())))
+        family = Particles(100 if size is None else size)
+        beginning = Beginning(model, family, precision_of(model, dtype), std, draws)
+        self.scale_cost_to_minibatch = scale_cost_to_minibatch
+        self._open(begin(beginning, start, start_sigma, random_seed))
 
     @classmethod
     def from_noise(cls, size: int, jitter: float = 0.01, **options: Any) -> Self:
@@ -93,21 +90,6 @@ class Empirical(Approximation):
         jitter=jitter)``.
         """
         return cls(size=size, jitter=jitter, **options)
-
-    def restart(
-        self,
-        start: Mapping[str, Any] | None = None,
-        start_sigma: Mapping[str, Any] | None = None,
-        random_seed: Any = None,
-    ) -> None:
-        super().restart(start, start_sigma, random_seed)
-        if self._values is not None and start is None and start_sigma is None:
-            points = unconstrain(self.model, self.layout, self._values, self.dtype)
-            with precision(self.dtype):
-                import jax.numpy as jnp
-
-                self._start = {"particles": jnp.asarray(points)}
-            self.publish()
 
     @property
     def particles(self) -> np.ndarray:

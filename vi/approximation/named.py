@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pymc as pm
 
 from vi.approximation.approximation import Approximation
-from vi.approximation.empirical import Empirical
-from vi.families import Base, Elliptical, Family, Flow, Normal, Particles
+from vi.families import Base, Elliptical, Flow, Normal
 from vi.families import FullRank as FullRankFamily
 from vi.families import LowRank as LowRankFamily
 from vi.families import MeanField as MeanFieldFamily
 
-__all__ = ["FullRank", "LowRank", "MeanField", "NormalizingFlow", "kind_of"]
+__all__ = ["FullRank", "LowRank", "MeanField", "NormalizingFlow", "PointOptions", "StartOptions"]
 
 
-class Options(TypedDict, total=False):
-    """The arguments that all approximations share; :class:`Approximation` explains them."""
+class PointOptions(TypedDict, total=False):
+    """Where a fit starts, of methods that choose the width of q themselves."""
 
     model: pm.Model | None
     start: Mapping[str, Any] | None
-    start_sigma: Mapping[str, Any] | None
     random_seed: Any
     dtype: str | np.dtype | None
     scale_cost_to_minibatch: bool
+
+
+class StartOptions(PointOptions, total=False):
+    """The arguments that all approximations share; :class:`Approximation` explains them."""
+
+    start_sigma: Mapping[str, Any] | None
 
 
 class MeanField(Approximation):
@@ -40,7 +44,7 @@ class MeanField(Approximation):
         See :class:`Approximation`.
     """
 
-    def __init__(self, base: Base = Normal(), **options: Unpack[Options]) -> None:  # noqa: B008
+    def __init__(self, base: Base = Normal(), **options: Unpack[StartOptions]) -> None:  # noqa: B008
         super().__init__(MeanFieldFamily(base), **options)
 
 
@@ -55,7 +59,7 @@ class FullRank(Approximation):
         See :class:`Approximation`.
     """
 
-    def __init__(self, base: Base = Normal(), **options: Unpack[Options]) -> None:  # noqa: B008
+    def __init__(self, base: Base = Normal(), **options: Unpack[StartOptions]) -> None:  # noqa: B008
         super().__init__(FullRankFamily(base), **options)
 
 
@@ -76,7 +80,7 @@ class LowRank(Approximation):
         self,
         rank: int | None = None,
         base: Elliptical = Normal(),  # noqa: B008
-        **options: Unpack[Options],
+        **options: Unpack[StartOptions],
     ) -> None:
         super().__init__(LowRankFamily(rank, base), **options)
 
@@ -92,20 +96,9 @@ class NormalizingFlow(Approximation):
         See :class:`Approximation`.
     """
 
-    def __init__(self, flow: Any = None, **options: Unpack[Options]) -> None:
+    def __init__(self, flow: Any = None, **options: Unpack[StartOptions]) -> None:
         if isinstance(flow, str):
             raise TypeError(
                 f"flow={flow!r}: formulas of PyMC's flows are not understood; give a flowjax flow, or nothing."
             )
         super().__init__(flow if isinstance(flow, Flow) else Flow(flow), **options)
-
-
-def kind_of(family: Family) -> Callable[[pm.Model, int, str], Approximation]:
-    """What makes an approximation of a family, for one that is read from a file."""
-    if isinstance(family, Particles):
-        return lambda model, seed, dtype: Empirical(
-            size=family.n_particles, model=model, random_seed=seed, dtype=dtype
-        )
-    return lambda model, seed, dtype: Approximation(
-        family, model=model, random_seed=seed, dtype=dtype
-    )

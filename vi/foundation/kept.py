@@ -30,3 +30,7 @@ class Keeper:
             kept[key] = make()
         value: T = kept[key]
         return value
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: not what can be made again."""
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}

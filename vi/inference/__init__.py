@@ -5,7 +5,7 @@ from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
 from vi.inference.laplace import Laplace
 from vi.inference.pathfinder import Pathfinder
 from vi.inference.profile import Profile
-from vi.inference.run_options import Steps
+from vi.inference.run_options import RunOptions
 from vi.inference.stein import ASVGD, SVGD, Stein
 
 __all__ = [
@@ -20,6 +20,10 @@ __all__ = [
     "LowRankADVI",
     "Pathfinder",
     "Profile",
+    "RunOptions",
     "Stein",
     "Steps",
 ]
+
+Steps = RunOptions
+"""What :meth:`Inference.algorithm` is given, under its name of 0.1.0."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, Unpack, overload
 
 import jax
 import numpy as np
@@ -23,6 +23,8 @@ from vi.inference import (
     LowRankADVI,
     Pathfinder,
 )
+from vi.inference.pymc_arguments import RetiredOfFit, check_retired
+from vi.inference.run_options import RunOptions
 from vi.objectives import Objective
 from vi.optimizers import Averaging
 from vi.targets import from_function
@@ -117,15 +119,7 @@ def fit(
     mesh: jax.sharding.Mesh | None = None,
     devices: Any = None,
     restarts: int = 1,
-    scale_cost_to_minibatch: bool | None = None,
-    tf_n_mc: int | None = None,
-    progressbar_theme: Any = None,
-    compile_kwargs: Mapping[str, Any] | None = None,
-    fn_kwargs: Mapping[str, Any] | None = None,
-    test_optimizer: Any = None,
-    more_obj_params: Any = None,
-    more_tf_params: Any = None,
-    more_updates: Any = None,
+    **retired: Unpack[RetiredOfFit],
 ) -> Approximation:
     """Fit a PyMC model, or a JAX log density, by variational inference.
 
@@ -163,9 +157,9 @@ def fit(
         What evaluates the model.
     dtype : {"float64", "float32"}, optional
         Precision of the whole fit; the model's own by default.
-    estimator : str or Objective, optional
-        Estimator of the ELBO, by name, or any objective; see :class:`vi.KLqp`.
-    averaging, score, include_transformed, total_grad_norm_constraint, tf_n_mc
+    estimator : str, optional
+        Estimator of the ELBO; see :class:`vi.KLqp`.
+    averaging, score, include_transformed, total_grad_norm_constraint
         See :meth:`vi.Inference.fit`.
     more_replacements, data, batch_size, scale
         Batches, and data larger than memory: see :meth:`vi.Inference.fit`.
@@ -177,12 +171,9 @@ def fit(
     restarts : int
         Fits from so many starts, all at once; the best by ELBO is kept, and the status says whether
         they agree.
-    scale_cost_to_minibatch : bool, optional
-        Accepted for PyMC's sake: the loss is that of the full data in either case.
-    progressbar_theme, compile_kwargs, fn_kwargs
-        Without effect; a warning says what replaces them.
-    test_optimizer, more_obj_params, more_tf_params, more_updates
-        Not supported; a ``TypeError`` says why.
+    **retired
+        Arguments of PyMC that have no meaning here: without effect, or a ``TypeError`` says why;
+        see :class:`vi.inference.pymc_arguments.RetiredArguments`.
 
     Returns
     -------
@@ -219,37 +210,20 @@ def fit(
     >>> approx.mean.eval().round(1)
     array([3., 3.], dtype=float32)
     """
+    check_retired(retired, "fit", locals())
     if init is not None or constraints is not None:
         raise TypeError(
-            "init and constraints are those of a log density, which comes first: vi.fit(fn, init=...)."
+            "init and constraints are those of a log density, which comes first: "
+            "vi.fit(fn, init=...)."
         )
-    options = {
-        "start": start,
-        "start_sigma": start_sigma,
-        "random_seed": random_seed,
-        "dtype": dtype,
-        "estimator": estimator,
-        "scale_cost_to_minibatch": scale_cost_to_minibatch,
-    }
-    options = {name: value for name, value in options.items() if value is not None}
-    more = dict(inf_kwargs or {})
-    twice = more.keys() & (options.keys() | ({"model"} if model is not None else set()))
-    if twice:
-        raise TypeError(
-            f"{', '.join(sorted(twice))} is given twice, as an argument of fit and in inf_kwargs."
-        )
-    model = more.pop("model", model)
-    inference = _inference(method, model, options | more)
-    return inference.fit(
-        n,
-        score,
-        callbacks,
-        progressbar,
-        progressbar_theme,
+    options = RunOptions.checked(
+        n=n,
+        score=score,
+        callbacks=callbacks,
+        progressbar=progressbar,
         backend=backend,
         include_transformed=include_transformed,
         obj_n_mc=obj_n_mc,
-        tf_n_mc=tf_n_mc,
         obj_optimizer=obj_optimizer,
         averaging=averaging,
         total_grad_norm_constraint=total_grad_norm_constraint,
@@ -260,54 +234,82 @@ def fit(
         mesh=mesh,
         devices=devices,
         restarts=restarts,
-        compile_kwargs=compile_kwargs,
-        fn_kwargs=fn_kwargs,
-        test_optimizer=test_optimizer,
-        more_obj_params=more_obj_params,
-        more_tf_params=more_tf_params,
-        more_updates=more_updates,
     )
+    arguments = {
+        "start": start,
+        "start_sigma": start_sigma,
+        "random_seed": random_seed,
+        "dtype": dtype,
+        "estimator": estimator,
+        "scale_cost_to_minibatch": retired.get("scale_cost_to_minibatch"),
+    }
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    more = dict(inf_kwargs or {})
+    twice = more.keys() & (arguments.keys() | ({"model"} if model is not None else set()))
+    if twice:
+        raise TypeError(
+            f"{', '.join(sorted(twice))} is given twice, as an argument of fit and in inf_kwargs."
+        )
+    model = more.pop("model", model)
+    inference, restart = _inference(method, model, arguments | more)
+    return inference.run(options, restart)
 
 
-def _inference(method: Any, model: pm.Model | None, options: dict[str, Any]) -> Inference:
-    """The inference object meant by ``method``, with start and seed applied."""
+def _inference(
+    method: Any, model: pm.Model | None, arguments: dict[str, Any]
+) -> tuple[Inference, dict[str, Any] | None]:
+    """The inference object that is meant by ``method``, and from where one that was given restarts.
+
+    Parameters
+    ----------
+    method : str, class or Inference
+        A name, a class, or an object, which goes on from where it is unless told otherwise.
+    model : pymc.Model or None
+        The model that was given.
+    arguments : dict
+        Arguments for the class.
+    """
     if isinstance(method, Inference):
-        return _continue_with(method, model, options)
+        return method, _restart_of(method, model, arguments)
     if isinstance(method, str):
         if method.lower() not in METHODS:
             raise ValueError(
-                f"method={method!r} is unknown; use {', '.join(map(repr, METHODS))}, a class or an instance."
+                f"method={method!r} is unknown; use {', '.join(map(repr, METHODS))}, a class or an "
+                "instance."
             )
         method = METHODS[method.lower()]
     if not (isinstance(method, type) and issubclass(method, Inference)):
         raise TypeError(
-            f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got {method!r}."
+            f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got "
+            f"{method!r}."
         )
-    if "model" not in inspect.signature(method).parameters:
+    parameters = inspect.signature(method).parameters
+    takes_options = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if "model" not in parameters and not takes_options:
         raise TypeError(
-            f"method={method.__name__} needs an approximation: give an instance, {method.__name__}(approx)."
+            f"method={method.__name__} needs an approximation: give an instance, "
+            f"{method.__name__}(approx)."
         )
-    if "estimator" in options and not method.estimators:
+    if "estimator" in arguments and not method.estimators:
         raise TypeError(
-            f"estimator={options['estimator']!r}: {method.__name__} has no ELBO to estimate."
+            f"estimator={arguments['estimator']!r}: {method.__name__} has no ELBO to estimate."
         )
-    return method(model=model_in_context(model), **options)  # type: ignore[call-arg]
+    return method(model=model_in_context(model), **arguments), None  # type: ignore[call-arg]
 
 
-def _continue_with(
-    inference: Inference, model: pm.Model | None, options: dict[str, Any]
-) -> Inference:
-    approx = inference.approx
-    if model is not None and model is not approx.model:
+def _restart_of(
+    inference: Inference, model: pm.Model | None, arguments: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Start and seed from which an inference object that was given begins anew, if any."""
+    if model is not None and model is not inference.approx.model:
         raise ValueError(
             "model= is not the model of the inference object that was given; leave it out."
         )
-    restart = {name: options.pop(name, None) for name in ("start", "start_sigma", "random_seed")}
-    options.pop("scale_cost_to_minibatch", None)
-    if options:
+    restart = {name: arguments.pop(name, None) for name in ("start", "start_sigma", "random_seed")}
+    arguments.pop("scale_cost_to_minibatch", None)
+    if arguments:
         raise TypeError(
-            f"{', '.join(options)} cannot be changed on an inference object; give it to its constructor."
+            f"{', '.join(arguments)} cannot be changed on an inference object; give it to its "
+            "constructor."
         )
-    if any(value is not None for value in restart.values()):
-        approx.restart(**restart)
-    return inference
+    return restart if any(value is not None for value in restart.values()) else None

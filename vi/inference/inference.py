@@ -1,37 +1,28 @@
-"""What every inference object is: an approximation, an algorithm that improves it, and fit and
-refine.
-"""
+"""What every inference object is: an approximation, an algorithm that improves it, fit and refine."""
 
 from __future__ import annotations
 
 import abc
-import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Unpack
 
 import jax
 import numpy as np
 
 from vi.algorithms import Algorithm, State
 from vi.approximation import Approximation
-from vi.approximation.record.local_groups import localised
+from vi.approximation.record.begin import with_algorithm
+from vi.approximation.record.fit_state import FitState
 from vi.approximation.steps.restarts import check_restarts
-from vi.approximation.steps.run import advance, state_on, supply_of
-from vi.approximation.steps.training_data import bind
-from vi.foundation.devices import devices_from
-from vi.foundation.numbers import check_count, check_steps, positive
-from vi.foundation.precision import precision
-from vi.foundation.seeds import key_from
-from vi.graphs.replacements import as_variables
+from vi.foundation.numbers import check_count
 from vi.inference.one_shot import OneShot, refuse_steps
-from vi.inference.options import averaging_from, optimizer_from
-from vi.inference.profile import Profile
-from vi.inference.pymc_arguments import explain_pymc_options, refuse_pymc_options
-from vi.inference.run_options import Steps
-from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
+from vi.inference.profile import Profile, timed
+from vi.inference.pymc_arguments import RetiredArguments, check_retired
+from vi.inference.run_options import RunOptions
+from vi.optimizers import Averaging
 from vi.targets.from_pymc import check_backend
-from vi.training import Callback, Status, check_callbacks, runner_for
-from vi.training.history import History
+from vi.training import Callback, Status
 
 __all__ = ["Inference"]
 
@@ -52,19 +43,20 @@ class Inference(abc.ABC):
     """Whether the iterates' average can be reported."""
 
     stepwise: bool = True
-    """Whether a fit is a run of steps, with an optimiser, callbacks and ``refine``; otherwise it
-    is found in one go.
+    """Whether a fit is a run of steps, with an optimiser, callbacks and ``refine``; otherwise it is
+    found in one go.
     """
 
     def __init__(self, approx: Approximation) -> None:
         if not isinstance(approx, Approximation):
             raise TypeError(
-                f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got {approx!r}."
+                f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got "
+                f"{approx!r}."
             )
         self.approx = approx
 
     @abc.abstractmethod
-    def algorithm(self, steps: Steps) -> Algorithm | OneShot:
+    def algorithm(self, options: RunOptions) -> Algorithm | OneShot:
         """The algorithm of a run, or what finds the approximation in one go."""
 
     @property
@@ -96,7 +88,6 @@ class Inference(abc.ABC):
         backend: str | None = "auto",
         include_transformed: bool = False,
         obj_n_mc: int | None = None,
-        tf_n_mc: int | None = None,
         obj_optimizer: Any = None,
         averaging: Averaging | str | None = "auto",
         total_grad_norm_constraint: float | None = None,
@@ -107,12 +98,7 @@ class Inference(abc.ABC):
         mesh: jax.sharding.Mesh | None = None,
         devices: Any = None,
         restarts: int = 1,
-        compile_kwargs: Mapping[str, Any] | None = None,
-        fn_kwargs: Mapping[str, Any] | None = None,
-        test_optimizer: Any = None,
-        more_obj_params: Any = None,
-        more_tf_params: Any = None,
-        more_updates: Any = None,
+        **retired: Unpack[RetiredArguments],
     ) -> Approximation:
         r"""Fit the approximation.
 
@@ -134,9 +120,6 @@ class Inference(abc.ABC):
         obj_n_mc : int, optional
             Draws a step, evaluated together; by default the number that suits the method (1 for
             ADVI, 8 for low rank and flows, as many as particles for the Stein methods).
-        tf_n_mc : int, optional
-            For test functions of operator variational inference; has no effect on the objectives
-            here.
         obj_optimizer : optax.GradientTransformation, optional
             Any optax transformation without a line search, or one of PyMC's names in ``vi``;
             :func:`vi.scale_free_adam` by default. PyMC's own ``pm.adam(learning_rate=...)`` is
@@ -171,10 +154,11 @@ class Inference(abc.ABC):
             by ELBO is kept (:class:`vi.approximation.steps.restarts.Restarts`). The ``fit`` group
             of the draws and the status say whether they agree. Callbacks see the run that leads at
             the time, with its losses.
-        compile_kwargs, fn_kwargs, progressbar_theme
-            Without effect here; a warning says what replaces them.
-        test_optimizer, more_obj_params, more_tf_params, more_updates
-            Not supported; a ``TypeError`` says why.
+        progressbar_theme
+            Without effect here; a warning says what replaces it.
+        **retired
+            Arguments of PyMC that have no meaning here: without effect, or a ``TypeError`` says why;
+            see :class:`vi.inference.pymc_arguments.RetiredArguments`.
 
         Returns
         -------
@@ -187,76 +171,72 @@ class Inference(abc.ABC):
             If a loss or a parameter is not finite. The approximation keeps the state before that
             step; it is the error's ``approx``.
         """
-        explain_pymc_options(
-            compile_kwargs=compile_kwargs, fn_kwargs=fn_kwargs, progressbar_theme=progressbar_theme
+        check_retired({**retired, "progressbar_theme": progressbar_theme}, "fit", locals())
+        options = RunOptions.checked(
+            n=n,
+            score=score,
+            callbacks=callbacks,
+            progressbar=progressbar,
+            backend=backend,
+            include_transformed=include_transformed,
+            obj_n_mc=obj_n_mc,
+            obj_optimizer=obj_optimizer,
+            averaging=averaging,
+            total_grad_norm_constraint=total_grad_norm_constraint,
+            more_replacements=more_replacements,
+            data=data,
+            batch_size=batch_size,
+            scale=scale,
+            mesh=mesh,
+            devices=devices,
+            restarts=restarts,
         )
-        refuse_pymc_options(
-            test_optimizer=test_optimizer,
-            more_obj_params=more_obj_params,
-            more_tf_params=more_tf_params,
-            more_updates=more_updates,
-        )
-        check_steps(n)
-        if obj_n_mc is not None:
-            check_count("obj_n_mc", obj_n_mc)
-        if tf_n_mc is not None:
-            check_count("tf_n_mc", tf_n_mc)
-        checked = check_callbacks(callbacks)
-        approx = self.approx
-        approx.check_idle()
+        return self.run(options)
+
+    def run(self, options: RunOptions, restart: Mapping[str, Any] | None = None) -> Approximation:
+        """Fit with options that were checked; all or nothing until the first step.
+
+        Parameters
+        ----------
+        options : RunOptions
+            The options.
+        restart : dict, optional
+            ``start``, ``start_sigma`` and ``random_seed`` from which the approximation begins anew.
+        """
         if not self.stepwise:
-            refuse_steps(
-                type(self).__name__,
-                callbacks=checked or None,
-                obj_n_mc=obj_n_mc,
-                obj_optimizer=obj_optimizer,
-                averaging=None if averaging == "auto" else averaging,
-                total_grad_norm_constraint=total_grad_norm_constraint,
-                more_replacements=more_replacements or None,
-                batch_size=batch_size,
-                scale=scale,
-                mesh=mesh,
-                devices=devices,
-                restarts=None if restarts == 1 else restarts,
-            )
-        if not self.averages and averaging not in (None, "auto"):
+            refuse_steps(type(self).__name__, options)
+        if not self.averages and options.averaging is not None:
             raise TypeError(
-                f"averaging={averaging!r}: {type(self).__name__} reports its particles as they are."
+                f"averaging={options.averaging!r}: {type(self).__name__} reports its particles as "
+                "they are."
             )
-        default = obj_optimizer is None and self.averages
-        algorithm = self.algorithm(
-            Steps(
-                optimizer=optimizer_from(obj_optimizer),
-                averaging=averaging_from(averaging, default=default),
-                n_draws=None if obj_n_mc is None else int(obj_n_mc),
-                max_gradient_norm=positive(
-                    "total_grad_norm_constraint", total_grad_norm_constraint
-                ),
-            )
-        )
-        chosen = check_backend("auto" if backend is None else backend)
-        approx._devices = devices_from(mesh, devices, chosen)
-        approx.backend = chosen
-        approx.include_transformed = include_transformed
-        approx._score = score is not False
-        bind(approx, as_variables(more_replacements or {}), data, batch_size, scale)
-        approx._callbacks = checked
-        check_restarts(approx, restarts, self.estimators)
+        self.approx.check_idle()
+        options = options.resolved(averages=self.averages)
+        algorithm = self.algorithm(options)
         if isinstance(algorithm, OneShot):
-            if n > 0:
-                algorithm.solve(approx, int(n))
-            return approx
-        _begin(approx, algorithm)
-        advance(approx, n, checked, progressbar=progressbar, restarts=restarts)
-        return approx
+
+            def solved(fit: FitState) -> FitState:
+                fit = options.applied(fit, restart)
+                return algorithm.solve(fit, options.n) if options.n > 0 else fit
+
+            return self.approx.change(solved)
+
+        def planned(fit: FitState) -> FitState:
+            fit = options.applied(fit, restart)
+            check_restarts(fit, options.restarts, has_elbo=bool(self.estimators))
+            return with_algorithm(fit, algorithm)
+
+        return self.approx.advance(
+            planned, options.n, restarts=options.restarts, progressbar=options.progressbar
+        )
 
     def refine(
         self, n: int, progressbar: bool = True, progressbar_theme: Any = None
     ) -> Approximation:
-        """Go on for ``n`` more steps with the same optimiser state and callbacks: one longer
-        fit, in two calls.
+        """Go on for ``n`` more steps with the same optimiser state and callbacks: one longer fit,
+        in two calls.
         """
-        explain_pymc_options(progressbar_theme=progressbar_theme)
+        check_retired({"progressbar_theme": progressbar_theme}, "refine", {})
         return self.approx.refine(n, progressbar=progressbar)
 
     def step(self) -> float:
@@ -276,51 +256,27 @@ class Inference(abc.ABC):
     ) -> Profile:
         """Time ``n`` steps from the current state without changing it.
 
-        What happens inside a step is the business of JAX's own profiler: ``with
-        jax.profiler.trace(folder):``.
+        What happens inside a step is the business of JAX's own profiler:
+        ``with jax.profiler.trace(folder):``.
+
+        Parameters
+        ----------
+        n : int
+            Steps.
+        score : bool, optional
+            Accepted because PyMC has it; losses cost nothing.
+        backend : {"auto", "jax", "pytensor"}, optional
+            What evaluates the model meanwhile; that of the fit by default.
         """
         check_count("n", n)
         if not self.stepwise:
             raise TypeError(f"{type(self).__name__} has no steps to profile.")
-        approx = self.approx
-        began = time.perf_counter()
-        if approx._state is None:
-            averaging = PolynomialAverage() if self.averages else None
-            algorithm = self.algorithm(Steps(scale_free_adam(), averaging, None, None))
-            assert isinstance(algorithm, Algorithm)
-            _begin(approx, algorithm)
-        assert approx._state is not None
-        assert approx._algorithm is not None
-        if backend is not None:
-            approx.backend = check_backend(backend)
-        target = approx.target(training=True)
-        runner, state = runner_for(target, approx._algorithm), state_on(approx._devices, approx)
-        supply = supply_of(approx, target)
-        with precision(approx.dtype):
-            start = int(state.step)
-            runner.run(state, supply.at(start)[0], 1)
-            compiled = time.perf_counter()
-            done = 0
-            while done < n:
-                batch, until = supply.at(start + done)
-                state, losses, finite = runner.run(state, batch, min(n, until - start) - done)
-                done += len(losses)
-                if not finite:
-                    break
-            jax.block_until_ready(state.params)
-        return Profile(compiled - began, (time.perf_counter() - compiled) / max(done, 1), done)
-
-
-def _begin(approx: Approximation, algorithm: Algorithm) -> None:
-    """A state for the algorithm that starts at the current iterate and goes on counting steps."""
-    before = approx._state
-    if before is None:  # what was found in one go is the start, not a part of the run
-        approx._history, approx._notes = History(), {}
-    algorithm = localised(approx, algorithm)
-    with precision(approx.dtype):
-        if before is None:
-            state = algorithm.init(approx._start, key_from(approx.random_seed))
-        else:
-            state = algorithm.init(before.params, before.key)._replace(step=before.step)
-    approx._algorithm, approx._state = algorithm, state
-    approx.publish()
+        with self.approx.alone():  # a stream has one reader
+            fit = self.approx.record
+            if backend is not None:
+                fit = replace(fit, backend=check_backend(backend))
+            if fit.run is None:
+                algorithm = self.algorithm(RunOptions().resolved(averages=self.averages))
+                assert isinstance(algorithm, Algorithm)
+                fit = with_algorithm(fit, algorithm)
+            return timed(fit, n)

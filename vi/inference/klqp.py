@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
-
-import numpy as np
-import pymc as pm
+from collections.abc import Collection
+from typing import Any, Unpack
 
 from vi.algorithms import Gradient
 from vi.approximation import Approximation, FullRank, LowRank, MeanField, NormalizingFlow
+from vi.approximation.named import StartOptions
 from vi.families import Base, Elliptical, Normal
 from vi.inference.inference import Inference
 from vi.inference.options import objective_from
-from vi.inference.run_options import Steps
+from vi.inference.run_options import RunOptions
 from vi.objectives import ESTIMATORS, Objective
 
 __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
@@ -64,13 +62,15 @@ class KLqp(Inference):
             approx.family.default_estimator if estimator is None else estimator, beta
         )
 
-    def algorithm(self, steps: Steps) -> Gradient:
+    def algorithm(self, options: RunOptions) -> Gradient:
         return Gradient(
             family=self.approx.family,
-            optimizer=steps.optimizer,
-            averaging=steps.averaging,
-            n_draws=self.approx.family.default_draws if steps.n_draws is None else steps.n_draws,
-            max_gradient_norm=steps.max_gradient_norm,
+            optimizer=options.optimizer,
+            averaging=options.averaging,
+            n_draws=self.approx.family.default_draws
+            if options.n_draws is None
+            else options.n_draws,
+            max_gradient_norm=options.max_gradient_norm,
             objective=self.objective,
         )
 
@@ -84,13 +84,14 @@ class ADVI(KLqp):
 
     Parameters
     ----------
-    model, start, start_sigma, random_seed, dtype
-        See :class:`Approximation`.
     base : vi.families.Base
         Distribution of each coordinate; ``vi.families.StudentT()`` for heavy tails of locations
         (the ELBO of logarithms of scales does not exist under it).
     beta, estimator
         See :class:`KLqp`.
+    **options
+        ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
+        :class:`Approximation`.
 
     References
     ----------
@@ -101,24 +102,14 @@ class ADVI(KLqp):
     def __init__(
         self,
         *,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        start_sigma: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
         base: Base | None = None,
         beta: float = 1.0,
         estimator: str | type[Objective] | Objective | None = None,
-        scale_cost_to_minibatch: bool = True,
+        **options: Unpack[StartOptions],
     ) -> None:
         approx = MeanField(
             Normal() if base is None else base,
-            model=model,
-            start=start,
-            start_sigma=start_sigma,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
+            **options,
         )
         super().__init__(approx, beta, estimator=estimator)
 
@@ -128,36 +119,27 @@ class FullRankADVI(KLqp):
 
     Parameters
     ----------
-    model, start, start_sigma, random_seed, dtype
-        See :class:`Approximation`.
     base : vi.families.Base
         Distribution behind the covariance; ``vi.families.MultivariateT()`` for heavy tails of
         locations.
     beta, estimator
         See :class:`KLqp`.
+    **options
+        ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
+        :class:`Approximation`.
     """
 
     def __init__(
         self,
         *,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        start_sigma: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
         base: Base | None = None,
         beta: float = 1.0,
         estimator: str | type[Objective] | Objective | None = None,
-        scale_cost_to_minibatch: bool = True,
+        **options: Unpack[StartOptions],
     ) -> None:
         approx = FullRank(
             Normal() if base is None else base,
-            model=model,
-            start=start,
-            start_sigma=start_sigma,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
+            **options,
         )
         super().__init__(approx, beta, estimator=estimator)
 
@@ -173,12 +155,13 @@ class LowRankADVI(KLqp):
     ----------
     rank : int, optional
         Number of directions; by default ``min(ceil(sqrt(D)), 32)``.
-    model, start, start_sigma, random_seed, dtype
-        See :class:`Approximation`.
     base : vi.families.Elliptical
         ``vi.families.MultivariateT()`` for heavy tails of locations.
     beta, estimator
         See :class:`KLqp`.
+    **options
+        ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
+        :class:`Approximation`.
 
     References
     ----------
@@ -190,25 +173,15 @@ class LowRankADVI(KLqp):
         self,
         rank: int | None = None,
         *,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        start_sigma: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
         base: Elliptical | None = None,
         beta: float = 1.0,
         estimator: str | type[Objective] | Objective | None = None,
-        scale_cost_to_minibatch: bool = True,
+        **options: Unpack[StartOptions],
     ) -> None:
         approx = LowRank(
             rank,
             Normal() if base is None else base,
-            model=model,
-            start=start,
-            start_sigma=start_sigma,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
+            **options,
         )
         super().__init__(approx, beta, estimator=estimator)
 
@@ -222,10 +195,11 @@ class NFVI(KLqp):
     flow : optional
         A flowjax flow, or a function that makes one; see :class:`vi.families.Flow`, which also
         names the default.
-    model, start, start_sigma, random_seed, dtype
-        See :class:`Approximation`.
     beta, estimator
         See :class:`KLqp`. There is no closed-form entropy.
+    **options
+        ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
+        :class:`Approximation`.
 
     Raises
     ------
@@ -244,22 +218,12 @@ class NFVI(KLqp):
         self,
         flow: Any = None,
         *,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        start_sigma: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
         beta: float = 1.0,
         estimator: str | type[Objective] | Objective | None = None,
-        scale_cost_to_minibatch: bool = True,
+        **options: Unpack[StartOptions],
     ) -> None:
         approx = NormalizingFlow(
             flow,
-            model=model,
-            start=start,
-            start_sigma=start_sigma,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
+            **options,
         )
         super().__init__(approx, beta, estimator=estimator)

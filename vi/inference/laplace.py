@@ -4,20 +4,22 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import numpy as np
-import pymc as pm
 
-from vi.approximation import Approximation, FullRank
-from vi.approximation.steps.in_one_go import all_rows, normal_params, settle
+from vi.approximation import FullRank
+from vi.approximation.named import PointOptions
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.parameters import reported_params
+from vi.approximation.steps.in_one_go import normal_params, settled
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.inference.inference import Inference
 from vi.inference.one_shot import OneShot
-from vi.inference.run_options import Steps
+from vi.inference.run_options import RunOptions
 from vi.search.curvature import curvature
 from vi.search.modes import find_modes, spread_starts
 from vi.targets.base import Target
@@ -46,8 +48,6 @@ class Laplace(Inference):
 
     Parameters
     ----------
-    model, start, random_seed, dtype
-        See :class:`Approximation`.
     starts : int
         Searches from different points, of which the best is taken: the start, and others around it
         (uniform noise from -1 to 1 in the unconstrained space).
@@ -83,24 +83,13 @@ class Laplace(Inference):
         self,
         *,
         starts: int = 1,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
-        scale_cost_to_minibatch: bool = True,
+        **options: Unpack[PointOptions],
     ) -> None:
         check_count("starts", starts)
-        approx = FullRank(
-            model=model,
-            start=start,
-            random_seed=random_seed,
-            dtype=dtype,
-            scale_cost_to_minibatch=scale_cost_to_minibatch,
-        )
-        super().__init__(approx)
+        super().__init__(FullRank(**options))
         self.starts = int(starts)
 
-    def algorithm(self, steps: Steps) -> OneShot:
+    def algorithm(self, options: RunOptions) -> OneShot:
         return _AtTheMode(self.starts)
 
 
@@ -108,11 +97,9 @@ class Laplace(Inference):
 class _AtTheMode(OneShot):
     starts: int
 
-    def solve(self, approx: Approximation, n: int) -> None:
-        target = all_rows(approx)
-        begin = spread_starts(
-            target, approx.shared_params["mu"].get_value(), self.starts, approx.random_seed
-        )
+    def solve(self, fit: FitState, n: int) -> FitState:
+        target = target_of_all_rows(fit)
+        begin = spread_starts(target, np.array(reported_params(fit)["mu"]), self.starts, fit.seed)
         found = find_modes(target, begin, n)
         best = found.best
         mode, precision_matrix, value = _newton(target, found.points[best], found.values[best])
@@ -122,9 +109,9 @@ class _AtTheMode(OneShot):
         lower = np.linalg.cholesky(inverse.T @ inverse)
         log_evidence = value + 0.5 * dim * np.log(2 * np.pi) - np.sum(np.log(np.diag(factor)))
         losses = -found.path_values[: found.iterations[best] + 1, best]
-        settle(
-            approx,
-            normal_params(approx, mode, lower),
+        return settled(
+            fit,
+            normal_params(fit, mode, lower),
             losses,
             found.status(best),
             {

@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
 
-from vi.approximation import Approximation
+from vi.approximation.record.fit_state import FitState
+from vi.inference.run_options import RunOptions
 
 __all__ = ["OneShot", "refuse_steps"]
+
+STEPS_ONLY = frozenset(
+    {
+        "averaging",
+        "batch_size",
+        "callbacks",
+        "devices",
+        "mesh",
+        "more_replacements",
+        "obj_n_mc",
+        "obj_optimizer",
+        "restarts",
+        "scale",
+        "total_grad_norm_constraint",
+    }
+)
+"""Options that only a run of steps has."""
 
 
 class OneShot(abc.ABC):
     """Finds an approximation in one go."""
 
     @abc.abstractmethod
-    def solve(self, approx: Approximation, n: int) -> None:
-        """Find it with at most ``n`` iterations, and put it into ``approx``
-        (:func:`vi.approximation.settle`).
+    def solve(self, fit: FitState, n: int) -> FitState:
+        """The record with what was found in at most ``n`` iterations.
+
+        :func:`vi.approximation.steps.in_one_go.settled` makes one from parameters.
         """
 
 
-def refuse_steps(name: str, **options: Any) -> None:
-    """Refuse the options of a run of steps."""
-    given = [option for option, value in options.items() if value is not None]
+def refuse_steps(name: str, options: RunOptions) -> None:
+    """Refuse the options of a run of steps, for the method of that name."""
+    given = sorted(options.given & STEPS_ONLY)
     if given:
         raise TypeError(
-            f"{', '.join(given)}: {name} has no steps, it finds its approximation in one go from all rows. Leave it "
-            "out; what the method takes is in its documentation."
+            f"{', '.join(given)}: {name} has no steps, it finds its approximation in one go from "
+            "all rows. Leave it out; what the method takes is in its documentation."
         )

@@ -27,8 +27,8 @@ def objective_from(estimator: Any, beta: float) -> Objective:
         return estimator
     if beta != 1.0:
         raise TypeError(
-            f"beta={beta!r}: the objective {estimator!r} takes it as a setting of its own, or not at "
-            "all; give an instance with it as estimator=, and leave beta= out."
+            f"beta={beta!r}: the objective {estimator!r} takes it as a setting of its own, or not "
+            "at all; give an instance with it as estimator=, and leave beta= out."
         )
     objective: Objective = ESTIMATORS.instance("estimator", estimator)
     return objective

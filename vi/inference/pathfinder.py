@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import numpy as np
-import pymc as pm
 from arviz_stats.base import array_stats
 
-from vi.approximation import Approximation, Empirical, FullRank
-from vi.approximation.steps.in_one_go import all_rows, normal_params, settle
+from vi.approximation import Empirical, FullRank
+from vi.approximation.named import PointOptions
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.steps.in_one_go import normal_params, settled
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.foundation.seeds import PATHS, RESAMPLING, generator_from, key_from
 from vi.inference.inference import Inference
 from vi.inference.one_shot import OneShot
-from vi.inference.run_options import Steps
+from vi.inference.run_options import RunOptions
 from vi.search.modes import find_modes, spread_starts
 from vi.search.path_normals import draw_from, elbos_along, normals_along
 from vi.targets.backends.traceable import traceable_density
@@ -93,11 +94,7 @@ class Pathfinder(Inference):
         paths: int = 1,
         draws: int = 1_000,
         elbo_draws: int = 25,
-        model: pm.Model | None = None,
-        random_seed: Any = None,
-        start: Mapping[str, Any] | None = None,
-        dtype: str | np.dtype | None = None,
-        scale_cost_to_minibatch: bool = True,
+        **options: Unpack[PointOptions],
     ) -> None:
         for name, value in (("paths", paths), ("draws", draws), ("elbo_draws", elbo_draws)):
             check_count(name, value)
@@ -105,19 +102,12 @@ class Pathfinder(Inference):
             raise ValueError(
                 f"draws={draws}: must be at least 100, or nothing can be said of the weights."
             )
-        options: dict[str, Any] = {
-            "model": model,
-            "start": start,
-            "random_seed": random_seed,
-            "dtype": dtype,
-            "scale_cost_to_minibatch": scale_cost_to_minibatch,
-        }
         super().__init__(
             FullRank(**options) if paths == 1 else Empirical(size=int(draws), **options)
         )
         self.paths, self.draws, self.elbo_draws = int(paths), int(draws), int(elbo_draws)
 
-    def algorithm(self, steps: Steps) -> OneShot:
+    def algorithm(self, options: RunOptions) -> OneShot:
         return _AlongPaths(self.paths, self.draws, self.elbo_draws)
 
 
@@ -127,14 +117,14 @@ class _AlongPaths(OneShot):
     draws: int
     elbo_draws: int
 
-    def solve(self, approx: Approximation, n: int) -> None:
-        target = all_rows(approx)
-        start = target.layout.flatten(approx._point, target.dtype)
-        starts = spread_starts(target, start, self.paths + 1, approx.random_seed)[1:]
+    def solve(self, fit: FitState, n: int) -> FitState:
+        target = target_of_all_rows(fit)
+        start = target.layout.flatten(fit.point, target.dtype)
+        starts = spread_starts(target, start, self.paths + 1, fit.seed)[1:]
         found = find_modes(target, starts, n)
         with precision(target.dtype):
             finder = _compiled(target, self.draws, self.elbo_draws)
-            keys = jax.random.split(key_from(approx.random_seed, PATHS), self.paths)
+            keys = jax.random.split(key_from(fit.seed, PATHS), self.paths)
             results = finder(
                 found.path.swapaxes(0, 1),
                 found.path_scores.swapaxes(0, 1),
@@ -159,13 +149,13 @@ class _AlongPaths(OneShot):
         top = int(usable[np.argmax(elbos[usable])])
         if self.paths == 1:
             root = _root(normals, 0)
-            params = normal_params(approx, normals.mean[0], np.linalg.cholesky(root @ root.T))
+            params = normal_params(fit, normals.mean[0], np.linalg.cholesky(root @ root.T))
         else:
             pool = points[usable].reshape(-1, target.dim)
-            params = {"particles": pool[_systematic(log_weights, self.draws, approx.random_seed)]}
+            params = {"particles": pool[_systematic(log_weights, self.draws, fit.seed)]}
         steps = int(found.iterations[top])
-        settle(
-            approx,
+        return settled(
+            fit,
             params,
             -along[top, 1 : steps + 1],
             _status(steps, float(elbos[top]), k, self.paths),
@@ -182,11 +172,13 @@ class _AlongPaths(OneShot):
 
 
 def _compiled(target: Target, draws: int, elbo_draws: int) -> Any:
-    """All paths as one compiled call: ELBOs along them, the best points, their normals, draws,
-    log p and log q.
+    """All paths as one compiled call, kept with the target.
+
+    It returns, for each path: ELBOs along it ``(points,)``, the best point's number, its normal,
+    draws ``(draws, D)``, and their log p and log q ``(draws,)``.
     """
-    kept: dict[Any, Any] = target.__dict__.setdefault("_paths", {})
-    if (draws, elbo_draws) not in kept:
+
+    def make() -> Any:
         density = traceable_density(target)
 
         def one(path: Any, scores: Any, iterations: Any, key: Any, batch: Any) -> Any:
@@ -201,8 +193,9 @@ def _compiled(target: Target, draws: int, elbo_draws: int) -> Any:
             points, log_q = draw_from(normal, second, draws)
             return elbos, best, normal, points, jax.vmap(lambda z: density(z, batch))(points), log_q
 
-        kept[draws, elbo_draws] = jax.jit(jax.vmap(one, in_axes=(0, 0, 0, 0, None)))
-    return kept[draws, elbo_draws]
+        return jax.jit(jax.vmap(one, in_axes=(0, 0, 0, 0, None)))
+
+    return target.compiled(("paths", draws, elbo_draws), make)
 
 
 def _root(normals: Any, path: int) -> np.ndarray:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-__all__ = ["Profile"]
+import jax
+
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of
+from vi.approximation.steps.run import state_on, supply_of
+from vi.foundation.precision import precision
+from vi.training.compiled import runner_for
+
+__all__ = ["Profile", "timed"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,35 @@ class Profile:
 
     def __str__(self) -> str:
         return (
-            f"first call {self.first_call:.2f} s, then {self.per_step * 1e6:.2f} us a step over {self.steps:,} steps "
-            "(inside a step: jax.profiler.trace)"
+            f"first call {self.first_call:.2f} s, then {self.per_step * 1e6:.2f} us a step over "
+            f"{self.steps:,} steps (inside a step: jax.profiler.trace)"
         )
+
+
+def timed(fit: FitState, n: int) -> Profile:
+    """Time ``n`` steps from a record, which stays what it is: the state after them is thrown away.
+
+    The run ends early where a value stops being finite.
+    """
+    assert fit.algorithm is not None
+    began = time.perf_counter()
+    target = target_of(fit, training=True)
+    runner, state = runner_for(target, fit.algorithm), state_on(fit.devices, fit)
+    try:
+        supply = supply_of(fit, target)
+        with precision(fit.dtype):
+            start = int(state.step)
+            runner.run(state, supply.at(start)[0], 1)
+            compiled = time.perf_counter()
+            done = 0
+            while done < n:
+                batch, until = supply.at(start + done)
+                state, losses, finite = runner.run(state, batch, min(n, until - start) - done)
+                done += len(losses)
+                if not finite:
+                    break
+            jax.block_until_ready(state.params)
+    finally:
+        if fit.data.stream is not None:
+            fit.data.stream.close()
+    return Profile(compiled - began, (time.perf_counter() - compiled) / max(done, 1), done)

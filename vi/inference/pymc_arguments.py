@@ -1,33 +1,105 @@
-"""PyMC's arguments that mean nothing here: explained or refused, in one place."""
+"""PyMC's arguments that mean nothing here: the only list of them, each explained or refused."""
 
 from __future__ import annotations
 
+import difflib
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
 
-__all__ = ["explain_pymc_options", "refuse_pymc_options"]
+from vi.foundation.numbers import check_count
 
-
-def explain_pymc_options(**options: Any) -> None:
-    """Warn about options of PyMC that have no effect here, and say what replaces them."""
-    replaced = {
-        "compile_kwargs": "backend= chooses what compiles the model",
-        "fn_kwargs": "backend= chooses what compiles the model; run_profiling() times it",
-        "progressbar_theme": "the bar uses rich's own theme",
-    }
-    for name, value in options.items():
-        if value is not None:
-            warnings.warn(f"{name} has no effect: {replaced[name]}.", UserWarning, stacklevel=3)
+__all__ = ["RetiredArguments", "RetiredOfFit", "check_retired"]
 
 
-def refuse_pymc_options(**options: Any) -> None:
-    """Refuse options of PyMC that cannot mean anything here, and say why."""
-    reasons = {
-        "test_optimizer": "there are no test functions to optimise; obj_optimizer is the only optimiser",
-        "more_obj_params": "parameters belong to the family; write a vi.families.Family that has them",
-        "more_tf_params": "there are no test functions with parameters",
-        "more_updates": "a step is one compiled function without side updates; use a callback instead",
-    }
-    for name, value in options.items():
-        if value is not None:
-            raise TypeError(f"{name} is not supported: {reasons[name]}.")
+class RetiredArguments(TypedDict, total=False):
+    """Arguments that ``pm.fit`` and PyMC's inference classes take, and that need nothing here.
+
+    Parameters
+    ----------
+    scale_cost_to_minibatch : bool
+        The loss is that of the full data in either case.
+    tf_n_mc : int
+        Draws for test functions, which the objectives here do not have.
+    compile_kwargs, fn_kwargs
+        Without effect; a warning says what replaces them.
+    test_optimizer, more_obj_params, more_tf_params, more_updates
+        Not supported; a ``TypeError`` says why.
+    """
+
+    scale_cost_to_minibatch: bool | None
+    tf_n_mc: int | None
+    compile_kwargs: Mapping[str, Any] | None
+    fn_kwargs: Mapping[str, Any] | None
+    test_optimizer: Any
+    more_obj_params: Any
+    more_tf_params: Any
+    more_updates: Any
+
+
+class RetiredOfFit(RetiredArguments, total=False):
+    """The same, with what stands by name in the signature of :meth:`vi.Inference.fit`."""
+
+    progressbar_theme: Any
+
+
+REPLACED = {
+    "compile_kwargs": "backend= chooses what compiles the model",
+    "fn_kwargs": "backend= chooses what compiles the model; run_profiling() times it",
+    "progressbar_theme": "the bar uses rich's own theme",
+}
+"""Without effect, and what replaces them."""
+
+REFUSED = {
+    "test_optimizer": (
+        "there are no test functions to optimise; obj_optimizer is the only optimiser"
+    ),
+    "more_obj_params": "parameters belong to the family; write a vi.families.Family that has them",
+    "more_tf_params": "there are no test functions with parameters",
+    "more_updates": (
+        "a step is one compiled function without side updates; use a callback instead"
+    ),
+}
+"""What would change the result in PyMC and cannot here, and why."""
+
+LIBRARY = str(Path(__file__).parents[1])
+
+
+def check_retired(
+    given: RetiredArguments | Mapping[str, Any], function: str, arguments: Mapping[str, Any]
+) -> None:
+    """Warn about arguments without effect, refuse those that would need one, and typing errors.
+
+    Parameters
+    ----------
+    given : mapping
+        What was given beyond the arguments of the function.
+    function : str
+        Its name, for the message.
+    arguments : mapping
+        Its arguments by name, for the message on a name that is unknown.
+
+    Raises
+    ------
+    TypeError
+        If an argument is unknown, or cannot be supported.
+    """
+    for name, value in given.items():
+        if name not in RetiredOfFit.__annotations__:
+            near = difflib.get_close_matches(name, [a for a in arguments if a != "self"], 1)
+            hint = f" Did you mean {near[0]}=?" if near else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}.{hint}")
+        if value is None:
+            continue
+        if name in REFUSED:
+            raise TypeError(f"{name} is not supported: {REFUSED[name]}.")
+        if name == "tf_n_mc":
+            check_count(name, value)
+        if name in REPLACED:
+            # attributed to the user's line, whichever door the argument came through
+            warnings.warn(
+                f"{name} has no effect: {REPLACED[name]}.",
+                UserWarning,
+                skip_file_prefixes=(LIBRARY,),
+            )

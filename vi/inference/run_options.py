@@ -1,33 +1,182 @@
-"""How a run steps: options of a fit, checked once."""
+"""The options of a fit: checked once, before anything is touched."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import jax
 import optax
 
-from vi.optimizers import Averaging
+from vi.approximation.record.begin import begin_again
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.steps.data_arguments import training_data
+from vi.foundation.devices import Devices, devices_from
+from vi.foundation.numbers import check_count, check_steps, positive
+from vi.graphs.replacements import as_variables
+from vi.inference.options import averaging_from, optimizer_from
+from vi.optimizers import Averaging, scale_free_adam
+from vi.targets.from_pymc import check_backend
+from vi.training.loop import Callback, check_callbacks
 
-__all__ = ["Steps"]
+__all__ = ["RunOptions"]
 
 
 @dataclass(frozen=True)
-class Steps:
-    """How a run steps: what is common to the algorithms of all inference classes.
+class RunOptions:
+    """What was asked of a fit, checked; :meth:`vi.Inference.fit` documents the arguments.
 
     Parameters
     ----------
+    n : int
+        Steps, or the most iterations.
     optimizer : optax.GradientTransformation
         The optimiser.
     averaging : Averaging or None
-        The average of iterates that was asked for.
+        The average of iterates that is reported.
+    averaging_is_open : bool
+        Whether the method still has to decide it; see :meth:`resolved`.
     n_draws : int or None
         Draws a step that were asked for, if any.
     max_gradient_norm : float or None
         The limit of the gradient's norm.
+    callbacks : tuple of callables
+        What is called between steps.
+    progressbar : bool
+        Whether progress is shown.
+    backend : str
+        What evaluates the log density.
+    keep_losses, include_transformed : bool
+        What is kept, and what draws hold.
+    replacements, data, batch_size, scale
+        The data arguments, as they were given.
+    devices : Devices or None
+        What shares the fit.
+    restarts : int
+        Starts.
+    given : frozenset of str
+        Names of the arguments that were given, for methods that do not take them.
     """
 
-    optimizer: optax.GradientTransformation
-    averaging: Averaging | None
-    n_draws: int | None
-    max_gradient_norm: float | None
+    n: int = 10_000
+    optimizer: optax.GradientTransformation = field(default_factory=scale_free_adam)
+    averaging: Averaging | None = None
+    averaging_is_open: bool = True
+    n_draws: int | None = None
+    max_gradient_norm: float | None = None
+    callbacks: tuple[Callback, ...] = ()
+    progressbar: bool = True
+    backend: str = "auto"
+    keep_losses: bool = True
+    include_transformed: bool = False
+    replacements: Mapping[Any, Any] = field(default_factory=dict)
+    data: Any = None
+    batch_size: int | None = None
+    scale: Any = None
+    devices: Devices | None = None
+    restarts: int = 1
+    given: frozenset[str] = frozenset()
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        n: int,
+        score: bool | None,
+        callbacks: Sequence[Callback] | None,
+        progressbar: bool,
+        backend: str | None,
+        include_transformed: bool,
+        obj_n_mc: int | None,
+        obj_optimizer: Any,
+        averaging: Averaging | str | None,
+        total_grad_norm_constraint: float | None,
+        more_replacements: Mapping[Any, Any] | None,
+        data: Any,
+        batch_size: int | None,
+        scale: Any,
+        mesh: jax.sharding.Mesh | None,
+        devices: Any,
+        restarts: int,
+    ) -> RunOptions:
+        """The options that arguments of ``fit`` mean.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind, or has an impossible value.
+        """
+        check_steps(n)
+        if obj_n_mc is not None:
+            check_count("obj_n_mc", obj_n_mc)
+        check_count("restarts", restarts)
+        checked_callbacks = check_callbacks(callbacks)
+        chosen = check_backend("auto" if backend is None else backend)
+        options = {
+            "callbacks": checked_callbacks or None,
+            "obj_n_mc": obj_n_mc,
+            "obj_optimizer": obj_optimizer,
+            "averaging": None if averaging == "auto" else averaging,
+            "total_grad_norm_constraint": total_grad_norm_constraint,
+            "more_replacements": more_replacements or None,
+            "batch_size": batch_size,
+            "scale": scale,
+            "mesh": mesh,
+            "devices": devices,
+            "restarts": None if restarts == 1 else restarts,
+        }
+        return cls(
+            n=int(n),
+            optimizer=optimizer_from(obj_optimizer),
+            averaging=None if averaging == "auto" else averaging_from(averaging, False),
+            averaging_is_open=averaging == "auto",
+            n_draws=None if obj_n_mc is None else int(obj_n_mc),
+            max_gradient_norm=positive("total_grad_norm_constraint", total_grad_norm_constraint),
+            callbacks=checked_callbacks,
+            progressbar=progressbar,
+            backend=chosen,
+            keep_losses=score is not False,
+            include_transformed=bool(include_transformed),
+            replacements=as_variables(more_replacements or {}),
+            data=data,
+            batch_size=batch_size,
+            scale=scale,
+            devices=devices_from(mesh, devices, chosen),
+            restarts=int(restarts),
+            given=frozenset(name for name, value in options.items() if value is not None),
+        )
+
+    def resolved(self, *, averages: bool) -> RunOptions:
+        """With ``averaging="auto"`` decided: on with the default optimiser, where the method can.
+
+        A user's own optimiser does what its documentation says, as in PyMC: without an average.
+        """
+        if not self.averaging_is_open:
+            return self
+        default = averages and "obj_optimizer" not in self.given
+        return replace(self, averaging=averaging_from("auto", default), averaging_is_open=False)
+
+    def applied(self, fit: FitState, restart: Mapping[str, Any] | None = None) -> FitState:
+        """The record with these options: its data, backend, devices, callbacks, what it keeps.
+
+        ``restart`` (``start``, ``start_sigma``, ``random_seed``) lets it begin anew first.
+        """
+        fit = fit if restart is None else begin_again(fit, **restart)
+        data = training_data(
+            fit.model,
+            self.replacements,
+            self.data,
+            self.batch_size,
+            self.scale,
+            has_local=bool(fit.local),
+        )
+        return replace(
+            fit,
+            data=data,
+            backend=self.backend,
+            devices=self.devices,
+            callbacks=self.callbacks,
+            keep_losses=self.keep_losses,
+            include_transformed=self.include_transformed,
+        )

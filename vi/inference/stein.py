@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pymc as pm
 
 from vi import algorithms
 from vi.approximation import Approximation, Empirical, FullRank
+from vi.approximation.named import StartOptions
 from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
-from vi.inference.run_options import Steps
+from vi.inference.run_options import RunOptions
 from vi.kernels import Kernel, kernel_from
 
 __all__ = ["ASVGD", "SVGD", "Stein"]
@@ -63,19 +64,19 @@ class Stein(Inference):
         self.n_particles = int(n_particles)
         self.averages = approx.family.has_density
 
-    def algorithm(self, steps: Steps) -> algorithms.Stein:
-        if (steps.n_draws or 1) > 1 and not self.approx.family.has_density:
+    def algorithm(self, options: RunOptions) -> algorithms.Stein:
+        if (options.n_draws or 1) > 1 and not self.approx.family.has_density:
             raise TypeError(
-                f"obj_n_mc={steps.n_draws}: every particle is evaluated once a step; choose n_particles instead."
+                f"obj_n_mc={options.n_draws}: every particle is evaluated once a step; choose n_particles instead."
             )
-        if steps.n_draws == 1 and self.approx.family.has_density:
+        if options.n_draws == 1 and self.approx.family.has_density:
             raise ValueError("obj_n_mc=1: a Stein direction needs at least 2 draws a step.")
         return algorithms.Stein(
             family=self.approx.family,
-            optimizer=steps.optimizer,
-            averaging=steps.averaging,
-            n_draws=self.n_particles if steps.n_draws is None else steps.n_draws,
-            max_gradient_norm=steps.max_gradient_norm,
+            optimizer=options.optimizer,
+            averaging=options.averaging,
+            n_draws=self.n_particles if options.n_draws is None else options.n_draws,
+            max_gradient_norm=options.max_gradient_norm,
             kernel=self.kernel,
             temperature=float(self.temperature or 1.0),
         )
@@ -150,8 +151,9 @@ class ASVGD(Stein):
         What is fitted; a full-rank normal of the model by default.
     n_particles : int
         Draws a step; ``fit(obj_n_mc=...)`` takes its place.
-    model, start, start_sigma, random_seed, dtype
-        See :class:`Approximation`; not together with `approx`.
+    **options
+        ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
+        :class:`Approximation`; not together with `approx`.
     temperature, kernel
         See :class:`Stein`.
 
@@ -172,32 +174,26 @@ class ASVGD(Stein):
         approx: Approximation | None = None,
         *,
         n_particles: int = 100,
-        model: pm.Model | None = None,
-        start: Mapping[str, Any] | None = None,
-        start_sigma: Mapping[str, Any] | None = None,
-        random_seed: Any = None,
-        dtype: str | np.dtype | None = None,
         temperature: float = 1.0,
         kernel: str | Kernel | Callable[..., Any] = "rbf",
-        scale_cost_to_minibatch: bool = True,
+        **options: Unpack[StartOptions],
     ) -> None:
-        given = {
-            "model": model,
-            "start": start,
-            "start_sigma": start_sigma,
-            "random_seed": random_seed,
-            "dtype": dtype,
-        }
         if approx is None:
-            approx = FullRank(**given, scale_cost_to_minibatch=scale_cost_to_minibatch)
+            approx = FullRank(**options)
         else:
-            unused = [name for name, value in given.items() if value is not None]
-            if unused and not (unused == ["model"] and model is getattr(approx, "model", None)):
+            unused = [
+                name
+                for name, value in options.items()
+                if value is not None and name != "scale_cost_to_minibatch"
+            ]
+            same_model = options.get("model") is getattr(approx, "model", None)
+            if unused and not (unused == ["model"] and same_model):
                 raise TypeError(
                     f"{', '.join(unused)}: the approximation that was given has these already."
                 )
         super().__init__(approx, kernel, temperature, n_particles=n_particles)
         if not approx.family.has_density:
             raise TypeError(
-                "ASVGD fits an approximation with a density; particles are moved by vi.SVGD or vi.Stein."
+                "ASVGD fits an approximation with a density; particles are moved by vi.SVGD or "
+                "vi.Stein."
             )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from vi.foundation.kept import Keeper
 from vi.foundation.layout import Layout
 
 __all__ = ["Batch", "Counts", "Seen", "StepArrays", "Target"]
@@ -62,7 +63,7 @@ class Seen(NamedTuple):
     inputs: tuple[Any, ...]
 
 
-class Target(abc.ABC):
+class Target(Keeper, abc.ABC):
     """A log density ``log p(z)`` of a flat vector ``z`` in ``R^D``.
 
     ``log p`` is the density of the *unconstrained* variables: it includes the log Jacobian

@@ -15,7 +15,7 @@ from vi.optimizers.named import name_of
 
 __all__ = ["LostError", "decode", "encode"]
 
-REGISTRIES: dict[str, Mapping[str, type]] = {
+REGISTRIES: dict[str, Mapping[str, Any]] = {
     "family": FAMILIES,
     "base": BASES,
     "objective": ESTIMATORS,
@@ -25,6 +25,8 @@ REGISTRIES: dict[str, Mapping[str, type]] = {
     "part": {"part": Part},
     "local_part": {"local_part": LocalPart},
 }
+"""What can be named in a file. The registries themselves, not copies: what is registered later is
+found too."""
 
 
 class LostError(ValueError):

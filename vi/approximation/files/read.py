@@ -1,12 +1,12 @@
-"""Read an approximation from a file."""
+"""Read a record from a file, into the model built again."""
 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +15,11 @@ import pymc as pm
 
 from vi.algorithms import Algorithm, Local, LocalPart, State
 from vi.approximation.files.encoding import LostError, decode, innermost
-from vi.approximation.files.save import FORMAT, _labels, _layout_table
+from vi.approximation.files.tables import FORMAT, labels_table, layout_table
+from vi.approximation.record.begin import begin
+from vi.approximation.record.beginning import Beginning
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.training_data import TrainingData
 from vi.diagnostics.agreement import compared
 from vi.diagnostics.status import Status
 from vi.families import Family
@@ -24,138 +28,122 @@ from vi.foundation.version import __version__
 from vi.kernels import RBF
 from vi.objectives import StickingTheLanding
 from vi.targets.batches.setting import Setting
-from vi.targets.model.checks import model_in_context
-from vi.training.history import History
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
+__all__ = ["read"]
 
-__all__ = ["load"]
+NEEDED = {"format", "version", "family", "layout", "status"}
+"""What every file says of itself; one without is no file of ours."""
 
 
-def load(
-    path: str | os.PathLike[str],
-    model: pm.Model | None = None,
-    *,
-    obj_optimizer: optax.GradientTransformation | None = None,
-    family: Family | None = None,
-) -> Approximation:
-    """Read an approximation that :meth:`Approximation.save` wrote.
+def read(
+    path: Path, model: pm.Model, optimizer: optax.GradientTransformation | None, family: Any
+) -> FitState:
+    """The record that :func:`vi.approximation.files.save.save` wrote; :func:`vi.load` documents it.
 
     Parameters
     ----------
-    path : path
+    path : Path
         The file.
-    model : pymc.Model, optional
-        The model that was fitted, built again; the one in context by default.
-    obj_optimizer : optax.GradientTransformation, optional
-        The optimiser of the run, needed to ``refine`` only if it was not one of ``vi``'s named ones
-        (a file holds no code).
-    family : Family, optional
-        The family that was fitted, needed only if it is not one of ``vi``'s.
+    model : pymc.Model
+        The model that was fitted.
+    optimizer, family : optional
+        In the place of ones that are code.
+    """
+    arrays, meta = _contents(path)
+    family = _family(meta["family"]) if family is None else family
+    beginning = Beginning(model, family, np.dtype(meta["dtype"]))
+    fit = begin(beginning, random_seed=meta["seed"])
+    _check_model(fit, meta)
+    lost = "lost" in (meta["algorithm"] or {})
+    with precision(fit.dtype):
+        start = _group(arrays, "reported" if meta.get("encoders") or lost else "start")
+        fit = replace(fit, start=jax.tree.map(jax.numpy.asarray, start))
+        if "step" in arrays:
+            algorithm, run = _run(fit.family, arrays, meta, optimizer)
+            fit = replace(fit, algorithm=algorithm, run=run)
+    restarts = _group(arrays, "restarts")
+    return replace(
+        fit,
+        point=_group(arrays, "point"),
+        backend=meta["backend"],
+        keep_losses=meta["score"],
+        include_transformed=meta["include_transformed"],
+        data=TrainingData(Setting(scale=meta.get("scale")), missing=meta.get("missing")),
+        notes=meta.get("notes", {}),
+        losses=np.asarray(arrays["history"], np.float64),
+        status=Status(**meta["status"]),
+        starts=compared(restarts, fit.layout) if restarts else None,
+    )
 
-    Returns
-    -------
-    Approximation
-        Equal to the one that was saved: parameters, loss trace, and the state from which ``refine``
-        goes on.
+
+def _contents(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the JSON text of a file.
 
     Raises
     ------
     ValueError
-        If the file is not one of an approximation, or the model's variables are not those that were
-        fitted.
+        If it is another file, a damaged one, or of another format.
     """
-    from vi.approximation.named import kind_of
-
-    model = model_in_context(model)
-    path = Path(path).expanduser()
     cause: Exception | None = None
+    arrays, meta, complete = {}, {}, False
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop("meta")))
-        complete = (
-            meta.keys() >= {"format", "version", "family", "layout", "status"}
-            and "history" in arrays
-        )
+        complete = meta.keys() >= NEEDED and "history" in arrays
     except FileNotFoundError:
         raise
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OSError,
-        EOFError,
-        zipfile.BadZipFile,
-    ) as error:
-        complete, cause = False, error
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError) as error:
+        cause = error
+    except zipfile.BadZipFile as error:
+        cause = error
     if not complete:
         raise ValueError(
             f"{str(path)!r} is not a file written by Approximation.save, or it is damaged."
         ) from cause
     if meta["format"] > FORMAT:
         raise ValueError(
-            f"{os.fspath(path)!r} was written by pymc-vi {meta['version']}; this is {__version__}. Update."
+            f"{str(path)!r} was written by pymc-vi {meta['version']}; this is {__version__}. "
+            "Update."
         )
     if meta["format"] < FORMAT:
         raise ValueError(
-            f"{os.fspath(path)!r} was written by a development version of pymc-vi; fit again."
+            f"{str(path)!r} was written by a development version of pymc-vi; fit again."
         )
-    family = _family(meta["family"]) if family is None else family
-    point = _group(arrays, "point")
-    approx = kind_of(family)(model, meta["seed"], meta["dtype"])
-    approx._seed = meta["seed"]
-    if _layout_table(approx) != meta["layout"]:
+    return arrays, meta
+
+
+def _check_model(fit: FitState, meta: dict[str, Any]) -> None:
+    """Refuse a model whose variables or labels are not those of the file."""
+    table = layout_table(fit.layout)
+    if table != meta["layout"]:
         raise ValueError(
             "The model's variables are not those that were fitted.\n"
-            f"  file:  {_describe_layout(meta['layout'])}\n  model: {_describe_layout(_layout_table(approx))}"
+            f"  file:  {_describe_layout(meta['layout'])}\n  model: {_describe_layout(table)}"
         )
+    present = labels_table(fit.model, fit.layout)
     for dim, labels in meta.get("coords", {}).items():
-        if _labels(approx).get(dim) != labels:
+        if present.get(dim) != labels:
             raise ValueError(
                 f"The model's labels along {dim!r} are not those that were fitted.\n"
-                f"  file:  {', '.join(labels)}\n  model: {', '.join(_labels(approx).get(dim, ['none']))}"
+                f"  file:  {', '.join(labels)}\n  model: {', '.join(present.get(dim, ['none']))}"
             )
-    approx._point = point
-    approx.backend, approx._score = meta["backend"], meta["score"]
-    approx.include_transformed = meta["include_transformed"]
-    approx._missing = meta.get("missing")
-    approx._notes = meta.get("notes", {})
-    approx._setting = Setting(scale=meta.get("scale"))
-    approx._history = History(arrays["history"])
-    approx._status = Status(**meta["status"])
-    if restarts := _group(arrays, "restarts"):
-        approx._restarts = compared(restarts, approx.layout)
-    with precision(approx.dtype):
-        start = _group(arrays, "reported" if meta.get("encoders") else "start")
-        approx._start = jax.tree.map(jax.numpy.asarray, start)
-        if "step" in arrays:
-            _restore_run(approx, arrays, meta, obj_optimizer)
-    approx.publish()
-    return approx
 
 
-def _restore_run(
-    approx: Approximation,
-    arrays: dict[str, np.ndarray],
-    meta: dict[str, Any],
-    obj_optimizer: optax.GradientTransformation | None,
-) -> None:
-    algorithm, lost = _algorithm(meta, approx.family, obj_optimizer)
+def _run(
+    family: Family, arrays: dict[str, np.ndarray], meta: dict[str, Any], optimizer: Any
+) -> tuple[Algorithm, State]:
+    """The algorithm and the state from which ``refine`` goes on."""
+    algorithm, lost = _algorithm(meta, family, optimizer)
     reported = "averaging" in lost
     params = jax.tree.map(jax.numpy.asarray, _group(arrays, "reported" if reported else "params"))
     key = jax.random.wrap_key_data(jax.numpy.asarray(arrays["key"]))
-    template = algorithm.init(params, key)
-    optimizer = (
-        template.optimizer
-        if lost
-        else _fill(template.optimizer, _group(arrays, "optimizer"), "optimiser")
-    )
-    average = () if reported else _fill(template.average, _group(arrays, "average"), "average")
-    approx._algorithm = algorithm
-    approx._state = State(params, optimizer, average, key, jax.numpy.asarray(arrays["step"]))
+    state = algorithm.init(params, key)._replace(step=jax.numpy.asarray(arrays["step"]))
+    if not lost:
+        leaves = _group(arrays, "optimizer")
+        state = state._replace(optimizer=_fill(state.optimizer, leaves, "optimiser"))
+    average = () if reported else _fill(state.average, _group(arrays, "average"), "average")
+    return algorithm, state._replace(average=average)
 
 
 def _family(spec: Any) -> Family:
@@ -169,8 +157,9 @@ def _family(spec: Any) -> Family:
 
 
 def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Algorithm, set[str]]:
-    """The algorithm of the run; where a part of it is lost, one that says so when a step is
-    asked for.
+    """The algorithm of the run, and the names of its parts that are lost.
+
+    In the place of a lost part there is one that says so when a step is asked for.
     """
     spec = innermost(meta["algorithm"])
     known = {"family": family} | ({} if optimizer is None else {"optimizer": optimizer})

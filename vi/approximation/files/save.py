@@ -1,6 +1,4 @@
-"""An approximation in one file: arrays and plain settings, no code, nothing that is executed on
-reading.
-"""
+"""A record in one file: arrays and plain settings, no code, nothing that is executed on reading."""
 
 from __future__ import annotations
 
@@ -9,141 +7,111 @@ import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
-import pymc as pm
 
-from vi.algorithms import Gradient, Local, State, Stein
-from vi.algorithms.descent import Descent
+from vi.algorithms import Algorithm
 from vi.approximation.files.encoding import encode, innermost
-from vi.approximation.steps.training_data import lost_data
+from vi.approximation.files.tables import FORMAT, labels_table, layout_table
+from vi.approximation.record.copies import copied, state_to_numpy
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.training_data import lost_data
 from vi.foundation.version import __version__
-from vi.optimizers.named import name_of
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
-
-__all__ = ["describe_settings", "save", "state_from_numpy", "state_to_numpy"]
-
-FORMAT = 2
+__all__ = ["save"]
 
 
-def state_to_numpy(state: State) -> State:
-    """The state with NumPy leaves and the key as its raw data."""
-    return jax.tree.map(np.array, state._replace(key=jax.random.key_data(state.key)))  # type: ignore[no-any-return]
+def save(fit: FitState, path: str | os.PathLike[str]) -> None:
+    """Write the approximation, its run and its loss trace to one file without code in it.
 
+    The file is a zip of ``.npy`` arrays and one JSON text, NumPy's ``.npz``. Read it back with
+    :func:`vi.load`. The model is not stored: it is code.
 
-def state_from_numpy(state: State) -> State:
-    """The inverse of :func:`state_to_numpy`."""
-    return state._replace(key=jax.random.wrap_key_data(jax.numpy.asarray(state.key)))
+    Parameters
+    ----------
+    path : path
+        The file; it is written beside and renamed, so that a crash leaves the old one.
 
-
-def describe_settings(approx: Approximation) -> dict[str, Any]:
-    """How an approximation was fitted, as values that any file format can hold as attributes."""
-    settings: dict[str, Any] = {
-        "family": approx.family.short_name,
-        "backend": approx.target().backend,
-        "dtype": approx.dtype.name,
-        "random_seed": approx.random_seed,
-        "steps": len(approx.hist) if approx.state is None else int(approx.state.step),
-        "status": approx.status.ending,
-        "status_message": approx.status.message,
-        "pymc_vi_version": __version__,
-        "pymc_version": pm.__version__,
-        "jax_version": jax.__version__,
-    }
-    settings |= approx._notes
-    algorithm = approx._algorithm
-    if algorithm is not None:
-        settings |= {"algorithm": algorithm.short_name, "loss": algorithm.loss_name}
-    if isinstance(algorithm, Local):
-        algorithm = algorithm.inner
-    if isinstance(algorithm, Descent):
-        settings |= {
-            "optimizer": name_of(algorithm.optimizer),
-            "averaging": repr(algorithm.averaging),
-            "draws_per_step": algorithm.n_draws,
-        }
-    if isinstance(algorithm, Gradient):
-        settings["objective"] = repr(algorithm.objective)
-    if isinstance(algorithm, Stein):
-        settings |= {"kernel": repr(algorithm.kernel), "temperature": algorithm.temperature}
-    return settings
-
-
-def save(approx: Approximation, path: str | os.PathLike[str]) -> None:
-    """Write an approximation to ``path``: a zip of ``.npy`` arrays and one JSON text (NumPy's
-    ``.npz``).
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
     """
-    arrays: dict[str, np.ndarray] = {"history": np.array(approx.hist)}
-    arrays |= {f"start/{name}": np.array(value) for name, value in approx._start.items()}
-    if approx._state is not None:
-        state = state_to_numpy(approx._state)
+    fit = copied(fit)
+    algorithm = encode(fit.algorithm)
+    lost = _is_lost(algorithm)
+    encoders = any(group.encoder is not None for group in fit.local)
+    arrays: dict[str, np.ndarray] = {"history": np.array(fit.losses)}
+    arrays |= {f"start/{name}": np.array(value) for name, value in fit.start.items()}
+    if fit.run is not None and not lost:
+        state = state_to_numpy(fit.run)
         arrays |= {f"params/{name}": np.asarray(value) for name, value in state.params.items()}
-        arrays |= {
-            f"optimizer/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.optimizer))
-        }
-        arrays |= {f"average/{i}": leaf for i, leaf in enumerate(jax.tree.leaves(state.average))}
+        optimizer, average = jax.tree.leaves(state.optimizer), jax.tree.leaves(state.average)
+        arrays |= {f"optimizer/{i}": leaf for i, leaf in enumerate(optimizer)}
+        arrays |= {f"average/{i}": leaf for i, leaf in enumerate(average)}
         arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
-    arrays |= {f"point/{name}": np.asarray(value) for name, value in approx._point.items()}
-    if approx._restarts is not None:
-        found = ("elbo", "elbo_error", "mean", "std")
-        arrays |= {
-            f"restarts/{name}": approx._restarts[f"restart_{name}"].to_numpy() for name in found
-        }
-    algorithm = encode(approx._algorithm)
-    encoders = any(group.encoder is not None for group in approx._local)
-    own = innermost(algorithm or {"settings": {}})
-    if encoders or "lost" in (
-        own["settings"].get("averaging") or {}
-    ):  # the average cannot be read back
-        arrays |= {f"reported/{name}": np.array(value) for name, value in approx.reported.items()}
+    arrays |= {f"point/{name}": np.asarray(value) for name, value in fit.point.items()}
+    if fit.starts is not None:
+        for name in ("elbo", "elbo_error", "mean", "std"):
+            arrays[f"restarts/{name}"] = fit.starts[f"restart_{name}"].to_numpy()
+    if encoders or lost or _loses_average(algorithm):  # what is reported cannot be read back
+        reported = reported_params(fit).items()
+        arrays |= {f"reported/{name}": np.array(value) for name, value in reported}
     meta = {
         "format": FORMAT,
         "version": __version__,
-        "family": encode(approx.family),
-        "dtype": approx.dtype.name,
-        "layout": _layout_table(approx),
-        "coords": _labels(approx),
-        "seed": approx.random_seed,
-        "backend": approx.backend,
-        "status": asdict(approx.status_of_a_copy()),
-        "score": approx._score,
-        "include_transformed": approx.include_transformed,
-        "missing": approx._missing or _left_behind(approx),
-        "scale": approx._setting.scale,
+        "family": encode(fit.family),
+        "dtype": fit.dtype.name,
+        "layout": layout_table(fit.layout),
+        "coords": labels_table(fit.model, fit.layout),
+        "seed": fit.seed,
+        "backend": fit.backend,
+        "status": asdict(fit.status),
+        "score": fit.keep_losses,
+        "include_transformed": fit.include_transformed,
+        "missing": fit.data.missing or _left_behind(fit, lost),
+        "scale": fit.data.training.scale,
         "algorithm": algorithm,
         "encoders": encoders,
-        "notes": approx._notes,
+        "notes": dict(fit.notes),
     }
     arrays["meta"] = np.array(json.dumps(meta))
     _write_atomically(Path(path), arrays)
 
 
-def _left_behind(approx: Approximation) -> str | None:
-    """What a fit needs to go on that a file cannot hold, if anything."""
-    if approx._stream is not None or approx._full.replacements:
+def _is_lost(algorithm: Any) -> bool:
+    """Whether the algorithm is one that a file cannot name."""
+    return isinstance(algorithm, dict) and "lost" in algorithm
+
+
+def _loses_average(algorithm: Any) -> bool:
+    """Whether the average of iterates is made by code, so that it cannot be read back."""
+    if algorithm is None:
+        return False
+    return "lost" in (innermost(algorithm)["settings"].get("averaging") or {})
+
+
+def _left_behind(fit: FitState, lost: bool) -> str | None:
+    """What a fit needs to go on that a file cannot hold, if anything, as a sentence."""
+    if lost:
+        return lost_algorithm(fit.algorithm)
+    if fit.data.stream is not None or fit.data.all_rows.replacements:
         return lost_data("data=", "file")
-    return lost_data("more_replacements=", "file") if approx._setting.replacements else None
+    if fit.data.training.replacements:
+        return lost_data("more_replacements=", "file")
+    return None
 
 
-def _layout_table(approx: Approximation) -> list[list[Any]]:
-    return [
-        [slot.name, slot.value_name, list(slot.shape), slot.transform] for slot in approx.layout
-    ]
-
-
-def _labels(approx: Approximation) -> dict[str, list[str]]:
-    """The labels of the dims that the fitted variables have, as texts."""
-    dims = {dim for slot in approx.layout for dim in slot.dims if dim is not None}
-    coords = approx.model.coords
-    return {
-        dim: [str(label) for label in coords[dim]]
-        for dim in sorted(dims)
-        if coords.get(dim) is not None
-    }
+def lost_algorithm(algorithm: Algorithm | None) -> str:
+    """What is said where a run cannot go on because its algorithm is code that is not registered."""
+    return (
+        f"It was fitted with the algorithm {type(algorithm).__name__}, which is not registered "
+        "(vi.algorithms.ALGORITHMS.register) and which a file cannot hold: fit() begins again from "
+        "what it reported."
+    )
 
 
 def _write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:

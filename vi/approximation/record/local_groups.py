@@ -5,42 +5,30 @@ encoders on all rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 import pymc as pm
 from pytensor.tensor import as_tensor
 
-from vi.algorithms import Algorithm, Gradient, Local, LocalPart
 from vi.approximation.record.groups import Group, members_of, product_of
 from vi.families import Encoded, Encoder, Family, Params, PerRow, Product
 from vi.foundation.layout import Layout
-from vi.foundation.precision import precision
 from vi.graphs.interpret import interpret
-from vi.targets.batches.found import Rows
 from vi.targets.batches.local_rows import (
-    all_rows,
     observed_data_of,
     rows_in_all,
-    training_rows,
     with_rows,
 )
-from vi.targets.batches.setting import Setting
 from vi.targets.model.checks import check_mapping, real_numbers
 from vi.targets.model.layout_from import layout_from
-
-if TYPE_CHECKING:
-    from vi.approximation.record.fit_state import Core
 
 __all__ = [
     "LocalGroup",
     "check_encoders",
-    "encoded",
-    "local_setting",
-    "localised",
     "point_of_all_rows",
     "split_start",
     "with_local_groups",
@@ -213,32 +201,6 @@ def with_weights(local: Sequence[LocalGroup], params: Params) -> Params:
     return params
 
 
-def encoded(approx: Core, params: Params) -> Params:
-    """Parameters of all rows: what encoders make of all data, in place of their weights."""
-    for group in approx._local:
-        if group.encoder is None:
-            continue
-        arrays = all_rows(group.inputs, approx._full.replacements)
-        if {len(array) for array in arrays} != {group.rows}:
-            raise ValueError(
-                f"The encoder of {group.part!r} reads data of {', '.join(str(len(array)) for array in arrays)} rows, "
-                f"its variables have {group.rows}. Start a new fit after the data have changed."
-            )
-        with precision(approx.dtype):
-            inputs = tuple(
-                jax.numpy.asarray(a, approx.dtype if np.issubdtype(a.dtype, np.floating) else None)
-                for a in arrays
-            )
-            prefix = f"{group.part}."
-            weights = {
-                n.removeprefix(prefix): value for n, value in params.items() if n.startswith(prefix)
-            }
-            rows = group.parameters(weights, inputs)
-        params = {name: value for name, value in params.items() if not name.startswith(prefix)}
-        params |= {f"{prefix}{name}": value for name, value in rows.items()}
-    return params
-
-
 def check_encoders(local: Sequence[LocalGroup], params: Params) -> None:
     """Refuse encoders whose output is not finite at the start."""
     for group in local:
@@ -256,65 +218,6 @@ def check_encoders(local: Sequence[LocalGroup], params: Params) -> None:
                     f"The encoder of {group.part!r} returns NaN or infinity for {bad.size} of {group.rows} rows, first "
                     f"{', '.join(map(str, bad[:5]))}. Are its inputs finite and its weights of a moderate size?"
                 )
-
-
-def local_setting(approx: Core, setting: Setting) -> Setting:
-    """The setting with the rows that local variables have in it."""
-    in_all = {name: group.rows for group in approx._local for name in group.variables}
-    if not setting.training:
-        return replace(setting, locals={name: (n, n) for name, n in in_all.items()})
-    rows = _training_rows(approx, setting)
-    read = {
-        group.variables[0]: group.inputs for group in approx._local if group.encoder is not None
-    }
-    return replace(
-        setting, locals={name: (rows[name].size, n) for name, n in in_all.items()}, encoded=read
-    )
-
-
-def localised(approx: Core, algorithm: Algorithm) -> Algorithm:
-    """The algorithm as one that steps on the rows of batches, where variables are local.
-
-    Raises
-    ------
-    TypeError
-        If it cannot.
-    """
-    if not approx._local:
-        return algorithm
-    family = approx.family
-    if not isinstance(algorithm, Gradient) or not isinstance(family, Product):
-        raise TypeError(
-            f"Local variables are fitted by vi.KLqp, not by the algorithm {algorithm.short_name!r}: a Stein direction "
-            "compares points in all coordinates, and a batch has only some. Leave local out of the groups."
-        )
-    rows = _training_rows(approx, approx._setting)
-    parts = []
-    for group in approx._local:
-        own = [rows[name] for name in group.variables]
-        if any(other.key != own[0].key for other in own):
-            raise ValueError(
-                f"The variables {', '.join(group.variables)} of one local group go with different minibatches; give "
-                "each its group."
-            )
-        sampling = own[0].sampling
-        repeats = sampling.replace or (not sampling.drop_last and group.rows % sampling.size != 0)
-        parts.append(
-            LocalPart(group.part, group.variables[0], sampling.size, repeats, group.encoder)
-        )
-    return Local(family, algorithm, tuple(parts))
-
-
-def _training_rows(approx: Core, setting: Setting) -> dict[str, Rows]:
-    """The rows with which local variables go while training; found anew where the setting or a
-    length changed.
-    """
-    in_all = {name: group.rows for group in approx._local for name in group.variables}
-    source, rows = approx._local_rows
-    if source is not setting or any(own.count() != in_all[name] for name, own in rows.items()):
-        rows = training_rows(approx.model, in_all, setting.replacements)
-        approx._local_rows = (setting, rows)
-    return rows
 
 
 def _inputs(model: pm.Model, group: Group, names: Sequence[str]) -> tuple[Any, ...]:

@@ -12,8 +12,10 @@ from vi.foundation.extras import needs
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 
+__all__ = ["Plan", "compiled_chains", "import_blackjax"]
 
-class _Plan(NamedTuple):
+
+class Plan(NamedTuple):
     """What the compiled code of the chains depends on."""
 
     method: str
@@ -23,10 +25,10 @@ class _Plan(NamedTuple):
     integration_steps: int | None
 
 
-def _compiled(target: Target, plan: _Plan) -> Callable[..., Any]:
+def compiled_chains(target: Target, plan: Plan) -> Callable[..., Any]:
     """The chains of a plan as one compiled call, kept with the target."""
-    kept: dict[_Plan, Any] = target.__dict__.setdefault("_chains", {})
-    if plan not in kept:
+
+    def make() -> Callable[..., Any]:
         density = traceable_density(target)
 
         def run(keys: jax.Array, starts: jax.Array, matrix: jax.Array, batch: Any) -> Any:
@@ -35,15 +37,17 @@ def _compiled(target: Target, plan: _Plan) -> Callable[..., Any]:
 
             return jax.vmap(chain)(keys, starts)
 
-        kept[plan] = jax.jit(run)
-    compiled: Callable[..., Any] = kept[plan]
-    return compiled
+        return jax.jit(run)
+
+    return target.compiled(("chains", plan), make)
 
 
-def _chain(plan: _Plan, density: Any, matrix: jax.Array, key: jax.Array, start: jax.Array) -> Any:
+def _chain(plan: Plan, density: Any, matrix: jax.Array, key: jax.Array, start: jax.Array) -> Any:
     """Points and statistics of one chain after tuning its step size, and that size."""
     kernel, first = _kernel(plan, density, matrix, start.size)
-    begin, update, final = _blackjax().adaptation.step_size.dual_averaging_adaptation(plan.accept)
+    begin, update, final = import_blackjax().adaptation.step_size.dual_averaging_adaptation(
+        plan.accept
+    )
     tuning, sampling = jax.random.split(key)
 
     def tune(carry: Any, key: jax.Array) -> Any:
@@ -68,12 +72,12 @@ def _chain(plan: _Plan, density: Any, matrix: jax.Array, key: jax.Array, start: 
 
 
 def _kernel(
-    plan: _Plan, density: Any, matrix: jax.Array, dim: int
+    plan: Plan, density: Any, matrix: jax.Array, dim: int
 ) -> tuple[Callable[[Any], Any], float]:
     """BlackJAX's sampler as a function of the step size in q's standard deviations, and the
     first size.
     """
-    blackjax = _blackjax()
+    blackjax = import_blackjax()
     if plan.method == "rmh":
         scale = jnp.sqrt(matrix) if matrix.ndim == 1 else jnp.linalg.cholesky(matrix)
 
@@ -111,5 +115,5 @@ def _statistics(method: str, state: Any, info: Any) -> dict[str, jax.Array]:
     return kept | ({"tree_depth": info.num_trajectory_expansions} if method == "nuts" else {})
 
 
-def _blackjax() -> Any:
+def import_blackjax() -> Any:
     return needs("blackjax", "Markov chains")

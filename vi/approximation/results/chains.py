@@ -1,173 +1,258 @@
-"""What an approximation is to Markov chains: their start, their measure, and chains of its own."""
+"""Markov chains from an approximation: BlackJAX's kernels, started at draws of q and measured by
+its covariance.
+"""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
+import jax
 import numpy as np
 import pymc as pm
 import xarray as xr
+from arviz_stats.base import array_stats
 
-from vi.approximation.record.fit_state import Core
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of, target_of_all_rows
+from vi.approximation.record.settings import describe_settings
+from vi.approximation.results.blackjax_kernels import Plan, compiled_chains, import_blackjax
+from vi.approximation.results.datatree import fit_record, to_datatree
+from vi.approximation.results.metric import inverse_mass_matrix, starting_points
 from vi.foundation.numbers import check_count
+from vi.foundation.precision import precision
+from vi.foundation.seeds import CHAINS, key_from, resolve_seed
+from vi.targets.base import Target
 
-__all__ = ["Chains"]
+__all__ = ["METHODS", "initvals", "nuts_step", "sample_mcmc"]
+
+METHODS = {"nuts": 0.8, "hmc": 0.8, "rmh": 0.234}
+"""The kernels, and the acceptance rate that each is tuned to."""
 
 
-class Chains(Core):
-    """Chains that start at draws of q and take their steps in its standard deviations."""
+RHAT = 1.01
 
-    def sample_mcmc(
-        self,
-        draws: int = 1000,
-        chains: int = 4,
-        method: str = "nuts",
-        *,
-        tune: int = 500,
-        metric: str | None = None,
-        target_accept: float | None = None,
-        integration_steps: int | None = None,
-        random_seed: Any = None,
-        include_transformed: bool = False,
-        store_data: bool = True,
-    ) -> xr.DataTree:
-        """Markov chains of the posterior through BlackJAX (extra ``mcmc``), all at once.
 
-        The chains start at draws of q. Its covariance is the inverse mass matrix of NUTS and HMC,
-        and with the factor
-        :math:`2.38^2 / D` the proposal's covariance of random-walk Metropolis. It stays as it is; tuning is for the
-        length of the steps alone, each chain's own.
+def sample_mcmc(
+    fit: FitState,
+    draws: int = 1000,
+    chains: int = 4,
+    method: str = "nuts",
+    *,
+    tune: int = 500,
+    metric: str | None = None,
+    target_accept: float | None = None,
+    integration_steps: int | None = None,
+    random_seed: Any = None,
+    include_transformed: bool = False,
+    store_data: bool = True,
+) -> xr.DataTree:
+    """Markov chains of the posterior through BlackJAX (extra ``mcmc``), all at once.
 
-        Parameters
-        ----------
-        draws, chains : int
-            Draws a chain, and chains.
-        method : {"nuts", "hmc", "rmh"}
-            The no-U-turn sampler, Hamiltonian Monte Carlo with a fixed number of steps, random-walk
-            Metropolis.
-        tune : int
-            Steps before the draws, in which the step length is adapted (dual averaging); 0 leaves
-            it at its start.
-        metric : {"dense", "diagonal"}, optional
-            Whether q's whole covariance or its variances are used; by default the covariance, if q
-            has one that is regular, in up to 500 dimensions.
-        target_accept : float, optional
-            Acceptance rate that tuning aims at; 0.8, for random-walk Metropolis 0.234.
-        integration_steps : int
-            Steps of a trajectory of HMC; by default as many as make a quarter of a turn if q is
-            right.
-        random_seed : int, optional
-            Seed of starts and chains; new ones at every call by default.
-        include_transformed : bool
-            Whether to add the unconstrained values.
-        store_data : bool
-            Whether to copy observed and constant data into the result.
+    The chains start at draws of q. Its covariance is the inverse mass matrix of NUTS and HMC,
+    and with the factor
+    :math:`2.38^2 / D` the proposal's covariance of random-walk Metropolis. It stays as it is; tuning is for the
+    length of the steps alone, each chain's own.
 
-        Returns
-        -------
-        xarray.DataTree
-            Groups ``posterior`` (constrained variables and deterministics; ``attrs`` has
-            ``rhat_max`` and ``ess_min`` over the unconstrained coordinates), ``sample_stats``
-            (``lp``, ``acceptance_rate``, and for NUTS and HMC ``diverging``, ``energy``,
-            ``n_steps``), ``observed_data``, ``constant_data``, and ``fit`` of the approximation.
+    Parameters
+    ----------
+    draws, chains : int
+        Draws a chain, and chains.
+    method : {"nuts", "hmc", "rmh"}
+        The no-U-turn sampler, Hamiltonian Monte Carlo with a fixed number of steps, random-walk
+        Metropolis.
+    tune : int
+        Steps before the draws, in which the step length is adapted (dual averaging); 0 leaves
+        it at its start.
+    metric : {"dense", "diagonal"}, optional
+        Whether q's whole covariance or its variances are used; by default the covariance, if q
+        has one that is regular, in up to 500 dimensions.
+    target_accept : float, optional
+        Acceptance rate that tuning aims at; 0.8, for random-walk Metropolis 0.234.
+    integration_steps : int
+        Steps of a trajectory of HMC; by default as many as make a quarter of a turn if q is
+        right.
+    random_seed : int, optional
+        Seed of starts and chains; new ones at every call by default.
+    include_transformed : bool
+        Whether to add the unconstrained values.
+    store_data : bool
+        Whether to copy observed and constant data into the result.
 
-        Warns
-        -----
-        UserWarning
-            If an R-hat is above 1.01 or a step diverged.
+    Returns
+    -------
+    xarray.DataTree
+        Groups ``posterior`` (constrained variables and deterministics; ``attrs`` has
+        ``rhat_max`` and ``ess_min`` over the unconstrained coordinates), ``sample_stats``
+        (``lp``, ``acceptance_rate``, and for NUTS and HMC ``diverging``, ``energy``,
+        ``n_steps``), ``observed_data``, ``constant_data``, and ``fit`` of the approximation.
 
-        Raises
-        ------
-        ImportError
-            If BlackJAX is not installed.
-        ValueError
-            If the model cannot be evaluated by JAX, or an argument is impossible.
+    Warns
+    -----
+    UserWarning
+        If an R-hat is above 1.01 or a step diverged.
 
-        Examples
-        --------
-        >>> import pymc as pm, vi
-        >>> with pm.Model() as model:
-        ...     mu = pm.Normal("mu", 0.0, 1.0)
-        ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
-        >>> approx = vi.fit(method="laplace", model=model)
-        >>> posterior = approx.sample_mcmc(draws=2000, chains=4, random_seed=1)["posterior"]
-        >>> posterior["mu"].shape, posterior.attrs["rhat_max"] < 1.01
-        ((4, 2000), True)
+    Raises
+    ------
+    ImportError
+        If BlackJAX is not installed.
+    ValueError
+        If the model cannot be evaluated by JAX, or an argument is impossible.
 
-        References
-        ----------
-        Cabezas, Corenflos, Lao, Louf et al. (2024). BlackJAX: composable Bayesian inference in JAX.
-        arXiv:2402.10797.
-        """
-        from vi.approximation.results.mcmc import sample_mcmc
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0.0, 1.0)
+    ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
+    >>> approx = vi.fit(method="laplace", model=model)
+    >>> posterior = approx.sample_mcmc(draws=2000, chains=4, random_seed=1)["posterior"]
+    >>> posterior["mu"].shape, posterior.attrs["rhat_max"] < 1.01
+    ((4, 2000), True)
 
-        return sample_mcmc(
-            self,
-            draws,
-            chains,
-            method,
-            tune,
-            metric,
-            target_accept,
-            integration_steps,
-            random_seed,
-            include_transformed,
-            store_data,
+    References
+    ----------
+    Cabezas, Corenflos, Lao, Louf et al. (2024). BlackJAX: composable Bayesian inference in JAX.
+    arXiv:2402.10797.
+    """
+    for name, value in (
+        ("draws", draws),
+        ("chains", chains),
+        ("integration_steps", integration_steps),
+    ):
+        if value is not None or name != "integration_steps":
+            check_count(name, value)
+    if isinstance(tune, bool) or not isinstance(tune, int | np.integer) or tune < 0:
+        raise ValueError(f"tune={tune!r}: must be a whole number of at least 0.")
+    if method not in METHODS:
+        raise ValueError(
+            f"method={method!r} is unknown; use one of {', '.join(map(repr, METHODS))}."
         )
+    accept = METHODS[method] if target_accept is None else target_accept
+    if (
+        isinstance(accept, bool)
+        or not isinstance(accept, int | float | np.number)
+        or not 0 < accept < 1
+    ):
+        raise ValueError(f"target_accept={target_accept!r}: must lie between 0 and 1.")
+    import_blackjax()
+    seed = resolve_seed(random_seed)
+    target = target_of_all_rows(fit)
+    if not target.traceable:
+        why = getattr(target, "why", "")
+        raise ValueError(
+            f"Chains through BlackJAX need backend='jax', and the model is evaluated by {target.backend}"
+            f"{f' ({why})' if why else ' (asked for)'}. PyMC takes over from here: pm.sample(initvals=approx.initvals"
+            f"({chains}), step=approx.nuts_step(), model=approx.model)."
+        )
+    matrix = inverse_mass_matrix(fit, metric)
+    plan = Plan(method, int(draws), int(tune), float(accept), integration_steps)
+    starts = starting_points(fit, int(chains), seed)
+    with precision(target.dtype):
+        keys = jax.random.split(key_from(seed, CHAINS), int(chains))
+        points, stats, steps = compiled_chains(target, plan)(
+            keys, starts, np.asarray(matrix, target.dtype), target.batch()
+        )
+    z = np.asarray(points)
+    posterior = target.constrain(z.reshape(-1, target.dim))
+    if include_transformed:
+        flat = target.layout.unflatten(z.reshape(-1, target.dim))
+        posterior |= {name: value for name, value in flat.items() if name not in posterior}
+    record = fit_record(fit.losses, describe_settings(fit))
+    sample_stats = {name: np.asarray(value).reshape(-1) for name, value in stats.items()}
+    tree = to_datatree(fit.model, posterior, sample_stats, record, store_data, chains=int(chains))
+    attributes = {
+        "method": method,
+        "tune": plan.tune,
+        "target_accept": plan.accept,
+        "metric": "dense" if matrix.ndim == 2 else "diagonal",
+        "step_size": np.asarray(steps).tolist(),
+        "random_seed": seed,
+    }
+    tree["sample_stats"].attrs |= attributes
+    tree["posterior"].attrs |= _checked(target, z, stats)
+    return tree
 
-    def initvals(self, chains: int = 4, *, random_seed: Any = None) -> list[dict[str, np.ndarray]]:
-        """Draws of q as starting points for ``pm.sample(initvals=..., chains=...)``.
 
-        Parameters
-        ----------
-        chains : int
-            Number of chains.
-        random_seed : int, optional
-            Seed of the draws; new ones at every call by default.
+def initvals(
+    fit: FitState, chains: int = 4, *, random_seed: Any = None
+) -> list[dict[str, np.ndarray]]:
+    """Draws of q as starting points for ``pm.sample(initvals=..., chains=...)``.
 
-        Returns
-        -------
-        list of dict
-            For each chain the constrained values of the free variables, by name.
-        """
-        from vi.approximation.results.metric import starting_points
-        from vi.foundation.seeds import resolve_seed
+    Parameters
+    ----------
+    chains : int
+        Number of chains.
+    random_seed : int, optional
+        Seed of the draws; new ones at every call by default.
 
-        check_count("chains", chains)
-        points = starting_points(self, int(chains), resolve_seed(random_seed))
-        values = self.target().constrain(points, self.layout.names)
-        return [{name: value[i] for name, value in values.items()} for i in range(int(chains))]
+    Returns
+    -------
+    list of dict
+        For each chain the constrained values of the free variables, by name.
+    """
+    check_count("chains", chains)
+    points = starting_points(fit, int(chains), resolve_seed(random_seed))
+    values = target_of(fit).constrain(points, fit.layout.names)
+    return [{name: value[i] for name, value in values.items()} for i in range(int(chains))]
 
-    def nuts_step(self, *, metric: str | None = None, target_accept: float = 0.8) -> Any:
-        """PyMC's NUTS with q's covariance as its inverse mass matrix, for ``pm.sample(step=...)``.
 
-        PyMC then tunes the step size alone, which takes few steps.
+def nuts_step(fit: FitState, *, metric: str | None = None, target_accept: float = 0.8) -> Any:
+    """PyMC's NUTS with q's covariance as its inverse mass matrix, for ``pm.sample(step=...)``.
 
-        Parameters
-        ----------
-        metric : {"dense", "diagonal"}, optional
-            See :meth:`sample_mcmc`.
-        target_accept : float
-            Acceptance rate that tuning aims at.
+    PyMC then tunes the step size alone, which takes few steps.
 
-        Returns
-        -------
-        pymc.NUTS
+    Parameters
+    ----------
+    metric : {"dense", "diagonal"}, optional
+        See :meth:`sample_mcmc`.
+    target_accept : float
+        Acceptance rate that tuning aims at.
 
-        Examples
-        --------
-        >>> import pymc as pm, vi
-        >>> with pm.Model() as model:
-        ...     mu = pm.Normal("mu", 0.0, 1.0)
-        ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
-        >>> approx = vi.fit(method="laplace", model=model)
-        >>> step = (
-        ...     approx.nuts_step()
-        ... )  # pm.sample(initvals=approx.initvals(4), step=step, tune=200, chains=4)
-        >>> step.potential.v.round(3).tolist()  # 1 / 3, the variance of the posterior
-        [0.333]
-        """
-        from vi.approximation.results.metric import inverse_mass_matrix
+    Returns
+    -------
+    pymc.NUTS
 
-        matrix = np.asarray(inverse_mass_matrix(self, metric), np.float64)
-        return pm.NUTS(scaling=matrix, is_cov=True, target_accept=target_accept, model=self.model)
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0.0, 1.0)
+    ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
+    >>> approx = vi.fit(method="laplace", model=model)
+    >>> step = (
+    ...     approx.nuts_step()
+    ... )  # pm.sample(initvals=approx.initvals(4), step=step, tune=200, chains=4)
+    >>> step.potential.v.round(3).tolist()  # 1 / 3, the variance of the posterior
+    [0.333]
+    """
+    matrix = np.asarray(inverse_mass_matrix(fit, metric), np.float64)
+    return pm.NUTS(scaling=matrix, is_cov=True, target_accept=target_accept, model=fit.model)
+
+
+def _checked(target: Target, points: np.ndarray, stats: dict[str, Any]) -> dict[str, Any]:
+    """The largest R-hat and the smallest effective sample size, with a warning where they are
+    not good enough.
+    """
+    if points.shape[1] < 4:
+        return {}
+    rhat = np.atleast_1d(array_stats.rhat(points, chain_axis=0, draw_axis=1))
+    ess = np.atleast_1d(array_stats.ess(points, chain_axis=0, draw_axis=1))
+    worst = np.argsort(-np.nan_to_num(rhat, nan=np.inf))
+    bad = worst[~(rhat[worst] <= RHAT)]
+    if bad.size:
+        warnings.warn(
+            f"R-hat is {rhat[bad[0]]:.3f} in {target.layout.label(int(bad[0]))} and above {RHAT} in {bad.size} of "
+            f"{rhat.size} coordinates: the chains do not agree yet. More draws or tune= steps may help.",
+            UserWarning,
+            stacklevel=4,
+        )
+    diverging = int(np.sum(np.asarray(stats["diverging"]))) if "diverging" in stats else 0
+    if diverging:
+        warnings.warn(
+            f"{diverging} of {points.shape[0] * points.shape[1]} steps diverged: the chains may leave out a part of "
+            "the posterior. A larger target_accept or another parametrisation of the model may help.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return {"rhat_max": float(np.max(rhat)), "ess_min": float(np.min(ess))}

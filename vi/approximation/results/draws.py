@@ -1,81 +1,134 @@
-"""Draws of q as an ArviZ DataTree: constrained values, log densities, data, and the record of
-the fit.
-"""
+"""Draws of q: points, log densities at points, and draws as a DataTree."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
-from vi.families.family import Family, Params
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import model_of_all_rows, target_of
+from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.settings import describe_settings
+from vi.approximation.results.datatree import fit_record, to_datatree
+from vi.approximation.results.streamed_rows import in_blocks, row_variables
+from vi.families import Family, Params
+from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
-from vi.foundation.seeds import key_from
+from vi.foundation.seeds import key_from, resolve_seed
+from vi.targets.base import Target
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
-
-__all__ = ["density", "draw", "sample_approx"]
+__all__ = ["draw", "logp", "logq", "sample"]
 
 BLOCK = 1024
+"""Draws that are computed together: enough to fill the vector units, few enough that a flow's inner
+layers fit into memory."""
 
 
-def sample_approx(
-    approx: Approximation,
-    draws: int = 100,
-    include_transformed: bool = False,
+def sample(
+    fit: FitState,
+    draws: int = 500,
     *,
     random_seed: Any = None,
+    log_prob: bool = True,
+    store_data: bool = True,
+    include_transformed: bool | None = None,
+    return_inferencedata: bool = True,
+    rows: bool = False,
 ) -> xr.DataTree:
-    """Draw from an approximation: ``approx.sample`` as a function, as in PyMC.
+    """Draw from q.
 
     Parameters
     ----------
-    approx : Approximation
-        What to draw from.
     draws : int
         Number of draws.
-    include_transformed : bool
-        Whether to add the unconstrained values.
     random_seed : int, optional
         Seed of the draws; new ones at every call by default.
+    log_prob : bool
+        Whether to compute ``log p`` and ``log q`` of every draw (``sample_stats``); log p is
+        that of the model's present data, and left out where the rows are streamed; log q is
+        left out where q has no density (particles).
+    store_data : bool
+        Whether to copy observed and constant data into the result.
+    include_transformed : bool, optional
+        Whether to add the unconstrained values; by default as told to ``fit``.
+    return_inferencedata : bool
+        Always true; accepted because PyMC has it.
+    rows : bool
+        Whether deterministics over the rows of *streamed* data are computed too, in one pass
+        over the stream; without it they are left out, and ``posterior.attrs["left_out"]`` names
+        them. Those of data in memory are always there, of full length.
 
     Returns
     -------
     xarray.DataTree
-        See :meth:`vi.Approximation.sample`.
-
-    Raises
-    ------
-    TypeError
-        If `approx` is not an approximation.
-
-    Examples
-    --------
-    >>> import pymc as pm, vi
-    >>> with pm.Model() as model:
-    ...     mu = pm.Normal("mu")
-    >>> vi.sample_approx(vi.MeanField(model=model), draws=10)["posterior"]["mu"].shape
-    (1, 10)
+        Groups ``posterior`` (constrained variables and deterministics, one chain),
+        ``sample_stats`` (``log_p``, ``log_q``), ``observed_data``, ``constant_data``, ``fit``
+        (the loss trace, and the settings as attributes).
     """
-    from vi.approximation.approximation import Approximation
-
-    if not isinstance(approx, Approximation):
+    check_count("draws", draws)
+    if not return_inferencedata:
         raise TypeError(
-            f"approx must be a vi.Approximation (what vi.fit returns), got {type(approx).__name__}."
+            "return_inferencedata=False: draws come as a DataTree only; its `posterior` holds the "
+            "arrays."
         )
-    return approx.sample(draws, include_transformed=include_transformed, random_seed=random_seed)
+    if include_transformed is None:
+        include_transformed = fit.include_transformed
+    points, log_q = draw(
+        fit.family,
+        reported_params(fit),
+        resolve_seed(random_seed),
+        int(draws),
+        fit.dtype,
+        density=log_prob,
+    )
+    target = target_of(fit)
+    over_rows = row_variables(fit)
+    posterior = target.constrain(points, tuple(n for n in target.names if n not in over_rows))
+    if rows:
+        posterior |= _of_all_rows(fit, points, target, over_rows)
+    if include_transformed:
+        values = fit.layout.unflatten(points)
+        posterior |= {name: v for name, v in values.items() if name not in posterior}
+    stats = {"log_p": _log_p(points, target)} if log_prob and fit.data.stream is None else {}
+    stats |= {} if log_q is None else {"log_q": log_q}
+    record = fit_record(fit.losses, describe_settings(fit), fit.starts)
+    streamed = () if fit.data.stream is None else tuple(fit.data.stream.fields)
+    tree = to_datatree(model_of_all_rows(fit), posterior, stats, record, store_data, streamed)
+    if over_rows and not rows:
+        left_out = sorted(over_rows & {v.name for v in fit.model.deterministics})
+        tree["posterior"].attrs["left_out"] = left_out
+    return tree
+
+
+def logp(fit: FitState, z: Any) -> np.ndarray:
+    """Return the model's log density (unnormalised, Jacobians included) at unconstrained
+    points ``(..., D)``.
+    """
+    points = _points(fit, z)
+    if fit.data.stream is not None:
+        raise TypeError(
+            "logp: the rows are streamed, and the model's containers hold a few of them only. "
+            "compute_log_likelihood(draws) reads all rows, block by block."
+        )
+    return target_of(fit).log_prob(points)
+
+
+def logq(fit: FitState, z: Any) -> np.ndarray:
+    """Return ``log q`` at unconstrained points ``(..., D)``."""
+    points = _points(fit, z)
+    with precision(fit.dtype):
+        flat = _log_prob(fit.family)(reported_params(fit), points.reshape(-1, points.shape[-1]))
+    return np.asarray(flat).reshape(points.shape[:-1])
 
 
 def draw(
     family: Family, params: Params, seed: int, draws: int, dtype: np.dtype, *, density: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """``draws`` points of q, shape ``(draws, D)``, and ``log q`` at each if asked for and
-    defined.
-    """
+    """Points of q, ``(draws, D)``, and ``log q`` at each if asked for and defined, ``(draws,)``."""
     with precision(dtype):
         keys = jax.random.split(key_from(seed), draws)
         if density and family.has_density:
@@ -84,12 +137,33 @@ def draw(
         return np.asarray(_draw(family)(params, keys)), None
 
 
-def density(family: Family, params: Params, points: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return ``log q`` at points ``(..., D)``."""
-    points = np.asarray(points, dtype)
-    with precision(dtype):
-        flat = _log_prob(family)(params, points.reshape(-1, points.shape[-1]))
-    return np.asarray(flat).reshape(points.shape[:-1])
+def _points(fit: FitState, z: Any) -> np.ndarray:
+    points = np.asarray(z, fit.dtype)
+    if points.ndim == 0 or points.shape[-1] != fit.layout.dim:
+        raise ValueError(f"Points must have shape (..., {fit.layout.dim}), got {points.shape}.")
+    return points
+
+
+def _of_all_rows(
+    fit: FitState, points: np.ndarray, target: Target, names: set[str]
+) -> dict[str, np.ndarray]:
+    """Deterministics over streamed rows, ``(draws, N, ...)``: one pass over the stream."""
+    wanted = tuple(name for name in target.names if name in names)
+    parts = [target.constrain(points, wanted) for _ in in_blocks(fit)] if wanted else []
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in wanted}
+
+
+def _log_p(points: np.ndarray, target: Target) -> np.ndarray:
+    try:
+        return target.log_prob(points)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "log p cannot be evaluated on the model's present data (changed by pm.set_data, for "
+            "predictions?): sample(log_prob=False) leaves it out."
+        ) from error
+
+
+# A family is settings alone, so equal families share these compiled functions for the whole process.
 
 
 @functools.cache

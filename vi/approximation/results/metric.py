@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import jax
 import numpy as np
 
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.draws import draw
-from vi.approximation.steps.in_one_go import all_rows
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAIN_STARTS
-
-if TYPE_CHECKING:
-    from vi.approximation.record.fit_state import Core
 
 __all__ = ["inverse_mass_matrix", "starting_points"]
 
@@ -25,11 +22,11 @@ LARGEST_DENSE = 500
 TRIES = 10
 
 
-def starting_points(approx: Core, chains: int, seed: int) -> np.ndarray:
+def starting_points(fit: FitState, chains: int, seed: int) -> np.ndarray:
     """Draws of q at which log p is finite, ``(chains, D)``."""
     stream = int(np.random.SeedSequence(seed, spawn_key=(CHAIN_STARTS,)).generate_state(1)[0])
-    points, _ = draw(approx.family, approx.reported, stream, TRIES * chains, approx.dtype)
-    good = points[np.isfinite(all_rows(approx).log_prob(points))]
+    points, _ = draw(fit.family, reported_params(fit), stream, TRIES * chains, fit.dtype)
+    good = points[np.isfinite(target_of_all_rows(fit).log_prob(points))]
     if len(good) < chains:
         raise ValueError(
             f"log p is finite at {len(good)} of {len(points)} draws of the approximation only: chains cannot start "
@@ -38,22 +35,22 @@ def starting_points(approx: Core, chains: int, seed: int) -> np.ndarray:
     return good[:chains]
 
 
-def inverse_mass_matrix(approx: Core, metric: str | None) -> np.ndarray:
+def inverse_mass_matrix(fit: FitState, metric: str | None) -> np.ndarray:
     """The covariance of q ``(D, D)``, or its variances ``(D,)``."""
     if metric not in (None, "dense", "diagonal"):
         raise ValueError(
             f"metric={metric!r} is unknown; use 'dense', 'diagonal' or None (what suits q)."
         )
-    with precision(approx.dtype):
-        variances = np.square(np.asarray(jax.jit(approx.family.std)(approx.reported)))
+    with precision(fit.dtype):
+        variances = np.square(np.asarray(jax.jit(fit.family.std)(reported_params(fit))))
         if not np.all(np.isfinite(variances) & (variances > 0)):
-            bad = approx.layout.describe(np.flatnonzero(~(variances > 0)))
+            bad = fit.layout.describe(np.flatnonzero(~(variances > 0)))
             raise ValueError(
                 f"The approximation has no spread in {bad}: it cannot measure the steps of a chain."
             )
-        if metric == "diagonal" or (metric is None and approx.ndim > LARGEST_DENSE):
+        if metric == "diagonal" or (metric is None and fit.layout.dim > LARGEST_DENSE):
             return variances
-        cov = np.asarray(jax.jit(approx.family.cov)(approx.reported))
+        cov = np.asarray(jax.jit(fit.family.cov)(reported_params(fit)))
     sds = np.sqrt(variances)
     correlations = cov / np.outer(sds, sds)
     regular = np.all(np.isfinite(cov)) and np.linalg.eigvalsh(correlations)[0] > np.sqrt(

@@ -16,7 +16,7 @@ from vi.families.family import Family
 from vi.graphs.jax_function import JaxFunction, floating_dtype
 from vi.graphs.jax_op import JaxOp
 
-__all__ = ["statistic"]
+__all__ = ["moment_of"]
 
 RANKS = {"mean": 1, "std": 1, "cov": 2}
 
@@ -36,8 +36,8 @@ class Moment(JaxFunction):
         return [TensorType(floating_dtype(inputs).name, shape=(None,) * RANKS[self.moment])]
 
 
-def statistic(family: Family, moment: str, params: dict[str, Any]) -> Any:
-    """The moment as a symbolic variable; a parameter that *is* the moment is returned as it is."""
+def moment_of(family: Family, moment: str, params: dict[str, Any]) -> Any:
+    """A moment of q as a symbolic variable of its shared parameters; one that *is* the moment is returned as it is."""
     direct = _parameter_that_is(family, moment, params)
     return (
         params[direct] if direct else JaxOp(Moment(family, moment, tuple(params)))(*params.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
@@ -13,11 +13,12 @@ from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.type import TensorType, integer_dtypes
 from pytensor.xtensor.type import XTensorType, as_xtensor
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
+from vi.approximation.record.fit_state import FitState
+
+__all__ = ["check_dependence", "in_container_of", "named_nodes", "replacements_from", "size_from"]
 
 
-def _nodes(node: Any) -> tuple[list[str], list[Any]]:
+def named_nodes(node: Any) -> tuple[list[str], list[Any]]:
     """Names for messages, and variables."""
     if isinstance(node, Mapping):
         keys, nodes = [f"node[{key!r}]" for key in node], list(node.values())
@@ -43,7 +44,7 @@ def _nodes(node: Any) -> tuple[list[str], list[Any]]:
     ], nodes
 
 
-def _like(node: Any, outputs: list[Any]) -> Any:
+def in_container_of(node: Any, outputs: list[Any]) -> Any:
     """The outputs in the container in which the nodes came."""
     if isinstance(node, Mapping):
         return dict(zip(node, outputs, strict=True))
@@ -52,7 +53,7 @@ def _like(node: Any, outputs: list[Any]) -> Any:
     return outputs[0]
 
 
-def _size(size: Any) -> Any:
+def size_from(size: Any) -> Any:
     """None, an int of at least 1, or a symbolic integer scalar."""
     if isinstance(size, Constant):
         size = size.data
@@ -76,37 +77,25 @@ def _size(size: Any) -> Any:
     return int(size)
 
 
-def _check_model(approx: Approximation) -> None:
-    now, fitted = (
-        [value.name for value in approx.model.value_vars],
-        [slot.value_name for slot in approx.layout],
-    )
-    if now != fitted:
-        raise ValueError(
-            f"The model's free variables are now {', '.join(now)}, the approximation is one of {', '.join(fitted)}: "
-            "start a new fit."
-        )
-
-
-def _check_dependence(approx: Approximation, nodes: Sequence[Any], names: Sequence[str]) -> None:
-    drawn = {*approx.model.free_RVs, *approx.model.value_vars}
+def check_dependence(fit: FitState, nodes: Sequence[Any], names: Sequence[str]) -> None:
+    drawn = {*fit.model.free_RVs, *fit.model.value_vars}
     for name, node in zip(names, nodes, strict=True):
         if drawn.isdisjoint(ancestors([node])):
             raise ValueError(
                 f"{name} does not depend on any free variable of the approximation's model "
-                f"({', '.join(approx.layout.names)}), so there is nothing to draw. Variables of a copy of the model "
+                f"({', '.join(fit.layout.names)}), so there is nothing to draw. Variables of a copy of the model "
                 "are other variables."
             )
 
 
-def _replacements(
-    approx: Approximation, nodes: Sequence[Any], more_replacements: Mapping[Any, Any]
+def replacements_from(
+    fit: FitState, nodes: Sequence[Any], more_replacements: Mapping[Any, Any]
 ) -> dict[Variable, Any]:
     if not isinstance(more_replacements, Mapping):
         raise TypeError(
             f"more_replacements must be a dict of {{variable: replacement}}, got {more_replacements!r}."
         )
-    drawn = {*approx.model.free_RVs, *approx.model.value_vars}
+    drawn = {*fit.model.free_RVs, *fit.model.value_vars}
     present = set(ancestors(nodes))
     made = {}
     for old, new in more_replacements.items():

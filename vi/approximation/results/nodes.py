@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
@@ -13,13 +13,15 @@ from pytensor.graph.traversal import ancestors, graph_inputs
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.type import TensorType
 
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import check_variables_are_the_same
+from vi.approximation.results.moments import moment_of
 from vi.approximation.results.node_arguments import (
-    _check_dependence,
-    _check_model,
-    _like,
-    _nodes,
-    _replacements,
-    _size,
+    check_dependence,
+    in_container_of,
+    named_nodes,
+    replacements_from,
+    size_from,
 )
 from vi.approximation.results.node_randomness import draws_of, streams
 from vi.foundation.seeds import resolve_seed
@@ -28,32 +30,33 @@ from vi.graphs.rebuild import rebuilt, remade
 from vi.graphs.vectorize import vectorized
 from vi.graphs.wrapped_jax import with_own_ops
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
-
 __all__ = ["sample_node"]
 
 
 def sample_node(
-    approx: Approximation,
+    fit: FitState,
+    shared_params: Mapping[str, Any],
     node: Any,
     size: Any = None,
     deterministic: bool = False,
     more_replacements: Mapping[Any, Any] | None = None,
     random_seed: Any = None,
 ) -> Any:
-    """The work of :meth:`vi.Approximation.sample_node`, which documents it."""
-    names, nodes = _nodes(node)
-    size = _size(size)
+    """The work of :meth:`vi.Approximation.sample_node`, which documents it.
+
+    ``shared_params`` are the live parameters: draws are made from q as it is at that moment.
+    """
+    names, nodes = named_nodes(node)
+    size = size_from(size)
     if not isinstance(deterministic, bool | np.bool_):
         raise TypeError(f"deterministic={deterministic!r}: must be True or False.")
     seed = resolve_seed(random_seed)
-    _check_model(approx)
-    _check_dependence(approx, nodes, names)
-    replacements = _replacements(approx, nodes, more_replacements or {})
+    check_variables_are_the_same(fit)
+    check_dependence(fit, nodes, names)
+    replacements = replacements_from(fit, nodes, more_replacements or {})
 
-    z = pt.tensor("z", dtype=approx.dtype.name, shape=(approx.layout.dim,))
-    outputs = checks_as_densities(with_own_ops(_in_terms_of(approx, z, nodes, replacements)))
+    z = pt.tensor("z", dtype=fit.dtype.name, shape=(fit.layout.dim,))
+    outputs = checks_as_densities(with_own_ops(_in_terms_of(fit, z, nodes, replacements)))
     for name, output in zip(names, outputs, strict=True):
         if z not in set(ancestors([output])):
             raise ValueError(
@@ -61,24 +64,24 @@ def sample_node(
             )
 
     key = pt.tensor("key", dtype="uint32", shape=(2,))
-    draws = _draws(approx, key, size, deterministic)
+    draws = _draws(fit, shared_params, key, size, deterministic)
     if size is None:
         outputs = rebuilt(outputs, {z: draws})
     else:
         outputs = vectorized(outputs, z, draws, size if isinstance(size, int) else draws.shape[0])
-    return _like(node, _with_fresh_generators(outputs, key, seed))
+    return in_container_of(node, _with_fresh_generators(outputs, key, seed))
 
 
 def _in_terms_of(
-    approx: Approximation, z: Any, nodes: Sequence[Any], replacements: Mapping[Variable, Any]
+    fit: FitState, z: Any, nodes: Sequence[Any], replacements: Mapping[Variable, Any]
 ) -> list[Any]:
     """The nodes with free variables and value variables as functions of one draw ``z``, and
     replacements made.
     """
-    model = approx.model
+    model = fit.model
     known: dict[Variable, Any] = {}
     transformed: dict[Variable, Any] = {}
-    for slot, variable, value in zip(approx.layout, model.free_RVs, model.value_vars, strict=True):
+    for slot, variable, value in zip(fit.layout, model.free_RVs, model.value_vars, strict=True):
         piece: Any = z[slot.start : slot.stop].reshape(slot.shape).astype(value.dtype)
         piece = piece if isinstance(value.type, TensorType) else value.type.filter_variable(piece)
         piece.name = value.name
@@ -102,11 +105,15 @@ def _in_terms_of(
     return rebuilt(nodes, known | dict(zip(replacements, replaced, strict=True)), make)
 
 
-def _draws(approx: Approximation, key: Any, size: Any, deterministic: bool) -> Any:
-    dim = approx.layout.dim
+def _draws(
+    fit: FitState, shared_params: Mapping[str, Any], key: Any, size: Any, deterministic: bool
+) -> Any:
+    """Draws of q, or its mean in their place: ``(D,)``, or ``(size, D)``."""
+    dim = fit.layout.dim
     if not deterministic:
-        return draws_of(approx.family, approx.shared_params, dim, approx.dtype, key, size)
-    mean = pt.specify_shape(approx.mean, (dim,)).astype(approx.dtype.name)
+        return draws_of(fit.family, dict(shared_params), dim, fit.dtype, key, size)
+    mean = moment_of(fit.family, "mean", dict(shared_params))
+    mean = pt.specify_shape(mean, (dim,)).astype(fit.dtype.name)
     return mean if size is None else pt.broadcast_to(mean, (size, dim))
 
 
@@ -123,6 +130,3 @@ def _with_fresh_generators(outputs: Sequence[Any], key: Any, seed: int) -> list[
     new_key, *generators = streams(len(shared), seed)
     typed = [old.type.filter_variable(new) for old, new in zip(shared, generators, strict=True)]
     return rebuilt(outputs, {key: new_key, **dict(zip(shared, typed, strict=True))})
-
-
-# ---- arguments -----------------------------------------------------------------------------------

@@ -8,10 +8,41 @@ from typing import Any
 import xarray as xr
 from arviz_stats import summary
 
-__all__ = ["summary_table"]
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.results.draws import sample
+
+__all__ = ["summarize"]
 
 
-def summary_table(draws: xr.DataTree, var_names: Sequence[str] | None) -> Any:
+def summarize(
+    fit: FitState,
+    draws: int = 4000,
+    *,
+    random_seed: Any = 0,
+    var_names: Sequence[str] | None = None,
+) -> Any:
+    """Constrained means, standard deviations and 5, 50 and 95 % quantiles, computed from draws.
+
+    Parameters
+    ----------
+    draws : int
+        Number of draws behind the table; the Monte-Carlo error of a mean is ``sd /
+        sqrt(draws)``.
+    random_seed : int, optional
+        Seed of the draws.
+    var_names : sequence of str, optional
+        Variables to show; all by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a scalar, columns ``mean``, ``sd``, ``q5``, ``median``, ``q95``.
+    """
+    table = sample(fit, draws, random_seed=random_seed, log_prob=False, store_data=False)
+    return _table(table, var_names)
+
+
+def _table(draws: xr.DataTree, var_names: Sequence[str] | None) -> Any:
     """Means, standard deviations and quantiles of the posterior group, a pandas.DataFrame."""
     if isinstance(var_names, str):
         var_names = [var_names]

@@ -2,54 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.parameters import averaged_params
 from vi.families import Product
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
-
-__all__ = ["freeze"]
+__all__ = ["frozen"]
 
 
-def freeze(approx: Approximation, groups: tuple[Any, ...], frozen: bool) -> None:
-    """Freeze groups at their reported parameters, or free them."""
-    approx.check_idle()
-    family = approx.family
+def frozen(fit: FitState, groups: Sequence[Any], freeze: bool) -> FitState:
+    """The record with groups frozen at their reported parameters, or free again.
+
+    Parameters
+    ----------
+    fit : FitState
+        The record.
+    groups : sequence
+        Names of groups, of variables in them, or variables; all groups if empty and not `freeze`.
+    freeze : bool
+        Which of the two.
+
+    Raises
+    ------
+    TypeError
+        If q has no groups, or none is named.
+    ValueError
+        If there is no such group, or every group would be frozen.
+    """
+    family = fit.family
     if not isinstance(family, Product):
         raise TypeError(
-            "Only groups can be frozen, and this approximation has one family: vi.Approximation([groups])."
+            "Only groups can be frozen, and this approximation has one family: "
+            "vi.Approximation([groups])."
         )
-    names = {_group_of(approx, getattr(group, "name", group)) for group in groups}
+    if not groups and not freeze:
+        groups = [part.name for part in family.parts]
+    names = {_group_of(fit, family, getattr(group, "name", group)) for group in groups}
     if not names:
         raise TypeError("freeze() needs the names of groups.")
-    changed = family.with_frozen(names, frozen)
+    changed = family.with_frozen(names, freeze)
     if all(part.frozen for part in changed.parts):
         raise ValueError("Every group would be frozen, and there would be nothing to fit.")
-    state, algorithm = approx._state, approx._algorithm
-    if state is not None and algorithm is not None:
-        kept = {
-            name: value
-            for name, value in approx.averaged.items()
-            if name.split(".")[0] in names and frozen
-        }
-        state = state._replace(params=state.params | kept)
-        algorithm = replace(algorithm, family=changed)  # type: ignore[type-var]
-    approx._family, approx._state, approx._algorithm = changed, state, algorithm
-    approx._statistics.clear()
-    approx.publish()
+    fit = replace(fit, family=changed)
+    if fit.run is None or fit.algorithm is None:
+        return fit
+    fixed = averaged_params(fit) if freeze else {}
+    fixed = {name: value for name, value in fixed.items() if name.split(".")[0] in names}
+    run = fit.run._replace(params=fit.run.params | fixed)
+    algorithm = replace(fit.algorithm, family=changed)  # type: ignore[type-var]
+    return replace(fit, run=run, algorithm=algorithm)
 
 
-def _group_of(approx: Approximation, name: Any) -> str:
+def _group_of(fit: FitState, family: Product, name: Any) -> str:
     """The group of that name, or the one that holds the variable of that name."""
-    known = [part.name for part in approx.groups]
-    if name in known:
+    names = [part.name for part in family.parts]
+    if name in names:
         return str(name)
     try:
-        start = approx.layout[name].start
+        start = fit.layout[name].start
     except KeyError:
-        raise ValueError(f"There is no group {name!r}; there are {', '.join(known)}.") from None
-    return next(part.name for part in approx.groups if np.isin(start, part.entries))
+        raise ValueError(f"There is no group {name!r}; there are {', '.join(names)}.") from None
+    return next(part.name for part in family.parts if np.isin(start, part.entries))

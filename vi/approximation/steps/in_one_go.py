@@ -1,39 +1,35 @@
-"""An approximation that was found in one go rather than step by step."""
+"""A record that was found in one go rather than step by step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import jax
 import numpy as np
 
+from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.status import Status
 from vi.families import FullRank, Params
 from vi.foundation.precision import precision
-from vi.targets.base import Target
-from vi.training.history import History
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
-    from vi.approximation.record.fit_state import Core
-
-__all__ = ["all_rows", "normal_params", "settle"]
+__all__ = ["normal_params", "settled"]
 
 
-def settle(
-    approx: Approximation,
+def settled(
+    fit: FitState,
     params: Mapping[str, Any],
     losses: np.ndarray,
     status: Status,
     notes: Mapping[str, Any],
-) -> None:
-    """Make ``params`` what the approximation reports, and the start of fits to come.
+) -> FitState:
+    """The record with parameters that were found, which are the start of fits to come.
 
     Parameters
     ----------
-    approx : Approximation
-        The approximation.
+    fit : FitState
+        The record before.
     params : dict of arrays
         Parameters of its family.
     losses : numpy.ndarray
@@ -43,38 +39,25 @@ def settle(
     notes : dict
         What :meth:`vi.Approximation.settings` says besides: plain values.
     """
-    with precision(approx.dtype):
-        approx._start = {
-            name: jax.numpy.asarray(value, approx.dtype) for name, value in params.items()
-        }
-    approx._state, approx._algorithm = None, None
-    approx._history = History(np.asarray(losses))
-    approx._status = status
-    approx._notes = dict(notes)
-    approx.publish()
+    with precision(fit.dtype):
+        start = {name: jax.numpy.asarray(value, fit.dtype) for name, value in params.items()}
+    return replace(
+        fit,
+        start=start,
+        run=None,
+        algorithm=None,
+        losses=np.asarray(losses, np.float64),
+        status=status,
+        notes=dict(notes),
+    )
 
 
-def normal_params(approx: Approximation, mean: np.ndarray, scale_tril: np.ndarray) -> Params:
-    """The parameters of a full-rank approximation with this mean and this Cholesky factor of the
-    covariance.
+def normal_params(fit: FitState, mean: np.ndarray, scale_tril: np.ndarray) -> Params:
+    """The parameters of a full-rank normal: mean ``(D,)``, Cholesky factor of the covariance
+    ``(D, D)``.
     """
-    assert isinstance(approx.family, FullRank)
-    with precision(approx.dtype):
-        return approx.family.at(
-            jax.numpy.asarray(mean, approx.dtype), jax.numpy.asarray(scale_tril, approx.dtype)
+    assert isinstance(fit.family, FullRank)
+    with precision(fit.dtype):
+        return fit.family.at(
+            jax.numpy.asarray(mean, fit.dtype), jax.numpy.asarray(scale_tril, fit.dtype)
         )
-
-
-def all_rows(approx: Core) -> Target:
-    """The log density that the approximation is fitted to, with all rows in the place of batches.
-
-    Raises
-    ------
-    TypeError
-        If rows are streamed.
-    """
-    if approx._stream is not None:
-        raise TypeError(
-            "The rows are streamed: this needs all rows at once. Give data= as arrays in memory."
-        )
-    return approx.target()

@@ -1,110 +1,102 @@
-"""Several fits from different starts and keys at once, of which the best is kept."""
+"""Fits from several starts: where they start, what they found, and what cannot be fitted so."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 import xarray as xr
 
 from vi.algorithms.base import Algorithm, State
+from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.agreement import compared
 from vi.diagnostics.losses import recent
 from vi.foundation.precision import precision
 from vi.foundation.seeds import RESTARTS, key_from
-from vi.targets.base import Target
-from vi.training.restarts import RestartsRunner, Traces, restarts_runner
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
-
-__all__ = ["Restarts", "check_restarts"]
+__all__ = ["check_restarts", "comparison", "first_states"]
 
 
-class Restarts:
-    """The runs of one fit: their states while it goes on, and what they found.
+def first_states(fit: FitState, runs: int) -> list[State]:
+    """The states before the first step, one a run.
 
     Run 0 starts where a single fit would. The others start from draws of that q, with its standard
     deviations, and have random keys of their own.
+    """
+    assert fit.algorithm is not None
+    assert fit.run is not None
+    with precision(fit.dtype):
+        return [fit.run, *(_another(fit, fit.algorithm, run) for run in range(1, runs))]
+
+
+def comparison(fit: FitState, states: Sequence[State], losses: Sequence[np.ndarray]) -> xr.Dataset:
+    """What the runs found; see :func:`vi.diagnostics.agreement.compared`.
 
     Parameters
     ----------
-    approx : Approximation
-        What is fitted; it has the state of run 0.
-    algorithm : Algorithm
-        How.
-    target : Target
-        The log density.
-    runs : int
-        How many.
+    fit : FitState
+        The record, for the names of things.
+    states : sequence of State
+        The last good state of each run.
+    losses : sequence of numpy.ndarray
+        The loss trace of each run; NaN from where it failed.
     """
-
-    def __init__(
-        self, approx: Approximation, algorithm: Algorithm, target: Target, runs: int
-    ) -> None:
-        self._algorithm = algorithm
-        self.traces = Traces(runs)
-        self.runner: RestartsRunner = restarts_runner(target, algorithm, runs)
-        assert approx._state is not None
-        with precision(approx.dtype):
-            others = [_another(approx, algorithm, run) for run in range(1, runs)]
-            self.states = self.runner.joined([approx._state, *others])
-
-    def leading(self) -> State:
-        """The state of the run that is best so far."""
-        return self.runner.one(self.states, self.traces.leader)
-
-    def record(self, approx: Approximation) -> xr.Dataset:
-        """What the runs found; see :func:`compared`."""
-        runs = range(self.runner.runs)
-        last = [recent(self.traces.of_run(run)) for run in runs]
-        family = approx.family
-        with precision(approx.dtype):
-            moments = jax.jit(lambda params: (family.mean(params), family.std(params)))
-            found = [
-                moments(self._algorithm.report(self.runner.one(self.states, run))) for run in runs
-            ]
-        return compared(
-            {
-                "elbo": np.array([-np.mean(losses) for losses in last]),
-                "elbo_error": np.array([np.std(losses) / np.sqrt(len(losses)) for losses in last]),
-                "mean": np.array([np.asarray(mean) for mean, _ in found]),
-                "std": np.array([np.asarray(std) for _, std in found]),
-            },
-            approx.layout,
-        )
+    algorithm, family = fit.algorithm, fit.family
+    assert algorithm is not None
+    last = [recent(trace) for trace in losses]
+    with precision(fit.dtype):
+        moments = jax.jit(lambda params: (family.mean(params), family.std(params)))
+        found = [moments(algorithm.report(state)) for state in states]
+    return compared(
+        {
+            "elbo": np.array([-np.mean(trace) for trace in last]),
+            "elbo_error": np.array([np.std(trace) / np.sqrt(len(trace)) for trace in last]),
+            "mean": np.array([np.asarray(mean) for mean, _ in found]),
+            "std": np.array([np.asarray(std) for _, std in found]),
+        },
+        fit.layout,
+    )
 
 
-def check_restarts(approx: Approximation, runs: int, has_elbo: Any) -> None:
-    """Refuse what cannot be fitted from several starts."""
-    if isinstance(runs, bool) or not isinstance(runs, int | np.integer) or runs < 1:
-        raise ValueError(f"restarts={runs!r}: must be a whole number of at least 1.")
-    if runs == 1:
+def check_restarts(fit: FitState, restarts: int, *, has_elbo: bool) -> None:
+    """Refuse what cannot be fitted from several starts.
+
+    Parameters
+    ----------
+    fit : FitState
+        The record before the fit, with the devices of the fit.
+    restarts : int
+        The number of starts, checked already.
+    has_elbo : bool
+        Whether the loss is minus the ELBO, by which the best run is chosen.
+    """
+    if restarts == 1:
         return
     if not has_elbo:
         raise TypeError(
-            f"restarts={runs}: the best run is chosen by ELBO, and this method has none."
+            f"restarts={restarts}: the best run is chosen by ELBO, and this method has none."
         )
-    if approx._state is not None:
+    if fit.run is not None:
         raise TypeError(
-            f"restarts={runs}: this approximation was fitted already, and would go on from where it is. Start a new "
-            "one, or go back with approx.restart()."
+            f"restarts={restarts}: this approximation was fitted already, and would go on from "
+            "where it is. Start a new one, or go back with approx.restart()."
         )
-    if approx._local:
+    if fit.local:
         raise TypeError(
-            f"restarts={runs}: not with local variables, whose parameters are as many as the rows."
+            f"restarts={restarts}: not with local variables, whose parameters are as many as the "
+            "rows."
         )
-    if approx._devices is not None:
-        raise TypeError(f"restarts={runs}: not with mesh= or devices=.")
+    if fit.devices is not None:
+        raise TypeError(f"restarts={restarts}: not with mesh= or devices=.")
 
 
-def _another(approx: Approximation, algorithm: Algorithm, run: int) -> State:
+def _another(fit: FitState, algorithm: Algorithm, run: int) -> State:
     """The state before the first step of a run that starts elsewhere."""
-    family, start = approx.family, approx._start
-    key = jax.random.fold_in(key_from(approx.random_seed, RESTARTS), run)
-    where, own, inner = jax.random.split(key, 3)
+    family, start = fit.family, fit.start
+    key = jax.random.fold_in(key_from(fit.seed, RESTARTS), run)
+    where, steps, params_key = jax.random.split(key, 3)
     mean = family.draw(start, family.noise(where, start))
-    params = family.init(mean, family.std(start), inner)
+    params = family.init(mean, family.std(start), params_key)
     params = {name: value if family.trains(name) else start[name] for name, value in params.items()}
-    return algorithm.init(params, own)
+    return algorithm.init(params, steps)

@@ -1,69 +1,78 @@
-"""What a fit's data are: the model's own, batches in their place, or rows from a stream."""
+"""What the data arguments of a fit mean: its own data, batches in their place, rows of a stream."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pymc as pm
 from pytensor.compile.sharedvalue import SharedVariable
 
+from vi.approximation.record.training_data import TrainingData
 from vi.data import Minibatch, Stream, head, source_from
 from vi.data.minibatches.batch_tensors import row_data
 from vi.data.missing import refuse_masked, rows_with_nan
 from vi.targets.batches.found import Fed
 from vi.targets.batches.setting import Setting
 
-if TYPE_CHECKING:
-    from vi.approximation.approximation import Approximation
-
-__all__ = ["bind", "lost_data"]
+__all__ = ["training_data"]
 
 
-def bind(
-    approx: Approximation,
+def training_data(
+    model: pm.Model,
     replacements: Mapping[Any, Any],
     data: Any,
     batch_size: int | None,
     scale: Any,
-) -> None:
-    """Say which data the fits to come are made on, and which everything else is.
+    *,
+    has_local: bool,
+) -> TrainingData:
+    """The data that the fits to come are made on.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model, whose containers the rows are for.
+    replacements, data, batch_size, scale
+        The arguments of :meth:`vi.Inference.fit`.
+    has_local : bool
+        Whether variables have an entry for every row.
 
     Raises
     ------
     TypeError, ValueError
         If the rows and the model's containers do not fit together.
     """
-    setting, full, stream = Setting(True, dict(replacements), scale), Setting(training=False), None
-    if data is None and batch_size is not None:
-        raise TypeError(
-            "batch_size says how many rows of data= a step takes; give data=, or use vi.Minibatch."
-        )
-    if data is not None and approx._local and not _in_memory(data):
-        raise TypeError(
-            "Local variables need data in memory, of which every row has its number; a stream of data= has none. Give "
-            "fit a dict of arrays, or leave local and encoder out of the groups."
-        )
-    if data is not None and _in_memory(data):
-        shared = _shared(approx, data)
+    if data is None:
+        if batch_size is not None:
+            raise TypeError(
+                "batch_size says how many rows of data= a step takes; give data=, or use "
+                "vi.Minibatch."
+            )
+        return TrainingData(Setting(True, dict(replacements), scale))
+    if _in_memory(data):
+        shared = _shared(model, data)
         places: dict[Any, Any] = dict(shared)
         if batch_size is not None:
-            made = Minibatch(*shared.values(), batch_size=batch_size)
-            places = dict(zip(shared, made if isinstance(made, tuple) else (made,), strict=True))
-        setting, full = (
-            Setting(True, {**replacements, **places}, scale, compare=False),
-            Setting(False, shared),
+            batch = Minibatch(*shared.values(), batch_size=batch_size)
+            batches = batch if isinstance(batch, tuple) else (batch,)
+            places = dict(zip(shared, batches, strict=True))
+        return TrainingData(
+            Setting(True, {**replacements, **places}, scale, compare=False), Setting(False, shared)
         )
-    elif data is not None:
-        stream = _stream(data, batch_size)
-        setting = Setting(True, dict(replacements), scale, _fed(approx, stream), compare=False)
-    approx._setting, approx._full, approx._stream, approx._missing = setting, full, stream, None
-
-
-def lost_data(what: str, holder: str) -> str:
-    """What is said where a fit cannot go on because its data were left behind."""
-    return f"It was fitted with {what}, which a {holder} cannot hold: give it again, refine(n, {what.rstrip('=')}=...)."
+    if has_local:
+        raise TypeError(
+            "Local variables need data in memory, of which every row has its number; a stream of "
+            "data= has none. Give fit a dict of arrays, or leave local and encoder out of the "
+            "groups."
+        )
+    stream = _stream(data, batch_size)
+    streamed = _streamed_rows(model, stream)
+    return TrainingData(
+        Setting(True, dict(replacements), scale, streamed, compare=False), stream=stream
+    )
 
 
 def _stream(data: Any, batch_size: int | None) -> Stream:
@@ -81,11 +90,11 @@ def _stream(data: Any, batch_size: int | None) -> Stream:
     return Stream(source_from(data), batch_size)
 
 
-def _fed(approx: Approximation, stream: Stream) -> Fed:
+def _streamed_rows(model: pm.Model, stream: Stream) -> Fed:
     """What takes the place of the containers that a stream feeds."""
     inputs = {}
     for name, field in stream.fields.items():
-        container = _container(approx, name)
+        container = _container(model, name)
         now = np.shape(container.get_value(borrow=True))
         if len(field.shape) + 1 != container.ndim or field.shape != now[1:]:
             raise ValueError(
@@ -106,11 +115,11 @@ def _fed(approx: Approximation, stream: Stream) -> Fed:
     return Fed(inputs, stream.n_rows, size, sample)
 
 
-def _shared(approx: Approximation, data: Mapping[Any, Any]) -> dict[Any, Any]:
+def _shared(model: pm.Model, data: Mapping[Any, Any]) -> dict[Any, Any]:
     """Arrays in memory as shared variables, by the container whose place they take."""
     for name, value in data.items():
         refuse_masked(value, f"data[{getattr(name, 'name', name)!r}]")
-    arrays = {_container(approx, name): np.asarray(value) for name, value in data.items()}
+    arrays = {_container(model, name): np.asarray(value) for name, value in data.items()}
     lengths = {
         container.name: len(array) if array.ndim else 0 for container, array in arrays.items()
     }
@@ -143,9 +152,9 @@ def _in_memory(data: Any) -> bool:
     )
 
 
-def _container(approx: Approximation, name: Any) -> Any:
+def _container(model: pm.Model, name: Any) -> Any:
     """The model's data container of that name."""
-    containers = {v.name: v for v in approx.model.data_vars if isinstance(v, SharedVariable)}
+    containers = {v.name: v for v in model.data_vars if isinstance(v, SharedVariable)}
     key = getattr(name, "name", name)
     if key not in containers:
         known = ", ".join(map(repr, containers)) or "none"

@@ -1,0 +1,103 @@
+"""Approximations from files, and draws of them as a function."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import optax
+import pymc as pm
+import xarray as xr
+
+from vi.approximation.approximation import Approximation
+from vi.approximation.empirical import Empirical
+from vi.approximation.files.read import read
+from vi.families import Family, Particles
+from vi.targets.model.checks import model_in_context
+
+__all__ = ["load", "sample_approx"]
+
+
+def load(
+    path: str | os.PathLike[str],
+    model: pm.Model | None = None,
+    *,
+    obj_optimizer: optax.GradientTransformation | None = None,
+    family: Family | None = None,
+) -> Approximation:
+    """Read an approximation that :meth:`Approximation.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    model : pymc.Model, optional
+        The model that was fitted, built again; the one in context by default.
+    obj_optimizer : optax.GradientTransformation, optional
+        The optimiser of the run, needed to ``refine`` only if it was not one of ``vi``'s named ones
+        (a file holds no code).
+    family : Family, optional
+        The family that was fitted, needed only if it is not one of ``vi``'s.
+
+    Returns
+    -------
+    Approximation
+        Equal to the one that was saved: parameters, loss trace, and the state from which ``refine``
+        goes on.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one of an approximation, or the model's variables are not those that were
+        fitted.
+    """
+    model = model_in_context(model)
+    record = read(Path(path).expanduser(), model, obj_optimizer, family)
+    kind = Empirical if isinstance(record.family, Particles) else Approximation
+    return kind.of_record(record)
+
+
+def sample_approx(
+    approx: Approximation,
+    draws: int = 100,
+    include_transformed: bool = False,
+    *,
+    random_seed: Any = None,
+) -> xr.DataTree:
+    """Draw from an approximation: ``approx.sample`` as a function, as in PyMC.
+
+    Parameters
+    ----------
+    approx : Approximation
+        What to draw from.
+    draws : int
+        Number of draws.
+    include_transformed : bool
+        Whether to add the unconstrained values.
+    random_seed : int, optional
+        Seed of the draws; new ones at every call by default.
+
+    Returns
+    -------
+    xarray.DataTree
+        See :meth:`vi.Approximation.sample`.
+
+    Raises
+    ------
+    TypeError
+        If `approx` is not an approximation.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu")
+    >>> vi.sample_approx(vi.MeanField(model=model), draws=10)["posterior"]["mu"].shape
+    (1, 10)
+    """
+    if not isinstance(approx, Approximation):
+        raise TypeError(
+            f"approx must be a vi.Approximation (what vi.fit returns), got {type(approx).__name__}."
+        )
+    return approx.sample(draws, include_transformed=include_transformed, random_seed=random_seed)

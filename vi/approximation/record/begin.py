@@ -1,0 +1,120 @@
+"""How a record begins: from what was asked for, and anew for each algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from vi.algorithms import Algorithm
+from vi.approximation.record.beginning import Beginning
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.groups import refuse_strangers
+from vi.approximation.record.local_groups import (
+    check_encoders,
+    point_of_all_rows,
+    split_start,
+    with_local_groups,
+    with_local_parts,
+    with_weights,
+)
+from vi.approximation.record.local_plan import for_rows
+from vi.approximation.record.parameters import reported_params
+from vi.families import Family
+from vi.foundation.precision import precision
+from vi.foundation.seeds import START, key_from, resolve_seed
+from vi.targets.model.initial_density import check_initial_density
+from vi.targets.model.start import start_point, start_std
+from vi.targets.model.unconstrain import unconstrain
+
+__all__ = ["begin", "begin_again", "with_algorithm"]
+
+
+def begin(
+    beginning: Beginning,
+    start: Mapping[str, Any] | None = None,
+    start_sigma: Mapping[str, Any] | None = None,
+    random_seed: Any = None,
+) -> FitState:
+    """The record before the first fit.
+
+    Parameters
+    ----------
+    beginning : Beginning
+        What was asked for.
+    start, start_sigma : dict, optional
+        Where q starts, and how wide; see :class:`vi.Approximation`.
+    random_seed : int, optional
+        Seed of everything random in the fit.
+
+    Raises
+    ------
+    ValueError
+        If a start value has an unknown name or a wrong shape, if groups do not cover the free
+        variables once each, or if the log density at the start is not finite.
+    """
+    model, dtype = beginning.model, beginning.dtype
+    groups = None if isinstance(beginning.family, Family) else beginning.family
+    seed = resolve_seed(random_seed)
+    start, local_start = split_start(start, model, groups)
+    point = start_point(model, start, seed)
+    check_initial_density(model, point)
+    if isinstance(beginning.family, Family):
+        family: Family = beginning.family
+        layout, local = with_local_parts(model, family, point)
+    else:
+        refuse_strangers(model, beginning.family)
+        layout, family, local = with_local_groups(model, beginning.family, point)
+    std = start_std(model, layout, start_sigma, dtype, beginning.std)
+    flat = layout.flatten(point_of_all_rows(model, layout, point, local_start), dtype)
+    with precision(dtype):
+        if beginning.draws is not None and start is None and start_sigma is None:
+            points = unconstrain(model, layout, beginning.draws, dtype)
+            params = {"particles": jax.numpy.asarray(points)}
+        else:
+            mean = jax.numpy.asarray(flat)
+            params = family.init(mean, jax.numpy.asarray(std), key_from(seed, START))
+            params = with_weights(local, params)
+    record = FitState(beginning, family, layout, point, seed, params, local)
+    check_encoders(local, reported_params(record))
+    return record
+
+
+def begin_again(
+    fit: FitState,
+    start: Mapping[str, Any] | None = None,
+    start_sigma: Mapping[str, Any] | None = None,
+    random_seed: Any = None,
+) -> FitState:
+    """The record before the first fit, with the settings of the last one; see :func:`begin`."""
+    return replace(
+        begin(fit.beginning, start, start_sigma, random_seed),
+        data=fit.data,
+        backend=fit.backend,
+        devices=fit.devices,
+        callbacks=fit.callbacks,
+        keep_losses=fit.keep_losses,
+        include_transformed=fit.include_transformed,
+    )
+
+
+def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
+    """The record before the first step of an algorithm: it starts at the present iterate and goes
+    on counting steps.
+
+    Raises
+    ------
+    TypeError
+        If variables are local and the algorithm cannot step on rows.
+    """
+    algorithm = for_rows(fit, algorithm)
+    with precision(fit.dtype):
+        if fit.run is None:
+            # what was found in one go is the start, not a part of the run
+            run = algorithm.init(fit.start, key_from(fit.seed))
+            return replace(fit, algorithm=algorithm, run=run, losses=np.empty(0), notes={})
+        run = algorithm.init(fit.run.params, fit.run.key)._replace(step=fit.run.step)
+        return replace(fit, algorithm=algorithm, run=run)

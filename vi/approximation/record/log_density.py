@@ -1,0 +1,61 @@
+"""The log density that a record is fitted to, on its backend, data and devices."""
+
+from __future__ import annotations
+
+import pymc as pm
+
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.local_plan import local_setting
+from vi.targets.backends.sharded import shared_by
+from vi.targets.base import Target
+from vi.targets.batches.setting import Setting
+from vi.targets.from_pymc import from_pymc
+from vi.targets.model.full_model import full_model
+
+__all__ = ["check_variables_are_the_same", "model_of_all_rows", "target_of", "target_of_all_rows"]
+
+
+def check_variables_are_the_same(fit: FitState) -> None:
+    """Refuse a model whose free variables are no longer those that were fitted."""
+    present = [value.name for value in fit.model.value_vars]
+    fitted = [slot.value_name for slot in fit.layout]
+    if present != fitted:
+        raise ValueError(
+            f"The model's free variables are now {', '.join(present)}, the approximation is one "
+            f"of {', '.join(fitted)}: start a new fit."
+        )
+
+
+def target_of(fit: FitState, *, training: bool = False) -> Target:
+    """The model's log density on the backend of the fit; ``training``: on its data and devices."""
+    check_variables_are_the_same(fit)
+    setting = _setting(fit, training)
+    target = from_pymc(
+        fit.model, backend=fit.backend, dtype=fit.dtype, start=fit.point, setting=setting
+    )
+    return shared_by(target, fit.devices) if training and fit.devices is not None else target
+
+
+def target_of_all_rows(fit: FitState) -> Target:
+    """The log density with all rows in the place of batches.
+
+    Raises
+    ------
+    TypeError
+        If rows are streamed.
+    """
+    if fit.data.stream is not None:
+        raise TypeError(
+            "The rows are streamed: this needs all rows at once. Give data= as arrays in memory."
+        )
+    return target_of(fit)
+
+
+def model_of_all_rows(fit: FitState) -> pm.Model:
+    """The model with all rows in the place of batches; the model itself where it has none."""
+    return full_model(fit.model, _setting(fit, training=False))
+
+
+def _setting(fit: FitState, training: bool) -> Setting:
+    setting = fit.data.training if training else fit.data.all_rows
+    return local_setting(fit, setting) if fit.local else setting

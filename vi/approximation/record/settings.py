@@ -1,0 +1,49 @@
+"""How a fit was made, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import pymc as pm
+
+from vi.algorithms import Descent, Gradient, Local, Stein
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of
+from vi.foundation.version import __version__
+from vi.optimizers.named import name_of
+
+__all__ = ["describe_settings"]
+
+
+def describe_settings(fit: FitState) -> dict[str, Any]:
+    """How a fit was made, as values that any file format can hold as attributes."""
+    settings: dict[str, Any] = {
+        "family": fit.family.short_name,
+        "backend": target_of(fit).backend,
+        "dtype": fit.dtype.name,
+        "random_seed": fit.seed,
+        "steps": len(fit.losses) if fit.run is None else int(fit.run.step),
+        "status": fit.status.ending,
+        "status_message": fit.status.message,
+        "pymc_vi_version": __version__,
+        "pymc_version": pm.__version__,
+        "jax_version": jax.__version__,
+    }
+    settings |= fit.notes
+    algorithm = fit.algorithm
+    if algorithm is not None:
+        settings |= {"algorithm": algorithm.short_name, "loss": algorithm.loss_name}
+    if isinstance(algorithm, Local):
+        algorithm = algorithm.inner
+    if isinstance(algorithm, Descent):
+        settings |= {
+            "optimizer": name_of(algorithm.optimizer),
+            "averaging": repr(algorithm.averaging),
+            "draws_per_step": algorithm.n_draws,
+        }
+    if isinstance(algorithm, Gradient):
+        settings["objective"] = repr(algorithm.objective)
+    if isinstance(algorithm, Stein):
+        settings |= {"kernel": repr(algorithm.kernel), "temperature": algorithm.temperature}
+    return settings

@@ -1,0 +1,51 @@
+"""What a fit's data are: what a step reads, and what everything else reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vi.data import Stream
+from vi.foundation.kept import Keeper
+from vi.targets.batches.setting import Setting
+
+__all__ = ["TrainingData", "lost_data"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData(Keeper):
+    """The data of a fit.
+
+    Parameters
+    ----------
+    training : Setting
+        What the log density of a step is built for: batches, replacements, their scale.
+    all_rows : Setting
+        What every other log density is built for.
+    stream : Stream or None
+        Where the rows come from, if they do not lie in memory.
+    missing : str or None
+        What a fit needs to go on that a file or a pickle could not hold, as a sentence.
+    """
+
+    training: Setting = field(default_factory=Setting)
+    all_rows: Setting = field(default_factory=lambda: Setting(training=False))
+    stream: Stream | None = None
+    missing: str | None = None
+
+
+def lost_data(argument: str, holder: str) -> str:
+    """What is said where a fit cannot go on because its data were left behind.
+
+    Parameters
+    ----------
+    argument : str
+        The argument of ``fit`` that gave them, ``"data="``.
+    holder : str
+        What could not hold them, ``"file"`` or ``"pickle"``.
+    """
+    how: Any = argument.rstrip("=")
+    return (
+        f"It was fitted with {argument}, which a {holder} cannot hold: give it again, "
+        f"refine(n, {how}=...)."
+    )
