@@ -83,6 +83,14 @@ def test_another_entry_under_one_name_is_refused(shapes):
     assert "disc" not in shapes
 
 
+def test_an_entry_can_be_taken_out(shapes):
+    shapes.unregister("circle")
+    assert list(shapes) == ["polygon"]
+    assert "disc" not in shapes
+    with pytest.raises(KeyError):
+        shapes.unregister("circle")
+
+
 def test_a_child_has_to_be_named_and_does_not_take_its_parents_aliases(shapes):
     circle = shapes["circle"]
 

@@ -62,7 +62,7 @@ def clipped():
         return optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
 
     yield clipped
-    del OPTIMIZERS._entries["clipped"]
+    OPTIMIZERS.unregister("clipped")
 
 
 def test_an_optimiser_wraps_another(clipped):

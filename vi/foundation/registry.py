@@ -118,6 +118,11 @@ class Registry[T](Mapping[str, T]):
         self._aliases = left | dict.fromkeys(others, name)
         return item
 
+    def unregister(self, name: str) -> None:
+        """Take an entry out again, with its aliases; of use in tests."""
+        del self._entries[name]
+        self._aliases = {alias: to for alias, to in self._aliases.items() if to != name}
+
     def _check(self, item: Any) -> None:
         """Refuse what is not of the kind."""
         if self._of is None:
