@@ -36,6 +36,9 @@ class Inference(abc.ABC):
         What is fitted; live: it shows the state of the run at any time.
     """
 
+    family_name: str | None = None
+    """Name in ``vi.families.FAMILIES`` of what it fits where it makes the approximation itself."""
+
     estimators: Collection[str] = ()
     """What ``estimator=`` takes; empty where there is nothing to choose."""
 

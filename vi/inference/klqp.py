@@ -99,6 +99,8 @@ class ADVI(KLqp):
     inference. JMLR 18.
     """
 
+    family_name = "mean_field"
+
     def __init__(
         self,
         *,
@@ -128,6 +130,8 @@ class FullRankADVI(KLqp):
         ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
         :class:`Approximation`.
     """
+
+    family_name = "full_rank"
 
     def __init__(
         self,
@@ -168,6 +172,8 @@ class LowRankADVI(KLqp):
     Ong, Nott and Smith (2018). Gaussian variational approximation with a factor covariance
     structure. Journal of Computational and Graphical Statistics 27.
     """
+
+    family_name = "low_rank"
 
     def __init__(
         self,
@@ -211,6 +217,7 @@ class NFVI(KLqp):
     Rezende and Mohamed (2015). Variational inference with normalizing flows. ICML.
     """
 
+    family_name = "flow"
     # the density of a flow is known at its own draws: there is no entropy in closed form
     estimators = tuple(name for name, kind in ESTIMATORS.items() if not kind.needs_entropy)
 
