@@ -53,23 +53,23 @@ def test_it_is_an_ordinary_transformation_that_goes_downhill(name):
 
 
 @pytest.fixture
-def clipped():
+def wrapping():
     """An optimiser that wraps another, as a user would write it; taken out again afterwards."""
 
     @OPTIMIZERS.register
     @with_settings
-    def clipped(optimizer, max_norm=1.0, mode="global", loud=False, after=None):
+    def wrapping(optimizer, max_norm=1.0, mode="global", loud=False, after=None):
         return optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
 
-    yield clipped
-    OPTIMIZERS.unregister("clipped")
+    yield wrapping
+    OPTIMIZERS.unregister("wrapping")
 
 
-def test_an_optimiser_wraps_another(clipped):
+def test_an_optimiser_wraps_another(wrapping):
     inner = vi.sgd(learning_rate=1.0)
-    optimizer = clipped(inner, max_norm=0.5)
+    optimizer = wrapping(inner, max_norm=0.5)
     assert repr(optimizer) == (
-        "clipped(optimizer=sgd(learning_rate=1.0), max_norm=0.5, mode='global', loud=False, "
+        "wrapping(optimizer=sgd(learning_rate=1.0), max_norm=0.5, mode='global', loud=False, "
         "after=None)"
     )
     params = jnp.zeros(2)
@@ -86,16 +86,16 @@ def test_an_optimiser_wraps_another(clipped):
         ({"max_norm": None}, "max_norm=None.*number"),
     ],
 )
-def test_settings_are_of_the_kind_of_their_defaults(clipped, settings, match):
+def test_settings_are_of_the_kind_of_their_defaults(wrapping, settings, match):
     with pytest.raises(TypeError, match=match):
-        clipped(vi.adam(), **settings)
+        wrapping(vi.adam(), **settings)
 
 
-def test_one_that_wraps_another_is_saved_and_goes_on(clipped, tmp_path):
+def test_one_that_wraps_another_is_saved_and_goes_on(wrapping, tmp_path):
     with pm.Model() as model:
         pm.Normal("x", 1.0, 2.0)
     approx = vi.fit(
-        20, model=model, obj_optimizer=clipped(vi.adam(learning_rate=0.1)), random_seed=1
+        20, model=model, obj_optimizer=wrapping(vi.adam(learning_rate=0.1)), random_seed=1
     )
     approx.save(tmp_path / "fit.npz")
     again = vi.load(tmp_path / "fit.npz", model=model)

@@ -68,12 +68,12 @@ def with_settings[**P](
 
     >>> import optax, vi
     >>> from vi.optimizers import OPTIMIZERS, with_settings
-    >>> @OPTIMIZERS.register(replace=True)
+    >>> @OPTIMIZERS.register
     ... @with_settings
-    ... def clipped(optimizer, max_norm=1.0):
+    ... def limited(optimizer, max_norm=1.0):
     ...     return optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
-    >>> clipped(vi.sgd(0.1))
-    clipped(optimizer=sgd(learning_rate=0.1), max_norm=1.0)
+    >>> limited(vi.sgd(0.1))
+    limited(optimizer=sgd(learning_rate=0.1), max_norm=1.0)
     """
     signature = inspect.signature(constructor)
 
