@@ -1,4 +1,4 @@
-"""A call is all or nothing: what is refused leaves the record, and every later number, as it was."""
+"""All or nothing: a refused call leaves the record, and every later number, as it was."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DATA = {"x": np.random.default_rng(4).normal(2.0, 1.0, 400)}
 
 @pytest.fixture(scope="module")
 def fitted() -> vi.Inference:
-    """A fit on data of its own in batches, with a callback: everything that a refusal could lose."""
+    """A fit on data of its own in batches, with a callback: all that a refusal could lose."""
     inference = vi.KLqp(groups_of(MODEL))
     inference.fit(5, data=DATA, batch_size=20, callbacks=[lambda *_: None], backend="jax", **QUIET)
     return inference
@@ -77,7 +77,7 @@ class AlgorithmThatRaises(vi.Inference):
 
 
 class OptimizerThatRaises(vi.KLqp):
-    """An inference whose optimiser fails when it is traced: the last moment before the first step."""
+    """An inference whose optimiser fails when traced: the last moment before the first step."""
 
     def algorithm(self, options):
         def update(updates, state, params=None):
@@ -229,7 +229,7 @@ def test_refine_after_refused_calls_is_the_same_to_the_bit(fitted):
 @pytest.mark.parametrize("kind", [AlgorithmThatRaises, OptimizerThatRaises])
 def test_what_fails_before_the_first_step_changes_nothing(inference, kind):
     before = inference.approx.record
-    with pytest.raises(ValueError, match="no algorithm|traced"):
+    with pytest.raises(ValueError, match=r"no algorithm|traced"):
         kind(inference.approx).fit(5, backend="pytensor", callbacks=[print], **QUIET)
     assert inference.approx.record is before
     assert inference.approx.backend == "jax"

@@ -83,6 +83,7 @@ def test_names_classes_and_objects_are_taken_and_files_hold_them(renyi, tmp_path
         np.testing.assert_array_equal(fit.hist, fits[0].hist)
     assert not np.array_equal(fits[3].hist, fits[0].hist)
     assert "alpha=0.9" in fits[3].settings()["objective"]
+    assert fits[3].settings()["loss"] == "minus the Renyi bound"
     fits[3].save(tmp_path / "fit.npz")
     again = vi.load(tmp_path / "fit.npz", model=model)
     for one in (fits[3], again):

@@ -35,7 +35,11 @@ class Gradient(Descent):
 
     objective: Objective = field(default_factory=StickingTheLanding)
     short_name = "gradient"
-    loss_name = "minus the ELBO"
+
+    @property
+    def loss_name(self) -> str:  # type: ignore[override]
+        """What the objective says its loss is."""
+        return self.objective.loss_name
 
     def ask(self, state: State) -> Asked:
         noises = self.noises(state)

@@ -79,7 +79,11 @@ class Local(Algorithm):
     inner: Gradient
     parts: tuple[LocalPart, ...]
     short_name = "local"
-    loss_name = Gradient.loss_name
+
+    @property
+    def loss_name(self) -> str:  # type: ignore[override]
+        """What the loss of a step is."""
+        return self.inner.loss_name
 
     @property
     def gathered(self) -> tuple[str, ...]:

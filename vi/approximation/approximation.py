@@ -305,8 +305,7 @@ class Approximation:
         return self.advance(plan, n, progressbar=progressbar)
 
     def freeze(self, *groups: str) -> Self:
-        """Leave these groups as they are in the fits to come, by group name or by a variable's
-        name.
+        """Leave groups, named or by a variable of theirs, as they are in the fits to come.
 
         Raises
         ------
@@ -400,16 +399,12 @@ class Approximation:
 
     @property
     def reported(self) -> Params:
-        """The parameters that are reported: averaged iterates where averaging is on, encoders
-        applied to all rows.
-        """
+        """The parameters that are reported: averaged where that is on, encoders applied."""
         return reported_params(self._record)
 
     @property
     def averaged(self) -> Params:
-        """The parameters that a fit changes (of encoders, the weights), averaged where that is
-        on.
-        """
+        """The parameters that a fit changes (of encoders, weights), averaged where that is on."""
         return averaged_params(self._record)
 
     @property

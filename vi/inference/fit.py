@@ -69,7 +69,8 @@ def _density_first[**P](function: Callable[P, Approximation]) -> _Fit[P]:
         if len(args) > 3 or kwargs.get("model") is not None:
             what = "the model" if isinstance(given, pm.Model) else "a log density"
             raise TypeError(
-                f"With {what} first, vi.fit takes n and method by position, and no model=: the rest by name."
+                f"With {what} first, vi.fit takes n and method by position, and no model=: the "
+                "rest by name."
             )
         kwargs |= dict(zip(("n", "method"), args[1:], strict=False))
         kwargs["model"] = given if isinstance(given, pm.Model) else _density_model(given, kwargs)
@@ -83,7 +84,8 @@ def _density_model(density: Any, options: dict[str, Any]) -> pm.Model:
     own = {name: options.pop(name, None) for name in ("init", "constraints", "data", "batch_size")}
     if own["init"] is None:
         raise TypeError(
-            "A log density needs init=, a pytree of arrays where the fit starts: vi.fit(log_density, init=...). A "
+            "A log density needs init=, a pytree of arrays where the fit starts: "
+            "vi.fit(log_density, init=...). A "
             "NumPyro model: vi.fit(model=vi.targets.from_numpyro(model, ...))."
         )
     return from_function(density, own.pop("init"), **own)

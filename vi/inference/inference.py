@@ -1,4 +1,4 @@
-"""What every inference object is: an approximation, an algorithm that improves it, fit and refine."""
+"""What every inference object is: an approximation and an algorithm that improves it."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Inference(abc.ABC):
         progressbar_theme
             Without effect here; a warning says what replaces it.
         **retired
-            Arguments of PyMC that have no meaning here: without effect, or a ``TypeError`` says why;
+            Arguments of PyMC without a meaning here: ignored, or a ``TypeError`` says why;
             see :class:`vi.inference.pymc_arguments.RetiredArguments`.
 
         Returns
@@ -236,9 +236,7 @@ class Inference(abc.ABC):
     def refine(
         self, n: int, progressbar: bool = True, progressbar_theme: Any = None
     ) -> Approximation:
-        """Go on for ``n`` more steps with the same optimiser state and callbacks: one longer fit,
-        in two calls.
-        """
+        """Go on for ``n`` more steps, with optimiser state and callbacks: one longer fit."""
         check_retired({"progressbar_theme": progressbar_theme}, "refine", {})
         return self.approx.refine(n, progressbar=progressbar)
 

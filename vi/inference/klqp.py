@@ -18,8 +18,7 @@ __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
 
 
 class KLqp(Inference):
-    r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO, of any approximation with a
-    density.
+    r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO.
 
     .. math:: \mathrm{ELBO}_\beta = E_q[\log p(x, z)] + \beta H[q]
 
@@ -55,7 +54,8 @@ class KLqp(Inference):
         super().__init__(approx)
         if not approx.family.has_density:
             raise TypeError(
-                f"{type(self).__name__} needs a density, and {approx.family.short_name} have none: move them with "
+                f"{type(self).__name__} needs a density, and {approx.family.short_name} have none: "
+                "move them with "
                 "vi.Stein(approx)."
             )
         self.objective = objective_from(
@@ -149,8 +149,7 @@ class FullRankADVI(KLqp):
 
 
 class LowRankADVI(KLqp):
-    """Automatic differentiation variational inference with a covariance of a diagonal plus ``rank``
-    directions.
+    """Variational inference with a covariance of a diagonal plus ``rank`` directions.
 
     For dimensions in which a dense covariance does not fit: memory ``O(D rank)``, time ``O(D
     rank^2)`` a step.
@@ -193,8 +192,7 @@ class LowRankADVI(KLqp):
 
 
 class NFVI(KLqp):
-    """Variational inference with a normalizing flow: any shape of posterior, at the price of many
-    more steps.
+    """Variational inference with a normalizing flow: any shape, for many more steps.
 
     Parameters
     ----------

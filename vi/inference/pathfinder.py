@@ -34,8 +34,7 @@ RELIABLE = 0.7
 
 
 class Pathfinder(Inference):
-    r"""The normal of the highest ELBO along the path of L-BFGS to a mode, or draws from several
-    such normals.
+    r"""The normal of the highest ELBO along L-BFGS's path to a mode, or draws from several.
 
     At each point of the path the inverse Hessian that L-BFGS has learned so far makes a normal; the
     one whose ELBO, estimated from `elbo_draws` draws, is highest is taken. That costs a few hundred
@@ -140,7 +139,8 @@ class _AlongPaths(OneShot):
         usable = np.flatnonzero(np.isfinite(along.max(axis=1)))
         if not usable.size:
             raise ValueError(
-                "No point of a path has a normal with a finite ELBO: another start, or more paths (paths=8)?"
+                "No point of a path has a normal with a finite ELBO: another start, or more paths "
+                "(paths=8)?"
             )
         chosen = jax.tree.map(lambda leaf: leaf[usable], normals)
         mixed = log_p[usable] - _log_mixture(chosen, points[usable], log_q[usable])
@@ -230,8 +230,9 @@ def _log_mixture(normals: Any, points: np.ndarray, log_q: np.ndarray) -> np.ndar
 
 
 def _smoothed(log_ratios: np.ndarray, size: float) -> tuple[np.ndarray, float]:
-    """Pareto-smoothed, normalised log weights of all draws, and k (0 where the weights are equal to
-    rounding).
+    """Pareto-smoothed, normalised log weights of all draws, and k.
+
+    k is 0 where the weights are equal to rounding.
 
     Numbers of the given size were rounded: ties that come of it would hide the tail, so they are
     broken.

@@ -67,7 +67,8 @@ class Stein(Inference):
     def algorithm(self, options: RunOptions) -> algorithms.Stein:
         if (options.n_draws or 1) > 1 and not self.approx.family.has_density:
             raise TypeError(
-                f"obj_n_mc={options.n_draws}: every particle is evaluated once a step; choose n_particles instead."
+                f"obj_n_mc={options.n_draws}: every particle is evaluated once a step; choose "
+                "n_particles instead."
             )
         if options.n_draws == 1 and self.approx.family.has_density:
             raise ValueError("obj_n_mc=1: a Stein direction needs at least 2 draws a step.")
@@ -144,8 +145,7 @@ class SVGD(Stein):
 
 
 class ASVGD(Stein):
-    r"""Amortised Stein variational gradient descent: a family whose draws follow the Stein
-    direction.
+    r"""Amortised Stein variational gradient descent: a family's draws follow the direction.
 
     Parameters
     ----------

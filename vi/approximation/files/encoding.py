@@ -30,8 +30,9 @@ found too."""
 
 
 class LostError(ValueError):
-    """Something that was fitted with is code, which a file does not hold; the message says what
-    it was.
+    """Something that was fitted with is code, which a file does not hold.
+
+    The message says what it was.
     """
 
 

@@ -123,8 +123,9 @@ def product_of(groups: Sequence[Group], layout: Layout) -> Product:
 
 
 def members_of(groups: Sequence[Group], layout: Layout) -> list[list[str]]:
-    """The names of the variables of each group, in the layout's order; it raises what
-    :func:`product_of` raises.
+    """The names of the variables of each group, in the layout's order.
+
+    It raises what :func:`product_of` raises.
     """
     covered: dict[str, Group] = {}
     for group in groups:
@@ -133,7 +134,8 @@ def members_of(groups: Sequence[Group], layout: Layout) -> list[list[str]]:
                 slot = layout[name]
             except KeyError:
                 raise ValueError(
-                    f"{name!r} in {group} is not a free variable of the model; it has {', '.join(layout.names)}."
+                    f"{name!r} in {group} is not a free variable of the model; it has "
+                    f"{', '.join(layout.names)}."
                 ) from None
             if slot.name in covered:
                 raise ValueError(
@@ -146,7 +148,8 @@ def members_of(groups: Sequence[Group], layout: Layout) -> list[list[str]]:
         raise ValueError("Two groups are the rest (None); only one can be.")
     if left and not rest:
         raise ValueError(
-            f"No group covers {', '.join(left)}. Add them to a group, or add vi.Group(None) for the rest."
+            f"No group covers {', '.join(left)}. Add them to a group, or add vi.Group(None) for "
+            "the rest."
         )
     if rest and not left:
         raise ValueError(
@@ -179,7 +182,8 @@ def _rows_of(group: Group, names: list[str], layout: Layout) -> int:
     if len(set(rows.values())) > 1:
         listed = ", ".join(f"{name!r} {n}" for name, n in rows.items())
         raise ValueError(
-            f"The variables of {group} have different numbers of rows ({listed}); give each its group."
+            f"The variables of {group} have different numbers of rows ({listed}); give each its "
+            "group."
         )
     return next(iter(rows.values()))
 
@@ -190,7 +194,8 @@ def _inputs(inputs: Any) -> tuple[Any, ...]:
     for item in given:
         if not isinstance(item, Variable) or rvs_in_graph([item]):
             raise TypeError(
-                f"inputs={item!r}: give minibatches (vi.Minibatch) or data containers (pm.Data) of the model."
+                f"inputs={item!r}: give minibatches (vi.Minibatch) or data containers (pm.Data) of "
+                "the model."
             )
     return given
 
@@ -205,7 +210,8 @@ def checked_groups(groups: Any) -> tuple[Group, ...]:
         or not all(isinstance(group, Group) for group in groups)
     ):
         raise TypeError(
-            f"Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got {groups!r}."
+            "Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got "
+            f"{groups!r}."
         )
     return tuple(groups)
 

@@ -75,9 +75,7 @@ def sample_node(
 def _in_terms_of(
     fit: FitState, z: Any, nodes: Sequence[Any], replacements: Mapping[Variable, Any]
 ) -> list[Any]:
-    """The nodes with free variables and value variables as functions of one draw ``z``, and
-    replacements made.
-    """
+    """The nodes as functions of one draw ``z`` ``(D,)``, with replacements made."""
     model = fit.model
     known: dict[Variable, Any] = {}
     transformed: dict[Variable, Any] = {}

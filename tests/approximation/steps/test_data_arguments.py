@@ -234,7 +234,7 @@ def test_rows_with_nan_in_a_stream(rows, files):
     y = rows["y"].copy()
     y[77] = np.nan
     source = ArraySource({"x": rows["x"], "y": y})
-    with pytest.raises(DataError, match=r"'y' is NaN in row 77"):
+    with pytest.raises(DataError, match=r"'y' has NaN in 1 of \d+ rows, first in 77"):
         vi.fit(100, model=model_of(head(source, 30)), data=Stream(source, B), progressbar=False)
     approx = vi.fit(
         100, model=model_of(head(source, 30)), data=Stream(source, B, nan="drop"), progressbar=False

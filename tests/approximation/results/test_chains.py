@@ -136,9 +136,17 @@ def test_pymc_takes_over(eight):
     assert isinstance(eight.nuts_step(metric="diagonal").potential, QuadPotentialDiag)
     assert [value.name for value in step.vars] == [slot.value_name for slot in eight.layout]
     tree = pm.sample(
-        300, tune=100, chains=2, cores=1, initvals=starts, step=step, model=eight.model, progressbar=False,
-        random_seed=1, compute_convergence_checks=False,
-    )  # fmt: skip
+        300,
+        tune=100,
+        chains=2,
+        cores=1,
+        initvals=starts,
+        step=step,
+        model=eight.model,
+        progressbar=False,
+        random_seed=1,
+        compute_convergence_checks=False,
+    )
     ours = eight.sample_mcmc(500, 3, random_seed=1)
     for name in ("mu", "tau"):
         pair = [np.asarray(t["posterior"][name]) for t in (tree, ours)]
