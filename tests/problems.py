@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pymc as pm
+from methods import is_mean_field
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +20,8 @@ class Problem:
     log_evidence: float
 
     def sd(self, method: str) -> np.ndarray:
-        """The optimum's standard deviations: 1 / sqrt(diag(precision)) for mean field, exact for
-        the others.
-        """
-        if method == "advi":
+        """The optimum's standard deviations: 1 / sqrt(diag(precision)) for mean field, else exact."""
+        if is_mean_field(method):
             return 1.0 / np.sqrt(np.diag(np.linalg.inv(self.cov)))
         return np.sqrt(np.diag(self.cov))
 

@@ -31,7 +31,7 @@ from vi.inference import (
     Stein,
 )
 from vi.inference.fit import METHODS, fit
-from vi.models import wrap_jax
+from vi.models.wrap_jax import wrap_jax
 from vi.optimizers import (
     PolynomialAverage,
     adadelta,

@@ -10,10 +10,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+import scipy.stats
 
 import vi
-from vi.families import LowRank
+from vi.families import BASES, LowRank
 from vi.foundation.precision import precision
+from vi.testing.families import perturbed
 
 
 def factor_model(dim, rank, seed=0):
@@ -90,3 +92,31 @@ def small_model():
     with pm.Model() as model:
         pm.Normal("x", shape=5)
     return model
+
+
+@pytest.mark.parametrize("base", ["normal", "multivariate_t"])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_low_rank_density_is_that_of_the_dense_matrix(base, scale):
+    """Also where the directions are 10,000 times longer than the diagonal: nothing cancels."""
+    family = LowRank(3, BASES[base]())
+    with precision(np.dtype("float64")):
+        params = perturbed(family, 6, 1, np.dtype("float64"))
+        params["U"] = scale * params["U"]
+        z = family.draw(params, family.noise(jax.random.key(4), params))
+        shape = np.diag(np.log1p(np.exp(params["rho"])) ** 2) + np.asarray(
+            params["U"] @ params["U"].T
+        )
+        dense = (
+            scipy.stats.multivariate_normal(params["mu"], shape)
+            if base == "normal"
+            else scipy.stats.multivariate_t(params["mu"], shape, df=5.0)
+        )
+        assert float(family.log_prob(params, z)) == pytest.approx(dense.logpdf(z), rel=1e-6)
+        assert float(family.entropy(params)) == pytest.approx(dense.entropy(), rel=1e-6)
+
+
+def test_default_rank_and_shapes():
+    for dim, rank in ((1, 1), (5, 3), (100, 10), (5000, 32)):
+        params = LowRank().init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(0))
+        assert params["U"].shape == (dim, rank)
+    assert LowRank(7).init(jnp.zeros(3), jnp.ones(3), jax.random.key(0))["U"].shape == (3, 3)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import jax
 
 from vi.families.family import Family, Params
+from vi.foundation.registry import Registry
 
-__all__ = ["Algorithm", "Asked", "State"]
+__all__ = ["ALGORITHMS", "Algorithm", "Asked", "State"]
 
 type Pytree = Any
 
@@ -115,3 +116,7 @@ class Algorithm(abc.ABC):
     @abc.abstractmethod
     def report(self, state: State) -> Params:
         """The parameters to report: the average of the iterates where averaging is on."""
+
+
+ALGORITHMS: Registry[type[Algorithm]] = Registry("algorithm", of=Algorithm)
+"""The algorithms by name: files hold the names, contract tests run over all."""

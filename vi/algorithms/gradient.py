@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 
-from vi.algorithms.base import Asked, State
+from vi.algorithms.base import ALGORITHMS, Asked, State
 from vi.algorithms.descent import Descent
 from vi.families.family import Params
 from vi.objectives.base import Objective
@@ -16,6 +16,7 @@ from vi.objectives.elbo import StickingTheLanding
 __all__ = ["Gradient"]
 
 
+@ALGORITHMS.register
 @dataclass(frozen=True)
 class Gradient(Descent):
     r"""Descend an objective with an optax transformation; see :class:`Descent` for the other
@@ -34,7 +35,11 @@ class Gradient(Descent):
 
     objective: Objective = field(default_factory=StickingTheLanding)
     short_name = "gradient"
-    loss_name = "minus the ELBO"
+
+    @property
+    def loss_name(self) -> str:  # type: ignore[override]
+        """What the objective says its loss is."""
+        return self.objective.loss_name
 
     def ask(self, state: State) -> Asked:
         noises = self.noises(state)

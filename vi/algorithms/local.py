@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vi.algorithms.base import Algorithm, Asked, State
+from vi.algorithms.base import ALGORITHMS, Algorithm, Asked, State
 from vi.algorithms.gradient import Gradient
 from vi.families.composed.encoder import Encoded, Encoder
 from vi.families.composed.per_row import PerRow
@@ -48,6 +48,7 @@ class LocalPart:
     encoder: Encoder | None = None
 
 
+@ALGORITHMS.register
 @dataclass(frozen=True)
 class Local(Algorithm):
     r"""Gradient steps of a family of all rows, each on the rows of a batch.
@@ -78,7 +79,11 @@ class Local(Algorithm):
     inner: Gradient
     parts: tuple[LocalPart, ...]
     short_name = "local"
-    loss_name = Gradient.loss_name
+
+    @property
+    def loss_name(self) -> str:  # type: ignore[override]
+        """What the loss of a step is."""
+        return self.inner.loss_name
 
     @property
     def gathered(self) -> tuple[str, ...]:

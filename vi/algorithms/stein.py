@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 
-from vi.algorithms.base import Asked, State
+from vi.algorithms.base import ALGORITHMS, Asked, State
 from vi.algorithms.descent import Descent
 from vi.families.family import Params
 from vi.kernels import RBF, Kernel
@@ -17,6 +17,7 @@ from vi.kernels import RBF, Kernel
 __all__ = ["Stein"]
 
 
+@ALGORITHMS.register
 @dataclass(frozen=True)
 class Stein(Descent):
     r"""Move draws along the Stein direction; see :class:`Descent` for the other parameters.

@@ -1,41 +1,102 @@
-"""Numbers that users give: counts and positive numbers, checked once."""
+"""Numbers that users give: whole numbers and real ones, each refused with one text."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-__all__ = ["check_count", "check_steps", "positive"]
+__all__ = ["check_count", "check_steps", "number", "positive", "whole"]
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """A whole number of at least ``least``, NumPy's too; no ``bool``, and no ``2.0``.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message; with the class where that helps, ``"LowRank(rank"``.
+    value : object
+        What was given.
+    least : int
+        The smallest number that is accepted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> whole("n", np.int64(3), 1)
+    3
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{_shown(name, value)}: must be a whole number of at least {least}.")
+    return int(value)
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    why: str = "",
+) -> float:
+    """A finite real number within limits; no ``bool``, NaN or infinity.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message; with the class where that helps, ``"StudentT(df"``.
+    value : object
+        What was given.
+    above, least, below : float, optional
+        It must be more than `above`, at least `least`, less than `below`.
+    why : str
+        What the limits are for, where that is not plain.
+
+    Examples
+    --------
+    >>> number("temperature", 2, above=0.0)
+    2.0
+    """
+    real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    fits = (
+        real
+        and np.isrealobj(value)
+        and math.isfinite(value)
+        and (above is None or value > above)
+        and (least is None or value >= least)
+        and (below is None or value < below)
+    )
+    if not fits:
+        limits = [
+            f"{word} {limit:g}"
+            for word, limit in (("above", above), ("of at least", least), ("below", below))
+            if limit is not None
+        ]
+        kind = f"a finite number {' and '.join(limits)}".rstrip()
+        raise ValueError(f"{_shown(name, value)}: must be {kind}{f', {why}' if why else ''}.")
+    return float(value)
 
 
 def check_count(name: str, value: Any) -> None:
     """Refuse what is no whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}={value!r}: must be a whole number of at least 1.")
+    whole(name, value, 1)
 
 
-def positive(name: str, value: float | None) -> float | None:
-    """A positive number, or None."""
+def check_steps(n: Any) -> None:
+    """Refuse what is no number of steps: a whole number of at least 0."""
+    whole("n", n, 0)
+
+
+def positive(name: str, value: Any) -> float | None:
+    """A positive number, or ``None`` where none was given."""
     if value is None:
         return None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | np.number)
-        or not 0 < value < np.inf
-    ):
-        raise ValueError(f"{name}={value!r}: must be a positive number.")
-    return float(value)
+    return number(name, value, above=0.0)
 
 
-def whole(what: str, value: Any, least: int) -> int:
-    """A whole number, NumPy's too; refuse anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{what}={value!r}): must be a whole number of at least {least}.")
-    return int(value)
-
-
-def check_steps(n: int) -> None:
-    """Refuse what is no number of steps."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
-        raise ValueError(f"n={n!r}: the number of steps must be a whole number of at least 0.")
+def _shown(name: str, value: Any) -> str:
+    """``name=value``, with the parenthesis that ``"LowRank(rank"`` opens closed again."""
+    return f"{name}={value!r}{')' if '(' in name else ''}"

@@ -25,6 +25,7 @@ from vi.inference import (
 )
 from vi.inference.pymc_arguments import RetiredOfFit, check_retired
 from vi.inference.run_options import RunOptions
+from vi.objectives import Objective
 from vi.optimizers import Averaging
 from vi.targets import from_function
 from vi.targets.model.checks import model_in_context
@@ -108,7 +109,7 @@ def fit(
     obj_n_mc: int | None = None,
     backend: str | None = "auto",
     dtype: str | np.dtype | None = None,
-    estimator: Any = None,
+    estimator: str | type[Objective] | Objective | None = None,
     averaging: Averaging | str | None = "auto",
     score: bool | None = None,
     include_transformed: bool = False,

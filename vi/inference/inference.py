@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -36,7 +36,10 @@ class Inference(abc.ABC):
         What is fitted; live: it shows the state of the run at any time.
     """
 
-    estimators: tuple[str, ...] = ()
+    family_name: str | None = None
+    """Name in ``vi.families.FAMILIES`` of what it fits where it makes the approximation itself."""
+
+    estimators: Collection[str] = ()
     """What ``estimator=`` takes; empty where there is nothing to choose."""
 
     averages: bool = True

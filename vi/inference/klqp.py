@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Unpack
 
 from vi.algorithms import Gradient
@@ -11,7 +12,7 @@ from vi.families import Base, Elliptical, Normal
 from vi.inference.inference import Inference
 from vi.inference.options import objective_from
 from vi.inference.run_options import RunOptions
-from vi.objectives import ESTIMATORS
+from vi.objectives import ESTIMATORS, Objective
 
 __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
 
@@ -27,8 +28,9 @@ class KLqp(Inference):
         What is fitted.
     beta : float
         Weight of the entropy (1: the ELBO).
-    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"}, optional
-        How the gradient is estimated; all have the same expectation. By default the one that suits
+    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"} or Objective, optional
+        How the gradient is estimated; these three have the same expectation. An objective, its
+        class, or the name of one in ``vi.objectives.ESTIMATORS``. By default the one that suits
         the family: ``"closed_form"`` for mean field, whose noise does not grow with the
         correlations that mean field leaves out; ``"sticking_the_landing"`` for full rank and low
         rank, whose noise vanishes as the posterior becomes normal; ``"monte_carlo"`` for flows,
@@ -40,10 +42,14 @@ class KLqp(Inference):
         If the approximation has no density (particles).
     """
 
-    estimators = tuple(ESTIMATORS)
+    estimators: Collection[str] = ESTIMATORS
 
     def __init__(
-        self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None
+        self,
+        approx: Approximation,
+        beta: float = 1.0,
+        *,
+        estimator: str | type[Objective] | Objective | None = None,
     ) -> None:
         super().__init__(approx)
         if not approx.family.has_density:
@@ -93,12 +99,14 @@ class ADVI(KLqp):
     inference. JMLR 18.
     """
 
+    family_name = "mean_field"
+
     def __init__(
         self,
         *,
         base: Base | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = MeanField(
@@ -123,12 +131,14 @@ class FullRankADVI(KLqp):
         :class:`Approximation`.
     """
 
+    family_name = "full_rank"
+
     def __init__(
         self,
         *,
         base: Base | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = FullRank(
@@ -162,13 +172,15 @@ class LowRankADVI(KLqp):
     structure. Journal of Computational and Graphical Statistics 27.
     """
 
+    family_name = "low_rank"
+
     def __init__(
         self,
         rank: int | None = None,
         *,
         base: Elliptical | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = LowRank(
@@ -203,14 +215,16 @@ class NFVI(KLqp):
     Rezende and Mohamed (2015). Variational inference with normalizing flows. ICML.
     """
 
-    estimators = ("sticking_the_landing", "monte_carlo")
+    family_name = "flow"
+    # the density of a flow is known at its own draws: there is no entropy in closed form
+    estimators = tuple(name for name, kind in ESTIMATORS.items() if not kind.needs_entropy)
 
     def __init__(
         self,
         flow: Any = None,
         *,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = NormalizingFlow(

@@ -75,6 +75,7 @@ class Laplace(Inference):
     JASA 81.
     """
 
+    family_name = "full_rank"
     stepwise = False
 
     def __init__(

@@ -85,6 +85,7 @@ class Pathfinder(Inference):
     inference. JMLR 23.
     """
 
+    family_name = "full_rank"
     stepwise = False
 
     def __init__(

@@ -115,6 +115,8 @@ class SVGD(Stein):
     Liu and Wang (2016). Stein variational gradient descent. NeurIPS.
     """
 
+    family_name = "particles"
+
     def __init__(
         self,
         n_particles: int = 100,
@@ -168,6 +170,8 @@ class ASVGD(Stein):
     Feng, Wang and Liu (2017). Learning to draw samples with amortized Stein variational gradient
     descent. UAI.
     """
+
+    family_name = "full_rank"
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pytensor.graph.basic import Variable
 from pytensor.tensor import as_tensor
 from pytensor.tensor.type import TensorType
 
+from vi.foundation.extras import needs
 from vi.graphs.jax_function import JaxFunction, floating_dtype
 from vi.graphs.jax_op import JaxOp
 
@@ -24,11 +24,8 @@ __all__ = ["NumpyroTransform", "import_numpyro", "is_constraint"]
 
 def import_numpyro() -> Any:
     """NumPyro, or an error that says how to install it."""
-    try:
-        importlib.import_module("numpyro.infer.util")
-    except ImportError as error:
-        raise ImportError('NumPyro models need NumPyro: pip install "pymc-vi[numpyro]".') from error
-    return importlib.import_module("numpyro")
+    needs("numpyro.infer.util", "NumPyro models")
+    return needs("numpyro", "NumPyro models")
 
 
 def is_constraint(item: Any) -> bool:

@@ -9,21 +9,10 @@ import pymc as pm
 from pymc.pytensorf import rvs_in_graph
 from pytensor.graph.basic import Variable
 
-from vi.families import Encoder, Family, Flow, FullRank, LowRank, MeanField, Part, PerRow, Product
+from vi.families import FAMILIES, Encoder, Family, Part, PerRow, Product
 from vi.foundation.layout import Layout
 
 __all__ = ["Group", "checked_groups", "members_of", "product_of", "refuse_strangers"]
-
-NAMES: dict[str, type[Family]] = {
-    "mean_field": MeanField,
-    "mf": MeanField,
-    "full_rank": FullRank,
-    "fr": FullRank,
-    "low_rank": LowRank,
-    "lr": LowRank,
-    "flow": Flow,
-    "nf": Flow,
-}
 
 
 class Group:
@@ -33,9 +22,9 @@ class Group:
     ----------
     group : sequence of variables or names, or None
         Free variables of the model; ``None`` means the rest.
-    family : Family or str
-        An instance of a family, or ``"mean_field"`` (``"mf"``), ``"full_rank"`` (``"fr"``),
-        ``"low_rank"``, ``"flow"``.
+    family : Family, class or str
+        A family, its class, or its name: ``"mean_field"`` (``"mf"``), ``"full_rank"`` (``"fr"``),
+        ``"low_rank"`` (``"lr"``), ``"flow"`` (``"nf"``), or one in ``vi.families.FAMILIES``.
     vfam : str, optional
         PyMC's name of the argument `family`.
     frozen : bool
@@ -79,7 +68,7 @@ class Group:
     def __init__(
         self,
         group: Sequence[Any] | None,
-        family: Family | str = "mean_field",
+        family: Family | type[Family] | str = "mean_field",
         *,
         vfam: str | None = None,
         frozen: bool = False,
@@ -92,7 +81,7 @@ class Group:
         self.variables = (
             () if group is None else tuple(item for item in group if not isinstance(item, str))
         )
-        self.family = _family(family if vfam is None else vfam)
+        self.family: Family = FAMILIES.instance("family", family if vfam is None else vfam)
         self.frozen = bool(frozen)
         if name is not None and (
             not isinstance(name, str) or not name or "." in name or "/" in name
@@ -251,17 +240,3 @@ def _names(group: Any) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError(f"A variable is twice in one group: {', '.join(names)}.")
     return tuple(names)
-
-
-def _family(family: Any) -> Family:
-    if isinstance(family, Family):
-        return family
-    if isinstance(family, str):
-        if family.lower() not in NAMES:
-            raise ValueError(
-                f"family={family!r} is unknown; use {', '.join(map(repr, NAMES))} or a family."
-            )
-        return NAMES[family.lower()]()
-    raise TypeError(
-        f"family={family!r}: give an instance of a family (vi.families.FullRank()) or its name."
-    )

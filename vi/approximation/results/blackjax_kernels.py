@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from vi.foundation.extras import needs
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 
@@ -113,7 +113,4 @@ def _statistics(method: str, state: Any, info: Any) -> dict[str, jax.Array]:
 
 def import_blackjax() -> Any:
     """BlackJAX, imported when it is needed."""
-    try:
-        return importlib.import_module("blackjax")
-    except ImportError as error:
-        raise ImportError('sample_mcmc needs BlackJAX: pip install "pymc-vi[mcmc]".') from error
+    return needs("blackjax", "Markov chains")

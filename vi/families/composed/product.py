@@ -11,7 +11,7 @@ import numpy as np
 
 from vi.families.composed.encoder import Encoded
 from vi.families.composed.per_row import PerRow
-from vi.families.family import Family, Noise, Params
+from vi.families.family import FAMILIES, Family, Noise, Params
 
 __all__ = ["Part", "Product"]
 
@@ -61,6 +61,7 @@ class Part:
         return term if self.weight == 1.0 else self.weight * term
 
 
+@FAMILIES.register
 @dataclass(frozen=True)
 class Product(Family):
     r"""Independent parts, :math:`q(z) = \prod_g q_g(z_g)`.
