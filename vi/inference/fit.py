@@ -12,17 +12,8 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
-from vi.inference import (
-    ADVI,
-    ASVGD,
-    NFVI,
-    SVGD,
-    FullRankADVI,
-    Inference,
-    Laplace,
-    LowRankADVI,
-    Pathfinder,
-)
+from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.pymc_arguments import RetiredOfFit, check_retired
 from vi.inference.run_options import RunOptions
 from vi.objectives import Objective
@@ -31,19 +22,7 @@ from vi.targets import from_function
 from vi.targets.model.checks import model_in_context
 from vi.training import Callback
 
-__all__ = ["METHODS", "fit"]
-
-METHODS: dict[str, type[Inference]] = {
-    "advi": ADVI,
-    "fullrank_advi": FullRankADVI,
-    "lowrank_advi": LowRankADVI,
-    "nfvi": NFVI,
-    "svgd": SVGD,
-    "asvgd": ASVGD,
-    "laplace": Laplace,
-    "pathfinder": Pathfinder,
-}
-"""Inference classes by the name that ``method=`` takes."""
+__all__ = ["fit"]
 
 
 class _Fit[**P](Protocol):

@@ -10,6 +10,7 @@ from vi.approximation import Approximation, FullRank, LowRank, MeanField, Normal
 from vi.approximation.named import StartOptions
 from vi.families import Base, Elliptical, Normal
 from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.options import objective_from
 from vi.inference.run_options import RunOptions
 from vi.objectives import ESTIMATORS, Objective
@@ -75,6 +76,7 @@ class KLqp(Inference):
         )
 
 
+@METHODS.register(name="advi")
 class ADVI(KLqp):
     r"""Automatic differentiation variational inference with independent coordinates.
 
@@ -116,6 +118,7 @@ class ADVI(KLqp):
         super().__init__(approx, beta, estimator=estimator)
 
 
+@METHODS.register(name="fullrank_advi")
 class FullRankADVI(KLqp):
     """Automatic differentiation variational inference with a dense covariance.
 
@@ -148,6 +151,7 @@ class FullRankADVI(KLqp):
         super().__init__(approx, beta, estimator=estimator)
 
 
+@METHODS.register(name="lowrank_advi")
 class LowRankADVI(KLqp):
     """Variational inference with a covariance of a diagonal plus ``rank`` directions.
 
@@ -191,6 +195,7 @@ class LowRankADVI(KLqp):
         super().__init__(approx, beta, estimator=estimator)
 
 
+@METHODS.register(name="nfvi")
 class NFVI(KLqp):
     """Variational inference with a normalizing flow: any shape, for many more steps.
 

@@ -16,6 +16,7 @@ from vi.approximation.steps.in_one_go import normal_params, settled
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.one_shot import OneShot
 from vi.inference.run_options import RunOptions
 from vi.search.curvature import curvature
@@ -32,6 +33,7 @@ that it is flat.
 """
 
 
+@METHODS.register(name="laplace")
 class Laplace(Inference):
     r"""A normal at the mode of the log density, with the inverse of its curvature as covariance.
 

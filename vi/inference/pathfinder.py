@@ -18,6 +18,7 @@ from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.foundation.seeds import PATHS, RESAMPLING, generator_from, key_from
 from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.one_shot import OneShot
 from vi.inference.run_options import RunOptions
 from vi.search.modes import find_modes, spread_starts
@@ -33,6 +34,7 @@ RELIABLE = 0.7
 """Pareto k up to which importance weights can be relied on."""
 
 
+@METHODS.register(name="pathfinder")
 class Pathfinder(Inference):
     r"""The normal of the highest ELBO along L-BFGS's path to a mode, or draws from several.
 

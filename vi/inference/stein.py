@@ -13,6 +13,7 @@ from vi.approximation import Approximation, Empirical, FullRank
 from vi.approximation.named import StartOptions
 from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
 from vi.kernels import Kernel, kernel_from
 
@@ -83,6 +84,7 @@ class Stein(Inference):
         )
 
 
+@METHODS.register(name="svgd")
 class SVGD(Stein):
     r"""Stein variational gradient descent: particles that share their scores and keep apart.
 
@@ -144,6 +146,7 @@ class SVGD(Stein):
         super().__init__(approx, kernel, temperature)
 
 
+@METHODS.register(name="asvgd")
 class ASVGD(Stein):
     r"""Amortised Stein variational gradient descent: a family's draws follow the direction.
 

@@ -1,9 +1,8 @@
-"""Shuffled windows with bounded memory: one is in use while the next is read into other places.
+"""Shuffled windows with bounded memory: one is in use while the next is read into other places."""
 
-Chunks, whose lengths are known, get their places before they are read, by several threads; the
-batches of a loader are put one after the other, as they come. What is handed out is the same:
-arrays in memory, and the places of a window's rows in their order.
-"""
+# Chunks, whose lengths are known, get their places before they are read, by several threads; the
+# batches of a loader are put one after the other, as they come. What is handed out is the same:
+# arrays in memory, and the places of a window's rows in their order.
 
 from __future__ import annotations
 
