@@ -155,3 +155,19 @@ def test_files_open_with_one_sentence(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring, f"{path} has no docstring"
     assert "\n\n" not in docstring or path.name == "__init__.py"
+
+
+def paths_in(text: str) -> set[str]:
+    """Paths of Python files that a page names, ``targets/base.py`` or ``tests/test_api.py``."""
+    return set(re.findall(r"`((?:[\w-]+/)+\w+\.py)`", text))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_files_that_the_docs_name_exist(page: Path) -> None:
+    homes = (ROOT, ROOT / "vi", ROOT / "docs")
+    missing = {
+        path
+        for path in paths_in(page.read_text())
+        if not any((home / path).exists() for home in homes)
+    }
+    assert not missing
