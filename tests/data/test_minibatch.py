@@ -16,6 +16,7 @@ import pytest
 import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
+from vi.targets.base import StepInputs
 from vi.targets.batches.setting import Setting
 
 N, B = 60, 12
@@ -56,10 +57,10 @@ def check_unbiased(model, backend="jax", scale=None):
         grid = np.stack(np.meshgrid(*(range(len(c)) for c in cuts), indexing="ij"), -1).reshape(
             -1, len(cuts)
         )
-        shared = target.batch()[: len(target.graph.shared)]
+        shared = target.batch().arrays
         parts = [
             target.value_and_score(
-                points, (*shared, *(np.array(c[i]) for c, i in zip(cuts, which, strict=True)))
+                points, StepInputs(shared, tuple(np.array(c[i]) for c, i in zip(cuts, which, strict=True)))
             )
             for which in grid
         ]
@@ -168,7 +169,7 @@ def test_scale_in_place_of_total_size():
         rows, points = np.arange(B), np.zeros((1, 3))
         prior = -0.5 * 3 * np.log(2 * np.pi * 100)
         a, b = (
-            float(t.value_and_score(points, (*t.batch()[:-1], rows))[0][0]) - prior
+            float(t.value_and_score(points, StepInputs(t.batch().arrays, (rows,)))[0][0]) - prior
             for t in (unscaled, scaled)
         )
     np.testing.assert_allclose(b, a * N / B, rtol=1e-7)
@@ -414,7 +415,7 @@ def test_rows_follow_the_seed_of_the_fit_or_their_own():
         target = from_pymc(model, setting=Setting())
         with precision(np.dtype("float64")):
             return np.asarray(
-                target.at_step(target.batch(), np.array([seed, 0], np.uint32), np.uint32(3))[-1]
+                target.at_step(target.batch(), np.array([seed, 0], np.uint32), np.uint32(3)).rows[-1]
             )
 
     free, own = regression(), regression(random_seed=5)

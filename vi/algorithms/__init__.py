@@ -1,6 +1,6 @@
 """Algorithms: how a family learns from a target."""
 
-from vi.algorithms.base import Algorithm, Asked, State
+from vi.algorithms.base import Algorithm, Question, Rows, RowsOfStep, State
 from vi.algorithms.descent import Descent
 from vi.algorithms.gradient import Gradient
 from vi.algorithms.local import Local, LocalPart
@@ -9,11 +9,13 @@ from vi.algorithms.stein import Stein
 __all__ = [
     "ALGORITHMS",
     "Algorithm",
-    "Asked",
     "Descent",
     "Gradient",
     "Local",
     "LocalPart",
+    "Question",
+    "Rows",
+    "RowsOfStep",
     "State",
     "Stein",
 ]

@@ -16,7 +16,7 @@ from vi.algorithms import Algorithm, State
 from vi.approximation import Approximation
 from vi.approximation.record.local_groups import localised
 from vi.approximation.steps.restarts import check_restarts
-from vi.approximation.steps.run import advance, state_on, supply_of
+from vi.approximation.steps.run import advance, run_of
 from vi.approximation.steps.training_data import bind
 from vi.foundation.devices import devices_from
 from vi.foundation.numbers import check_count, check_steps, positive
@@ -30,7 +30,7 @@ from vi.inference.pymc_arguments import explain_pymc_options, refuse_pymc_option
 from vi.inference.run_options import Steps
 from vi.optimizers import Averaging, PolynomialAverage, scale_free_adam
 from vi.targets.from_pymc import check_backend
-from vi.training import Callback, Status, check_callbacks, runner_for
+from vi.training import Callback, Status, check_callbacks
 from vi.training.history import History
 
 __all__ = ["Inference"]
@@ -293,21 +293,18 @@ class Inference(abc.ABC):
         assert approx._algorithm is not None
         if backend is not None:
             approx.backend = check_backend(backend)
-        target = approx.target(training=True)
-        runner, state = runner_for(target, approx._algorithm), state_on(approx._devices, approx)
-        supply = supply_of(approx, target)
-        with precision(approx.dtype):
-            start = int(state.step)
-            runner.run(state, supply.at(start)[0], 1)
-            compiled = time.perf_counter()
-            done = 0
-            while done < n:
-                batch, until = supply.at(start + done)
-                state, losses, finite = runner.run(state, batch, min(n, until - start) - done)
-                done += len(losses)
-                if not finite:
-                    break
-            jax.block_until_ready(state.params)
+        run = run_of(approx)
+        run.advance(run.supply.at(run.step)[0], 1)
+        compiled = time.perf_counter()
+        start, done = run.step, 0
+        while done < n:
+            inputs, until = run.supply.at(start + done)
+            losses, finite = run.advance(inputs, min(n - done, until - run.step))
+            done += len(losses)
+            if not finite:
+                break
+        jax.block_until_ready(run.state.params)
+        run.close()
         return Profile(compiled - began, (time.perf_counter() - compiled) / max(done, 1), done)
 
 

@@ -24,6 +24,9 @@ class Objective(abc.ABC):
     short_name: str
     """Name of the objective in files, logs and arguments."""
 
+    loss_name: str = "minus the ELBO"
+    """What the loss is, as ``approx.settings()`` shows it."""
+
     @abc.abstractmethod
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         """Scalar to be minimised, estimated from the draws that ``K`` noises (leading axis)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
-from vi.algorithms.base import Algorithm, State
 from vi.diagnostics.status import Status
 from vi.foundation.precision import precision
-from vi.targets.base import Batch, Target
+from vi.targets.base import Inputs, Target
 
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
@@ -19,7 +18,7 @@ FAR = 1e3
 """Unconstrained values beyond this say that the run itself went astray, not the gradient."""
 
 
-def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Status:
+def _name_culprits(approx: Approximation, target: Target, inputs: Inputs) -> Status:
     """Repeat the failing step's evaluation and name the variables whose values are not finite."""
     algorithm, state = approx._algorithm, approx._state
     assert algorithm is not None
@@ -27,11 +26,10 @@ def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Statu
     step = int(state.step) + 1
     with precision(approx.dtype):
         now = target.at_step(
-            batch, np.asarray(jax.random.key_data(state.key)), np.asarray(state.step)
+            inputs, np.asarray(jax.random.key_data(state.key)), np.asarray(state.step)
         )
-        points = np.asarray(
-            jax.jit(lambda state, seen: _points(algorithm, state, seen))(state, target.local(now))
-        )
+        question = jax.jit(algorithm.ask)(state, target.rows_of_step(now))
+        points = np.asarray(question.points)
         value, score = (np.asarray(a) for a in target.value_and_score(points, now))
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
     near = np.all(np.abs(points) < FAR)
@@ -52,9 +50,3 @@ def _name_culprits(approx: Approximation, target: Target, batch: Batch) -> Statu
         "a start nearer the posterior (start, start_sigma) or tighter priors usually help."
     )
     return Status("diverged", step - 1, f"NaN or infinity at step {step}: {what}. {advice}")
-
-
-def _points(algorithm: Algorithm, state: State, seen: Any) -> jax.Array:
-    """The points at which a step asks for the log density."""
-    stepper, part, _ = algorithm.focus(state, seen)
-    return stepper.ask(part).points

@@ -13,67 +13,41 @@ from vi.diagnostics.agreement import compared
 from vi.diagnostics.losses import recent
 from vi.foundation.precision import precision
 from vi.foundation.seeds import RESTARTS, key_from
-from vi.targets.base import Target
-from vi.training.restarts import RestartsRunner, Traces, restarts_runner
+from vi.training.several import SeveralRuns
 
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
 
-__all__ = ["Restarts", "check_restarts"]
+__all__ = ["check_restarts", "other_starts", "record_of"]
 
 
-class Restarts:
-    """The runs of one fit: their states while it goes on, and what they found.
+def other_starts(approx: Approximation, algorithm: Algorithm, runs: int) -> list[State]:
+    """Where runs 1, 2, ... of a fit start; run 0 starts where a single fit would.
 
-    Run 0 starts where a single fit would. The others start from draws of that q, with its standard
-    deviations, and have random keys of their own.
-
-    Parameters
-    ----------
-    approx : Approximation
-        What is fitted; it has the state of run 0.
-    algorithm : Algorithm
-        How.
-    target : Target
-        The log density.
-    runs : int
-        How many.
+    From draws of that q, with its standard deviations, and with random keys of their own.
     """
+    with precision(approx.dtype):
+        return [_another(approx, algorithm, run) for run in range(1, runs)]
 
-    def __init__(
-        self, approx: Approximation, algorithm: Algorithm, target: Target, runs: int
-    ) -> None:
-        self._algorithm = algorithm
-        self.traces = Traces(runs)
-        self.runner: RestartsRunner = restarts_runner(target, algorithm, runs)
-        assert approx._state is not None
-        with precision(approx.dtype):
-            others = [_another(approx, algorithm, run) for run in range(1, runs)]
-            self.states = self.runner.joined([approx._state, *others])
 
-    def leading(self) -> State:
-        """The state of the run that is best so far."""
-        return self.runner.one(self.states, self.traces.leader)
-
-    def record(self, approx: Approximation) -> xr.Dataset:
-        """What the runs found; see :func:`compared`."""
-        runs = range(self.runner.runs)
-        last = [recent(self.traces.of_run(run)) for run in runs]
-        family = approx.family
-        with precision(approx.dtype):
-            moments = jax.jit(lambda params: (family.mean(params), family.std(params)))
-            found = [
-                moments(self._algorithm.report(self.runner.one(self.states, run))) for run in runs
-            ]
-        return compared(
-            {
-                "elbo": np.array([-np.mean(losses) for losses in last]),
-                "elbo_error": np.array([np.std(losses) / np.sqrt(len(losses)) for losses in last]),
-                "mean": np.array([np.asarray(mean) for mean, _ in found]),
-                "std": np.array([np.asarray(std) for _, std in found]),
-            },
-            approx.layout,
-        )
+def record_of(approx: Approximation, algorithm: Algorithm, several: SeveralRuns) -> xr.Dataset:
+    """What the runs found; see :func:`compared`."""
+    runs = range(several.count)
+    last = [recent(several.traces.of_run(run)) for run in runs]
+    family = approx.family
+    states = [several.state_of(run) for run in runs]
+    with precision(approx.dtype):
+        moments = jax.jit(lambda params: (family.mean(params), family.std(params)))
+        found = [moments(algorithm.report(state)) for state in states]
+    return compared(
+        {
+            "elbo": np.array([-np.mean(losses) for losses in last]),
+            "elbo_error": np.array([np.std(losses) / np.sqrt(len(losses)) for losses in last]),
+            "mean": np.array([np.asarray(mean) for mean, _ in found]),
+            "std": np.array([np.asarray(std) for _, std in found]),
+        },
+        approx.layout,
+    )
 
 
 def check_restarts(approx: Approximation, runs: int, has_elbo: Any) -> None:

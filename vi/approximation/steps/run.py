@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import jax
-import numpy as np
-
-from vi.algorithms.base import State
 from vi.approximation.steps.divergence import _name_culprits
-from vi.approximation.steps.restarts import Restarts
+from vi.approximation.steps.restarts import other_starts, record_of
 from vi.diagnostics.agreement import describe
 from vi.diagnostics.status import DivergedError, Status
-from vi.foundation.devices import Devices
 from vi.foundation.numbers import check_steps
-from vi.foundation.precision import precision
-from vi.targets.base import Batch, StepArrays, Target
-from vi.training.compiled import runner_for
 from vi.training.history import History
-from vi.training.loop import Callback, Supply, train
+from vi.training.loop import Callback, train
+from vi.training.one import OneRun
 from vi.training.progress import ProgressBar
+from vi.training.run import Run
+from vi.training.several import SeveralRuns
+from vi.training.shared import SharedRun
+from vi.training.supply import supply_for
 
 if TYPE_CHECKING:
     from vi.approximation.approximation import Approximation
 
-__all__ = ["advance", "state_on", "supply_of"]
+__all__ = ["advance", "run_of"]
 
 logger = logging.getLogger("vi")
 
@@ -60,66 +56,46 @@ def advance(
         if done == 0:
             approx._status = Status("initialised", 0, "no step was done yet.")
         return
-    target = approx.target(training=True)
-    supply = supply_of(approx, target)
-    devices = approx._devices
+    target, devices = approx.target(training=True), approx._devices
     if devices is not None:
         devices.check_same(
             "seed, start, state or number of steps", (approx._state, approx._seed, int(n))
         )
-    leads = devices is None or devices.leads
+    run = run_of(approx, approx._history if approx._score else None, restarts)
 
-    runs = None if restarts == 1 else Restarts(approx, algorithm, target, restarts)
+    def commit() -> None:
+        approx._state = run.state
+        if run.history is not None:
+            approx._history = run.history
+        approx._status = Status("running", run.step, "a run is going on.")
 
-    def commit(new: Any, step: int) -> None:
-        if runs is not None:
-            runs.states, approx._history = new, runs.traces
-            new = runs.leading()
-        approx._state = new if devices is None else devices.local(new)
-        approx._status = Status("running", step, "a run is going on.")
-
-    def agree(elapsed: float, ending: int) -> tuple[float, int]:
-        assert devices is not None
-        elapsed, ending_anywhere = devices.largest([elapsed, ending])
-        return elapsed, int(ending_anywhere)
-
-    with ProgressBar(int(n), f"{approx.family.short_name}:", progressbar and leads) as progress:
+    label = f"{approx.family.short_name}:"
+    with ProgressBar(int(n), label, progressbar and run.leads) as progress:
         try:
             approx._running = True
             approx._status = Status("running", done, "a run is going on.")
             status = train(
-                runner=runner_for(target, algorithm) if runs is None else runs.runner,
-                # held nowhere else: large models have room for few states
-                state=state_on(devices, approx) if runs is None else runs.states,
-                supply=supply,
-                n=int(n),
-                dtype=approx.dtype,
-                history=runs.traces
-                if runs is not None
-                else approx._history
-                if approx._score
-                else None,
+                run,
+                int(n),
                 callbacks=callbacks,
                 commit=commit,
                 publish=approx.publish,
                 progress=progress,
-                agree=agree if devices is not None and devices.several_processes else None,
             )
+            if status.ending == "diverged":  # while the rows of the failing step are still here
+                status = _name_culprits(approx, target, run.supply.last)
         except BaseException as error:
             why = f"{type(error).__name__} passed through; all steps so far are kept, refine() goes on from here."
             approx._status = Status("failed", approx.status.step, why)
             raise
         finally:
             approx._running = False
-            if runs is not None:
+            if restarts > 1:
                 approx._history = History(approx.hist if approx._score else None)
-            if approx._stream is not None:
-                approx._stream.close()
+            run.close()
             approx.publish()
-    if status.ending == "diverged":
-        status = _name_culprits(approx, target, supply.at(approx.status.step)[0])
-    if runs is not None and status.ending != "diverged":
-        approx._restarts = runs.record(approx)
+    if isinstance(run, SeveralRuns) and status.ending != "diverged":
+        approx._restarts = record_of(approx, algorithm, run)
         status = replace(status, message=f"{status.message} {describe(approx._restarts)}.")
     approx._status = status
     if status.ending == "diverged":
@@ -127,43 +103,15 @@ def advance(
     logger.info("%s", status)
 
 
-def state_on(devices: Devices | None, approx: Approximation) -> State:
-    """The state that the next steps start from, on every device that shares them."""
-    assert approx._state is not None
-    if devices is None:
-        return approx._state
-    with precision(approx.dtype):
-        return devices.replicate(approx._state)
-
-
-class _Constant:
-    """All data at once."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-
-    def at(self, step: int) -> tuple[Batch, int]:
-        return self._batch, sys.maxsize
-
-
-class _Streamed:
-    """Blocks of batches that a stream reads ahead."""
-
-    def __init__(self, approx: Approximation, target: Target) -> None:
-        assert approx._state is not None
-        self._shared = target.batch()
-        self._stream = approx._stream
-        words = [int(word) for word in np.asarray(jax.random.key_data(approx._state.key))]
-        self._stream.start((words[0], words[1]), int(approx._state.step), target.place)
-
-    def at(self, step: int) -> tuple[Batch, int]:
-        block = self._stream.block(step)
-        return (
-            *self._shared,
-            StepArrays(np.uint32(block.first), block.arrays),
-        ), block.first + block.count
-
-
-def supply_of(approx: Approximation, target: Target) -> Supply:
-    """The data of an approximation's next steps."""
-    return _Constant(target.batch()) if approx._stream is None else _Streamed(approx, target)
+def run_of(approx: Approximation, history: History | None = None, restarts: int = 1) -> Run:
+    """The run of the approximation's next steps, whose losses go to a history; to be closed."""
+    target, state, algorithm = approx.target(training=True), approx._state, approx._algorithm
+    assert state is not None
+    assert algorithm is not None
+    supply = supply_for(target, state, approx._stream)
+    if restarts > 1:
+        states = [state, *other_starts(approx, algorithm, restarts)]
+        return SeveralRuns(target, algorithm, states, supply)
+    if approx._devices is not None:
+        return SharedRun(target, algorithm, state, supply, history, approx._devices)
+    return OneRun(target, algorithm, state, supply, history)
