@@ -11,6 +11,7 @@ import pytest
 import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
+from vi.targets.base import StepInputs
 from vi.targets.batches.setting import Setting
 
 N, B = 60, 12
@@ -51,10 +52,11 @@ def check_unbiased(model, backend="jax", scale=None):
         grid = np.stack(np.meshgrid(*(range(len(c)) for c in cuts), indexing="ij"), -1).reshape(
             -1, len(cuts)
         )
-        shared = target.batch()[: len(target.graph.shared)]
+        shared = target.batch().arrays
         parts = [
             target.value_and_score(
-                points, (*shared, *(np.array(c[i]) for c, i in zip(cuts, which, strict=True)))
+                points,
+                StepInputs(shared, tuple(np.array(c[i]) for c, i in zip(cuts, which, strict=True))),
             )
             for which in grid
         ]

@@ -22,7 +22,7 @@ from vi.families import FullRank, MeanField, Part, PerRow, Product
 from vi.foundation.precision import precision
 from vi.objectives import ESTIMATORS
 from vi.optimizers.row_wise import row_wise
-from vi.targets.base import Seen
+from vi.targets.base import StepInputs
 from vi.training import runner_for
 
 N, B = 24, 8
@@ -114,9 +114,10 @@ def test_batches_average_to_the_full_elbo(backend, rng):
             return [e().loss(family, params, noises, lambda _: values) for e in ESTIMATORS.values()]
 
         whole = losses(family, np.arange(N), (w, z), full, full.batch())
-        shared = target.batch()[: len(target.graph.shared)]
+        shared = target.batch().arrays
         parts = [
-            losses(small, rows, (w, z[:, rows]), target, (*shared, rows)) for rows in partition
+            losses(small, rows, (w, z[:, rows]), target, StepInputs(shared, (rows,)))
+            for rows in partition
         ]
     assert np.all(np.std(parts, axis=0) > 1.0), "the batches are different"
     np.testing.assert_allclose(np.mean(parts, axis=0), whole, rtol=1e-12)
@@ -134,14 +135,14 @@ def test_the_optimum_in_closed_form():
         family = algorithm.batch_family({"z": ()})
         start = algorithm.family.init(jnp.asarray(mean), jnp.asarray(sd), jax.random.key(0))
         noises = (signs[:, :1], np.broadcast_to(signs[:, 1, None, None], (4, B, 1)))
-        shared = target.batch()[: len(target.graph.shared)]
+        shared = target.batch().arrays
 
         def loss(params, rows):
             own = {
                 name: value[rows] if name.startswith("z.") else value
                 for name, value in params.items()
             }
-            log_prob = jax.vmap(lambda z: target.log_density(z, (*shared, rows)))
+            log_prob = jax.vmap(lambda z: target.log_density(z, StepInputs(shared, (rows,))))
             return algorithm.inner.objective.loss(family, own, noises, log_prob)
 
         partition = np.random.default_rng(0).permutation(N).reshape(-1, B)
@@ -178,7 +179,7 @@ def test_two_axes_and_two_local_groups(rng):
     target = approx.target(training=True)
     z = rng.normal(size=approx.ndim)
     values = {"u": z[:18].reshape(6, 3), "v": z[18:].reshape(8, 3)}
-    shared = target.batch()[: len(target.graph.shared)]
+    shared = target.batch().arrays
     place = [target.graph.rows.index(target.graph.local[name]) for name in "uv"]
     parts = []
     with precision(FLOAT64):
@@ -187,7 +188,7 @@ def test_two_axes_and_two_local_groups(rng):
                 now = [None, None]
                 now[place[0]], now[place[1]] = rows, columns
                 point = np.r_[values["u"][rows].ravel(), values["v"][columns].ravel()]
-                parts.append(target.log_prob(point, (*shared, *now)))
+                parts.append(target.log_prob(point, StepInputs(shared, tuple(now))))
     np.testing.assert_allclose(np.mean(parts), approx.logp(z), rtol=1e-12)
 
 
@@ -238,7 +239,9 @@ def test_a_step_touches_the_rows_of_its_batch():
     for step in range(7):
         seen = np.unique(
             np.asarray(
-                target.local(target.at_step(target.batch(), words, np.uint32(step)))["z"].rows
+                target.rows_of_step(target.at_step(target.batch(), words, np.uint32(step)))[
+                    "z"
+                ].numbers
             )
         )
         visits[seen] += 1
@@ -371,7 +374,7 @@ def test_the_ways_to_write_a_model_are_one(kind, rng):
     with precision(FLOAT64):
         nows = [target.at_step(target.batch(), words, np.uint32(3)) for target in targets]
         rows = [
-            np.asarray(target.local(now)["z"].rows)
+            np.asarray(target.rows_of_step(now)["z"].numbers)
             for target, now in zip(targets, nows, strict=True)
         ]
         answers = [
@@ -520,19 +523,17 @@ def test_an_exact_encoder_has_no_noise():
     approx = amortised((weights, linear))
     algorithm, target = localised(approx, "sticking_the_landing"), approx.target(training=True)
     with precision(FLOAT64):
-        shared = target.batch()[: len(target.graph.shared)]
+        shared = target.batch().arrays
         losses = []
         for i, rows in enumerate(np.random.default_rng(0).permutation(N).reshape(-1, B)):
-            stepper, part, _ = algorithm.focus(
-                approx.state, {"z": Seen(rows, (jnp.asarray(x[rows]),))}
-            )
+            family = algorithm.batch_family({"z": (jnp.asarray(x[rows]),)})
             noises = jax.random.normal(jax.random.key(i), (1, B, K, 1))[..., 0]
 
-            def loss(params, stepper=stepper, rows=rows, noises=noises):
-                log_prob = jax.vmap(lambda z: target.log_density(z, (*shared, rows)))
-                return stepper.objective.loss(stepper.family, params, (noises,), log_prob)
+            def loss(params, family=family, rows=rows, noises=noises):
+                log_prob = jax.vmap(lambda z: target.log_density(z, StepInputs(shared, (rows,))))
+                return algorithm.inner.objective.loss(family, params, (noises,), log_prob)
 
-            value, slope = jax.value_and_grad(loss)(part.params)
+            value, slope = jax.value_and_grad(loss)(approx.state.params)
             losses.append(value)
             for name, leaf in slope.items():
                 np.testing.assert_allclose(leaf, 0.0, atol=1e-11 * abs(evidence), err_msg=name)

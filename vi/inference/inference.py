@@ -19,7 +19,7 @@ from vi.foundation.numbers import check_count
 from vi.inference.one_shot import OneShot, refuse_steps
 from vi.inference.profile import Profile, timed
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
-from vi.inference.run_options import RunOptions
+from vi.inference.run_options import RunOptions, refuse_optimizer
 from vi.optimizers import Averaging
 from vi.targets.from_pymc import check_backend
 from vi.training import Callback, Status
@@ -223,10 +223,12 @@ class Inference(abc.ABC):
                 return algorithm.solve(fit, options.n) if options.n > 0 else fit
 
             return self.approx.change(solved)
+        if not algorithm.uses_optimizer:
+            refuse_optimizer(algorithm, options)
 
         def planned(fit: FitState) -> FitState:
             fit = options.applied(fit, restart)
-            check_restarts(fit, options.restarts, has_elbo=bool(self.estimators))
+            check_restarts(fit, options.restarts, has_elbo=algorithm.has_elbo)
             return with_algorithm(fit, algorithm)
 
         return self.approx.advance(

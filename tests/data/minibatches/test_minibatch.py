@@ -197,7 +197,9 @@ def test_rows_follow_the_seed_of_the_fit_or_their_own():
         target = from_pymc(model, setting=Setting())
         with precision(np.dtype("float64")):
             return np.asarray(
-                target.at_step(target.batch(), np.array([seed, 0], np.uint32), np.uint32(3))[-1]
+                target.at_step(target.batch(), np.array([seed, 0], np.uint32), np.uint32(3)).rows[
+                    -1
+                ]
             )
 
     free, own = regression(), regression(random_seed=5)

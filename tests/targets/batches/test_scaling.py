@@ -12,6 +12,7 @@ from minibatch_models import BACKENDS, BOTH, EITHER, B, N, check_unbiased, data,
 import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
+from vi.targets.base import StepInputs
 from vi.targets.batches.setting import Setting
 
 
@@ -108,7 +109,7 @@ def test_scale_in_place_of_total_size():
         rows, points = np.arange(B), np.zeros((1, 3))
         prior = -0.5 * 3 * np.log(2 * np.pi * 100)
         a, b = (
-            float(t.value_and_score(points, (*t.batch()[:-1], rows))[0][0]) - prior
+            float(t.value_and_score(points, StepInputs(t.batch().arrays, (rows,)))[0][0]) - prior
             for t in (unscaled, scaled)
         )
     np.testing.assert_allclose(b, a * N / B, rtol=1e-7)

@@ -8,7 +8,7 @@ import pytest
 from problems import conjugate_regression
 
 import vi
-from vi.approximation.steps.restarts import Restarts
+from vi.approximation.steps.run import run_of
 from vi.foundation.precision import precision
 
 RUNS = 6
@@ -158,11 +158,11 @@ def test_rows_differ_from_run_to_run():
         pm.Normal("y", mu, 1.0, observed=y, total_size=1_000)
     approx = vi.fit(1, "advi", model, 1, backend="jax", progressbar=False)
     target = approx.target(training=True)
-    runs = Restarts(approx, approx.record.algorithm, target, 3)
+    several = run_of(approx.record, target, 3)
     with precision(approx.dtype):
-        words = [jax.random.key_data(runs.runner.one(runs.states, run).key) for run in range(3)]
-        rows = [np.asarray(target.at_step(target.batch(), own, np.uint32(0))[-1]) for own in words]
-    assert len({tuple(own) for own in rows}) == 3
+        words = [jax.random.key_data(several.state_of(run).key) for run in range(3)]
+        steps = [target.at_step(target.batch(), own, np.uint32(0)) for own in words]
+    assert len({tuple(np.asarray(step.rows[0])) for step in steps}) == 3
 
 
 @pytest.mark.parametrize("restarts", [0, -1, 1.5, True, "4"])
