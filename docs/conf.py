@@ -1,5 +1,6 @@
-"""Sphinx settings: Markdown pages, numpydoc docstrings; nothing is fetched while the
-documentation is built.
+"""Sphinx settings: Markdown pages, numpydoc docstrings.
+
+Nothing is fetched while the documentation is built.
 """
 
 import logging

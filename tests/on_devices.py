@@ -1,5 +1,6 @@
-"""Fits on several devices and on one, run by ``test_mesh.py`` in processes of its own; prints
-results as JSON.
+"""Fits on several devices and on one, run by ``test_mesh.py`` in processes of its own.
+
+Prints results as JSON.
 """
 
 from __future__ import annotations

@@ -77,9 +77,17 @@ def test_options_that_cannot_be_supported_say_why(name):
 
 def test_options_that_are_accepted():
     approx = fit(
-        score=True, total_grad_norm_constraint=10.0, more_replacements={}, include_transformed=True,
-        scale_cost_to_minibatch=True, tf_n_mc=2, obj_n_mc=2, inf_kwargs={"beta": 1.0}, callbacks=[], backend=None,
-    )  # fmt: skip
+        score=True,
+        total_grad_norm_constraint=10.0,
+        more_replacements={},
+        include_transformed=True,
+        scale_cost_to_minibatch=True,
+        tf_n_mc=2,
+        obj_n_mc=2,
+        inf_kwargs={"beta": 1.0},
+        callbacks=[],
+        backend=None,
+    )
     assert len(approx.hist) == 5
 
 

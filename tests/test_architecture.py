@@ -1,7 +1,7 @@
 """The rooms: no import circle between files, and no import from a lower floor to a higher one.
 
-The table of rooms is that of ``docs/design.md``. Imports count wherever they stand: inside functions
-and under ``TYPE_CHECKING`` too.
+The table of rooms is that of ``docs/design.md``. Imports count wherever they stand: inside
+functions and under ``TYPE_CHECKING`` too.
 """
 
 from __future__ import annotations

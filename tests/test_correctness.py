@@ -112,8 +112,9 @@ def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
 
 
 def in_one_go():
-    """Problems, backends and precisions for the methods without steps; the pairs of the last two
-    are the quick ones.
+    """Problems, backends and precisions for the methods without steps.
+
+    The pairs of the last two are the quick ones.
     """
     for problem, backend, dtype in itertools.product(PROBLEMS, AXES["backend"], AXES["dtype"]):
         quick = (backend == "jax") == (dtype == "float64") and problem != "conjugate_normal"
@@ -122,8 +123,9 @@ def in_one_go():
 
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_laplace_is_exact(problem, backend, dtype):
-    """The posterior is normal: mode, covariance and evidence to rounding; differences lose a
-    third of the digits.
+    """The posterior is normal: mode, covariance and evidence to rounding.
+
+    Differences lose a third of the digits.
     """
     exact = PROBLEMS[problem]()
     approx = vi.fit(
@@ -300,8 +302,9 @@ def test_backends_evaluate_alike(problem, dtype, rng):
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", [MeanField(), FullRank()], ids=lambda family: family.short_name)
 def test_gradient_at_the_optimum_with_one_draw(family, estimator):
-    """Sticking-the-landing's gradient is zero there; that of the others is not, so the test can
-    fail.
+    """Sticking-the-landing's gradient is zero there.
+
+    That of the others is not, so the test can fail.
     """
     exact = (
         conjugate_normal() if isinstance(family, MeanField) else PROBLEMS["conjugate_regression"]()
@@ -345,13 +348,19 @@ def _exact_params(family, exact):
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):
-    """At the full-rank optimum the ELBO is the log evidence; the mean of the last 2,000 losses
-    estimates it.
+    """At the full-rank optimum the ELBO is the log evidence.
+
+    The mean of the last 2,000 losses estimates it.
     """
     exact = PROBLEMS[problem]()
     approx = vi.fit(
-        STEPS, method="fullrank_advi", model=exact.model, random_seed=8, estimator=estimator, progressbar=False,
-    )  # fmt: skip
+        STEPS,
+        method="fullrank_advi",
+        model=exact.model,
+        random_seed=8,
+        estimator=estimator,
+        progressbar=False,
+    )
     last = approx.hist[-2_000:]
     # successive losses share the iterate: 5 standard errors of blocks of 100, plus the KL of a
     # moving iterate
@@ -363,9 +372,14 @@ def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):
 def test_draws_a_step_reduce_the_noise(draws):
     exact = conjugate_normal()
     approx = vi.fit(
-        4_000, method="advi", model=exact.model, random_seed=2, obj_n_mc=draws, estimator="closed_form",
+        4_000,
+        method="advi",
+        model=exact.model,
+        random_seed=2,
+        obj_n_mc=draws,
+        estimator="closed_form",
         progressbar=False,
-    )  # fmt: skip
+    )
     noise = approx.hist[-2_000:].std(ddof=1)
     # -log p(z) of a one-dimensional normal posterior is chi-squared(1) / 2 plus a constant: sd 1 /
     # sqrt(2)
@@ -387,8 +401,12 @@ def test_full_rank_in_many_dimensions(dim, estimator):
     limit = 0.02 if estimator == "sticking_the_landing" else 0.1 * np.sqrt(dim / 3)
     for seed in range(2):
         approx = vi.fit(
-            method="fullrank_advi", model=model, random_seed=seed, estimator=estimator, start={"x": np.zeros(dim)},
+            method="fullrank_advi",
+            model=model,
+            random_seed=seed,
+            estimator=estimator,
+            start={"x": np.zeros(dim)},
             progressbar=False,
-        )  # fmt: skip
+        )
         assert np.abs((approx.mean.eval() - 3.0 * scale) / scale).max() < limit
         assert np.abs(np.log(approx.std.eval() / scale)).max() < limit

@@ -221,8 +221,9 @@ def test_fits_reach_the_optimum():
 
 
 def test_a_step_touches_the_rows_of_its_batch():
-    """Parameters, optimiser and average of other rows keep every bit; each row has been counted
-    as often as seen.
+    """Parameters, optimiser and average of other rows keep every bit.
+
+    Each row has been counted as often as seen.
     """
     n = N - 3  # some batches go on into the next epoch and may hold a row twice
     batch = Minibatch(data()[:n], batch_size=B)
@@ -342,8 +343,9 @@ def test_row_wise_optimisers_are_one_a_row(optimizer, rng):
 
 @pytest.mark.slow
 def test_backends_agree_and_runs_repeat(tmp_path):
-    """The same losses on both backends; a run in pieces, copied or from a file, is the same run
-    to the bit.
+    """The same losses on both backends.
+
+    A run in pieces, copied or from a file, is the same run to the bit.
     """
     whole = fitted()
     np.testing.assert_allclose(fitted(40, "pytensor").hist, whole.hist[:40], rtol=1e-9)

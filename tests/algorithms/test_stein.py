@@ -148,14 +148,20 @@ def exact_draws(n, seed=0):
 
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_both_modes_of_a_mixture_are_found(backend):
-    """The particles nearest each mode have its mean within 0.02 and its sd within 20 %; the
-    weights are not claimed.
+    """The particles nearest each mode have its mean within 0.02 and its sd within 20 %.
+
+    The weights are not claimed.
     """
     steps = 1_000 if backend == "jax" else 300
     approx = vi.fit(
-        steps, method="svgd", model=mixture(), random_seed=1, inf_kwargs={"n_particles": 500, "jitter": 1.0},
-        backend=backend, progressbar=False,
-    )  # fmt: skip
+        steps,
+        method="svgd",
+        model=mixture(),
+        random_seed=1,
+        inf_kwargs={"n_particles": 500, "jitter": 1.0},
+        backend=backend,
+        progressbar=False,
+    )
     x = approx.particles.ravel()
     nearest = np.abs(x[:, None] - MU).argmin(axis=1)
     for mode in range(2):

@@ -64,7 +64,8 @@ def main() -> None:
         ratios = [[row[i + 1] / row[0] for row in times] for i in range(len(options.restarts))]
         cells = [f"{median(r):.2f} ({min(r):.2f} to {max(r):.2f})" for r in ratios]
         print(
-            f"| {name} | {' | '.join(cells)} | {median(row[0] for row in times) * 1e6 / options.steps:.3g} |",
+            f"| {name} | {' | '.join(cells)} | "
+            f"{median(row[0] for row in times) * 1e6 / options.steps:.3g} |",
             flush=True,
         )
 

@@ -38,8 +38,9 @@ def factor_model(dim, rank, seed=0):
 
 @pytest.mark.parametrize("dim", [50, pytest.param(300, marks=pytest.mark.slow)])
 def test_covariance_of_diagonal_plus_rank_8_is_recovered(dim):
-    """Relative Frobenius error below 5 %, sds below 3 %; a diagonal is off by more than 30 %, so
-    the test can fail.
+    """Relative Frobenius error below 5 %, sds below 3 %.
+
+    A diagonal is off by more than 30 %, so the test can fail.
     """
     model, mean, cov = factor_model(dim, 8)
     approx = vi.fit(

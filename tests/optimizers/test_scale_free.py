@@ -11,8 +11,9 @@ import vi
 
 
 def location_scale(unit):
-    """Fifty observations of N(100, 1) in units of 1 / `unit`; the priors are given in the same
-    units.
+    """Fifty observations of N(100, 1) in units of 1 / `unit`.
+
+    The priors are given in the same units.
     """
     y = np.random.default_rng(3).normal(100.0, 1.0, 50) * unit
     with pm.Model() as model:

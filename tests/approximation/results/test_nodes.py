@@ -38,8 +38,9 @@ def evaluate(nodes, mode=FAST):
 
 @pytest.fixture(params=list(MODES))
 def mode(request):
-    """Each of PyTensor's ways to compile; JAX in 64 bits, and without PyTensor's word that it
-    copies generators.
+    """Each of PyTensor's ways to compile.
+
+    JAX in 64 bits, and without PyTensor's word that it copies generators.
     """
     if request.param == "c" and not pytensor.config.cxx:
         pytest.skip("no C++ compiler")
@@ -198,8 +199,9 @@ def test_a_part_without_draws_gets_the_leading_dimension():
 
 
 def test_posterior_predictive(mode):
-    """Mean 1.5 x, variance (0.3 x)^2 + 0.5^2; draws of the rows share the slope: covariance 0.09
-    x_i x_j.
+    """Mean 1.5 x, variance (0.3 x)^2 + 0.5^2.
+
+    Draws of the rows share the slope: covariance 0.09 x_i x_j.
     """
     approx = regression()
     y = np.asarray(evaluate(approx.sample_node(approx.model["y"], N, random_seed=1), mode))
@@ -321,8 +323,9 @@ def test_observed_variables_that_are_graphs(zoo, name):
 
 
 def test_values_of_a_mixture_and_of_imputed_data(zoo):
-    """The component is drawn for each row; missing data are a free variable in the middle of the
-    observed ones.
+    """The component is drawn for each row.
+
+    Missing data are a free variable in the middle of the observed ones.
     """
     model = zoo.model
     weights, low, mixture = evaluate(

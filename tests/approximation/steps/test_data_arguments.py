@@ -87,8 +87,9 @@ def test_backends_and_cuts_see_the_same_rows(rows, files):
 
 
 def test_in_memory_and_streamed_fits_agree_in_the_loss_of_an_epoch(rows, files):
-    """q hardly moves with a tiny rate; an epoch's mean loss is then that of all rows, however
-    they come.
+    """q hardly moves with a tiny rate.
+
+    An epoch's mean loss is then that of all rows, however they come.
     """
     model, options = (
         model_of(rows),

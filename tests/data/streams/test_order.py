@@ -24,8 +24,8 @@ class TestMixing:
         assert abs(counts.var() / variance - 1) < 5 * np.sqrt(2 / len(counts))
 
     def test_small_windows_add_the_variance_of_their_chunks(self) -> None:
-        """With W chunks a window, the share of a label varies as if W rows were drawn: 1 / (4
-        W).
+        """With W chunks a window, the share of a label varies as if W rows were drawn: 1 /
+        (4 W).
         """
         n, chunk, window, size, epochs = 40_000, 100, 4, 100, 10
         source = ArraySource({"row": np.arange(n) >= n // 2}, chunk_rows=chunk)

@@ -55,7 +55,8 @@ class Encoder:
             weights, self._function = given
         elif isinstance(given, type) or not callable(given):
             raise TypeError(
-                f"encoder={given!r}: give a JAX function of one row, a callable module whose arrays are weights "
+                f"encoder={given!r}: give a JAX function of one row, a callable module whose "
+                "arrays are weights "
                 "(equinox), or a pair (weights, f) with f(weights, row)."
             )
         elif hasattr(given, "init") and hasattr(given, "apply"):
@@ -184,13 +185,16 @@ class Encoded(Family):
             return {name: jnp.asarray(given[name], dtype) for name in wanted}
         if not isinstance(given, tuple | list) or len(given) != 2:
             raise TypeError(
-                f"The encoder returns {type(given).__name__} for a row; it must return (mean, log_sd), each "
-                f"({self.dim},), or a dict of {', '.join(f'{name} {shape}' for name, shape in wanted.items())}."
+                f"The encoder returns {type(given).__name__} for a row; it must return (mean, "
+                "log_sd), each "
+                f"({self.dim},), or a dict of "
+                f"{', '.join(f'{name} {shape}' for name, shape in wanted.items())}."
             )
         mean, log_sd = (jnp.asarray(value, dtype) for value in given)
         if not mean.shape == log_sd.shape == (self.dim,):
             raise ValueError(
-                f"The encoder returns (mean, log_sd) of shapes {mean.shape} and {log_sd.shape} for a row; both must be "
+                f"The encoder returns (mean, log_sd) of shapes {mean.shape} and {log_sd.shape} for "
+                "a row; both must be "
                 f"({self.dim},), the entries of a row's variables."
             )
         return self.family.init(mean, jnp.exp(log_sd), start[2])
