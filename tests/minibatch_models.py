@@ -12,7 +12,7 @@ import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
 from vi.targets.base import StepInputs
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 N, B = 60, 12
 BACKENDS = ["jax", "pytensor"]
@@ -39,7 +39,7 @@ def regression(minibatch=vi.Minibatch, total_size=N, size=B, **options):
 def check_unbiased(model, backend="jax", scale=None):
     """The mean of log p and its gradient over a partition of the rows are those of all rows."""
     full = from_pymc(model, backend=backend)
-    target = from_pymc(model, backend=backend, setting=Setting(training=True, scale=scale))
+    target = from_pymc(model, backend=backend, setting=GraphSetting(training=True, scale=scale))
     points = np.random.default_rng(3).normal(size=(2, full.dim))
     with precision(np.dtype("float64")):
         partition = [

@@ -21,7 +21,7 @@ from vi.graphs.interpret import INTERPRETER
 from vi.graphs.jax_derivatives import ValueAndGradient
 from vi.graphs.jax_op import JaxOp
 from vi.graphs.to_float32 import to_float32
-from vi.graphs.wrapped_jax import with_own_ops
+from vi.graphs.wrapped_jax import with_jax_ops
 from vi.targets import from_pymc
 
 BACKENDS = pytest.mark.parametrize("backend", ["jax", "pytensor"])
@@ -119,7 +119,7 @@ def test_one_call_a_step_on_the_pytensor_backend():
 
 def test_the_value_alone_is_not_differentiated(wrap_jax):
     x = pt.vector("x", shape=(3,))
-    (value,) = with_own_ops([wrap_jax(lambda x: jnp.sum(x**2))(x)])
+    (value,) = with_jax_ops([wrap_jax(lambda x: jnp.sum(x**2))(x)])
     gradient = pt.grad(value, x)
 
     def functions(outputs):
@@ -139,7 +139,7 @@ def test_the_value_alone_is_not_differentiated(wrap_jax):
 def test_second_derivatives(wrap_jax):
     """Those of sum x^3 are 6 x."""
     x = pt.vector("x", shape=(3,))
-    (value,) = with_own_ops([wrap_jax(lambda x: jnp.sum(x**3))(x)])
+    (value,) = with_jax_ops([wrap_jax(lambda x: jnp.sum(x**3))(x)])
     second = pt.grad(pt.grad(value, x).sum(), x)
     at = np.array([1.0, -2.0, 0.5])
     np.testing.assert_allclose(second.eval({x: at}, mode=INTERPRETER), 6 * at, rtol=1e-14)
@@ -302,7 +302,7 @@ def test_blockwise():
     """
     x = pt.matrix("x", shape=(4, 3))
     squares = pt.vectorize(pytensor.wrap_jax(lambda x: jnp.sum(x**2)), "(a)->()")(x)
-    (value,) = with_own_ops([(squares**2).sum()])
+    (value,) = with_jax_ops([(squares**2).sum()])
     at = np.arange(12.0).reshape(4, 3) / 10
     expected = 4 * (at**2).sum(axis=1, keepdims=True) * at
     wide = [x], [pt.grad(value, x)]

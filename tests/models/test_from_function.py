@@ -365,8 +365,8 @@ def test_without_batches_a_pair_is_summed():
         (lambda mu, d: pair(mu, d)[::-1], {}, "changes with the rows"),
         (pair, {"batch_size": 13}, "larger than the data, which have 12"),
         (pair, {"batch_size": 2.5}, "whole number"),
-        (pair, {"data": {"y": np.zeros(3), "k": np.zeros(4)}}, "as long in all arrays"),
-        (pair, {"data": {"y": np.zeros(3), "k": np.zeros(())}}, "as long in all arrays"),
+        (pair, {"data": {"y": np.zeros(3), "k": np.zeros(4)}}, "have different lengths"),
+        (pair, {"data": {"y": np.zeros(3), "k": np.zeros(())}}, "have different lengths"),
     ],
 )
 def test_batches_that_are_refused(fn, options, message):

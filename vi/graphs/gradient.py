@@ -26,10 +26,11 @@ def gradient(log_prob: Any, flat: Any) -> Any:
         ops = {node.op: None for node in applys_between([flat], [log_prob]) if _has_none(node.op)}
         what = " and ".join(type(op).__name__ for op in ops)
         raise NotImplementedError(
-            f"The log density has no gradient: {f'{what} has none' if what else error}. Give the Op a method "
-            "`pullback(self, inputs, outputs, cotangents)` that returns, for each input, the derivative times the "
-            "cotangent (a second Op, or further outputs of the same Op, may compute the derivative); or write it in "
-            "JAX and wrap it by pytensor.wrap_jax; or register its JAX form with "
+            f"The log density has no gradient: {f'{what} has none' if what else error}. Give the "
+            "Op a method `pullback(self, inputs, outputs, cotangents)` that returns, for each "
+            "input, the derivative times the cotangent (a second Op, or further outputs of the "
+            "same Op, may compute the derivative); or write it in JAX and wrap it by "
+            "pytensor.wrap_jax; or register its JAX form with "
             "pytensor.link.jax.dispatch.jax_funcify and use backend='jax'."
         ) from error
 

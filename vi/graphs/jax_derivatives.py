@@ -16,9 +16,7 @@ from vi.graphs.jax_function import JaxFunction
 
 @dataclass(frozen=True)
 class _Derivative(JaxFunction):
-    """What is made of a function by differentiating it in the inputs at the positions
-    ``moving``.
-    """
+    """A derivative of a function in its inputs at the positions ``moving``."""
 
     of: JaxFunction
     moving: tuple[int, ...]
@@ -34,9 +32,7 @@ class _Derivative(JaxFunction):
 
 @dataclass(frozen=True)
 class Pullback(_Derivative):
-    """Vector-Jacobian product of a function with respect to the inputs at the positions
-    ``moving``.
-    """
+    """The vector-Jacobian product of a function in its inputs at the positions ``moving``."""
 
     n_inputs: int
 
@@ -84,7 +80,7 @@ def _of_moving(of: JaxFunction, moving: Sequence[int], arguments: Sequence[Any])
     """A function of some of its inputs, and their values."""
 
     def function(*values: Any) -> tuple[jax.Array, ...]:
-        given = dict(zip(moving, values, strict=True))
-        return of(*(given.get(i, argument) for i, argument in enumerate(arguments)))
+        by_position = dict(zip(moving, values, strict=True))
+        return of(*(by_position.get(i, argument) for i, argument in enumerate(arguments)))
 
     return (function, *(jnp.asarray(arguments[i]) for i in moving))

@@ -1,6 +1,4 @@
-"""Pure JAX functions as PyTensor operations: differentiable, in the right precision, and plain
-JAX in a JAX graph.
-"""
+"""Pure JAX functions as PyTensor operations: differentiable, and plain JAX in a JAX graph."""
 
 from __future__ import annotations
 
@@ -74,18 +72,19 @@ class JaxOp(Op):
     ) -> list[Variable]:
         moving = tuple(i for i, variable in enumerate(inputs) if is_floating(variable))
         if len(outputs) == 1 and outputs[0].type.ndim == 0 and is_floating(outputs[0]):
-            _, *made = JaxOp(ValueAndGradient(self.function, moving)).make_node(*inputs).outputs
-            scaled = [(cotangents[0] * gradient).astype(gradient.dtype) for gradient in made]
+            # The cotangent is no input of the operation, so that the value may come from it too
+            # without a cycle: value and gradient are then one call (_share_the_call).
+            op = JaxOp(ValueAndGradient(self.function, moving))
+            _, *gradients = op.make_node(*inputs).outputs
+            scaled = [(cotangents[0] * g).astype(g.dtype) for g in gradients]
             return _at(moving, scaled, len(inputs))
         # an output of which nothing is used has no cotangent
-        given = [
+        dense = [
             output.zeros_like() if isinstance(cotangent.type, DisconnectedType) else cotangent
             for output, cotangent in zip(outputs, cotangents, strict=True)
         ]
-        made = (
-            JaxOp(Pullback(self.function, moving, len(inputs))).make_node(*inputs, *given).outputs
-        )
-        return _at(moving, made, len(inputs))
+        op = JaxOp(Pullback(self.function, moving, len(inputs)))
+        return _at(moving, op.make_node(*inputs, *dense).outputs, len(inputs))
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[is_floating(variable)] * len(node.outputs) for variable in node.inputs]
@@ -93,13 +92,13 @@ class JaxOp(Op):
 
 def _at(moving: Sequence[int], gradients: Sequence[Variable], n: int) -> list[Variable]:
     """A gradient for each of ``n`` inputs; those that are not in ``moving`` are not connected."""
-    known = dict(zip(moving, gradients, strict=True))
-    return [known[i] if i in known else disconnected_type() for i in range(n)]
+    by_input = dict(zip(moving, gradients, strict=True))
+    return [by_input[i] if i in by_input else disconnected_type() for i in range(n)]
 
 
 @jax_funcify.register(JaxOp)
 def _to_jax(op: JaxOp, node: Apply, **_: Any) -> Callable[..., Any]:
-    known: Mapping[int, int] = {
+    constants: Mapping[int, int] = {
         i: int(node.inputs[i].data)
         for i in op.function.static
         if isinstance(node.inputs[i], Constant)
@@ -107,7 +106,7 @@ def _to_jax(op: JaxOp, node: Apply, **_: Any) -> Callable[..., Any]:
 
     def traced(*inputs: Any) -> Any:
         arguments = [
-            known.get(i, _known_when_compiled(value)) if i in op.function.static else value
+            constants.get(i, _known_when_compiled(value)) if i in op.function.static else value
             for i, value in enumerate(inputs)
         ]
         outputs = op.function(*arguments)
@@ -121,16 +120,17 @@ def _known_when_compiled(value: Any) -> int:
         (value,) = value
     if isinstance(value, jax.core.Tracer):
         raise NotImplementedError(
-            "size is computed in the graph, but code compiled with mode='JAX' needs the number of draws in advance: "
-            "give size as a whole number, or use another mode."
+            "size is computed in the graph, but code compiled with mode='JAX' needs the number of "
+            "draws in advance: give size as a whole number, or use another mode."
         )
     return int(value)
 
 
 @node_rewriter([JaxOp])
 def _sizes_as_tuples(fgraph: Any, node: Apply) -> Any:
-    """Mark inputs that decide shapes, as PyTensor does for JAX: one that does nothing else is
-    then compiled in.
+    """Mark inputs that decide shapes, as PyTensor does for JAX.
+
+    One that does nothing else is then compiled in.
     """
     inputs = list(node.inputs)
     for i in node.op.function.static:

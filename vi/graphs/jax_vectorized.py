@@ -1,6 +1,4 @@
-"""A JAX function for many values of its inputs at once: what PyTensor's vectorisation makes of
-its operation.
-"""
+"""A JAX function for many values of its inputs at once, for PyTensor's vectorisation."""
 
 from __future__ import annotations
 

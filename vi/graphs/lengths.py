@@ -1,4 +1,4 @@
-"""Lengths that a graph fixed when it was written, and what is asserted of them, taken out."""
+"""Lengths that a graph fixed when it was written, and what it asserts of them, taken out."""
 
 from __future__ import annotations
 
@@ -6,33 +6,55 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.traversal import graph_inputs, io_toposort
 from pytensor.tensor.basic import Alloc
 from pytensor.tensor.shape import SpecifyShape
 
-__all__ = ["remade"]
+from vi.graphs.rebuild import extend, on_inputs
+
+__all__ = ["rebuild_with_other_lengths", "with_open_rows", "without_broadcasts"]
 
 
-def remade(graphs: Sequence[Any], mapping: dict[Variable, Any]) -> list[Any]:
-    """The graphs with variables replaced, whatever their shapes; ``mapping`` grows by every
-    variable that is made anew.
+def rebuild_with_other_lengths(graphs: Sequence[Any], stand_ins: dict[Variable, Any]) -> list[Any]:
+    """The graphs with variables exchanged for others, whatever the shapes of these.
 
-    What was asserted of shapes when the model was written no longer holds, and is left out.
+    Shapes that were asserted when the model was written do not hold of what depends on the
+    exchanged variables, and are left out there.
+
+    Parameters
+    ----------
+    graphs : sequence of Variable
+        The graphs; they are not changed.
+    stand_ins : dict of variables
+        What stands for a variable (perhaps itself: then shapes are left out of what depends on it).
+        It grows by every variable that is made anew.
+
+    Returns
+    -------
+    list of Variable
     """
-    for node in io_toposort(graph_inputs(graphs), list(graphs)) if mapping else ():
-        if any(output in mapping for output in node.outputs) or not any(
-            v in mapping for v in node.inputs
-        ):
-            continue
-        inputs = [mapping.get(variable, variable) for variable in node.inputs]
+
+    def make(node: Apply, inputs: list[Any]) -> list[Any] | None:
+        if not any(variable in stand_ins for variable in node.inputs):
+            return None
         if isinstance(node.op, SpecifyShape) or _only_fixes_lengths(node):
-            mapping[node.outputs[0]] = inputs[0]
-        else:
-            made = node.clone_with_new_inputs(inputs, strict=False).outputs
-            for old, new in zip(node.outputs, made, strict=True):
-                new.name = old.name
-            mapping.update(zip(node.outputs, made, strict=True))
-    return [mapping.get(graph, graph) for graph in graphs]
+            return inputs[:1]
+        return on_inputs(node, inputs)
+
+    return extend(stand_ins, graphs, make)
+
+
+def with_open_rows(variable: Any) -> Any:
+    """A variable of the same type and name whose number of rows, the first axis, is open."""
+    return variable.type.clone(shape=(None, *variable.type.shape[1:]))(name=variable.name)
+
+
+def without_broadcasts(term: Any) -> Any:
+    """A term without its outermost broadcasts: to the variable's shape in the model as written."""
+    while term.owner is not None and isinstance(term.owner.op, Alloc | SpecifyShape):
+        if term.owner.inputs[0].ndim != term.ndim:
+            break
+        term = term.owner.inputs[0]
+    return term
 
 
 def _only_fixes_lengths(node: Apply) -> bool:
@@ -43,14 +65,3 @@ def _only_fixes_lengths(node: Apply) -> bool:
         have in (None, want)
         for have, want in zip(node.inputs[0].type.shape, node.outputs[0].type.shape, strict=True)
     )
-
-
-def without_assertions(term: Any) -> Any:
-    """A term without its broadcast to the shape that the variable had when the model was
-    written.
-    """
-    while term.owner is not None and isinstance(term.owner.op, Alloc | SpecifyShape):
-        if term.owner.inputs[0].ndim != term.ndim:
-            break
-        term = term.owner.inputs[0]
-    return term

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
 from pymc.logprob.utils import CheckParameterValue
-from pytensor.graph.basic import Variable
-from pytensor.graph.traversal import graph_inputs, io_toposort
+from pytensor.graph.basic import Apply
+
+from vi.graphs.rebuild import on_inputs, rebuild, unchanged
 
 __all__ = ["checks_as_densities"]
 
+ZERO_SUM = "n_zerosum_axes"
+"""In the message of a check that holds by the variable's transform.
 
-def checks_as_densities(outputs: list[Any]) -> list[Any]:
-    """The graphs with PyMC's checks of parameters turned into a density of zero where they fail, as
-    PyMC compiles them.
-
-    Otherwise a negative shape, say, would be an exception on one backend and a finite density on
-    the other.
-    """
-    mapping: dict[Variable, Any] = {}
-    for node in io_toposort(graph_inputs(outputs), outputs):
-        arguments = [mapping.get(variable, variable) for variable in node.inputs]
-        if isinstance(node.op, CheckParameterValue) and node.op.can_be_replaced_by_ninf:
-            value, *conditions = arguments
-            made = [value]
-            if _ZERO_SUM not in node.op.msg:
-                made = [pt.switch(reduce(pt.and_, conditions), value, -np.inf).astype(value.dtype)]
-        elif all(new is old for new, old in zip(arguments, node.inputs, strict=True)):
-            continue
-        else:
-            made = node.clone_with_new_inputs(arguments).outputs
-        mapping.update(zip(node.outputs, made, strict=True))
-    return [mapping.get(output, output) for output in outputs]
-
-
-_ZERO_SUM = "n_zerosum_axes"
-"""In the message of a check that holds by the variable's transform, though in float32 not within
-its tolerance.
+It is left out: in float32 the sums are not within its tolerance, which is that of float64.
 """
+
+
+def checks_as_densities(outputs: Sequence[Any]) -> list[Any]:
+    """The graphs with PyMC's checks of parameters as densities of zero where they fail.
+
+    PyMC compiles them so too. Otherwise a negative shape, say, would be an exception on one backend
+    and a finite density on the other.
+    """
+    return rebuild(outputs, {}, _check_as_density)
+
+
+def _check_as_density(node: Apply, inputs: list[Any]) -> list[Any] | None:
+    """A maker: a switch in place of a check, every other node on its new inputs."""
+    if isinstance(node.op, CheckParameterValue) and node.op.can_be_replaced_by_ninf:
+        value, *conditions = inputs
+        if ZERO_SUM in node.op.msg:
+            return [value]
+        return [pt.switch(reduce(pt.and_, conditions), value, -np.inf).astype(value.dtype)]
+    # strict: a density keeps its type, whatever the switch knows of its static shape
+    return None if unchanged(node, inputs) else on_inputs(node, inputs, strict=True)

@@ -22,12 +22,13 @@ def check_replacements(
     for old, new in replacements.items():
         if not isinstance(old, Variable) or not isinstance(new, Variable):
             raise TypeError(
-                f"more_replacements maps PyTensor variables to PyTensor variables, got {old!r}: {new!r}."
+                f"more_replacements maps PyTensor variables to PyTensor variables, got {old!r}: "
+                f"{new!r}."
             )
         if old not in used:
             raise ValueError(
-                f"more_replacements: {old} is not part of the model's log density. Replace data or expressions of the "
-                "model; a free random variable cannot be replaced."
+                f"more_replacements: {old} is not part of the model's log density. Replace data or "
+                "expressions of the model; a free random variable cannot be replaced."
             )
 
 
@@ -53,11 +54,11 @@ def like(old: Variable, new: Any) -> Variable:
         raise TypeError(
             f"more_replacements: {old} is {old.type}; give a variable of that type in its place."
         )
-    made = new if isinstance(new, Variable) else as_tensor(np.asarray(new))
-    if made.type.ndim != old.type.ndim or not np.can_cast(
-        made.type.dtype, old.type.dtype, "same_kind"
+    tensor = new if isinstance(new, Variable) else as_tensor(np.asarray(new))
+    if tensor.type.ndim != old.type.ndim or not np.can_cast(
+        tensor.type.dtype, old.type.dtype, "same_kind"
     ):
         raise TypeError(
-            f"more_replacements: {old} is {old.type}, what is to take its place {made.type}."
+            f"more_replacements: {old} is {old.type}, what is to take its place {tensor.type}."
         )
-    return made if made.type.dtype == old.type.dtype else made.astype(old.type.dtype)
+    return tensor if tensor.type.dtype == old.type.dtype else tensor.astype(old.type.dtype)

@@ -11,8 +11,10 @@ __all__ = ["Counter"]
 
 
 class Counter(TensorSharedVariable):
-    """A number that every compiled function adds one to; PyTensor reads ``default_update`` when
-    it compiles.
+    """A number that every compiled function adds one to.
+
+    PyTensor reads ``default_update`` when it compiles. It deprecates setting it, and still reads
+    it: hence a property.
     """
 
     _following: Any = None

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytensor.scalar as ps
 from pytensor.compile.builders import OpFromGraph
-from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import io_toposort
 from pytensor.scan.op import Scan
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import CAReduce, Elemwise
 from pytensor.tensor.math import Dot
 from pytensor.tensor.type import integer_dtypes
+
+from vi.graphs.rebuild import rebuild
 
 __all__ = ["PrecisionError", "to_float32"]
 
@@ -45,38 +46,35 @@ def to_float32(
     PrecisionError
         If an operation insists on float64; the message names it.
     """
-    mapping: dict[Variable, Any] = {variable: _narrow_input(variable) for variable in inputs}
-    for node in io_toposort(list(inputs), list(outputs)):
-        arguments = [mapping[v] if v in mapping else _narrow_constant(v) for v in node.inputs]
-        made = _remade(node.op, arguments)
-        for old, new in zip(node.outputs, made, strict=True):
-            if _is_double(new):
-                raise PrecisionError(
-                    f"{_name(node.op)} computes in float64 only; use dtype='float64'"
-                )
-            mapping[old] = new
-    return [mapping[v] for v in inputs], [
-        mapping[v] if v in mapping else _narrow_constant(v) for v in outputs
-    ]
+    stand_ins: dict[Variable, Any] = {variable: _narrow_input(variable) for variable in inputs}
+    narrow = rebuild(outputs, stand_ins, _in_float32)
+    return [stand_ins[variable] for variable in inputs], [_narrow_constant(new) for new in narrow]
 
 
-def _remade(op: Any, arguments: list[Any]) -> list[Any]:
-    """Outputs of the operation on narrowed arguments."""
+def _in_float32(node: Apply, inputs: list[Any]) -> list[Any]:
+    """A maker: a node's operation on narrowed inputs, refused where it still gives float64."""
+    outputs = _narrowed(node.op, [_narrow_constant(variable) for variable in inputs])
+    if any(map(_is_double, outputs)):
+        raise PrecisionError(f"{_name(node.op)} computes in float64 only; use dtype='float64'")
+    return outputs
+
+
+def _narrowed(op: Any, inputs: list[Any]) -> list[Any]:
+    """Outputs of an operation, with its own settings narrowed too, on narrowed inputs."""
     try:
         if isinstance(op, Scan):
             inner = to_float32(op.inner_inputs, op.inner_outputs)
-            made = Scan(
+            narrow = Scan(
                 *inner, op.info, mode=op.mode, truncate_gradient=op.truncate_gradient, name=op.name
             )
         elif isinstance(op, OpFromGraph):
-            return _remade_graph(op, arguments)
+            return _narrowed_graph(op, inputs)
         else:
-            made = _narrow_op(op)
-        outputs: list[Any] = made.make_node(*arguments).outputs
-        if isinstance(op, Elemwise | Dot) and any(
-            map(_is_double, outputs)
-        ):  # int64 and float32 make float64
-            return list(made.make_node(*map(_without_integers, arguments)).outputs)
+            narrow = _narrow_op(op)
+        outputs: list[Any] = narrow.make_node(*inputs).outputs
+        if isinstance(op, Elemwise | Dot) and any(map(_is_double, outputs)):
+            # int64 and float32 make float64
+            return list(narrow.make_node(*map(_without_integers, inputs)).outputs)
     except TypeError as error:
         raise PrecisionError(
             f"{_name(op)} takes no float32, use dtype='float64': {error}"
@@ -84,20 +82,16 @@ def _remade(op: Any, arguments: list[Any]) -> list[Any]:
     return outputs
 
 
-def _remade_graph(op: Any, arguments: list[Any]) -> list[Any]:
-    """Outputs of an operation that is a graph: rebuilt for other types if it can be, in place of
-    it otherwise.
-    """
+def _narrowed_graph(op: Any, inputs: list[Any]) -> list[Any]:
+    """Outputs of an operation that is a graph: rebuilt for other types, or else its inner graph."""
     try:
-        outputs: list[Any] = op(*arguments, return_list=True)
+        outputs: list[Any] = op(*inputs, return_list=True)
     except TypeError:
         outputs = []
     if outputs and not any(map(_is_double, outputs)):
         return outputs
     inner_inputs, inner_outputs = to_float32(op.inner_inputs, op.inner_outputs)
-    return list(
-        clone_replace(inner_outputs, replace=dict(zip(inner_inputs, arguments, strict=True)))
-    )
+    return list(clone_replace(inner_outputs, replace=dict(zip(inner_inputs, inputs, strict=True))))
 
 
 def _name(op: Any) -> str:

@@ -31,8 +31,9 @@ class ConversionError(NotImplementedError):
 @jax_funcify.register(Assert)
 @jax_funcify.register(CheckParameterValue)
 def _assertion_to_jax(op: Op, **_: Any) -> Callable[..., Any]:
-    """Assertions cannot stop compiled JAX code; a violated one shows in a value that is not
-    finite.
+    """An assertion passes its value through: it cannot stop compiled JAX code.
+
+    A violated one shows in a value that is not finite.
     """
 
     def passed_through(value: Any, *conditions: Any) -> Any:
@@ -95,9 +96,7 @@ def _guard_clips(graph: FunctionGraph) -> None:
 
 
 def _unconvertible(graph: FunctionGraph) -> list[str]:
-    """Names of the graph's operations without a JAX conversion, each with the variable it makes
-    if that has a name.
-    """
+    """Names of operations without a JAX conversion, each with the variable it makes if named."""
     missing: dict[str, None] = {}
     for node in graph.toposort():
         try:
@@ -108,6 +107,8 @@ def _unconvertible(graph: FunctionGraph) -> list[str]:
             name = next((variable.name for variable in node.outputs if variable.name), None)
             text = str(node.op) if len(str(node.op)) <= 60 else type(node.op).__name__
             missing[text + (f" (of {name!r})" if name else "")] = None
-        except Exception:  # noqa: BLE001  # other failures are those of a whole-graph context; the real conversion reports them
+        except Exception:  # noqa: BLE001
+            # A node alone lacks what a conversion may look for in the whole graph. If it is a true
+            # failure, the conversion of the graph reports it.
             continue
     return list(missing)

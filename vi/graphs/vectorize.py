@@ -26,12 +26,12 @@ from pytensor.tensor.type_other import NoneTypeT
 from pytensor.xtensor.basic import TensorFromXTensor, XTensorFromTensor
 from pytensor.xtensor.type import XTensorType, as_xtensor
 
-from vi.graphs.rebuild import _inlined, rebuilt, remade
+from vi.graphs.rebuild import inline, rebuild, remake
 
-__all__ = ["vectorized"]
+__all__ = ["vectorize"]
 
 
-def vectorized(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> list[Any]:
+def vectorize(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> list[Any]:
     """The graphs of ``outputs``, functions of one draw ``z``, for all draws at once.
 
     Every random variable gets its own values in every draw, also one that does not depend on ``z``.
@@ -59,10 +59,9 @@ def vectorized(outputs: Sequence[Any], z: Variable, draws: Any, size: Any) -> li
         If an operation cannot be vectorised; the message names it.
     """
     plain = _without_named_dimensions(outputs)
-    one_draw: dict[Variable, int] = {
-        draws: z.type.ndim
-    }  # by variable of many draws, the rank in one draw
-    many = rebuilt(plain, {z: draws}, _Vectorizer(one_draw, size))
+    # by variable of many draws, the number of dimensions in one draw
+    one_draw: dict[Variable, int] = {draws: z.type.ndim}
+    many = rebuild(plain, {z: draws}, _Vectorizer(one_draw, size))
     named = []
     for old, core, new in zip(outputs, plain, many, strict=True):
         if new.type.ndim == core.type.ndim:
@@ -83,10 +82,8 @@ class _Vectorizer:
     def __call__(self, node: Apply, inputs: list[Any]) -> Sequence[Any]:
         op = node.op
         moving = any(variable in self.one_draw for variable in inputs)
-        if isinstance(
-            op, XTensorFromTensor | ViewOp
-        ):  # casts and views are all that is left of named dimensions
-            return inputs[:1]
+        if isinstance(op, XTensorFromTensor | ViewOp):
+            return inputs[:1]  # casts and views are all that is left of named dimensions
         if isinstance(op, TensorFromXTensor) and isinstance(inputs[0].type, TensorType):
             return inputs[:1]
         if isinstance(op, Shape | Shape_i):  # the same in every draw
@@ -99,7 +96,7 @@ class _Vectorizer:
             )
         if any(isinstance(variable.type, RandomType) for variable in inputs):
             return self._random(node, inputs, moving)
-        return self._mark(node, self._vectorize(node, inputs)) if moving else remade(node, inputs)
+        return self._mark(node, self._vectorize(node, inputs)) if moving else remake(node, inputs)
 
     def _random(self, node: Apply, inputs: list[Any], moving: bool) -> Sequence[Any]:
         op = node.op
@@ -111,26 +108,26 @@ class _Vectorizer:
                     lengths = [shape[i] for i in range(get_vector_length(shape))]
                     shape = pt.stack([pt.as_tensor(self.size, dtype="int64"), *lengths])
                 return self._mark(node, op.make_node(rng, shape, *parameters).outputs)
-            outputs = remade(node, inputs)
+            outputs = remake(node, inputs)
             if isinstance(op, MinibatchIndexRV):
                 return outputs
             return self._mark(
                 node, change_dist_size(outputs[1], (self.size,), expand=True).owner.outputs
             )
         if isinstance(op, MinibatchOp) and not moving:
-            return remade(node, inputs)
+            return remake(node, inputs)
         if isinstance(op, OpFromGraph):
-            return _inlined(node, inputs, self)
+            return inline(node, inputs, self)
         if all(isinstance(variable.type, RandomType) for variable in node.outputs):
-            return remade(node, inputs)
+            return remake(node, inputs)
         raise NotImplementedError(_refusal(node, "it draws random numbers in a loop"))
 
     def _vectorize(self, node: Apply, inputs: list[Any]) -> Sequence[Any]:
         try:
-            made = _vectorize_node(node.op, node, *inputs)
+            new = _vectorize_node(node.op, node, *inputs)
         except (NotImplementedError, TypeError, ValueError) as error:
             raise NotImplementedError(_refusal(node, str(error) or type(error).__name__)) from error
-        outputs: Sequence[Any] = made.outputs if isinstance(made, Apply) else made
+        outputs: Sequence[Any] = new.outputs if isinstance(new, Apply) else new
         return outputs
 
     def _mark(self, node: Apply, outputs: Sequence[Any]) -> Sequence[Any]:
@@ -154,8 +151,8 @@ def _refusal(node: Apply, why: str) -> str:
 def _with_draw(variable: Any) -> tuple[str, ...]:
     if "draw" in variable.type.dims:
         raise ValueError(
-            f"The leading dimension of {variable} would be called 'draw', which one of its own is called already; "
-            "rename that one."
+            f"The leading dimension of {variable} would be called 'draw', which one of its own is "
+            "called already; rename that one."
         )
     return ("draw", *variable.type.dims)
 

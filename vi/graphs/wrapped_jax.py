@@ -1,4 +1,4 @@
-"""JAX functions that users wrapped for PyTensor, as the library's own operation."""
+"""JAX functions that users wrapped for PyTensor, as operations of the library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.traversal import graph_inputs, io_toposort
 from pytensor.link.jax.ops import JAXOp
 from pytensor.tensor.basic import MakeVector
 from pytensor.tensor.blockwise import Blockwise
@@ -17,8 +16,9 @@ from pytensor.tensor.elemwise import CAReduce
 from vi.graphs.jax_function import JaxFunction, in_precision_of
 from vi.graphs.jax_op import JaxOp
 from vi.graphs.jax_vectorized import Vectorized
+from vi.graphs.rebuild import named, on_inputs, rebuild, unchanged
 
-__all__ = ["Wrapped", "own_node", "with_own_ops"]
+__all__ = ["Wrapped", "function_of", "jax_op_node", "with_jax_ops"]
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ class Wrapped(JaxFunction):
         return self.name
 
 
-def with_own_ops(outputs: Sequence[Any]) -> list[Any]:
-    """The graphs with the library's :class:`vi.graphs.jax_op.JaxOp` in place of every operation of
-    ``pytensor.wrap_jax``.
+def with_jax_ops(outputs: Sequence[Any]) -> list[Any]:
+    """The graphs with :class:`JaxOp` in place of every operation of ``pytensor.wrap_jax``.
 
     It computes value and gradient of a scalar in one call, follows the precision of its inputs, is
     vectorised as a whole, and has no need of JAX's process-wide 64-bit switch.
@@ -67,31 +66,24 @@ def with_own_ops(outputs: Sequence[Any]) -> list[Any]:
     -------
     list of Variable
     """
-    mapping: dict[Variable, Any] = {}
-    for node in io_toposort(graph_inputs(outputs), list(outputs)):
-        arguments = [mapping.get(variable, variable) for variable in node.inputs]
-        own = own_node(node, arguments)
-        if own is not None:
-            made = own.outputs
-        elif all(new is old for new, old in zip(arguments, node.inputs, strict=True)):
-            continue
-        else:
-            made = _remade(node, arguments)
-        for old, new in zip(node.outputs, made, strict=True):
-            new.name = old.name
-            mapping[old] = new
-    return [mapping.get(output, output) for output in outputs]
+    return rebuild(outputs, {}, _with_jax_op)
 
 
-def own_node(node: Apply, inputs: Sequence[Any]) -> Apply | None:
-    """The library's node in place of one of ``pytensor.wrap_jax``; ``None`` in place of any
-    other.
-    """
-    function = _function_of(node)
+def jax_op_node(node: Apply, inputs: Sequence[Any]) -> Apply | None:
+    """The node of a :class:`JaxOp` in place of one of ``pytensor.wrap_jax``, None for any other."""
+    function = function_of(node)
     return None if function is None else JaxOp(function).make_node(*inputs)
 
 
-def _function_of(node: Apply) -> JaxFunction | None:
+def _with_jax_op(node: Apply, inputs: list[Any]) -> list[Any] | None:
+    """A maker: a :class:`JaxOp` in place of a wrapped function, any other node on its inputs."""
+    new = jax_op_node(node, inputs)
+    if new is not None:
+        return named(node, new.outputs)
+    return None if unchanged(node, inputs) else _on_wider_inputs(node, inputs)
+
+
+def function_of(node: Apply) -> JaxFunction | None:
     """The JAX function that a node wraps, if it is one of PyTensor's for JAX functions."""
     op: Any = node.op
     if isinstance(op, JAXOp):
@@ -106,28 +98,31 @@ def _wrapped(op: Any) -> Wrapped:
     return Wrapped(op.jax_func, op.output_types, op.name or "a JAX function")
 
 
-def _remade(node: Apply, arguments: list[Any]) -> list[Any]:
+def _on_wider_inputs(node: Apply, inputs: list[Any]) -> list[Any]:
     """Outputs of a node's operation on inputs that may be more precise than the old ones."""
     op: Any = node.op
     wider = any(
-        new.type.dtype == "float64" != old.type.dtype for new, old in _typed(arguments, node.inputs)
+        new.type.dtype == "float64" != old.type.dtype for new, old in _typed(inputs, node.inputs)
     )
-    if wider and isinstance(
-        op, CAReduce
-    ):  # they keep the precision of the inputs that they were made for
+    if wider and isinstance(op, CAReduce):
+        # a reduction keeps the precision of the inputs that it was made for
         changed = {
             key: "float64" for key in ("dtype", "acc_dtype") if getattr(op, key, None) == "float32"
         }
-        return list((op.clone(**changed) if changed else op).make_node(*arguments).outputs)
+        return named(node, (op.clone(**changed) if changed else op).make_node(*inputs).outputs)
     if wider and isinstance(op, MakeVector):
-        return list(MakeVector("float64").make_node(*arguments).outputs)
+        return named(node, MakeVector("float64").make_node(*inputs).outputs)
     try:
-        return list(node.clone_with_new_inputs(arguments, strict=False).outputs)
-    except TypeError:  # it insists on its types
-        for i, (new, old) in enumerate(zip(arguments, node.inputs, strict=True)):
-            if new is not old and new.type.dtype != old.type.dtype:
-                arguments[i] = new.astype(old.type.dtype)
-        return list(node.clone_with_new_inputs(arguments, strict=False).outputs)
+        return on_inputs(node, inputs)
+    except TypeError:
+        # an operation with a fixed signature (a Scan, say) takes its old types only
+        same = [
+            new.astype(old.type.dtype)
+            if new is not old and new.type.dtype != old.type.dtype
+            else new
+            for new, old in zip(inputs, node.inputs, strict=True)
+        ]
+        return on_inputs(node, same)
 
 
 def _typed(news: Sequence[Any], olds: Sequence[Any]) -> list[tuple[Any, Any]]:

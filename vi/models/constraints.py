@@ -1,6 +1,4 @@
-"""Constraints on the leaves of a pytree, said in words or by a library's objects, as PyMC's
-transforms.
-"""
+"""Constraints on the leaves of a pytree, in words or as objects, turned into PyMC transforms."""
 
 from __future__ import annotations
 
@@ -28,15 +26,13 @@ WORDS: dict[str, Transform | None] = {
 """What a constraint may be called."""
 
 _ACCEPTED = (
-    f"{', '.join(map(repr, WORDS))}, ('bounded', low, high), a transform of pymc.distributions.transforms, "
-    "or a constraint of numpyro.distributions.constraints"
+    f"{', '.join(map(repr, WORDS))}, ('bounded', low, high), a transform of "
+    "pymc.distributions.transforms, or a constraint of numpyro.distributions.constraints"
 )
 
 
 def path_name(path: Any) -> str:
-    """The name of a leaf by its path in a pytree: ``"layer.w"``, ``"layers.0.w"``, ``""`` for a
-    bare array.
-    """
+    """The name of a leaf by its path in a pytree: ``"layers.0.w"``, ``""`` for a bare array."""
     return jax.tree_util.keystr(path, simple=True, separator=".").replace("/", ".")
 
 
@@ -57,20 +53,21 @@ def transforms_by_name(constraints: Any, start: Mapping[str, np.ndarray]) -> dic
         If a path is that of no leaf, a constraint is unknown, or does not suit the shape of its
         leaf.
     """
-    given = {
+    by_path = {
         path_name(path): spec
         for path, spec in jax.tree_util.tree_leaves_with_path(constraints, is_leaf=_is_spec)
     }
     chosen: dict[str, Any] = {}
-    for path in sorted(given, key=len):
+    for path in sorted(by_path, key=len):
         names = [name for name in start if path in ("", name) or name.startswith(f"{path}.")]
         if not names:
             raise ValueError(
-                f"constraints has an entry for {path!r}, which is no leaf of init. Its leaves: {', '.join(start)}."
+                f"constraints has an entry for {path!r}, which is no leaf of init. Its leaves: "
+                f"{', '.join(start)}."
             )
-        chosen |= dict.fromkeys(names, given[path])
-    made = {name: _transform(spec, name, start[name]) for name, spec in chosen.items()}
-    return {name: transform for name, transform in made.items() if transform is not None}
+        chosen |= dict.fromkeys(names, by_path[path])
+    pairs = ((name, _transform(spec, name, start[name])) for name, spec in chosen.items())
+    return {name: transform for name, transform in pairs if transform is not None}
 
 
 def check_inside(name: str, value: np.ndarray, transform: Transform, constraint: str) -> None:
@@ -82,15 +79,17 @@ def check_inside(name: str, value: np.ndarray, transform: Transform, constraint:
     if not (np.all(np.isfinite(there)) and np.allclose(back, value, rtol=1e-4, atol=1e-6)):
         shown = np.array2string(np.asarray(value), threshold=6, precision=4)
         raise ValueError(
-            f"init[{name!r}] = {shown} lies outside its constraint, {constraint}. Give a start inside."
+            f"init[{name!r}] = {shown} lies outside its constraint, {constraint}. Give a start "
+            "inside."
         )
 
 
 def moved(
     value: np.ndarray, transform: Transform | None, generator: np.random.Generator
 ) -> np.ndarray:
-    """A value beside the given one, inside the constraint: up to 0.5 away in every entry of the
-    unconstrained space.
+    """A value beside another one, inside the constraint.
+
+    It is up to 0.5 away in every entry of the unconstrained space.
     """
     if transform is None:
         return (value + generator.uniform(-0.5, 0.5, value.shape)).astype(value.dtype)
@@ -109,24 +108,24 @@ def _is_spec(item: Any) -> bool:
 
 
 def _transform(spec: Any, name: str, value: np.ndarray) -> Transform | None:
-    made: Any
+    transform: Any
     shape = value.shape
     if isinstance(spec, str) and spec in WORDS:
-        made = WORDS[spec]
+        transform = WORDS[spec]
     elif isinstance(spec, tuple) and len(spec) == 3 and spec[0] == "bounded":
-        made = _interval(name, *spec[1:])
+        transform = _interval(name, *spec[1:])
     elif isinstance(spec, Transform):
-        made = spec
+        transform = spec
     elif is_constraint(spec):
         return NumpyroTransform.of(spec, shape, value.dtype)
     else:
         raise ValueError(f"constraints[{name!r}] = {spec!r} is unknown; accepted are {_ACCEPTED}.")
-    if made in (transforms.simplex, transforms.ordered) and (not shape or shape[-1] < 2):
+    if transform in (transforms.simplex, transforms.ordered) and (not shape or shape[-1] < 2):
         raise ValueError(
-            f"constraints[{name!r}] = {spec!r} is one of the last axis, which needs 2 entries or more; the leaf has "
-            f"shape {shape}."
+            f"constraints[{name!r}] = {spec!r} is one of the last axis, which needs 2 entries or "
+            f"more; the leaf has shape {shape}."
         )
-    return made
+    return transform
 
 
 def _interval(name: str, low: Any, high: Any) -> Transform:
@@ -143,9 +142,9 @@ def _interval(name: str, low: Any, high: Any) -> Transform:
         )
     if low is not None and high is not None and not low < high:
         raise ValueError(
-            f"constraints[{name!r}] = ('bounded', {low}, {high}): the first must be the smaller one."
+            f"constraints[{name!r}] = ('bounded', {low}, {high}): the first must be the smaller "
+            "one."
         )
-    low, high = (
-        None if bound is None else np.float64(bound) for bound in (low, high)
-    )  # an int would make float32 logs
+    # a Python int would be taken for a float32 in the logarithms of the transform
+    low, high = (None if bound is None else np.float64(bound) for bound in (low, high))
     return transforms.Interval(low, high)

@@ -67,8 +67,8 @@ class DensityModel(pm.Model):
                 # float64 in the graph, whatever the precision of the fit: some of PyMC's transforms
                 # have no other
                 initial = np.asarray(value, "float64")
-                own = {"default_transform": transforms[name]} if name in transforms else {}
-                pm.Flat(name, shape=initial.shape, initval=initial, dtype="float64", **own)
+                extra = {"default_transform": transforms[name]} if name in transforms else {}
+                pm.Flat(name, shape=initial.shape, initval=initial, dtype="float64", **extra)
 
     def pytree(self, draws: Any) -> Any:
         """Draws as the pytree of the log density.
@@ -101,8 +101,7 @@ class DensityModel(pm.Model):
 
 @dataclass(frozen=True, eq=False)
 class LogDensity(JaxFunction):
-    """A log density, or one of the pair that it returns, as a function of the leaves of params and
-    data.
+    """A log density as a function of the leaves of params and data, or one of the pair it returns.
 
     Parameters
     ----------
@@ -165,11 +164,11 @@ class Computed(JaxFunction):
     host_dtype: np.dtype | None
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
-        made = self.fn(jax.tree.unflatten(self.params, [jnp.asarray(leaf) for leaf in inputs]))
+        arrays = self.fn(jax.tree.unflatten(self.params, [jnp.asarray(leaf) for leaf in inputs]))
         wide = jnp.result_type(*inputs)
         return tuple(
             jnp.asarray(array, wide if np.issubdtype(kind.dtype, np.floating) else None)
-            for array, kind in zip(made, self.kinds, strict=True)
+            for array, kind in zip(arrays, self.kinds, strict=True)
         )
 
     def output_types(self, inputs: Sequence[Variable]) -> list[Any]:

@@ -12,6 +12,8 @@ import pymc as pm
 
 from vi.data import Minibatch
 from vi.data.minibatches.batch_tensors import row_data
+from vi.foundation.lengths import refuse_lengths
+from vi.foundation.numbers import whole
 from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
 from vi.models.constraints import check_inside, moved, path_name, transforms_by_name
@@ -116,8 +118,9 @@ def from_function(
         returned = trace(fn, arguments)
         if batch_size is not None and not is_pair(returned):
             raise ValueError(
-                "batch_size needs a log density that returns the pair (log_prior, log_likelihood): the likelihood of "
-                "a batch is multiplied by N / B, the prior is not. It returns one number."
+                "batch_size needs a log density that returns the pair (log_prior, log_likelihood): "
+                "the likelihood of a batch is multiplied by N / B, the prior is not. It returns "
+                "one number."
             )
         shown = ", ".join(
             f"{n} = {np.array2string(v, threshold=6, precision=4)}" for n, v in start.items()
@@ -162,7 +165,8 @@ def from_function(
 def _potential(name: str, function: LogDensity, inputs: list[Any]) -> None:
     if name in pm.modelcontext(None).named_vars:
         raise ValueError(
-            f"A leaf of init is called {name!r}, which is the name of a term here. Give it another one."
+            f"A leaf of init is called {name!r}, which is the name of a term here. Give it another "
+            "one."
         )
     pm.Potential(name, JaxOp(function)(*inputs))
 
@@ -196,13 +200,14 @@ def _array(name: str, leaf: Any) -> np.ndarray:
         leaf = jnp.asarray(leaf) if type(leaf) is float else np.asarray(leaf)
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int):
         raise TypeError(
-            f"init[{name!r}] is {type(leaf).__name__}; init must be a pytree of floating-point arrays."
+            f"init[{name!r}] is {type(leaf).__name__}; init must be a pytree of floating-point "
+            "arrays."
         )
     kind = jnp.result_type(leaf)
     if not jnp.issubdtype(kind, jnp.floating):
         raise TypeError(
-            f"init[{name!r}] has the type {kind}; parameters must be floating-point (1.0, not 1). What is no parameter "
-            "belongs into data= or the function's closure."
+            f"init[{name!r}] has the type {kind}; parameters must be floating-point (1.0, not 1). "
+            "What is no parameter belongs into data= or the function's closure."
         )
     array = np.asarray(leaf)
     array = array if array.dtype == np.float64 else array.astype("float32")
@@ -218,7 +223,8 @@ def _data(data: Any, batch_size: int | None, dtype: np.dtype) -> tuple[list[np.n
     if data is None:
         if batch_size is not None:
             raise TypeError(
-                "batch_size says how many rows of data= a step takes; give data=, a pytree of arrays."
+                "batch_size says how many rows of data= a step takes; give data=, a pytree of "
+                "arrays."
             )
         return [], None
     leaves, structure = jax.tree.flatten(data)
@@ -235,22 +241,13 @@ def _data(data: Any, batch_size: int | None, dtype: np.dtype) -> tuple[list[np.n
     ]
     if batch_size is None:
         return arrays, structure
-    if (
-        isinstance(batch_size, bool)
-        or not isinstance(batch_size, int | np.integer)
-        or batch_size < 1
-    ):
-        raise ValueError(f"batch_size={batch_size!r}: must be a whole number of at least 1.")
-    lengths = [array.shape[:1] for array in arrays]
-    if len(set(lengths)) > 1 or lengths[0] == ():
-        named = ", ".join(
-            f"{path_name(p) or 'data'} {np.shape(a)}" for p, a in jax.tree.leaves_with_path(data)
-        )
-        raise ValueError(
-            f"Rows are drawn along the first axis of data, which must be as long in all arrays: {named}."
-        )
-    if batch_size > lengths[0][0]:
-        raise ValueError(
-            f"batch_size={batch_size} is larger than the data, which have {lengths[0][0]} rows."
-        )
+    batch_size = whole("batch_size", batch_size, 1)
+    lengths = {
+        path_name(path) or "data": array.shape[0] if array.ndim else 0
+        for (path, _), array in zip(jax.tree.leaves_with_path(data), arrays, strict=True)
+    }
+    refuse_lengths("Rows are drawn along the first axis of data. Its arrays", lengths)
+    n = next(iter(lengths.values()))
+    if batch_size > n:
+        raise ValueError(f"batch_size={batch_size} is larger than the data, which have {n} rows.")
     return arrays, structure

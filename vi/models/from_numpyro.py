@@ -88,8 +88,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
         return util.log_density(handlers.seed(model, 0), args, kwargs, params)[0]
 
     _check_supports(sites, init, supports)
-    made = from_function(log_density, init, constraints=supports)
-    with precision(made.dtype):
+    pymc_model = from_function(log_density, init, constraints=supports)
+    with precision(pymc_model.dtype):
         computed = {
             name: jnp.asarray(site["value"])
             for name, site in sites(init).items()
@@ -98,28 +98,28 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     # one operation for numbers with a gradient, one for those without
     for floating in (True, False):
         kinds = {
-            name: TensorType((made.dtype if floating else value.dtype).name, value.shape)
+            name: TensorType((pymc_model.dtype if floating else value.dtype).name, value.shape)
             for name, value in computed.items()
             if jnp.issubdtype(value.dtype, jnp.floating) == floating
         }
         if kinds:
-            _add_computed(made, sites, kinds)
-    return made
+            _add_computed(pymc_model, sites, kinds)
+    return pymc_model
 
 
 def _add_computed(
-    made: DensityModel, sites: Callable[[Any], dict[str, Any]], kinds: dict[str, TensorType]
+    pymc_model: DensityModel, sites: Callable[[Any], dict[str, Any]], kinds: dict[str, TensorType]
 ) -> None:
     """Add deterministic sites of the given types."""
 
     def values(params: Any) -> list[Any]:
-        found = sites(params)
-        return [found[name]["value"] for name in kinds]
+        by_name = sites(params)
+        return [by_name[name]["value"] for name in kinds]
 
-    function = Computed(values, made.structure, tuple(kinds.values()), made.dtype)
-    with made:
+    function = Computed(values, pymc_model.structure, tuple(kinds.values()), pymc_model.dtype)
+    with pymc_model:
         for name, value in zip(
-            kinds, JaxOp(function)(*made.free_RVs, return_list=True), strict=True
+            kinds, JaxOp(function)(*pymc_model.free_RVs, return_list=True), strict=True
         ):
             pm.Deterministic(
                 name.replace("/", "."), value
@@ -135,10 +135,10 @@ def _latent(
     started = handlers.substitute(
         handlers.seed(model, 0), substitute_fn=numpyro.infer.init_to_median
     )
-    found = handlers.trace(started).get_trace(*args, **kwargs)
-    _refuse(found)
+    sites = handlers.trace(started).get_trace(*args, **kwargs)
+    _refuse(sites)
     latent = {
-        n: site for n, site in found.items() if site["type"] == "sample" and not site["is_observed"]
+        n: site for n, site in sites.items() if site["type"] == "sample" and not site["is_observed"]
     }
     if not latent:
         raise ValueError("The NumPyro model has no latent sites, so there is nothing to fit.")
@@ -157,16 +157,18 @@ def _refuse(sites: Mapping[str, Any]) -> None:
     discrete = [name for name, fn in latent.items() if fn.support.is_discrete]
     if discrete:
         raise ValueError(
-            f"Discrete latent sites cannot be fitted by variational inference: {', '.join(discrete)}. Marginalise them "
-            "(numpyro.distributions.MixtureSameFamily for a finite mixture)."
+            "Discrete latent sites cannot be fitted by variational inference: "
+            f"{', '.join(discrete)}. Marginalise them (numpyro.distributions.MixtureSameFamily for "
+            "a finite mixture)."
         )
     for name, fn in latent.items():
         _refuse_without_density(name, fn, sites)
     parameters = [name for name, site in sites.items() if site["type"] == "param"]
     if parameters:
         raise ValueError(
-            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(parameters)}. Give them one with "
-            "numpyro.sample (numpyro.distributions.ImproperUniform for a flat one)."
+            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(parameters)}. "
+            "Give them one with numpyro.sample (numpyro.distributions.ImproperUniform for a flat "
+            "one)."
         )
     for name, site in sites.items():
         if (
@@ -175,9 +177,10 @@ def _refuse(sites: Mapping[str, Any]) -> None:
             and site["args"][1] < site["args"][0]
         ):
             raise ValueError(
-                f"The plate {name!r} subsamples {site['args'][1]} of {site['args'][0]} rows by itself. Leave "
-                "subsample_size out and fit all rows, or write the log density as a function of params and data: "
-                "vi.targets.from_function(fn, init, data=..., batch_size=...) draws the rows and scales the likelihood."
+                f"The plate {name!r} subsamples {site['args'][1]} of {site['args'][0]} rows by "
+                "itself. Leave subsample_size out and fit all rows, or write the log density as a "
+                "function of params and data: vi.targets.from_function(fn, init, data=..., "
+                "batch_size=...) draws the rows and scales the likelihood."
             )
 
 
@@ -196,19 +199,18 @@ def _refuse_without_density(name: str, fn: Any, sites: Mapping[str, Any]) -> Non
         return  # a mask on any other site is the user's own flat prior
     if not all(np.all(getattr(layer, "_mask", True)) for layer in layers):
         raise ValueError(
-            f"The site {whole!r} has obs_mask=, which makes a latent site {name!r} of all its entries, also of those "
-            "that have no density there: the ELBO has no bound. Give the site the rows that were seen alone "
-            f"(dist.Normal(mu[seen], sd), obs=y[seen]); missing ones that you want are a site of their own: "
-            f"numpyro.sample('{whole}_missing', dist.Normal(mu[~seen], sd))."
+            f"The site {whole!r} has obs_mask=, which makes a latent site {name!r} of all its "
+            "entries, also of those that have no density there: the ELBO has no bound. Give the "
+            "site the rows that were seen alone (dist.Normal(mu[seen], sd), obs=y[seen]); missing "
+            f"ones that you want are a site of their own: numpyro.sample('{whole}_missing', "
+            "dist.Normal(mu[~seen], sd))."
         )
 
 
 def _check_supports(
     sites: Callable[[Any], dict[str, Any]], init: dict[str, Any], supports: dict[str, Any]
 ) -> None:
-    """Refuse supports that depend on the value of another site: the transform of a variable is
-    fixed.
-    """
+    """Refuse supports that depend on another site: the transform of a variable is fixed."""
     biject_to = import_numpyro().distributions.biject_to
     moved = {}
     for name, value in init.items():
@@ -220,6 +222,7 @@ def _check_supports(
             same = type(supports[name]) is type(site["fn"].support) and len(here) == len(there)
             if not (same and all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))):
                 raise ValueError(
-                    f"The support of {name!r} depends on other latent sites. Sample it on a fixed support and compute "
-                    f"it: u = numpyro.sample('u', dist.Uniform(0.0, 1.0)); numpyro.deterministic({name!r}, upper * u)."
+                    f"The support of {name!r} depends on other latent sites. Sample it on a fixed "
+                    "support and compute it: u = numpyro.sample('u', dist.Uniform(0.0, 1.0)); "
+                    f"numpyro.deterministic({name!r}, upper * u)."
                 )

@@ -35,8 +35,7 @@ def is_constraint(item: Any) -> bool:
 
 
 class NumpyroTransform(Transform):
-    """The transform between a constrained array and an unconstrained one, ``biject_to`` of its
-    constraint.
+    """The transform between constrained and unconstrained arrays, ``biject_to`` of a constraint.
 
     Parameters
     ----------
@@ -96,12 +95,12 @@ class Piece(JaxFunction):
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
         x = jnp.asarray(inputs[0])
         if self.part == "inverse":
-            made = self.transform._inverse(x)
+            array = self.transform._inverse(x)
         elif self.part == "call":
-            made = self.transform(x)
+            array = self.transform(x)
         else:
-            made = self.transform.log_abs_det_jacobian(x, self.transform(x))
-        return (jnp.broadcast_to(made, self.shape).astype(x.dtype),)
+            array = self.transform.log_abs_det_jacobian(x, self.transform(x))
+        return (jnp.broadcast_to(array, self.shape).astype(x.dtype),)
 
     def output_types(self, inputs: Sequence[Variable]) -> list[Any]:
         return [TensorType(floating_dtype(inputs).name, self.shape)]

@@ -1,11 +1,10 @@
-"""A user's JAX function, traced before anything is built on it: what it returns, and what it
-must not do.
-"""
+"""A user's JAX function, traced before anything is built on it: what it returns or must not do."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,6 +15,9 @@ from vi.foundation.precision import called_afresh
 from vi.foundation.tracing_errors import TRACING_ERRORS, what_tracing_met
 
 __all__ = ["check_batches", "is_pair", "trace", "value_at"]
+
+LIBRARY = f"{Path(__file__).parents[1]}/"
+"""The library's own files, of which no error in a user's function speaks."""
 
 
 def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> Any:
@@ -34,20 +36,21 @@ def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     )
     if not same:
         raise ValueError(
-            f"The log density returned {_words(first)} when it was called first, and {_words(second)} the second time. "
-            "It must be a function of its arguments alone."
+            f"The log density returned {_words(first)} when it was called first, and "
+            f"{_words(second)} the second time. It must be a function of its arguments alone."
         )
     leaves = jax.tree.leaves(first)
     if not (_is_leaf(first) or is_pair(first)):
         raise TypeError(
-            f"The log density must return a scalar, or a pair (log_prior, log_likelihood) of scalars; it returns "
-            f"{_words(first)}."
+            "The log density must return a scalar, or a pair (log_prior, log_likelihood) of "
+            f"scalars; it returns {_words(first)}."
         )
     for leaf in leaves:
         if leaf.shape != ():
             raise ValueError(
-                f"The log density must return a scalar; it returns an array of shape {leaf.shape}. Sum it over what "
-                "it has one entry for: jnp.sum(...). It is called with one point; the library does the vmap."
+                f"The log density must return a scalar; it returns an array of shape {leaf.shape}. "
+                "Sum it over what it has one entry for: jnp.sum(...). It is called with one point; "
+                "the library does the vmap."
             )
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             raise TypeError(
@@ -74,8 +77,9 @@ def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str)
         if "Cannot lower jaxpr" not in str(error):
             raise
         raise ValueError(
-            "JAX cannot compile the log density: NumPy arrays that it has in its closure were used by another function "
-            "in another precision before. Use jnp.asarray(array) in the function, or hand the arrays over as data=."
+            "JAX cannot compile the log density: NumPy arrays that it has in its closure were used "
+            "by another function in another precision before. Use jnp.asarray(array) in the "
+            "function, or hand the arrays over as data=."
         ) from error
     if not np.isfinite(value):
         raise ValueError(f"The log density is {value} at init: {shown}. Start where it is finite.")
@@ -84,11 +88,10 @@ def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str)
 def check_batches(
     fn: Callable[..., tuple[Any, Any]], points: Sequence[Any], data: Any, size: int
 ) -> None:
-    """Refuse pairs for which N / B is wrong at one of some points; those where the density is not
-    finite say nothing.
+    """Refuse pairs for which N / B is wrong at one of some points.
 
-    The prior must not change with the rows, and the log likelihood of rows must be the sum of those
-    of any two parts.
+    Points where the density is not finite say nothing. The prior must not change with the rows,
+    and the log likelihood of rows must be the sum of those of any two parts.
     """
     generator = np.random.default_rng(0)
     n = len(jax.tree.leaves(data)[0])
@@ -98,27 +101,29 @@ def check_batches(
     for params in points:
         order = generator.permutation(n)[: min(n, 4 * size)]
         pieces = [order, order[:size], order[size:]]
-        made = [
+        pairs = [
             jitted(params, jax.tree.map(lambda leaf, rows=rows: leaf[rows], data))
             for rows in pieces
         ]
         priors, (whole, one, other) = (
-            [float(pair[0]) for pair in made],
-            [float(pair[1]) for pair in made],
+            [float(pair[0]) for pair in pairs],
+            [float(pair[1]) for pair in pairs],
         )
         if not np.all(np.isfinite([*priors, whole, one, other])):
             continue
-        tolerance = 1e-6 if jnp.asarray(made[0][1]).dtype == np.float64 else 1e-3
+        tolerance = 1e-6 if jnp.asarray(pairs[0][1]).dtype == np.float64 else 1e-3
         if not np.allclose(priors, priors[0], rtol=tolerance, atol=tolerance):
             raise ValueError(
-                f"log_prior, the first of the pair, changes with the rows: {priors[1]:.6g} and {priors[2]:.6g} for two "
-                "parts of the data. It is not scaled by N / B; put what depends on data into the second."
+                f"log_prior, the first of the pair, changes with the rows: {priors[1]:.6g} and "
+                f"{priors[2]:.6g} for two parts of the data. It is not scaled by N / B; put what "
+                "depends on data into the second."
             )
         if not abs(whole - one - other) <= tolerance * (1 + abs(whole) + abs(one) + abs(other)):
             raise ValueError(
-                f"log_likelihood, the second of the pair, is {whole:.6g} for {len(order)} rows and {one:.6g} + "
-                f"{other:.6g} for their two parts, so that no scale makes a batch's right. It must be a sum over rows: "
-                "no mean, and nothing computed from several rows (do that before, from all the data)."
+                f"log_likelihood, the second of the pair, is {whole:.6g} for {len(order)} rows and "
+                f"{one:.6g} + {other:.6g} for their two parts, so that no scale makes a batch's "
+                "right. It must be a sum over rows: no mean, and nothing computed from several "
+                "rows (do that before, from all the data)."
             )
 
 
@@ -147,8 +152,8 @@ def _in_plain_words(where: str) -> Iterator[None]:
     except Exception as error:
         if "Tracer" in str(error):
             error.add_note(
-                "The log density uses a value where JAX has only its shape and type while it compiles the function "
-                "(a tracer). To print values: jax.debug.print('{}', x)."
+                "The log density uses a value where JAX has only its shape and type while it "
+                "compiles the function (a tracer). To print values: jax.debug.print('{}', x)."
             )
         error.add_note(where)
         raise
@@ -172,7 +177,7 @@ def _place(error: BaseException) -> str:
     at, place = error.__traceback__, ""
     while at is not None:
         file = at.tb_frame.f_code.co_filename
-        if not any(part in file for part in ("/jax/", "/vi/targets/", "<frozen")):
+        if not (file.startswith(LIBRARY) or "/jax/" in file or "<frozen" in file):
             place = f"{file}, line {at.tb_lineno}"
         at = at.tb_next
     return f"{type(error).__name__} at {place}" if place else type(error).__name__
@@ -182,4 +187,5 @@ def _words(returned: Any) -> str:
     leaves = jax.tree.leaves(returned)
     if _is_leaf(returned):
         return f"{leaves[0].dtype}{list(leaves[0].shape)}"
-    return f"{type(returned).__name__} of {', '.join(f'{x.dtype}{list(x.shape)}' for x in leaves) or 'nothing'}"
+    described = ", ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves) or "nothing"
+    return f"{type(returned).__name__} of {described}"

@@ -13,7 +13,7 @@ from pytensor.graph.basic import Apply, Variable
 
 from vi.foundation.precision import precision
 from vi.foundation.tracing_errors import TRACING_ERRORS, what_tracing_met
-from vi.graphs.wrapped_jax import own_node
+from vi.graphs.wrapped_jax import jax_op_node
 
 __all__ = ["wrap_jax"]
 
@@ -89,21 +89,21 @@ def wrap_jax(
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             with precision(np.dtype("float64")):  # the types of its outputs are found here
-                made = wrapped(*args, **kwargs)
+                outputs = wrapped(*args, **kwargs)
         except TRACING_ERRORS as error:
             raise TypeError(
                 f"The JAX function {name!r} cannot be wrapped: {what_tracing_met(error)}."
             ) from error
         nodes: dict[Apply, Apply] = {}
 
-        def own(variable: Any) -> Any:
+        def with_jax_op(variable: Any) -> Any:
             if not isinstance(variable, Variable) or variable.owner is None:
                 return variable
             old = variable.owner
-            new = nodes.setdefault(old, own_node(old, old.inputs) or old)
+            new = nodes.setdefault(old, jax_op_node(old, old.inputs) or old)
             return new.outputs[old.outputs.index(variable)]
 
-        return jax.tree.map(own, made, is_leaf=lambda leaf: isinstance(leaf, Variable))
+        return jax.tree.map(with_jax_op, outputs, is_leaf=lambda leaf: isinstance(leaf, Variable))
 
     return call
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,14 +15,16 @@ from vi.targets.base import Target
 
 __all__ = ["curvature"]
 
+COLUMNS = 64
+"""Columns of a Hessian that are computed together: all at once would take D times the memory."""
+
 
 def curvature(target: Target, point: np.ndarray) -> np.ndarray:
-    r"""Minus the Hessian of ``log p`` at a point, ``(D, D)``: the precision of the normal that
-    touches it there.
+    r"""Minus the Hessian of ``log p`` at a point, ``(D, D)``.
 
-    By JAX's forward over reverse mode where the density traces; otherwise by central differences of
-    the score, whose steps are measured in the standard deviations that the curvature itself
-    implies.
+    It is the precision of the normal that touches the density there. By JAX's forward over reverse
+    mode where the density traces; otherwise by central differences of the score, whose steps are
+    measured in the standard deviations that the curvature itself implies.
 
     Parameters
     ----------
@@ -33,12 +36,9 @@ def curvature(target: Target, point: np.ndarray) -> np.ndarray:
     if target.traceable:
         try:
             return _by_jax(target, point)
-        except (
-            NotImplementedError,
-            TypeError,
-            ValueError,
-        ):  # an operation without forward mode (a custom_vjp, say)
-            pass
+        except (NotImplementedError, TypeError, ValueError):
+            pass  # an operation without forward mode (a custom_vjp, say)
+    # of central differences: rounding, eps / h, is balanced against their error, h**2
     eps = np.finfo(target.dtype).eps ** (1 / 3)
     rough = _by_differences(target, point, eps * np.maximum(np.abs(point), 1.0))
     diagonal = np.diag(rough)
@@ -50,22 +50,25 @@ def curvature(target: Target, point: np.ndarray) -> np.ndarray:
 
 
 def _by_jax(target: Target, point: np.ndarray) -> np.ndarray:
-    kept = target.__dict__
-    if "_curvature" not in kept:
-        score: Any = jax.grad(traceable_density(target))
-
-        def columns(z: jax.Array, batch: Any) -> jax.Array:
-            def column(direction: jax.Array) -> jax.Array:
-                tangent: jax.Array = jax.jvp(lambda x: score(x, batch), (z,), (direction,))[1]
-                return tangent
-
-            rows: jax.Array = jax.lax.map(column, jnp.eye(z.size, dtype=z.dtype), batch_size=64)
-            return -rows
-
-        kept["_curvature"] = jax.jit(columns)
+    function = target.compiled("curvature", lambda: _compiled(target))
     with precision(target.dtype):
-        matrix = np.asarray(kept["_curvature"](np.asarray(point, target.dtype), target.batch()))
+        matrix = np.asarray(function(np.asarray(point, target.dtype), target.batch()))
     return 0.5 * (matrix + matrix.T)
+
+
+def _compiled(target: Target) -> Callable[..., Any]:
+    """A compiled function of a point and a batch: minus the Hessian, column by column."""
+    score: Any = jax.grad(traceable_density(target))
+
+    def columns(z: jax.Array, batch: Any) -> jax.Array:
+        def column(direction: jax.Array) -> jax.Array:
+            tangent: jax.Array = jax.jvp(lambda x: score(x, batch), (z,), (direction,))[1]
+            return tangent
+
+        rows: jax.Array = jax.lax.map(column, jnp.eye(z.size, dtype=z.dtype), batch_size=COLUMNS)
+        return -rows
+
+    return jax.jit(columns)
 
 
 def _by_differences(target: Target, point: np.ndarray, steps: np.ndarray) -> np.ndarray:

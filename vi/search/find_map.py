@@ -13,7 +13,7 @@ from vi.foundation.numbers import check_count
 from vi.foundation.precision import resolve_dtype
 from vi.foundation.seeds import resolve_seed
 from vi.search.modes import find_modes, spread_starts
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import check_backend, from_pymc
 from vi.targets.model.checks import check_variables, model_in_context
 from vi.targets.model.initial_density import check_initial_density
@@ -130,18 +130,18 @@ def find_map(
         backend=check_backend(backend),
         dtype=precision_of_search,
         start=point,
-        setting=Setting(training=False, jacobian=bool(jacobian)),
+        setting=GraphSetting(training=False, jacobian=bool(jacobian)),
     )
     first = target.layout.flatten(point, target.dtype)
-    found = find_modes(target, spread_starts(target, first, int(starts), seed), int(n))
-    optima = target.constrain(found.points)
+    modes = find_modes(target, spread_starts(target, first, int(starts), seed), int(n))
+    optima = target.constrain(modes.points)
     if include_transformed:
         optima |= {
-            k: v for k, v in target.layout.unflatten(found.points).items() if k not in optima
+            k: v for k, v in target.layout.unflatten(modes.points).items() if k not in optima
         }
-    best = found.best
+    best = modes.best
     result = MapPoint({name: np.asarray(value[best]) for name, value in optima.items()})
-    result.log_prob, result.status = float(found.values[best]), found.status(best)
-    result.optima, result.log_probs = optima, found.values
-    result.converged, result.iterations = found.converged, found.iterations
+    result.log_prob, result.status = float(modes.values[best]), modes.status(best)
+    result.optima, result.log_probs = optima, modes.values
+    result.converged, result.iterations = modes.converged, modes.iterations
     return result

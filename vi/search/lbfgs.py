@@ -10,18 +10,27 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-__all__ = ["CHUNK", "MEMORY", "Search", "search"]
+from vi.foundation.kept import Keeper
+
+__all__ = ["CHUNK", "MEMORY", "Minimand", "Search", "search"]
 
 CHUNK = 10
-"""Iterations a compiled call."""
+"""Iterations a compiled call: a call costs more than an iteration of a small model.
+
+What is done after the end of a search is thrown away, at most so many iterations.
+"""
 
 MEMORY = 10
-"""Pairs of differences behind the inverse Hessian."""
+"""Pairs of differences behind the inverse Hessian: optax's own number, 3 to 20 by Nocedal."""
 
 STALLED = 3
 """Iterations that change the value by rounding only before a search ends."""
 
 LINE_SEARCH_STEPS = 30
+"""The most steps of a line search (optax's own number is 20).
+
+Thirty halvings bring a step from 1 below the square root of a double's rounding: less is none.
+"""
 
 
 class Search(NamedTuple):
@@ -52,7 +61,22 @@ class Search(NamedTuple):
     path: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
+class Minimand(Keeper):
+    """A function to minimise, and what is compiled for it.
+
+    Parameters
+    ----------
+    function : callable
+        ``(z, *arguments) -> scalar``, differentiable by JAX.
+    """
+
+    def __init__(self, function: Callable[..., jax.Array]) -> None:
+        self.function = function
+
+
 class _State(NamedTuple):
+    """One search: ``point`` ``(D,)``, its value and gradient, and what the next iteration needs."""
+
     point: jax.Array
     value: jax.Array
     gradient: jax.Array
@@ -65,7 +89,10 @@ class _State(NamedTuple):
 
 
 def search(
-    function: Callable[..., jax.Array], starts: np.ndarray, *arguments: Any, iterations: int = 1_000
+    function: Callable[..., jax.Array] | Minimand,
+    starts: np.ndarray,
+    *arguments: Any,
+    iterations: int = 1_000,
 ) -> Search:
     r"""Minimise a function from many starts.
 
@@ -76,8 +103,8 @@ def search(
 
     Parameters
     ----------
-    function : callable
-        ``(z, *arguments) -> scalar``, differentiable by JAX.
+    function : callable or Minimand
+        ``(z, *arguments) -> scalar``, differentiable by JAX; a :class:`Minimand` is compiled once.
     starts : numpy.ndarray
         ``(K, D)``.
     *arguments
@@ -103,7 +130,8 @@ def search(
     Liu and Nocedal (1989). On the limited memory BFGS method for large scale optimization.
     Mathematical Programming 45.
     """
-    begin, advance = _compiled(function)
+    minimand = function if isinstance(function, Minimand) else Minimand(function)
+    begin, advance = minimand.compiled("search", lambda: _compiled(minimand.function))
     state = begin(starts, *arguments)
     path = [tuple(np.asarray(part)[None] for part in (state.point, state.value, state.gradient))]
     limit = np.int32(min(iterations, np.iinfo(np.int32).max))
@@ -125,23 +153,17 @@ def search(
 
 
 def _compiled(function: Callable[..., jax.Array]) -> tuple[Any, Any]:
-    """The two compiled parts of a search, kept with the function: its beginning, and some
-    iterations of it.
-    """
-    kept = function.__dict__
-    if "_search" not in kept:
+    """The two parts of a search over starts ``(K, D)``: its beginning, and some iterations."""
 
-        def begin(starts: jax.Array, *arguments: Any) -> _State:
-            return jax.vmap(lambda start: _begin(lambda z: function(z, *arguments), start))(starts)
+    def begin(starts: jax.Array, *arguments: Any) -> _State:
+        return jax.vmap(lambda start: _begin(lambda z: function(z, *arguments), start))(starts)
 
-        def advance(states: _State, limit: Any, *arguments: Any) -> Any:
-            return jax.vmap(
-                lambda state: _advance(lambda z: function(z, *arguments), state, limit)
-            )(states)
+    def advance(states: _State, limit: Any, *arguments: Any) -> Any:
+        return jax.vmap(lambda state: _advance(lambda z: function(z, *arguments), state, limit))(
+            states
+        )
 
-        kept["_search"] = (jax.jit(begin), jax.jit(advance))
-    compiled: tuple[Any, Any] = kept["_search"]
-    return compiled
+    return jax.jit(begin), jax.jit(advance)
 
 
 def _parts() -> tuple[optax.GradientTransformation, optax.GradientTransformationExtraArgs]:

@@ -1,6 +1,4 @@
-"""Normals along the path of an L-BFGS search: at each point the inverse Hessian that the path
-has taught so far.
-"""
+"""Normals along the path of an L-BFGS search, with the inverse Hessian as learnt up to a point."""
 
 from __future__ import annotations
 
@@ -44,8 +42,9 @@ class PathNormal(NamedTuple):
 
 
 def normals_along(points: jax.Array, scores: jax.Array) -> PathNormal:
-    """The normals at the points ``(T, D)`` of one path, from the gradients of log p there; the
-    first axis is ``T``.
+    """The normals at the points ``(T, D)`` of one path; the first axis is ``T``.
+
+    ``scores``, ``(T, D)``, are the gradients of log p at the points.
 
     Those of Zhang et al. (2022): the inverse Hessian ``H`` is a diagonal, updated from pair to
     pair, with the last ``PAIRS`` pairs in the compact form of Byrd, Nocedal and Schnabel (1994);
@@ -70,16 +69,14 @@ def normals_along(points: jax.Array, scores: jax.Array) -> PathNormal:
     first = (jnp.ones(dim, points.dtype), empty, empty)
     pairs = (jnp.diff(points, axis=0), -jnp.diff(scores, axis=0))
     _, later = jax.lax.scan(learn, first, pairs)
-    known = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
-    return jax.vmap(_normal)(points, scores, *known)
+    states = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
+    return jax.vmap(_normal)(points, scores, *states)
 
 
 def elbos_along(
     density: Callable[[jax.Array], jax.Array], normals: PathNormal, keys: jax.Array, draws: int
 ) -> jax.Array:
-    """The ELBO of each normal ``(T,)``, estimated from so many draws; minus infinity where it is
-    not finite.
-    """
+    """The ELBO of each normal ``(T,)``, estimated from ``draws`` draws; -inf if not finite."""
 
     def elbo(normal: PathNormal, key: jax.Array) -> jax.Array:
         points, log_q = draw_from(normal, key, draws)

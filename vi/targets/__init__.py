@@ -1,6 +1,4 @@
-"""Targets: a PyMC model, or a JAX log density, as one log density of a flat unconstrained
-vector.
-"""
+"""Targets: a PyMC model, or a JAX log density, as a log density of a flat vector."""
 
 from vi.models.density_model import DensityModel
 from vi.models.from_function import from_function

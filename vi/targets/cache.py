@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pymc as pm
 
 from vi.targets.base import Target
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
-KEPT: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[Any, Any, Target]]] = (
-    weakref.WeakKeyDictionary()
-)
+__all__ = ["Entry", "TargetCache", "cache_of", "check_shapes", "data_shapes", "fingerprint"]
+
+ATTRIBUTE = "_vi_targets"
+
+
+class Entry(NamedTuple):
+    """A target, and what it was built for.
+
+    Parameters
+    ----------
+    fingerprint : tuple
+        What its compiled code depends on.
+    shapes : tuple
+        The shapes of the data that it read last.
+    target : Target
+        The target.
+    """
+
+    fingerprint: tuple[Any, ...]
+    shapes: tuple[Any, ...]
+    target: Target
+
+
+class TargetCache(dict[Hashable, Entry]):
+    """The targets of one model, by what they were asked for; an attribute of the model.
+
+    They live as long as the model, and go with it. A table beside the models, weak in its keys,
+    would keep some of them for ever: a target holds the model's variables and transforms, and these
+    may hold the model (bounds computed by a function that mentions it), so that the value would
+    keep its own key alive. An attribute makes all this one cycle, which Python's garbage collector
+    takes away.
+    """
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A copy or a pickle of the model has none: compiled code can be neither."""
+        return TargetCache, ()
+
+
+def cache_of(model: pm.Model) -> TargetCache:
+    """The targets that are kept for a model."""
+    cache: TargetCache = model.__dict__.setdefault(ATTRIBUTE, TargetCache())
+    return cache
 
 
 def check_shapes(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
@@ -30,19 +68,22 @@ def check_shapes(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
 
 
 def data_shapes(target: Any) -> tuple[Any, ...]:
+    """The present shapes of all data that a target reads."""
     return tuple(np.shape(shared.get_value(borrow=True)) for shared in target.graph.shared)
 
 
-def fingerprint(model: pm.Model, setting: Setting) -> tuple[Any, ...]:
-    """What the compiled code of a model depends on; held by identity, and kept alive by the
-    cache.
+def fingerprint(model: pm.Model, setting: GraphSetting) -> tuple[Any, ...]:
+    """What the compiled code of a model depends on, each by its identity.
+
+    The cache holds it and thereby keeps all of it alive, so that no new object gets an old identity
+    while the target is there.
     """
     variables = [*model.basic_RVs, *model.potentials, *model.deterministics]
     observed = [model.rvs_to_values[variable] for variable in model.observed_RVs]
     transforms = [model.rvs_to_transforms.get(variable) for variable in model.free_RVs]
-    read = [graph for graphs in setting.encoded.values() for graph in graphs]
-    given = [*setting.replacements.values(), *read, setting.fed]
-    return tuple(_Same(item) for item in [*variables, *observed, *transforms, *given])
+    encoder_inputs = [graph for graphs in setting.encoded.values() for graph in graphs]
+    exchanged = [*setting.replacements.values(), *encoder_inputs, setting.fed]
+    return tuple(_Same(item) for item in [*variables, *observed, *transforms, *exchanged])
 
 
 class _Same:

@@ -1,6 +1,4 @@
-"""A PyMC model becomes a target: the backend is chosen, said, and kept for the next fit of the
-same model.
-"""
+"""A PyMC model becomes a target: the backend is chosen and said, the target kept with the model."""
 
 from __future__ import annotations
 
@@ -19,8 +17,8 @@ from vi.targets.backends.pytensor_target import PytensorTarget
 from vi.targets.base import Target
 from vi.targets.batches.found import has_batches
 from vi.targets.batches.local_rows import with_rows
-from vi.targets.batches.setting import Setting
-from vi.targets.cache import KEPT, check_shapes, data_shapes, fingerprint
+from vi.targets.batches.setting import GraphSetting
+from vi.targets.cache import Entry, cache_of, check_shapes, data_shapes, fingerprint
 from vi.targets.model.graph import ModelGraph, build_graph
 
 __all__ = ["Backend", "check_backend", "from_pymc"]
@@ -47,7 +45,7 @@ def from_pymc(
     dtype: np.dtype | str = "float64",
     more_replacements: Mapping[Variable, Variable] | None = None,
     start: Mapping[str, np.ndarray] | None = None,
-    setting: Setting | None = None,
+    setting: GraphSetting | None = None,
 ) -> Target:
     """Turn a PyMC model into a log density of a flat unconstrained vector.
 
@@ -65,16 +63,16 @@ def from_pymc(
     start : mapping of {value name: array}, optional
         A point with a finite log density, near which the gradient is checked; the model's initial
         point by default.
-    setting : Setting, optional
+    setting : GraphSetting, optional
         Whether batches or all rows are meant, and how batches are scaled; in place of
         `more_replacements`. All rows by default.
 
     Returns
     -------
     Target
-        The target. The same object is returned for the same model as long as nothing was added to
-        the model and no value that is part of the compiled code (the length of a dim, a mask)
-        changed; data may change freely.
+        The target. It is kept with the model, as long as this lives: the same object is returned
+        for the same model as long as nothing was added to the model and no value that is part of
+        the compiled code (the length of a dim, a mask) changed; data may change freely.
 
     Raises
     ------
@@ -99,24 +97,22 @@ def from_pymc(
     point = model.initial_point() if start is None else start
     shapes = tuple((name, np.shape(value)) for name, value in sorted(point.items()))
     if setting is None:
-        setting = Setting(bool(more_replacements), more_replacements or {})
+        setting = GraphSetting(bool(more_replacements), more_replacements or {})
     if setting.plain and not has_batches(model):
-        setting = Setting(
-            training=False
-        )  # nothing to tell training from the rest: one target serves both
+        # nothing tells training from the rest: one target serves both
+        setting = GraphSetting(training=False)
     key = (backend, dtype.name, setting.key, shapes)
     present = fingerprint(model, setting)
-    kept = KEPT.setdefault(model, {})
-    if key in kept:
-        before, shapes, target = kept[key]
-        if before == present and not target.graph.stale():  # type: ignore[attr-defined]
-            if shapes != data_shapes(target):
-                check_shapes(model, point)
-                kept[key] = (present, data_shapes(target), target)
-            return target
-    check_shapes(model, point)
-    target = _build(model, backend, dtype, point, setting)
-    kept[key] = (present, data_shapes(target), target)
+    cache = cache_of(model)
+    entry = cache.get(key)
+    if entry and entry.fingerprint == present and not entry.target.graph.stale():  # type: ignore[attr-defined]
+        target = entry.target
+        if entry.shapes != data_shapes(target):
+            check_shapes(model, point)
+    else:
+        check_shapes(model, point)
+        target = _build(model, backend, dtype, point, setting)
+    cache[key] = Entry(present, data_shapes(target), target)
     return target
 
 
@@ -125,7 +121,7 @@ def _build(
     backend: Backend,
     dtype: np.dtype,
     point: Mapping[str, np.ndarray],
-    setting: Setting,
+    setting: GraphSetting,
 ) -> Target:
     def graph(lift: bool = True) -> ModelGraph:
         return build_graph(model, point, setting, lift=lift)

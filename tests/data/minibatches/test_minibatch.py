@@ -15,7 +15,7 @@ from minibatch_models import BACKENDS, BOTH, B, N, check_unbiased, data, regress
 import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 
 def test_rows_stay_together_and_come_once_an_epoch():
@@ -194,7 +194,7 @@ def test_groups_and_refine():
 
 def test_rows_follow_the_seed_of_the_fit_or_their_own():
     def rows(model, seed):
-        target = from_pymc(model, setting=Setting())
+        target = from_pymc(model, setting=GraphSetting())
         with precision(np.dtype("float64")):
             return np.asarray(
                 target.at_step(target.batch(), np.array([seed, 0], np.uint32), np.uint32(3)).rows[

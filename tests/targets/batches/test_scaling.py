@@ -13,7 +13,7 @@ import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
 from vi.targets.base import StepInputs
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -82,7 +82,7 @@ def test_matrix_factorisation_draws_rows_and_columns_apart(backend):
     with pm.Model() as model:
         u, v = pm.Normal("u", shape=(12, 2)), pm.Normal("v", shape=(8, 2))
         pm.Normal("r", u[users] @ v[items].T, 0.5, observed=batch, total_size=(12, 8))
-    target = from_pymc(model, backend=backend, setting=Setting())
+    target = from_pymc(model, backend=backend, setting=GraphSetting())
     assert sorted((rows.count(), rows.size) for rows in target.graph.rows) == [(8, 2), (12, 4)]
     check_unbiased(model, backend)
 
@@ -103,8 +103,8 @@ def test_scale_in_place_of_total_size():
     model = regression(total_size=None)
     check_unbiased(model, scale="rows")
     check_unbiased(model, scale={"y": "rows"})
-    unscaled = from_pymc(model, setting=Setting(scale={"y": 1.0}))
-    scaled = from_pymc(model, setting=Setting(scale="rows"))
+    unscaled = from_pymc(model, setting=GraphSetting(scale={"y": 1.0}))
+    scaled = from_pymc(model, setting=GraphSetting(scale="rows"))
     with precision(np.dtype("float64")):
         rows, points = np.arange(B), np.zeros((1, 3))
         prior = -0.5 * 3 * np.log(2 * np.pi * 100)
@@ -140,7 +140,7 @@ def test_ways_of_sampling(options, backend):
     """Over the steps of many epochs, log p averages to that of all rows."""
     model = regression(size=25, **options)
     full = from_pymc(model, backend=backend)
-    target = from_pymc(model, backend=backend, setting=Setting())
+    target = from_pymc(model, backend=backend, setting=GraphSetting())
     steps = 600
     with precision(np.dtype("float64")):
         points, batch, words = np.ones((1, 3)), target.batch(), np.array([1, 2], np.uint32)
@@ -220,8 +220,8 @@ def test_models_whose_scale_cannot_be_right(kind):
     ("scale", "error", "message"),
     [
         ({"z": "rows"}, ValueError, "no likelihood or Potential"),
-        ({"y": -1.0}, ValueError, "positive number"),
-        ({"y": "N"}, ValueError, "positive number"),
+        ({"y": -1.0}, ValueError, "finite number above 0, or .rows."),
+        ({"y": "N"}, ValueError, "finite number above 0, or .rows."),
         (2.0, TypeError, "scale=2.0"),
     ],
 )

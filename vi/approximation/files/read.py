@@ -27,7 +27,7 @@ from vi.foundation.precision import precision
 from vi.foundation.version import __version__
 from vi.kernels import RBF
 from vi.objectives import StickingTheLanding
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["read"]
 
@@ -68,7 +68,7 @@ def read(
         backend=meta["backend"],
         keep_losses=meta["score"],
         include_transformed=meta["include_transformed"],
-        data=TrainingData(Setting(scale=meta.get("scale")), missing=meta.get("missing")),
+        data=TrainingData(GraphSetting(scale=meta.get("scale")), missing=meta.get("missing")),
         notes=meta.get("notes", {}),
         losses=np.asarray(arrays["history"], np.float64),
         status=Status(**meta["status"]),

@@ -13,7 +13,7 @@ from vi.families import Params, Product
 from vi.foundation.precision import precision
 from vi.targets.batches.found import Rows
 from vi.targets.batches.local_rows import all_rows, training_rows
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["encoded", "for_rows", "local_setting"]
 
@@ -45,7 +45,7 @@ def encoded(fit: FitState, params: Params) -> Params:
     return params
 
 
-def local_setting(fit: FitState, setting: Setting) -> Setting:
+def local_setting(fit: FitState, setting: GraphSetting) -> GraphSetting:
     """The setting with the rows that local variables have in it."""
     in_all = {name: group.rows for group in fit.local for name in group.variables}
     if not setting.training:
@@ -93,7 +93,7 @@ def for_rows(fit: FitState, algorithm: Algorithm) -> Algorithm:
     return Local(family, algorithm, tuple(parts))
 
 
-def _training_rows(fit: FitState, setting: Setting) -> dict[str, Rows]:
+def _training_rows(fit: FitState, setting: GraphSetting) -> dict[str, Rows]:
     """The rows with which each local variable goes while training, by its name.
 
     Made once for the data of a fit, and anew where a length has changed since: that it no longer

@@ -8,7 +8,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import local_setting
 from vi.targets.backends.sharded import shared_by
 from vi.targets.base import Target
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import from_pymc
 from vi.targets.model.full_model import full_model
 
@@ -56,6 +56,6 @@ def model_of_all_rows(fit: FitState) -> pm.Model:
     return full_model(fit.model, _setting(fit, training=False))
 
 
-def _setting(fit: FitState, training: bool) -> Setting:
+def _setting(fit: FitState, training: bool) -> GraphSetting:
     setting = fit.data.training if training else fit.data.all_rows
     return local_setting(fit, setting) if fit.local else setting

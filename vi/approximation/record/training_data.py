@@ -7,7 +7,7 @@ from typing import Any
 
 from vi.data import Stream
 from vi.foundation.kept import Keeper
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["TrainingData", "lost_data"]
 
@@ -18,9 +18,9 @@ class TrainingData(Keeper):
 
     Parameters
     ----------
-    training : Setting
+    training : GraphSetting
         What the log density of a step is built for: batches, replacements, their scale.
-    all_rows : Setting
+    all_rows : GraphSetting
         What every other log density is built for.
     stream : Stream or None
         Where the rows come from, if they do not lie in memory.
@@ -28,8 +28,8 @@ class TrainingData(Keeper):
         What a fit needs to go on that a file or a pickle could not hold, as a sentence.
     """
 
-    training: Setting = field(default_factory=Setting)
-    all_rows: Setting = field(default_factory=lambda: Setting(training=False))
+    training: GraphSetting = field(default_factory=GraphSetting)
+    all_rows: GraphSetting = field(default_factory=lambda: GraphSetting(training=False))
     stream: Stream | None = None
     missing: str | None = None
 

@@ -26,9 +26,9 @@ from vi.approximation.results.node_arguments import (
 from vi.approximation.results.node_randomness import draws_of, streams
 from vi.foundation.seeds import resolve_seed
 from vi.graphs.parameter_checks import checks_as_densities
-from vi.graphs.rebuild import rebuilt, remade
-from vi.graphs.vectorize import vectorized
-from vi.graphs.wrapped_jax import with_own_ops
+from vi.graphs.rebuild import rebuild, remake
+from vi.graphs.vectorize import vectorize
+from vi.graphs.wrapped_jax import with_jax_ops
 
 __all__ = ["sample_node"]
 
@@ -101,7 +101,7 @@ def sample_node(
     replacements = replacements_from(fit, nodes, more_replacements or {})
 
     z = pt.tensor("z", dtype=fit.dtype.name, shape=(fit.layout.dim,))
-    outputs = checks_as_densities(with_own_ops(_in_terms_of(fit, z, nodes, replacements)))
+    outputs = checks_as_densities(with_jax_ops(_in_terms_of(fit, z, nodes, replacements)))
     for name, output in zip(names, outputs, strict=True):
         if z not in set(ancestors([output])):
             raise ValueError(
@@ -111,9 +111,9 @@ def sample_node(
     key = pt.tensor("key", dtype="uint32", shape=(2,))
     draws = _draws(fit, shared_params, key, size, deterministic)
     if size is None:
-        outputs = rebuilt(outputs, {z: draws})
+        outputs = rebuild(outputs, {z: draws})
     else:
-        outputs = vectorized(outputs, z, draws, size if isinstance(size, int) else draws.shape[0])
+        outputs = vectorize(outputs, z, draws, size if isinstance(size, int) else draws.shape[0])
     return in_container_of(node, _with_fresh_generators(outputs, key, seed))
 
 
@@ -135,7 +135,7 @@ def _in_terms_of(
             transformed[variable] = piece
 
     def make(node: Apply, inputs: list[Any]) -> Sequence[Any]:
-        outputs = list(remade(node, inputs))
+        outputs = list(remake(node, inputs))
         for i, variable in enumerate(node.outputs):
             if variable in transformed:
                 transform = model.rvs_to_transforms[variable]
@@ -144,8 +144,8 @@ def _in_terms_of(
                 outputs[i].name = variable.name
         return outputs
 
-    replaced = rebuilt(list(replacements.values()), known, make)
-    return rebuilt(nodes, known | dict(zip(replacements, replaced, strict=True)), make)
+    replaced = rebuild(list(replacements.values()), known, make)
+    return rebuild(nodes, known | dict(zip(replacements, replaced, strict=True)), make)
 
 
 def _draws(
@@ -172,4 +172,4 @@ def _with_fresh_generators(outputs: Sequence[Any], key: Any, seed: int) -> list[
     ]
     new_key, *generators = streams(len(shared), seed)
     typed = [old.type.filter_variable(new) for old, new in zip(shared, generators, strict=True)]
-    return rebuilt(outputs, {key: new_key, **dict(zip(shared, typed, strict=True))})
+    return rebuild(outputs, {key: new_key, **dict(zip(shared, typed, strict=True))})

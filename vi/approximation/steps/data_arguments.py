@@ -15,8 +15,8 @@ from vi.data import Minibatch, Stream, head, source_from
 from vi.data.minibatches.batch_tensors import row_data
 from vi.data.missing import refuse_masked, refuse_nan
 from vi.foundation.lengths import refuse_lengths
-from vi.targets.batches.found import Fed
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.found import StreamedRows
+from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["training_data"]
 
@@ -52,7 +52,7 @@ def training_data(
                 "batch_size says how many rows of data= a step takes; give data=, or use "
                 "vi.Minibatch."
             )
-        return TrainingData(Setting(True, dict(replacements), scale))
+        return TrainingData(GraphSetting(True, dict(replacements), scale))
     if _in_memory(data):
         shared = _shared(model, data)
         places: dict[Any, Any] = dict(shared)
@@ -61,7 +61,8 @@ def training_data(
             batches = batch if isinstance(batch, tuple) else (batch,)
             places = dict(zip(shared, batches, strict=True))
         return TrainingData(
-            Setting(True, {**replacements, **places}, scale, compare=False), Setting(False, shared)
+            GraphSetting(True, {**replacements, **places}, scale, compare=False),
+            GraphSetting(False, shared),
         )
     if has_local:
         raise TypeError(
@@ -72,7 +73,7 @@ def training_data(
     stream = _stream(data, batch_size)
     streamed = _streamed_rows(model, stream)
     return TrainingData(
-        Setting(True, dict(replacements), scale, streamed, compare=False), stream=stream
+        GraphSetting(True, dict(replacements), scale, streamed, compare=False), stream=stream
     )
 
 
@@ -91,7 +92,7 @@ def _stream(data: Any, batch_size: int | None) -> Stream:
     return Stream(source_from(data), batch_size)
 
 
-def _streamed_rows(model: pm.Model, stream: Stream) -> Fed:
+def _streamed_rows(model: pm.Model, stream: Stream) -> StreamedRows:
     """What takes the place of the containers that a stream feeds."""
     inputs = {}
     for name, field in stream.fields.items():
@@ -116,7 +117,7 @@ def _streamed_rows(model: pm.Model, stream: Stream) -> Fed:
         name: np.asarray(values).astype(inputs[name].dtype)
         for name, values in head(stream.source, max(2 * size, 64)).items()
     }
-    return Fed(inputs, stream.n_rows, size, sample)
+    return StreamedRows(inputs, stream.n_rows, size, sample)
 
 
 def _shared(model: pm.Model, data: Mapping[Any, Any]) -> dict[Any, Any]:

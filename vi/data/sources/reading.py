@@ -1,4 +1,4 @@
-"""How rows of a source are asked for: one caller at a time, checked, with an error that says where."""
+"""How rows of a source are asked for: one caller at a time, checked, and errors that say where."""
 
 # And what classes of sources share: rows by number from consecutive ones, and how long a chunk
 # is.

@@ -1,4 +1,4 @@
-"""One loop that hands out rows window by window, and the windows that need no memory of their own."""
+"""One loop that hands out rows window by window, and windows without memory of their own."""
 
 # Shapes: rows in memory are arrays ``(n, *field.shape)`` by name; a window's ``places`` say which
 # of them are its rows, and in which order.

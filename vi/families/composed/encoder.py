@@ -1,6 +1,4 @@
-"""Encoders: functions of a row of data that give the parameters of the row's q, in place of
-parameters a row.
-"""
+"""Encoders: functions of a row of data that give the parameters of the row's q."""
 
 from __future__ import annotations
 
@@ -81,8 +79,7 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Encoded(Family):
-    """Rows of a family whose parameters an encoder computes from the rows of data that it is bound
-    to.
+    """Rows of a family whose parameters an encoder computes from rows of data.
 
     Its parameters are the encoder's weights.
 
@@ -156,8 +153,9 @@ class Encoded(Family):
         return self._per_row.cov(self.parameters(params))
 
     def units(self, params: Params) -> Params:
-        """One over the root of the longest axis: a step of all weights of one output changes it
-        by about one.
+        """One over the root of the longest axis.
+
+        A step of all weights of one output then changes it by about one.
         """
         return {
             name: jnp.full_like(value, 1.0 / np.sqrt(max(value.shape)) if value.ndim > 1 else 1.0)

@@ -1,6 +1,4 @@
-"""Batches in a model's graphs: where they are, what takes their place, and which rows a step
-takes.
-"""
+"""Batches in a model's graphs: where they are, and what takes their place."""
 
 from __future__ import annotations
 
@@ -20,9 +18,9 @@ from vi.data.minibatches.row_numbers import MAX_ROWS, Sampling
 from vi.data.missing import refuse_nan
 from vi.foundation.lengths import refuse_lengths
 from vi.graphs.interpret import interpret
-from vi.graphs.lengths import remade
+from vi.graphs.lengths import rebuild_with_other_lengths
 
-__all__ = ["Batches", "Fed", "Rows", "find_batches", "has_batches", "is_batch"]
+__all__ = ["Batches", "Rows", "StreamedRows", "find_batches", "has_batches", "is_batch"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +68,7 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class Fed:
+class StreamedRows:
     """Data containers of a model whose rows come from a stream, batch by batch.
 
     Parameters
@@ -121,21 +119,29 @@ class Batches:
     tensors: dict[Variable, tuple[Any, tuple[tuple[int, Rows], ...]]]
 
     def swapped(self, graphs: Sequence[Any], *, full: bool, also: Sequence[Any] = ()) -> list[Any]:
-        """The graphs with symbolic rows of the data, or all of the data, in place of the batch
-        tensors.
+        """The graphs with rows of the data, or all of the data, in place of the batch tensors.
 
         Shapes that PyMC fixed when the model was written (of a batch, or of a dim) are not asserted
         of what depends on the rows, or on the variables ``also``.
+
+        Parameters
+        ----------
+        graphs : sequence of Variable
+            The graphs; they are not changed.
+        full : bool
+            Whether all rows take the place of a batch; otherwise the rows of symbolic numbers do.
+        also : sequence of Variable
+            Variables of an open number of rows.
         """
         mapping: dict[Variable, Any] = {variable: variable for variable in also}
-        for tensor, (data, taken) in self.tensors.items():
+        for tensor, (data, axes) in self.tensors.items():
             new = data
             if not full:
-                new = TakeRows(tuple(axis for axis, _ in taken)).symbolic(
-                    data, [rows.index for _, rows in taken]
+                new = TakeRows(tuple(axis for axis, _ in axes)).symbolic(
+                    data, [rows.index for _, rows in axes]
                 )
             mapping[tensor] = new if new.dtype == tensor.dtype else new.astype(tensor.dtype)
-        return remade(graphs, mapping)
+        return rebuild_with_other_lengths(graphs, mapping)
 
     def refuse_nan(self) -> None:
         """Refuse data with NaN, naming the rows.
@@ -160,10 +166,10 @@ class Batches:
     def seen_by(self, graph: Any) -> tuple[Rows, ...]:
         """The rows whose batches a graph depends on."""
         up = set(ancestors([graph]))
-        seen = [
-            rows for tensor, (_, taken) in self.tensors.items() if tensor in up for _, rows in taken
+        rows_above = [
+            rows for tensor, (_, axes) in self.tensors.items() if tensor in up for _, rows in axes
         ]
-        return tuple(dict.fromkeys(seen))
+        return tuple(dict.fromkeys(rows_above))
 
 
 def is_batch(variable: Variable) -> bool:
@@ -191,7 +197,7 @@ def find_batches(graphs: Sequence[Any]) -> Batches:
         If a batch is empty or larger than its data, arrays of one batch have different lengths, or
         there are too many rows.
     """
-    known: dict[Any, Rows] = {}
+    by_key: dict[Any, Rows] = {}
     tensors: dict[Variable, Any] = {}
     for variable in dict.fromkeys(ancestors(list(graphs))):
         if not is_batch(variable):
@@ -202,46 +208,46 @@ def find_batches(graphs: Sequence[Any]) -> Batches:
             if position == len(node.outputs) - 1:
                 continue  # the random generator
             data = node.inputs[position]
-            taken = [(0, _rows_of_pymc(node, known))]
+            axes = [(0, _rows_of_pymc(node, by_key))]
         else:
             data, *indices = node.inputs
-            taken = [
-                (axis, _rows_of(index.owner, known))
+            axes = [
+                (axis, _rows_of(index.owner, by_key))
                 for axis, index in zip(node.op.axes, indices, strict=True)
             ]
-        tensors[variable] = (data, tuple(taken))
-    for rows in known.values():
+        tensors[variable] = (data, tuple(axes))
+    for rows in by_key.values():
         _check_counts(
             rows,
             [
                 (data, axis)
-                for data, taken in tensors.values()
-                for axis, own in taken
-                if own is rows
+                for data, axes in tensors.values()
+                for axis, axis_rows in axes
+                if axis_rows is rows
             ],
         )
-    return Batches(tuple(known.values()), tensors)
+    return Batches(tuple(by_key.values()), tensors)
 
 
-def _rows_of(node: Apply, known: dict[Any, Rows]) -> Rows:
+def _rows_of(node: Apply, by_key: dict[Any, Rows]) -> Rows:
     assert isinstance(node.op, MinibatchIndex)
     key = (node.op, int(interpret([], [node.inputs[1]], [])[0]))
-    if key not in known:
+    if key not in by_key:
         index = pt.vector("rows", dtype="int64")
-        known[key] = Rows(key, index, node.inputs[1], node.op.sampling, node.op.words)
-    return known[key]
+        by_key[key] = Rows(key, index, node.inputs[1], node.op.sampling, node.op.words)
+    return by_key[key]
 
 
-def _rows_of_pymc(node: Apply, known: dict[Any, Rows]) -> Rows:
+def _rows_of_pymc(node: Apply, by_key: dict[Any, Rows]) -> Rows:
     generator = node.inputs[-1]  # shared, the same in every copy of the graph
-    if generator not in known:
+    if generator not in by_key:
         inner = next(n for n in node.op.fgraph.toposort() if isinstance(n.op, MinibatchIndexRV))
         size = int(np.ravel(inner.op.size_param(inner).data)[0])
         if size < 1:
             raise ValueError(f"A pm.Minibatch has batch_size={size}; it must be at least 1.")
         index = pt.vector("rows", dtype="int64", shape=(size,))
-        known[generator] = Rows(generator, index, node.inputs[0].shape[0], Sampling(size), None)
-    return known[generator]
+        by_key[generator] = Rows(generator, index, node.inputs[0].shape[0], Sampling(size), None)
+    return by_key[generator]
 
 
 def _check_counts(rows: Rows, sources: Sequence[tuple[Any, int]]) -> None:

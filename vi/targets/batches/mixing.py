@@ -1,36 +1,70 @@
-"""Whether N / B is right: a term may be scaled only if each row's part of it depends on that row
-alone.
-"""
+"""Whether N / B is right: each row's part of a term must depend on that row alone."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pymc as pm
+from pymc.variational.minibatch_rv import MinibatchRandomVariable, get_scaling
 from pytensor.tensor import as_tensor
 
 from vi.foundation.tracing_errors import first_line
 from vi.graphs.interpret import interpret, interpreted
-from vi.targets.batches.found import Fed, Rows
+from vi.targets.batches.found import Rows, StreamedRows
 
-__all__ = ["apart", "check_mixing"]
+__all__ = ["check_mixing", "not_drawn_together"]
 
 TOLERANCE = 1e-4
+"""Relative difference of a row's parts above which they are not the same.
+
+Rounding of a term's few operations in float32 lies far below it. What mixes rows (a mean, a
+cumulative sum) changes a part by about 1 / B of itself and more, unless batches are huge.
+"""
 
 ATTEMPTS = 3
 """Batches that are looked at: one may happen to hold the row that decides, a maximum say."""
 
 MORE = 20_000
-"""Up to so many rows a batch is also compared with all rows; of more, with some thousands."""
+"""Up to so many rows a batch is compared with all rows; of more, with some thousands.
+
+The comparison costs an evaluation of the term for these rows when a target is built.
+"""
+
+MOVED = 0.5
+"""Standard deviation of the noise by which points lie beside the initial one.
+
+There coefficients are 0 and hide what they multiply.
+"""
+
+PERMUTED = 10**7
+"""Rows in all from which on row numbers are drawn with replacement: a permutation takes memory."""
+
+
+class Verdict(enum.Enum):
+    """What was seen of a term and its rows."""
+
+    ROW_BY_ROW = enum.auto()
+    """Each row's part depends on that row alone: N / B is right."""
+
+    MIXED = enum.auto()
+    """The part of a row changes with the other rows."""
+
+    NOT_DRAWN_TOGETHER = enum.auto()
+    """Two batches that are drawn independently meet along one axis."""
+
+    OTHER_DATA = enum.auto()
+    """Rows of a batch have other parts than the same rows of the full data."""
 
 
 def check_mixing(
     model: pm.Model,
     variable: Any,
     term: Any,
-    seen: Sequence[Rows | Fed],
+    batches: Sequence[Rows | StreamedRows],
     whole: Any,
     scale: Any,
     local: Mapping[Any, Rows],
@@ -39,8 +73,24 @@ def check_mixing(
 
     The term is computed for a few batches, each of them also in reverse order, with half of its
     rows exchanged, and among many more rows: the parts of the same rows must be the same. Where the
-    full data are at hand (``whole``), they must also be those of the full data. Local variables
-    (``local``) have values that go with the row.
+    full data are at hand, they must also be those of the full data.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    variable : TensorVariable
+        The observed variable or Potential whose term it is.
+    term : TensorVariable
+        Its log density, unsummed, as a function of value variables and rows.
+    batches : sequence of Rows or StreamedRows
+        The batches on which the term depends.
+    whole : TensorVariable or None
+        The term of the full data, where these are the data of the batches.
+    scale : "rows", dict or None
+        What the user says of scales; a term that a dict names is not looked at.
+    local : mapping of {value variable: Rows}
+        The rows of local variables, whose values go with the row.
 
     Raises
     ------
@@ -50,123 +100,172 @@ def check_mixing(
     """
     name = variable.name
     if isinstance(scale, Mapping) and name in scale:
-        return  # the user knows
-    generator = np.random.default_rng(0)
-    # beside the initial point, where coefficients are 0 and hide what they multiply
-    point = {
-        n: value + 0.5 * generator.normal(size=np.shape(value))
-        for n, value in model.initial_point().items()
-    }
-    fixed = [np.asarray(point[v.name], v.dtype) for v in model.value_vars]
-    term = as_tensor(term, allow_xtensor_conversion=True)
-    inputs = [*model.value_vars, *(mark for rows in seen for mark in rows.marks)]
-    term_of = interpreted(inputs, [term])
-
-    def value(picks: Sequence[_Pick], changed: int | None, kind: str) -> Any:
-        kinds = [kind if i == changed else "first" for i in range(len(picks))]
-        numbers = {pick.rows: pick.index(own) for pick, own in zip(picks, kinds, strict=True)}
-        values = [
-            _local_value(at, numbers.get(local[v], np.arange(local[v].size))) if v in local else at
-            for v, at in zip(model.value_vars, fixed, strict=True)
-        ]
-        given = [v for pick, own in zip(picks, kinds, strict=True) for v in pick.values(own)]
-        return term_of(*values, *given)[0]
-
+        # A scale by name is a statement about this very term, and the way past this check: a
+        # user may have good reasons to approximate.
+        return
+    look = _Look(model, variable, term, batches, local)
     try:
-        for _ in range(ATTEMPTS):
-            picks = [_Pick(rows, generator) for rows in seen]
-            first = value(picks, None, "first")
-            for i, pick in enumerate(picks):
-                axes = [axis for axis, n in enumerate(np.shape(first)) if n == pick.rows.size]
-                reverse, shared = value(picks, i, "reverse"), value(picks, i, "shared")
-                half = pick.rows.size // 2
-                try:
-                    more = value(picks, i, "more")
-                except (
-                    TypeError,
-                    ValueError,
-                    IndexError,
-                ):  # the length of a batch is written as a number
-                    more = None
-                if not any(
-                    _same(np.flip(first, axis), reverse)
-                    and _same(np.take(first, range(half), axis), np.take(shared, range(half), axis))
-                    and (
-                        more is None
-                        or _same(
-                            first, np.take(more, pick.before + np.arange(pick.rows.size), axis)
-                        )
-                    )
-                    for axis in axes
-                ):
-                    raise ValueError(_mixes(name) if len(picks) == 1 else apart(name))
-        if whole is not None and len(seen) == 1 and isinstance(seen[0], Rows):
-            values = [
-                _local_value(at, np.arange(len(at))) if v in local else at
-                for v, at in zip(model.value_vars, fixed, strict=True)
-            ]
-            full = interpret(
-                model.value_vars, [as_tensor(whole, allow_xtensor_conversion=True)], values
-            )[0]
-            _check_against_full(
-                name, np.asarray(full), np.asarray(first), picks[0].first, variable, model
-            )
+        verdict = look.verdict(whole)
     except (TypeError, IndexError) as error:
         raise ValueError(f"{_mixes(name)} ({first_line(error)})") from error
     except ValueError as error:
-        if "no scale" in str(error) or "other data" in str(error):
-            raise
         raise ValueError(
-            f"{name!r} cannot be computed for a batch: {first_line(error)}. Are all data of the same rows batches that "
-            "are drawn together (X_batch, y_batch = vi.Minibatch(X, y, batch_size=...))? A shape that is written as a "
+            f"{name!r} cannot be computed for a batch: {first_line(error)}. Are all data of the "
+            "same rows batches that are drawn together "
+            "(X_batch, y_batch = vi.Minibatch(X, y, batch_size=...))? A shape that is written as a "
             "number must be the batch's."
         ) from error
+    if verdict is not Verdict.ROW_BY_ROW:
+        raise ValueError(_TEXTS[verdict](name))
 
 
+class _Look:
+    """A term, computed for batches of rows.
+
+    Its methods raise what the model's operations raise: shapes that do not fit, say.
+    """
+
+    def __init__(
+        self,
+        model: pm.Model,
+        variable: Any,
+        term: Any,
+        batches: Sequence[Rows | StreamedRows],
+        local: Mapping[Any, Rows],
+    ) -> None:
+        self.model = model
+        self.variable = variable
+        self.batches = batches
+        self.local = local
+        self.generator = np.random.default_rng(0)
+        point = {
+            name: value + MOVED * self.generator.normal(size=np.shape(value))
+            for name, value in model.initial_point().items()
+        }
+        self.values = [np.asarray(point[v.name], v.dtype) for v in model.value_vars]
+        inputs = [*model.value_vars, *(mark for rows in batches for mark in rows.marks)]
+        self.function = interpreted(inputs, [as_tensor(term, allow_xtensor_conversion=True)])
+
+    def verdict(self, whole: Any) -> Verdict:
+        """What a few batches say, and the full data where they are given."""
+        for _ in range(ATTEMPTS):
+            picks = [_pick(rows, self.generator) for rows in self.batches]
+            first = self._parts(picks)
+            for i in range(len(picks)):
+                if not self._row_by_row(picks, i, first):
+                    return Verdict.MIXED if len(picks) == 1 else Verdict.NOT_DRAWN_TOGETHER
+        alone = len(self.batches) == 1 and isinstance(self.batches[0], Rows)
+        if whole is not None and alone and not self._fits(whole, first, picks[0].first):
+            return Verdict.OTHER_DATA
+        return Verdict.ROW_BY_ROW
+
+    def _row_by_row(self, picks: Sequence[_Pick], i: int, first: Any) -> bool:
+        """Whether along some axis the parts of rows stay when batch ``i`` has others beside."""
+        pick = picks[i]
+        size, half = pick.rows.size, pick.rows.size // 2
+        reverse, shared = self._parts(picks, i, "reverse"), self._parts(picks, i, "shared")
+        try:
+            more = self._parts(picks, i, "more")
+        except (TypeError, ValueError, IndexError):
+            more = None  # the length of a batch is written as a number: nothing to compare with
+        among = pick.before + np.arange(size)
+        return any(
+            _same(np.flip(first, axis), reverse)
+            and _same(np.take(first, range(half), axis), np.take(shared, range(half), axis))
+            and (more is None or _same(first, np.take(more, among, axis)))
+            for axis, n in enumerate(np.shape(first))
+            if n == size
+        )
+
+    def _parts(self, picks: Sequence[_Pick], changed: int | None = None, kind: str = "") -> Any:
+        """The unsummed term for the first rows of all picks, but for other rows of one of them."""
+        kinds = [kind if i == changed else "first" for i in range(len(picks))]
+        numbers = {p.rows: p.numbers(kind) for p, kind in zip(picks, kinds, strict=True)}
+        values = [
+            _local_value(value, numbers.get(self.local[v], np.arange(self.local[v].size)))
+            if v in self.local
+            else value
+            for v, value in zip(self.model.value_vars, self.values, strict=True)
+        ]
+        rows = [array for p, kind in zip(picks, kinds, strict=True) for array in p.arrays(kind)]
+        return self.function(*values, *rows)[0]
+
+    def _fits(self, whole: Any, batch: Any, rows: np.ndarray) -> bool:
+        """Whether the parts of a batch are those of the same rows of the full data."""
+        values = [
+            _local_value(value, np.arange(len(value))) if v in self.local else value
+            for v, value in zip(self.model.value_vars, self.values, strict=True)
+        ]
+        term = as_tensor(whole, allow_xtensor_conversion=True)
+        full = np.asarray(interpret(self.model.value_vars, [term], values)[0])
+        if not full.ndim or len(full) <= rows.max():
+            return False
+        return _same((full / _total_size_factor(self.variable, self.model))[rows], batch)
+
+
+@dataclass(frozen=True, eq=False)
 class _Pick:
-    """Row numbers, or rows, for the checks of one batch."""
+    """Numbers of the rows that one batch has in the checks.
 
-    def __init__(self, rows: Rows | Fed, generator: np.random.Generator) -> None:
-        self.rows = rows
-        n = len(next(iter(rows.sample.values()))) if isinstance(rows, Fed) else rows.count()
-        self.first = (
-            generator.permutation(n)[: rows.size]
-            if n < 10**7
-            else generator.integers(n, size=rows.size)
-        )
-        if len(self.first) < rows.size:
-            self.first = generator.integers(n, size=rows.size)
-        half = rows.size // 2
-        self.shared = np.concatenate(
-            [self.first[:half], generator.integers(n, size=rows.size - half)]
-        )
-        rest = (
-            np.arange(n) if n <= MORE else generator.integers(n, size=max(8 * rows.size, MORE // 8))
-        )
-        others = np.setdiff1d(rest, self.first)
-        self.before = len(others) // 2
-        self.more = np.concatenate([others[: self.before], self.first, others[self.before :]])
+    Parameters
+    ----------
+    rows : Rows or StreamedRows
+        The batch.
+    first : array
+        A batch, ``(B,)``.
+    shared : array
+        One whose first half is that of ``first``, ``(B,)``.
+    more : array
+        Many rows with those of ``first`` among them.
+    before : int
+        How many come before them.
+    """
 
-    def index(self, kind: str) -> np.ndarray:
-        return {
-            "first": self.first,
-            "reverse": self.first[::-1],
-            "shared": self.shared,
-            "more": self.more,
-        }[kind]
+    rows: Rows | StreamedRows
+    first: np.ndarray
+    shared: np.ndarray
+    more: np.ndarray
+    before: int
 
-    def values(self, kind: str) -> list[np.ndarray]:
-        index = self.index(kind)
-        if isinstance(self.rows, Fed):
-            return [
-                np.ascontiguousarray(self.rows.sample[name][index]) for name in self.rows.inputs
-            ]
-        return [np.ascontiguousarray(index, np.int64)]
+    def numbers(self, kind: str) -> np.ndarray:
+        """The row numbers of ``"first"``, ``"reverse"``, ``"shared"`` or ``"more"``."""
+        if kind == "reverse":
+            return self.first[::-1]
+        numbers: np.ndarray = getattr(self, kind)
+        return numbers
+
+    def arrays(self, kind: str) -> list[np.ndarray]:
+        """What the term reads of them: their numbers, or streamed rows themselves."""
+        numbers = self.numbers(kind)
+        if isinstance(self.rows, StreamedRows):
+            sample = self.rows.sample
+            return [np.ascontiguousarray(sample[name][numbers]) for name in self.rows.inputs]
+        return [np.ascontiguousarray(numbers, np.int64)]
+
+
+def _pick(rows: Rows | StreamedRows, generator: np.random.Generator) -> _Pick:
+    """Random rows of a batch."""
+    size = rows.size
+    n = len(next(iter(rows.sample.values()))) if isinstance(rows, StreamedRows) else rows.count()
+    if n < PERMUTED:
+        first = generator.permutation(n)[:size]
+    else:
+        first = generator.integers(n, size=size)
+    if len(first) < size:  # the sample of a stream may be shorter than a batch
+        first = generator.integers(n, size=size)
+    half = size // 2
+    shared = np.concatenate([first[:half], generator.integers(n, size=size - half)])
+    every = np.arange(n) if n <= MORE else generator.integers(n, size=max(8 * size, MORE // 8))
+    others = np.setdiff1d(every, first)
+    before = len(others) // 2
+    more = np.concatenate([others[:before], first, others[before:]])
+    return _Pick(rows, first, shared, more, before)
 
 
 def _local_value(point: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Values of a local variable that are functions of the row numbers, around those of one row
-    of a point.
+    """Values of a local variable ``(len(rows), ...)`` that are functions of the row numbers.
+
+    They lie around those of the first row of ``point``, within its support as a rule.
     """
     generator = np.random.default_rng(1)
     frequency, phase = generator.uniform(0.5, 3.0, size=(2, *np.shape(point)[1:]))
@@ -174,24 +273,8 @@ def _local_value(point: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.asarray(values, point.dtype)
 
 
-def _check_against_full(
-    name: str, full: np.ndarray, batch: np.ndarray, rows: np.ndarray, variable: Any, model: pm.Model
-) -> None:
-    """Refuse batches of other data than those in whose place they are put."""
-    n_full = full.shape[0] if full.ndim else 1
-    scaled = full / _own_scale(variable, model)
-    if not full.ndim or n_full <= rows.max() or not _same(scaled[rows], batch):
-        raise ValueError(
-            f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so that no scale "
-            "makes it right. Either the minibatch was made from other data, or the model mixes rows (a mean or a "
-            "cumulative sum over the data): compute such things before, from the full data."
-        )
-
-
-def _own_scale(variable: Any, model: pm.Model) -> float:
+def _total_size_factor(variable: Any, model: pm.Model) -> float:
     """What ``total_size`` multiplies the term of the full data by."""
-    from pymc.variational.minibatch_rv import MinibatchRandomVariable, get_scaling
-
     if variable.owner is None or not isinstance(variable.owner.op, MinibatchRandomVariable):
         return 1.0
     scaling = get_scaling(variable.owner.inputs[1:], model.rvs_to_values[variable].shape)
@@ -202,18 +285,36 @@ def _same(a: Any, b: Any) -> bool:
     return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=TOLERANCE, equal_nan=True))
 
 
-def apart(name: str) -> str:
-    """What is said of batches that are not drawn together."""
+def not_drawn_together(name: str) -> str:
+    """What is said of batches that are drawn independently of each other."""
     return (
-        f"{name!r} sees two minibatches whose rows are not drawn together and meet along one axis, so that no scale "
-        "makes it right. Make them in one call: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
+        f"{name!r} sees two minibatches whose rows are not drawn together and meet along one axis, "
+        "so that no scale makes it right. Make them in one call: "
+        "X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
     )
 
 
 def _mixes(name: str) -> str:
     return (
-        f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so that no scale makes "
-        "it right: the model mixes rows (a mean or a cumulative sum over the data), or a variable of fixed length "
-        "meets the batch. Compute such things before, from the full data; a variable with one entry a row is local: "
-        f"vi.Group([...], local=True). scale={{{name!r}: 'rows'}} skips this check."
+        f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so "
+        "that no scale makes it right: the model mixes rows (a mean or a cumulative sum over the "
+        "data), or a variable of fixed length meets the batch. Compute such things before, from "
+        "the full data; a variable with one entry a row is local: vi.Group([...], local=True). "
+        f"scale={{{name!r}: 'rows'}} skips this check."
     )
+
+
+def _other_data(name: str) -> str:
+    return (
+        f"log p of {name!r} for a batch of rows is not that of the same rows of the full data, so "
+        "that no scale makes it right. Either the minibatch was made from other data, or the model "
+        "mixes rows (a mean or a cumulative sum over the data): compute such things before, from "
+        "the full data."
+    )
+
+
+_TEXTS = {
+    Verdict.MIXED: _mixes,
+    Verdict.NOT_DRAWN_TOGETHER: not_drawn_together,
+    Verdict.OTHER_DATA: _other_data,
+}

@@ -18,8 +18,9 @@ __all__ = ["draw_rows", "lengths_function"]
 def draw_rows(
     rows: Sequence[Rows], counts: Sequence[int], words: Any, step: Any, xp: Any
 ) -> tuple[Any, ...]:
-    """Row numbers of a step: a function of the words of the run's key (or the minibatch's own)
-    and the step.
+    """Row numbers of a step, ``(B,)`` for each minibatch.
+
+    They are a function of the step and of the words of the run's key, or the minibatch's own.
     """
     return tuple(
         row_numbers(words, i, step, n, r.sampling, xp)

@@ -1,6 +1,4 @@
-"""The log density of a model whose data come in batches: every term that sees a batch is scaled,
-or refused.
-"""
+"""The log density of a model with batches: every term that sees one is scaled, or refused."""
 
 from __future__ import annotations
 
@@ -19,26 +17,43 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import as_tensor
 
+from vi.foundation.numbers import number
 from vi.foundation.tracing_errors import first_line
 from vi.graphs.interpret import interpret
-from vi.graphs.lengths import without_assertions
+from vi.graphs.lengths import without_broadcasts
 from vi.graphs.replacements import like
-from vi.targets.batches.found import Fed, Rows, find_batches
+from vi.targets.batches.found import Rows, StreamedRows, find_batches
 from vi.targets.batches.local_rows import rows_of_locals
-from vi.targets.batches.mixing import apart, check_mixing
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.mixing import check_mixing, not_drawn_together
+from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["in_setting"]
 
 
 def in_setting(
-    model: pm.Model, graphs: Sequence[Any], setting: Setting
+    model: pm.Model, graphs: Sequence[Any], setting: GraphSetting
 ) -> tuple[Any, list[Any], tuple[Rows, ...], dict[str, Rows]]:
-    """The log density of a model and other graphs of it, with batches (training) or all rows in
-    their places.
+    """The log density of a model and other graphs of it, with batches or all rows in place.
 
-    The number of rows of local variables' values must be open. The last two of what is returned are
-    the batches, and with which of them each local variable goes.
+    Parameters
+    ----------
+    model : pymc.Model
+        The model; the number of rows of local variables' values must be open.
+    graphs : sequence of Variable
+        Other graphs of it.
+    setting : GraphSetting
+        Whether batches (training) or all rows are meant, and how terms are scaled.
+
+    Returns
+    -------
+    log_prob : TensorVariable
+        The scalar log density.
+    graphs : list of Variable
+        The other graphs.
+    rows : tuple of Rows
+        The batches; none unless training.
+    local : dict of {str: Rows}
+        With which of them each local variable goes.
 
     Raises
     ------
@@ -52,13 +67,18 @@ def in_setting(
         model.rvs_to_values.get(variable, term)
         for variable, term in zip(variables, terms, strict=True)
     ]
-    own = find_batches([*terms, *values, *graphs])
+    model_batches = find_batches([*terms, *values, *graphs])
     _check_scale(model, setting.scale)
-    known = getattr(model, "row_scales", {})  # what a DensityModel says of its terms
-    if known:
-        asked = setting.scale if isinstance(setting.scale, Mapping) else {}
-        setting = replace(setting, scale={**known, **asked})
-    if not own.tensors and not setting.replacements and setting.fed is None and not setting.locals:
+    row_scales = getattr(model, "row_scales", {})  # what a DensityModel says of its terms
+    if row_scales:
+        by_name = setting.scale if isinstance(setting.scale, Mapping) else {}
+        setting = replace(setting, scale={**row_scales, **by_name})
+    if (
+        not model_batches.tensors
+        and not setting.replacements
+        and setting.fed is None
+        and not setting.locals
+    ):
         return model.logp(jacobian=setting.jacobian), list(graphs), (), {}
 
     if setting.compare:
@@ -68,48 +88,51 @@ def in_setting(
         places |= {model[name]: like(model[name], new) for name, new in setting.fed.inputs.items()}
     whole, terms = (
         terms,
-        [without_assertions(term) for term in _unscaled(model, variables, terms, setting.jacobian)],
+        [without_broadcasts(term) for term in _unscaled(model, variables, terms, setting.jacobian)],
     )
     k = len(variables)
     every = [*terms, *values, *graphs]
     every = _fitting(lambda: clone_replace(every, replace=places)) if places else every
-    found = find_batches(every)
-    if len(found.rows) > 1 and any(rows.sampling.short_last for rows in found.rows):
+    minibatches = find_batches(every)
+    if len(minibatches.rows) > 1 and any(rows.sampling.short_last for rows in minibatches.rows):
         raise ValueError(
-            "short_last=True: only one minibatch can have a short last batch, and no other beside it."
+            "short_last=True: only one minibatch can have a short last batch, and no other beside "
+            "it."
         )
     values_of_locals = [model.rvs_to_values[model[name]] for name in setting.locals]
     also = [*values_of_locals, *(setting.fed.marks if setting.fed else ())]
-    placed = _fitting(lambda: found.swapped(every, full=not setting.training, also=also))
-    own_keys = {rows.key for rows in own.rows}
-    local = rows_of_locals(model, every[: 2 * k], found, setting) if setting.training else {}
+    in_place = _fitting(lambda: minibatches.swapped(every, full=not setting.training, also=also))
+    model_keys = {rows.key for rows in model_batches.rows}
+    local = rows_of_locals(model, every[: 2 * k], minibatches, setting) if setting.training else {}
     rows_of = {model.rvs_to_values[model[name]]: rows for name, rows in local.items()}
     total = []
     for i, variable in enumerate(variables):
-        term = as_tensor(placed[i], allow_xtensor_conversion=True)
-        seen: list[Rows | Fed] = list(found.seen_by(every[i]))
+        term = as_tensor(in_place[i], allow_xtensor_conversion=True)
+        batches: list[Rows | StreamedRows] = list(minibatches.seen_by(every[i]))
         if setting.fed is not None and set(setting.fed.marks) & set(ancestors([every[i]])):
-            seen.append(setting.fed)
+            batches.append(setting.fed)
         reached = set(values_of_locals) & set(ancestors([every[i]])) if setting.locals else set()
-        seen = list(
-            dict.fromkeys([*seen, *(rows for value, rows in rows_of.items() if value in reached)])
+        batches = list(
+            dict.fromkeys(
+                [*batches, *(rows for value, rows in rows_of.items() if value in reached)]
+            )
         )
-        if not seen and not reached:
+        if not batches and not reached:
             as_given = clone_replace([whole[i]], replace=places)[0] if places else whole[i]
             term = as_tensor(as_given, allow_xtensor_conversion=True)
         elif setting.training:
-            in_model = any(isinstance(rows, Rows) and rows.key in own_keys for rows in seen)
+            in_model = any(isinstance(rows, Rows) and rows.key in model_keys for rows in batches)
             if variable.name in local:
-                if len(seen) > 1:
-                    raise ValueError(apart(variable.name))
-                term = term * seen[0].factor
+                if len(batches) > 1:
+                    raise ValueError(not_drawn_together(variable.name))
+                term = term * batches[0].factor
             else:
-                term = term * _factor(model, variable, placed[k + i], seen, setting, in_model)
+                term = term * _factor(model, variable, in_place[k + i], batches, setting, in_model)
             full = whole[i] if setting.compare and not in_model else None
-            check_mixing(model, variable, placed[i], seen, full, setting.scale, rows_of)
+            check_mixing(model, variable, in_place[i], batches, full, setting.scale, rows_of)
         total.append(term.sum())
     log_prob = pt.add(*total) if len(total) > 1 else total[0]
-    return log_prob, placed[2 * k :], found.rows if setting.training else (), local
+    return log_prob, in_place[2 * k :], minibatches.rows if setting.training else (), local
 
 
 def _fitting(make: Callable[[], list[Any]]) -> list[Any]:
@@ -121,8 +144,9 @@ def _fitting(make: Callable[[], list[Any]]) -> list[Any]:
 
 
 _UNFIT = (
-    "more_replacements: the model does not fit together with the replacements. Replace all data of the same rows, by "
-    "tensors of the same number of dimensions: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
+    "more_replacements: the model does not fit together with the replacements. Replace all data of "
+    "the same rows, by tensors of the same number of dimensions: X_batch, y_batch = "
+    "vi.Minibatch(X, y, batch_size=...)."
 )
 
 
@@ -135,13 +159,13 @@ def _unscaled(
         return list(terms)
     by_value = {inner.get(rv, rv): value for rv, value in model.rvs_to_values.items()}
     transforms = {inner.get(rv, rv): transform for rv, transform in model.rvs_to_transforms.items()}
-    made = transformed_conditional_logp(
+    conditional = transformed_conditional_logp(
         list(inner.values()),
         rvs_to_values=by_value,
         rvs_to_transforms=transforms,
         jacobian=jacobian,
     )
-    plain = dict(zip(inner, made, strict=True))
+    plain = dict(zip(inner, conditional, strict=True))
     return [plain.get(variable, term) for variable, term in zip(variables, terms, strict=True)]
 
 
@@ -156,93 +180,102 @@ def _factor(
     model: pm.Model,
     variable: Any,
     value: Any,
-    seen: Sequence[Rows | Fed],
-    setting: Setting,
+    batches: Sequence[Rows | StreamedRows],
+    setting: GraphSetting,
     in_model: bool,
 ) -> Any:
     """What a term that sees batches is multiplied by."""
     name = variable.name
-    factor = prod((rows.factor for rows in seen[1:]), start=seen[0].factor)
-    asked = (
+    factor = prod((rows.factor for rows in batches[1:]), start=batches[0].factor)
+    scale = (
         setting.scale
         if isinstance(setting.scale, str) or setting.scale is None
         else setting.scale.get(name)
     )
     total = _total_size(variable)
-    sizes = " x ".join(f"{rows.size:,} of {rows.count():,} rows" for rows in seen)
-    n = ", ".join(str(rows.count()) for rows in seen)
-    n = n if len(seen) == 1 else f"({n})"
+    sizes = " x ".join(f"{rows.size:,} of {rows.count():,} rows" for rows in batches)
+    n = ", ".join(str(rows.count()) for rows in batches)
+    n = n if len(batches) == 1 else f"({n})"
     if total is not None and not isinstance(setting.scale, Mapping):
-        _check_value(name, value, seen)
-        _check_total(name, total, value, seen, sizes, n)
+        _check_value(name, value, batches)
+        _check_total(name, total, value, batches, sizes, n)
         return factor
-    if isinstance(asked, int | float | np.number):
-        return float(asked)
+    if isinstance(scale, int | float | np.number):
+        return float(scale)
     if variable in model.free_RVs:
         raise ValueError(
-            f"A batch ({sizes}) reaches the prior of the free variable {name!r}. If it has one entry a row, make it "
-            f"local: vi.Group([{name}], local=True); otherwise compute what its prior depends on from all the data."
+            f"A batch ({sizes}) reaches the prior of the free variable {name!r}. If it has one "
+            f"entry a row, make it local: vi.Group([{name}], local=True); otherwise compute what "
+            "its prior depends on from all the data."
         )
     if variable in model.potentials:
-        if asked == "rows" and isinstance(setting.scale, Mapping):
+        if scale == "rows" and isinstance(setting.scale, Mapping):
             return factor
         raise ValueError(
-            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what it is multiplied "
-            f"by: scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, or a number."
+            f"A batch ({sizes}) reaches the Potential {name!r}, whose scale is not known. Say what "
+            f"it is multiplied by: scale={{{name!r}: 'rows'}} for N / B, if it is a sum over rows, "
+            "or a number."
         )
-    if asked == "rows" or not in_model:
-        _check_value(name, value, seen)
+    if scale == "rows" or not in_model:
+        _check_value(name, value, batches)
         return factor
     raise ValueError(
-        f"{name!r} sees a batch ({sizes}) but has no total_size, so that the prior would count too much. Write "
-        f"pm.{_distribution(variable)}({name!r}, ..., total_size={n}). (vi.fit(scale='rows') scales every likelihood "
-        f"by N / B without it; scale={{{name!r}: 1.0}} leaves this one as it is.)"
+        f"{name!r} sees a batch ({sizes}) but has no total_size, so that the prior would count too "
+        f"much. Write pm.{_distribution(variable)}({name!r}, ..., total_size={n}). "
+        f"(vi.fit(scale='rows') scales every likelihood by N / B without it; scale={{{name!r}: "
+        f"1.0}} leaves this one as it is.)"
     )
 
 
 def _check_total(
-    name: str, total: Sequence[Any], value: Any, seen: Sequence[Rows | Fed], sizes: str, n: str
+    name: str,
+    total: Sequence[Any],
+    value: Any,
+    batches: Sequence[Rows | StreamedRows],
+    sizes: str,
+    n: str,
 ) -> None:
     """Refuse a ``total_size`` that scales otherwise than the data do."""
-    shape = _shape_of(value, seen)
+    shape = _shape_of(value, batches)
     if len(total) > max(len(shape), 1):
         raise ValueError(
             f"total_size of {name!r} has {len(total)} entries, its values have {len(shape)} axes."
         )
-    given = [(i, int(t)) for i, t in enumerate(total) if t is not None]
-    scale = prod(t / (shape[i] if shape else 1) for i, t in given)
-    wanted = prod(rows.count() / rows.size for rows in seen)
+    entries = [(i, int(t)) for i, t in enumerate(total) if t is not None]
+    scale = prod(t / (shape[i] if shape else 1) for i, t in entries)
+    wanted = prod(rows.count() / rows.size for rows in batches)
     if not np.isclose(scale, wanted, rtol=1e-9, atol=0.0):
-        written = given[0][1] if len(total) == 1 else tuple(total)
+        written = entries[0][1] if len(total) == 1 else tuple(total)
         raise ValueError(
-            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but it sees {sizes}, "
-            f"which is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: ...}} puts another number in its place.)"
+            f"total_size={written} of {name!r} multiplies its log likelihood by {scale:.6g}, but "
+            f"it sees {sizes}, which is {wanted:.6g}. Write total_size={n}. (scale={{{name!r}: "
+            f"...}} puts another number in its place.)"
         )
 
 
-def _check_value(name: str, value: Any, seen: Sequence[Rows | Fed]) -> None:
+def _check_value(name: str, value: Any, batches: Sequence[Rows | StreamedRows]) -> None:
     """Refuse a batch that reaches a likelihood but not its observed values."""
     up = set(ancestors([value]))
-    for rows in seen:
+    for rows in batches:
         if not up & set(rows.marks):
-            if len(seen) > 1:
-                raise ValueError(apart(name))
+            if len(batches) > 1:
+                raise ValueError(not_drawn_together(name))
             raise ValueError(
                 f"{name!r} sees a minibatch, but its observed values are still the full data. "
                 "Replace both: X_batch, y_batch = vi.Minibatch(X, y, batch_size=...)."
             )
 
 
-def _shape_of(value: Any, seen: Sequence[Rows | Fed]) -> tuple[int, ...]:
-    inputs = [mark for rows in seen for mark in rows.marks]
-    given: list[Any] = []
-    for rows in seen:
-        if isinstance(rows, Fed):
-            given += [rows.sample[name][: rows.size] for name in rows.inputs]
+def _shape_of(value: Any, batches: Sequence[Rows | StreamedRows]) -> tuple[int, ...]:
+    inputs = [mark for rows in batches for mark in rows.marks]
+    arrays: list[Any] = []
+    for rows in batches:
+        if isinstance(rows, StreamedRows):
+            arrays += [rows.sample[name][: rows.size] for name in rows.inputs]
         else:
-            given.append(np.zeros(rows.size, np.int64))
+            arrays.append(np.zeros(rows.size, np.int64))
     value = as_tensor(value, allow_xtensor_conversion=True)
-    return tuple(int(n) for n in interpret(inputs, [value.shape], given)[0])
+    return tuple(int(n) for n in interpret(inputs, [value.shape], arrays)[0])
 
 
 def _check_scale(model: pm.Model, scale: Any) -> None:
@@ -252,16 +285,17 @@ def _check_scale(model: pm.Model, scale: Any) -> None:
     names = [variable.name for variable in [*model.observed_RVs, *model.potentials]]
     if not isinstance(scale, Mapping):
         raise TypeError(
-            f"scale={scale!r}: use 'rows', or a dict of 'rows' or numbers by name ({', '.join(names)})."
+            f"scale={scale!r}: use 'rows', or a dict of 'rows' or numbers by name "
+            f"({', '.join(names)})."
         )
     for name, entry in scale.items():
         if name not in names:
             raise ValueError(
-                f"scale has an entry for {name!r}, which is no likelihood or Potential: {', '.join(names)}."
+                f"scale has an entry for {name!r}, which is no likelihood or Potential: "
+                f"{', '.join(names)}."
             )
-        number = isinstance(entry, int | float | np.number) and not isinstance(entry, bool)
-        if entry != "rows" and not (number and np.isfinite(entry) and entry > 0):
-            raise ValueError(f"scale[{name!r}]={entry!r}: use 'rows' or a positive number.")
+        if entry != "rows":
+            number(f"scale[{name!r}]", entry, above=0.0, why="or 'rows'")
 
 
 def _check_lengths(replacements: Mapping[Variable, Variable]) -> None:
@@ -271,8 +305,9 @@ def _check_lengths(replacements: Mapping[Variable, Variable]) -> None:
             length = int(interpret([], [pt.shape(old)[0]], [])[0])
             if length != rows.count():
                 raise ValueError(
-                    f"more_replacements: {old} has {length} rows, and the minibatch in its place is one of "
-                    f"{rows.count()}. Make it from the same data: vi.Minibatch(data, batch_size=...)."
+                    f"more_replacements: {old} has {length} rows, and the minibatch in its place "
+                    f"is one of {rows.count()}. Make it from the same data: vi.Minibatch(data, "
+                    "batch_size=...)."
                 )
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from pytensor.graph.basic import Variable
 
-from vi.targets.batches.found import Fed
+from vi.targets.batches.found import StreamedRows
 
-__all__ = ["Setting"]
+__all__ = ["GraphSetting"]
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class GraphSetting:
     """What a model's graphs are made for.
 
     Parameters
@@ -26,7 +26,7 @@ class Setting:
     scale : "rows", dict or None
         What terms that see a batch are multiplied by, where the model does not say: ``"rows"`` is N
         / B for all of them, a dict gives ``"rows"`` or a number by name.
-    fed : Fed, optional
+    fed : StreamedRows, optional
         Containers whose rows come from a stream.
     compare : bool
         Whether batches are of the model's own data, so that the two must agree.
@@ -41,7 +41,7 @@ class Setting:
     training: bool = True
     replacements: Mapping[Variable, Variable] = field(default_factory=dict)
     scale: Any = None
-    fed: Fed | None = None
+    fed: StreamedRows | None = None
     compare: bool = True
     locals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)

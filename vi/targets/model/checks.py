@@ -1,6 +1,4 @@
-"""What is refused before anything compiles: each check says what was got, what is accepted and
-what to do.
-"""
+"""What is refused before anything compiles, with what was got, what is accepted, what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from pytensor.tensor.random.type import RandomType
 
 from vi.graphs.interpret import INTERPRETER
 from vi.graphs.jax_op import JaxOp
-from vi.graphs.wrapped_jax import _function_of
+from vi.graphs.wrapped_jax import function_of
 
 __all__ = [
     "check_mapping",
@@ -53,7 +51,8 @@ def check_variables(model: pm.Model) -> None:
     ]
     if reserved:
         raise ValueError(
-            f"A variable cannot be called {' or '.join(map(repr, reserved))}: draws have a dimension of that name."
+            f"A variable cannot be called {' or '.join(map(repr, reserved))}: draws have a "
+            "dimension of that name."
         )
     discrete = [
         variable.name
@@ -62,9 +61,10 @@ def check_variables(model: pm.Model) -> None:
     ]
     if discrete:
         raise ValueError(
-            f"Discrete free variables cannot be fitted by variational inference: {', '.join(discrete)}. "
-            "Marginalise them (pm.Mixture for a finite mixture, pymc_extras.marginalize in general), "
-            "or use pm.sample, which has step methods for them."
+            "Discrete free variables cannot be fitted by variational inference: "
+            f"{', '.join(discrete)}. Marginalise them (pm.Mixture for a finite mixture, "
+            "pymc_extras.marginalize in general), or use pm.sample, which has step methods for "
+            "them."
         )
 
 
@@ -76,9 +76,9 @@ def refuse_random_inputs(model: pm.Model, inputs: Iterable[Variable]) -> None:
             v.name for v in [*model.observed_RVs, *model.potentials, *model.free_RVs] if v.name
         ]
         raise NotImplementedError(
-            "The log density draws random numbers of its own, so it is not one function of the parameters. "
-            "A pm.Simulator has no density: use pm.sample_smc. A random variable must be registered with the model. "
-            f"The model's terms are: {', '.join(names)}."
+            "The log density draws random numbers of its own, so it is not one function of the "
+            "parameters. A pm.Simulator has no density: use pm.sample_smc. A random variable must "
+            f"be registered with the model. The model's terms are: {', '.join(names)}."
         )
 
 
@@ -96,7 +96,8 @@ def check_start(model: pm.Model, start: Any, argument: str = "start") -> None:
         key = getattr(name, "name", name)
         if key not in shapes:
             raise ValueError(
-                f"{argument} has a value for {key!r}, which is not a free variable. Known: {', '.join(names)}."
+                f"{argument} has a value for {key!r}, which is not a free variable. Known: "
+                f"{', '.join(names)}."
             )
         if isinstance(value, str) and value in ("prior", "support_point") and key in names:
             continue  # PyMC's strategies
@@ -111,11 +112,11 @@ def check_start(model: pm.Model, start: Any, argument: str = "start") -> None:
             ) from None
 
 
-def check_mapping(given: Any, argument: str) -> None:
+def check_mapping(mapping: Any, argument: str) -> None:
     """Refuse what is not a dictionary of values by name."""
-    if not isinstance(given, Mapping):
+    if not isinstance(mapping, Mapping):
         raise TypeError(
-            f"{argument} must be a dict of {{name: value}}, got {type(given).__name__}."
+            f"{argument} must be a dict of {{name: value}}, got {type(mapping).__name__}."
         )
 
 
@@ -135,8 +136,7 @@ def real_numbers(value: Any, what: str) -> np.ndarray:
 
 
 def refuse_whole_numbers(model: pm.Model) -> None:
-    """Refuse terms of the log density that are whole numbers made by JAX functions: they have no
-    gradient.
+    """Refuse terms that are whole numbers made by JAX functions: they have no gradient.
 
     Raises
     ------
@@ -151,11 +151,12 @@ def refuse_whole_numbers(model: pm.Model) -> None:
             node = variable.owner
             if node is None or not free.intersection(ancestors(node.inputs)):
                 continue
-            function = node.op.function if isinstance(node.op, JaxOp) else _function_of(node)
+            function = node.op.function if isinstance(node.op, JaxOp) else function_of(node)
             if function is not None and not np.issubdtype(variable.type.dtype, np.floating):
                 raise TypeError(
-                    f"The log density has the term {term.name!r} of type {term.type.dtype}, made by the JAX function "
-                    f"{function.label!r}, which returns {variable.type.dtype}: whole numbers have no gradient, so "
-                    "nothing could be learnt from it. Return a floating-point number from the function "
-                    "(values.sum().astype(float), 0.0 instead of 0)."
+                    f"The log density has the term {term.name!r} of type {term.type.dtype}, made "
+                    f"by the JAX function {function.label!r}, which returns {variable.type.dtype}: "
+                    "whole numbers have no gradient, so nothing could be learnt from it. Return a "
+                    "floating-point number from the function (values.sum().astype(float), 0.0 "
+                    "instead of 0)."
                 )

@@ -10,15 +10,15 @@ from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 
-from vi.graphs.lengths import remade
+from vi.graphs.lengths import rebuild_with_other_lengths, with_open_rows
 from vi.graphs.replacements import like
 from vi.targets.batches.found import find_batches
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["full_model"]
 
 
-def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
+def full_model(model: pm.Model, setting: GraphSetting | None = None) -> pm.Model:
     """The same model with all rows of the data in place of batches, and unscaled likelihoods.
 
     It shares its free variables and its data with the model. Without batches and replacements it is
@@ -28,7 +28,7 @@ def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
     ----------
     model : pymc.Model
         A model, perhaps with ``vi.Minibatch`` or ``pm.Minibatch`` tensors in it.
-    setting : Setting, optional
+    setting : GraphSetting, optional
         Whose replacements are made too, and whose local variables have all their rows.
 
     Returns
@@ -44,59 +44,63 @@ def full_model(model: pm.Model, setting: Setting | None = None) -> pm.Model:
         *model.potentials,
         *model.rvs_to_values.values(),
     ]
-    found = find_batches(every)
-    if not found.tensors and not replacements:
+    minibatches = find_batches(every)
+    if not minibatches.tensors and not replacements:
         return model
     mapping: dict[Variable, Any] = {old: like(old, other) for old, other in replacements.items()}
     for old, other in mapping.items():
         other.name = old.name
-    for tensor, (data, _) in found.tensors.items():
+    for tensor, (data, _) in minibatches.tensors.items():
         whole = mapping.get(data, data)
         mapping[tensor] = whole if whole.dtype == tensor.dtype else whole.astype(tensor.dtype)
     for name, (rows, _) in {} if setting is None else setting.locals.items():
         _with_rows(model, name, rows, mapping)
-    batches = set(found.tensors)
+    batches = set(minibatches.tensors)
     scaled = [
         v
         for v in model.observed_RVs
         if v.owner is not None and isinstance(v.owner.op, MinibatchRandomVariable)
     ]
     for variable in scaled:
-        seen = set(ancestors([variable, model.rvs_to_values[variable]]))
-        if seen & batches or seen & set(replacements):
-            mapping[variable] = remade([variable.owner.inputs[0]], mapping)[0]
-            mapping[variable].name = variable.name
-    remade(every, mapping)
+        above = set(ancestors([variable, model.rvs_to_values[variable]]))
+        if above & batches or above & set(replacements):
+            (unscaled,) = rebuild_with_other_lengths([variable.owner.inputs[0]], mapping)
+            mapping[variable] = unscaled
+            unscaled.name = variable.name
+    rebuild_with_other_lengths(every, mapping)
 
-    made = pm.Model(model=None)
-    made._coords, made._dim_lengths = dict(model._coords), dict(model._dim_lengths)
-    made.named_vars_to_dims.update(model.named_vars_to_dims)
+    full = pm.Model(model=None)
+    full._coords, full._dim_lengths = dict(model._coords), dict(model._dim_lengths)
+    full.named_vars_to_dims.update(model.named_vars_to_dims)
 
     def new(variable: Any) -> Any:
         return mapping.get(variable, variable)
 
     for kind in ("free_RVs", "observed_RVs", "deterministics", "potentials", "data_vars"):
-        getattr(made, kind).extend(new(variable) for variable in getattr(model, kind))
+        getattr(full, kind).extend(new(variable) for variable in getattr(model, kind))
     for name, variable in model.named_vars.items():
-        made.named_vars[name] = new(variable)
+        full.named_vars[name] = new(variable)
     for variable, value in model.rvs_to_values.items():
-        made.rvs_to_values[new(variable)] = new(value)
-        made.values_to_rvs[new(value)] = new(variable)
+        full.rvs_to_values[new(variable)] = new(value)
+        full.values_to_rvs[new(value)] = new(variable)
     for kind in ("rvs_to_transforms", "rvs_to_initial_values"):
-        getattr(made, kind).update({new(v): item for v, item in getattr(model, kind).items()})
-    return made
+        getattr(full, kind).update({new(v): item for v, item in getattr(model, kind).items()})
+    return full
 
 
 def _with_rows(model: pm.Model, name: str, rows: int, mapping: dict[Variable, Any]) -> None:
-    """Give a local variable and its value their number of rows in all, where the model has that
-    of a batch.
+    """Give a local variable and its value all rows, where the model has those of a batch.
+
+    ``mapping`` grows by what stands for them.
     """
     variable = model[name]
     value = model.rvs_to_values[variable]
-    mapping[value] = value.type.clone(shape=(None, *value.type.shape[1:]))(name=value.name)
-    made = remade([variable], mapping)[0]
-    if made.type.shape[0] not in (None, rows):
-        batch = made.type.ndim - made.owner.op.ndim_supp
-        made = change_dist_size(made, (rows, *(made.shape[axis] for axis in range(1, batch))))
-        made.name = name
-        mapping[variable] = made
+    mapping[value] = with_open_rows(value)
+    (resized,) = rebuild_with_other_lengths([variable], mapping)
+    if resized.type.shape[0] not in (None, rows):
+        batch = resized.type.ndim - resized.owner.op.ndim_supp
+        resized = change_dist_size(
+            resized, (rows, *(resized.shape[axis] for axis in range(1, batch)))
+        )
+        resized.name = name
+        mapping[variable] = resized

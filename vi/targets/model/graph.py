@@ -1,6 +1,4 @@
-"""The model as PyTensor graphs of one flat vector: its log density and its variables, with large
-data lifted out.
-"""
+"""The model as PyTensor graphs of one flat vector, with large data lifted out."""
 
 from __future__ import annotations
 
@@ -23,11 +21,11 @@ from pytensor.tensor.type import TensorType
 from vi.foundation.layout import Layout
 from vi.graphs.parameter_checks import checks_as_densities
 from vi.graphs.replacements import check_replacements
-from vi.graphs.wrapped_jax import with_own_ops
-from vi.targets.batches.found import Fed, Rows, find_batches
+from vi.graphs.wrapped_jax import with_jax_ops
+from vi.targets.batches.found import Rows, StreamedRows, find_batches
 from vi.targets.batches.local_rows import of_any_length
 from vi.targets.batches.scaling import in_setting
-from vi.targets.batches.setting import Setting
+from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.checks import check_variables, refuse_random_inputs, refuse_whole_numbers
 from vi.targets.model.layout_from import layout_from
 
@@ -36,7 +34,11 @@ __all__ = ["ModelGraph", "build_graph"]
 logger = logging.getLogger("vi")
 
 LIFTED_BYTES = 1024
-"""Constants of this size and more become arguments of the compiled code."""
+"""Constants of this size and more become arguments of the compiled code.
+
+Compilers fold constants: gigabytes of data would be copied, and operations on them computed while
+compiling. A few numbers are better folded.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ class ModelGraph:
         when one changes.
     rows : tuple of Rows
         Minibatches; their row numbers are arguments of the log density.
-    fed : Fed, optional
+    fed : StreamedRows, optional
         Containers whose rows come from a stream; they are the last arguments of the log density.
     local : dict of {str: Rows}
         The rows with which each local variable goes.
@@ -76,20 +78,18 @@ class ModelGraph:
     shared: tuple[SharedVariable, ...]
     baked: tuple[tuple[SharedVariable, Any], ...]
     rows: tuple[Rows, ...] = ()
-    fed: Fed | None = None
+    fed: StreamedRows | None = None
     local: dict[str, Rows] = field(default_factory=dict)
     encoded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> list[Any]:
-        """What the log density reads: the flat vector, shared variables, row numbers of
-        minibatches, streamed rows.
-        """
+        """What the log density reads: the flat vector, shared variables, what a step brings."""
         return [self.flat, *self.shared, *self.per_step]
 
     @property
     def per_step(self) -> list[Any]:
-        """The inputs that change from step to step."""
+        """The inputs that change from step to step: row numbers, then streamed rows."""
         return [
             *(rows.index for rows in self.rows),
             *(self.fed.inputs.values() if self.fed else ()),
@@ -106,7 +106,7 @@ class ModelGraph:
 def build_graph(
     model: pm.Model,
     initial: Mapping[str, np.ndarray],
-    setting: Setting | None = None,
+    setting: GraphSetting | None = None,
     lift: bool = True,
 ) -> ModelGraph:
     """Build the graphs of a model.
@@ -117,7 +117,7 @@ def build_graph(
         The model; refused if it has discrete or no free variables.
     initial : mapping of {str: array}
         A point of the model by value name; only its shapes are read.
-    setting : Setting, optional
+    setting : GraphSetting, optional
         What is replaced, how batches are scaled, and whether batches or all rows are meant (by
         default).
     lift : bool
@@ -127,8 +127,8 @@ def build_graph(
     """
     check_variables(model)
     refuse_whole_numbers(model)
-    setting = Setting(training=False) if setting is None else setting
-    layout = layout_from(model, initial, {name: own for name, (own, _) in setting.locals.items()})
+    setting = GraphSetting(training=False) if setting is None else setting
+    layout = layout_from(model, initial, {name: n for name, (n, _) in setting.locals.items()})
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
     model = of_any_length(model, setting.locals)
     values = model.value_vars
@@ -139,8 +139,8 @@ def build_graph(
     read = [graph for graphs in setting.encoded.values() for graph in graphs]
     log_prob, variables, rows, local = in_setting(model, [*variables, *read], setting)
     variables, read = variables[: len(names)], variables[len(names) :]
-    kept = _without_random(dict(zip(names, variables, strict=True)))
-    outputs = [log_prob, *kept.values(), *read]
+    computable = _without_random(dict(zip(names, variables, strict=True)))
+    outputs = [log_prob, *computable.values(), *read]
     inputs = _unique(graph_inputs(outputs))
     refuse_random_inputs(model, inputs)
     per_row = set(graph_inputs([data for data, _ in find_batches([model.logp()]).tensors.values()]))
@@ -162,13 +162,11 @@ def build_graph(
             replace[variable] = lifted
             shared.append(lifted)
     outputs = checks_as_densities(
-        with_own_ops(clone_replace(outputs, replace=replace, rebuild_strict=False))
+        with_jax_ops(clone_replace(outputs, replace=replace, rebuild_strict=False))
     )
-    graphs = dict(zip(kept, outputs[1:], strict=False))
-    placed = iter(outputs[1 + len(kept) :])
-    encoded = {
-        name: tuple(next(placed) for _ in graphs) for name, graphs in setting.encoded.items()
-    }
+    graphs = dict(zip(computable, outputs[1:], strict=False))
+    rest = iter(outputs[1 + len(computable) :])
+    encoded = {name: tuple(next(rest) for _ in graphs) for name, graphs in setting.encoded.items()}
     return ModelGraph(
         layout,
         flat,

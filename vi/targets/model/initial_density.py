@@ -1,6 +1,4 @@
-"""Whether the log density is finite at the start; if not, which terms, data and values are
-responsible.
-"""
+"""Whether the log density is finite at the start; if not, what is responsible."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from pytensor.graph.traversal import ancestors, graph_inputs
 from pytensor.tensor import as_tensor
 
 from vi.graphs.interpret import interpret
-from vi.graphs.wrapped_jax import with_own_ops
+from vi.graphs.wrapped_jax import with_jax_ops
 from vi.targets.batches.found import Rows, find_batches
 from vi.targets.model.checks import refuse_random_inputs
 
@@ -25,10 +23,9 @@ _FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
 
 
 def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
-    """Refuse a start at which the log density is not finite, naming the terms and the values
-    responsible.
+    """Refuse a start at which the log density is not finite, naming terms, data and values.
 
-    Evaluated by PyTensor's interpreter, so nothing is compiled.
+    It is evaluated by PyTensor's interpreter, so nothing is compiled.
     """
     terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
     outputs = [
@@ -38,22 +35,22 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
         list(model.value_vars),
         [np.asarray(point[value.name], value.dtype) for value in model.value_vars],
     )
-    found = find_batches(outputs)
-    found.refuse_nan()
-    outputs = found.swapped(outputs, full=False)
-    for rows in found.rows:
+    minibatches = find_batches(outputs)
+    minibatches.refuse_nan()
+    outputs = minibatches.swapped(outputs, full=False)
+    for rows in minibatches.rows:
         inputs.append(rows.index)
         values.append(np.arange(rows.size))
     refuse_random_inputs(model, graph_inputs(outputs))
-    outputs = with_own_ops(outputs)
+    outputs = with_jax_ops(outputs)
     try:
         results = interpret(inputs, outputs, values)
     except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
         results = [_interpret_alone(inputs, output, values) for output in outputs]
     except ValueError as error:
-        if not found.rows:
+        if not minibatches.rows:
             raise
-        raise ValueError(_shapes_of_a_batch(model, found.rows, point, error)) from error
+        raise ValueError(_shapes_of_a_batch(model, minibatches.rows, point, error)) from error
     bad = {
         term: result if isinstance(result, str) else _where_not_finite(model, term, result)
         for term, result in zip(terms, results, strict=True)
@@ -72,9 +69,7 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
 def _shapes_of_a_batch(
     model: pm.Model, batches: Sequence[Rows], point: Mapping[str, np.ndarray], error: Any
 ) -> str:
-    """What does not fit: a batch and, most likely, a variable that has an entry for each row of
-    the data.
-    """
+    """What does not fit: a batch and, most likely, a variable with an entry for each row."""
     text = f"The model cannot be evaluated on a batch of rows: {error}. "
     for rows in batches:
         n = rows.count()
@@ -85,10 +80,11 @@ def _shapes_of_a_batch(
         ]
         if long:
             return text + (
-                f"A batch has {rows.size} of {n} rows; these variables have an entry for each: {', '.join(long)}. "
-                f"Either write them for a batch (shape {rows.size}) and put them into a group of their own, "
-                "vi.Group([...], local=True); or take their entries with the rows: "
-                f"y, i = vi.Minibatch(y, numpy.arange({n}), batch_size={rows.size}), then z[i]."
+                f"A batch has {rows.size} of {n} rows; these variables have an entry for each: "
+                f"{', '.join(long)}. Either write them for a batch (shape {rows.size}) and put "
+                "them into a group of their own, vi.Group([...], local=True); or take their "
+                f"entries with the rows: y, i = vi.Minibatch(y, numpy.arange({n}), "
+                f"batch_size={rows.size}), then z[i]."
             )
     return text + "What meets a batch must have its number of rows, or none."
 
@@ -104,9 +100,7 @@ def _interpret_alone(
 
 
 def _where_not_finite(model: pm.Model, term: Any, result: np.ndarray) -> str:
-    """Value of a term that is not finite, with the first datum responsible where the term is
-    observed.
-    """
+    """Value of a term that is not finite, with the first datum responsible if it is observed."""
     entries = np.argwhere(~np.isfinite(result))
     if not len(entries):
         return str(np.sum(result))
@@ -132,6 +126,7 @@ def _responsible(
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         if variable in used:
             lines.append(
-                f"{value.name} = {np.array2string(np.asarray(point[value.name]), threshold=6, precision=4)}"
+                f"{value.name} = "
+                f"{np.array2string(np.asarray(point[value.name]), threshold=6, precision=4)}"
             )
     return f"They depend on: {'; '.join(lines)}. " if lines else ""

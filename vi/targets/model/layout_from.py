@@ -45,6 +45,7 @@ def layout_from(
         start = stop
     if start == 0:
         raise ValueError(
-            f"All free variables are empty: {', '.join(slot.name for slot in slots)}. Nothing to fit."
+            f"All free variables are empty: {', '.join(slot.name for slot in slots)}. Nothing to "
+            "fit."
         )
     return Layout(tuple(slots))

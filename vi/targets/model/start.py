@@ -1,6 +1,4 @@
-"""Where a fit starts: the model's initial point, with what the user knows better put in its
-place.
-"""
+"""Where a fit starts: the model's initial point, with the user's values in its place."""
 
 from __future__ import annotations
 
@@ -24,8 +22,9 @@ START_STD = float(np.log(2.0))
 def start_point(
     model: pm.Model, start: Mapping[str, Any] | None, seed: int
 ) -> dict[str, np.ndarray]:
-    """A point of the model by value name: constrained start values transformed, unconstrained
-    ones as they are.
+    """A point of the model by value name, with start values in their places.
+
+    Constrained ones are transformed, unconstrained ones taken as they are.
     """
     if start is None:
         return dict(model.initial_point(random_seed=seed))
@@ -63,8 +62,9 @@ def _check_support(
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         if variable.name in overrides and not np.all(np.isfinite(point[value.name])):
             raise ValueError(
-                f"start[{variable.name!r}] = {overrides[variable.name]} lies outside the support of {variable.name!r}: "
-                f"its unconstrained value {value.name} is {point[value.name]}."
+                f"start[{variable.name!r}] = {overrides[variable.name]} lies outside the support "
+                f"of {variable.name!r}: its unconstrained value {value.name} is "
+                f"{point[value.name]}."
             )
 
 
@@ -84,7 +84,8 @@ def start_std(
             slot = layout[key]
         except KeyError:
             raise ValueError(
-                f"start_sigma has a value for {key!r}, which is not a free variable. Known: {', '.join(layout.names)}."
+                f"start_sigma has a value for {key!r}, which is not a free variable. Known: "
+                f"{', '.join(layout.names)}."
             ) from None
         sigma = real_numbers(_aligned(model, key, value), f"start_sigma[{key!r}]").astype(dtype)
         if not np.all(np.isfinite(sigma) & (sigma > 0)):
@@ -93,7 +94,8 @@ def start_std(
             std[slot.slice] = np.ravel(np.broadcast_to(sigma, slot.shape))
         except ValueError:
             raise ValueError(
-                f"start_sigma[{key!r}] has shape {sigma.shape}, but {key!r} has unconstrained shape {slot.shape}."
+                f"start_sigma[{key!r}] has shape {sigma.shape}, but {key!r} has unconstrained "
+                f"shape {slot.shape}."
             ) from None
     return std
 

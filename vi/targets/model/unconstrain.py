@@ -1,6 +1,4 @@
-"""Draws of a model's variables as points of the flat unconstrained vector: the transforms
-forward.
-"""
+"""Draws of a model's variables as points of the flat vector: the transforms forward."""
 
 from __future__ import annotations
 
@@ -21,8 +19,9 @@ __all__ = ["unconstrain"]
 def unconstrain(
     model: pm.Model, layout: Layout, values: Mapping[str, np.ndarray], dtype: np.dtype
 ) -> np.ndarray:
-    """Points ``(n, D)`` from arrays ``(n, *shape)`` by the name of a variable (constrained) or of
-    its value.
+    """Points ``(n, D)`` from arrays ``(n, *shape)`` by name of a variable or its value.
+
+    Arrays by the name of a variable are constrained, by the name of its value unconstrained.
 
     Raises
     ------
@@ -37,7 +36,8 @@ def unconstrain(
     missing = [name for name in constrained if name not in values]
     if missing:
         raise ValueError(
-            f"The trace has no draws of {', '.join(missing)}; the model's free variables are {', '.join(layout.names)}."
+            f"The trace has no draws of {', '.join(missing)}; the model's free variables are "
+            f"{', '.join(layout.names)}."
         )
     for slot in layout:
         name = slot.name if slot.name in constrained else slot.value_name
@@ -53,15 +53,17 @@ def unconstrain(
         if slot.name not in constrained:
             points[:, slot.slice] = values[name].reshape(n, -1)
     function = _forward(model, constrained)
-    given = [_everything(model, layout, values, name) for name in layout.names]
+    constrained_draws = [_everything(model, layout, values, name) for name in layout.names]
     for i in range(n):
-        for name, piece in zip(constrained, function(*(value[i] for value in given)), strict=True):
+        pieces = function(*(draws[i] for draws in constrained_draws))
+        for name, piece in zip(constrained, pieces, strict=True):
             points[i, layout[name].slice] = np.ravel(piece)
     for slot in layout:
         bad = np.flatnonzero(~np.all(np.isfinite(points[:, slot.slice]), axis=1))
         if bad.size:
             raise ValueError(
-                f"{bad.size} draws of {slot.name!r} lie outside its support or are not finite, the first at {bad[0]}."
+                f"{bad.size} draws of {slot.name!r} lie outside its support or are not finite, the "
+                f"first at {bad[0]}."
             )
     return points
 
@@ -69,9 +71,7 @@ def unconstrain(
 def _everything(
     model: pm.Model, layout: Layout, values: Mapping[str, np.ndarray], name: str
 ) -> np.ndarray:
-    """Constrained draws where they are given; zeros stand in for variables that are given
-    unconstrained.
-    """
+    """Constrained draws of a variable; zeros stand in where only unconstrained ones are there."""
     if name in values:
         return np.asarray(values[name], dtype=model[name].dtype)
     n = len(next(iter(values.values())))
@@ -79,9 +79,7 @@ def _everything(
 
 
 def _forward(model: pm.Model, names: list[str]) -> Any:
-    """A function of all free variables' constrained values that gives the unconstrained ones of
-    `names`.
-    """
+    """A function of all free variables' constrained values: the unconstrained ones of `names`."""
     inputs = {variable: variable.type() for variable in model.free_RVs}
     outputs = []
     for name in names:
