@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -92,8 +93,8 @@ def test_batches_average_to_the_full_elbo(backend, rng):
     loss on all of them.
     """
     approx = approximation()
-    approx.backend = backend
     algorithm = localised(approx)
+    approx.change(lambda fit: replace(fit, backend=backend))
     target, full = approx.target(training=True), approx.target()
     partition = rng.permutation(N).reshape(-1, B)
     with precision(FLOAT64):

@@ -141,8 +141,6 @@ class Approximation(LiveRecord):
         other_data = any(v is not None for v in (more_replacements, data, batch_size, scale))
 
         def plan(fit: FitState) -> FitState:
-            if hooks is not None:
-                fit = replace(fit, callbacks=hooks)
             if other_data:
                 kept = fit.data.training.scale if scale is None else scale
                 bound = training_data(
@@ -161,7 +159,7 @@ class Approximation(LiveRecord):
             check_can_step(fit)
             return fit
 
-        return self.advance(plan, n, progressbar=progressbar)
+        return self.advance(plan, n, callbacks=hooks, progressbar=progressbar)
 
     def freeze(self, *groups: str) -> Self:
         """Leave groups, named or by a variable of theirs, as they are in the fits to come.

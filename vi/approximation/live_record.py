@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
@@ -17,6 +17,7 @@ from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.moments import moment_of
 from vi.approximation.steps.run import run_steps
 from vi.diagnostics.status import DivergedError, Status
+from vi.training.loop import Callback
 
 __all__ = ["LiveRecord"]
 
@@ -74,6 +75,7 @@ class LiveRecord:
         plan: Callable[[FitState], FitState],
         n: int,
         *,
+        callbacks: Sequence[Callback] | None = None,
         restarts: int = 1,
         progressbar: bool = True,
     ) -> Self:
@@ -88,6 +90,8 @@ class LiveRecord:
             Takes the present record and returns the one to go on from.
         n : int
             Steps.
+        callbacks : sequence of callables, optional
+            Callbacks of this run alone; the record's own by default.
         restarts : int
             Fits from so many starts, of which the best is kept.
         progressbar : bool
@@ -108,9 +112,11 @@ class LiveRecord:
 
         with self.alone():
             try:
+                planned = plan(self._record)
                 self._record = run_steps(
-                    plan(self._record),
+                    planned,
                     n,
+                    callbacks=planned.callbacks if callbacks is None else callbacks,
                     restarts=restarts,
                     progressbar=progressbar,
                     commit=commit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from vi.diagnostics.agreement import describe
 from vi.diagnostics.status import Status
 from vi.targets.base import Target
 from vi.training.history import History
-from vi.training.loop import train
+from vi.training.loop import Callback, train
 from vi.training.one import OneRun
 from vi.training.progress import ProgressBar
 from vi.training.run import Run
@@ -44,6 +44,7 @@ def run_steps(
     fit: FitState,
     n: int,
     *,
+    callbacks: Sequence[Callback],
     restarts: int,
     progressbar: bool,
     commit: Commit,
@@ -57,6 +58,8 @@ def run_steps(
         Where to go on.
     n : int
         Steps.
+    callbacks : sequence of callables
+        What is called between these steps.
     restarts : int
         Runs, of which the best is kept.
     progressbar : bool
@@ -97,7 +100,7 @@ def run_steps(
             status = train(
                 run,
                 int(n),
-                callbacks=fit.callbacks,
+                callbacks=callbacks,
                 commit=record,
                 publish=publish,
                 progress=progress,
