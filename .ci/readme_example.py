@@ -1,6 +1,4 @@
-"""Print the Python example of README.md: the first ```python block after the marker ``<!--
-example -->``.
-"""
+"""Print the Python example of README.md, the block after the marker ``<!-- example -->``."""
 
 import re
 import sys
@@ -16,7 +14,8 @@ def example(text: str) -> str:
     )
     if match is None:
         raise SystemExit(
-            f"README.md has no ```python block after the line {MARKER!r}: add both, .ci/run executes it."
+            f"README.md has no ```python block after the line {MARKER!r}: add both, .ci/run "
+            "executes it."
         )
     return match.group(1)
 

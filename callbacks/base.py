@@ -1,6 +1,4 @@
-"""What a callback is, beyond a plain function: an object that says how often it wants to be
-called.
-"""
+"""What a callback is beyond a function: an object that says how often it wants to be called."""
 
 from __future__ import annotations
 
@@ -8,6 +6,8 @@ import abc
 from typing import Any
 
 import numpy as np
+
+from vi.foundation.numbers import whole
 
 __all__ = ["Callback"]
 
@@ -44,14 +44,13 @@ class Callback(abc.ABC):
     """
 
     def __init__(self, every: int = 1) -> None:
-        if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
-            raise ValueError(f"every={every!r}: must be a whole number of steps, at least 1.")
-        self.every = int(every)
+        self.every = whole("every", every, 1)
 
     @property
     def _vi_every(self) -> int:
-        """The interval that the loop reads; callbacks written for PyMC use the name ``every`` as
-        they like.
+        """The interval that the loop reads.
+
+        Not ``every``: callbacks written for PyMC use that name as they like.
         """
         return self.every
 

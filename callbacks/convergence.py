@@ -8,6 +8,7 @@ import numpy as np
 
 from vi.diagnostics.change import Difference, change
 from vi.diagnostics.status import Converged
+from vi.foundation.numbers import number
 
 from .base import Callback
 
@@ -53,9 +54,7 @@ class CheckParametersConvergence(Callback):
         super().__init__(every)
         if diff not in ("relative", "absolute"):
             raise ValueError(f"diff={diff!r} is unknown; use 'relative' or 'absolute'.")
-        if not tolerance > 0:
-            raise ValueError(f"tolerance={tolerance!r}: must be a positive number.")
-        self.tolerance = tolerance
+        self.tolerance = number("tolerance", tolerance, above=0.0)
         self.diff: Difference = diff
         self.ord = ord
         self.previous: np.ndarray | None = None

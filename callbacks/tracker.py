@@ -75,7 +75,8 @@ def _with_three_arguments(name: str, function: Any) -> Callable[[Any, np.ndarray
     """The function in the one form in which it will be called."""
     if not callable(function):
         raise TypeError(
-            f"Tracker({name}=...): {function!r} is not a function. (For a value, pass its .eval, uncalled.)"
+            f"Tracker({name}=...): {function!r} is not a function. (For a value, pass its .eval, "
+            "uncalled.)"
         )
     try:
         signature = inspect.signature(function)
@@ -87,7 +88,8 @@ def _with_three_arguments(name: str, function: Any) -> Callable[[Any, np.ndarray
         three: Callable[[Any, np.ndarray, int], Any] = function
         return three
     raise TypeError(
-        f"Tracker({name}=...): the function takes {signature}; it must take no arguments or (approx, losses, i)."
+        f"Tracker({name}=...): the function takes {signature}; it must take no arguments or "
+        "(approx, losses, i)."
     )
 
 

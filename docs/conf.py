@@ -1,9 +1,12 @@
-"""Sphinx settings: Markdown pages, numpydoc docstrings; nothing is fetched while the
-documentation is built.
+"""Sphinx settings: Markdown pages, numpydoc docstrings.
+
+Nothing is fetched while the documentation is built.
 """
 
 import logging
+import sys
 from importlib.metadata import version as distribution_version
+from pathlib import Path
 
 project = "pymc-vi"
 author = "the pymc-vi developers"
@@ -32,6 +35,20 @@ autodoc_typehints = "none"  # types stand in the signature's source and, in word
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+sys.path.insert(0, str(Path(__file__).parent))
+from public_names import completed  # noqa: E402
+
+
+def setup(app):
+    """Complete the API page with the public names that nobody wrote there by hand."""
+
+    def complete(app, page, source):
+        if page == "api":
+            source[0] = completed(source[0])
+
+    app.connect("source-read", complete)
+
 
 html_theme = "furo"
 html_title = f"pymc-vi {release}"

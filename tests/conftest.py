@@ -36,8 +36,9 @@ def key(request: pytest.FixtureRequest) -> jax.Array:
 
 @pytest.fixture
 def strict_ranks() -> Iterator[None]:
-    """No silent broadcasting between ranks in `jax.numpy`: for our own code; graphs from
-    PyTensor may need it.
+    """No silent broadcasting between ranks in `jax.numpy`: for our own code.
+
+    Graphs from PyTensor may need it.
     """
     with jax.numpy_rank_promotion("raise"):
         yield

@@ -1,5 +1,6 @@
-"""Fits on several devices and on one, run by ``test_mesh.py`` in processes of its own; prints
-results as JSON.
+"""Fits on several devices and on one, run by ``test_mesh.py`` in processes of its own.
+
+Prints results as JSON.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ def compiled(approx):
 
     target = approx.target(training=True)
     with precision(approx.dtype):
-        loop = runner_for(target, approx._algorithm)._loop
-        state, batch = approx._devices.replicate(approx.state), target.batch()
+        loop = runner_for(target, approx.record.algorithm)._loop
+        state, batch = approx.record.devices.replicate(approx.state), target.batch()
         text = loop.lower(state, batch, np.zeros(8192), np.int32(1)).compile().as_text()
     return {
         "collectives": re.findall(
@@ -111,7 +112,7 @@ def four():
             "devices of the state": sorted(
                 {len(leaf.devices()) for leaf in jax.tree.leaves(approx.state)}
             ),
-            "loaded has devices": loaded._devices is not None,
+            "loaded has devices": loaded.record.devices is not None,
         }
         results["refine"] = {
             "alone": outcome(loaded.refine(50)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pymc as pm
+from methods import is_mean_field
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +20,10 @@ class Problem:
     log_evidence: float
 
     def sd(self, method: str) -> np.ndarray:
-        """The optimum's standard deviations: 1 / sqrt(diag(precision)) for mean field, exact for
-        the others.
+        """The optimum's standard deviations: 1 / sqrt(diag(precision)) for mean field, else
+        exact.
         """
-        if method == "advi":
+        if is_mean_field(method):
             return 1.0 / np.sqrt(np.diag(np.linalg.inv(self.cov)))
         return np.sqrt(np.diag(self.cov))
 
@@ -40,8 +41,9 @@ def conjugate_normal() -> Problem:
 
 @functools.cache
 def correlated_gaussian() -> Problem:
-    """A normal in three dimensions with correlations up to 0.9 and scales 0.5, 1 and 3; log
-    evidence 0.
+    """A normal in three dimensions with correlations up to 0.9 and scales 0.5, 1 and 3.
+
+    Log evidence 0.
     """
     scale = np.array([0.5, 1.0, 3.0])
     cov = np.array([[1.0, 0.9, 0.2], [0.9, 1.0, 0.4], [0.2, 0.4, 1.0]]) * np.outer(scale, scale)

@@ -105,3 +105,43 @@ SOURCES = {
 """Every kind of source, by name: a function of the folder for its files."""
 
 BY_NUMBER = [name for name in SOURCES if name != "loader"]
+
+
+SEED = (1, 2)
+
+
+class Numbered(data.Source):
+    """Rows made when they are read, of 800 bytes; chunks listed in `broken` cannot be read."""
+
+    def __init__(self, n_rows: int, chunk_rows: int, bounds=None) -> None:
+        self.n_rows, self.chunk_rows, self.bounds = n_rows, chunk_rows, bounds
+        self.fields = {
+            "row": data.Field((), np.dtype(int)),
+            "x": data.Field((99,), np.dtype(float)),
+        }
+        self.broken: set[int] = set()
+        self.reads_made = 0
+
+    def take(self, rows):
+        numbers = np.arange(rows.start, rows.stop)
+        self.reads_made += 1
+        if rows.start // self.chunk_rows in self.broken:
+            raise data.DataError(f"rows {rows.start} to {rows.stop - 1} cannot be read")
+        return {"row": numbers, "x": np.full((len(numbers), 99), numbers[:, None], float)}
+
+
+def numbered(n: int, **options) -> data.ArraySource:
+    return data.ArraySource({"row": np.arange(n)}, **options)
+
+
+def rows_from(
+    stream: data.Stream, steps: int, *, seed=SEED, start: int = 0, name: str = "row"
+) -> np.ndarray:
+    """What the steps get, shape (steps, batch_size, ...)."""
+    stream.start(seed, start)
+    batches = []
+    for step in range(start, start + steps):
+        block = stream.block(step)
+        assert block.first <= step < block.first + block.count
+        batches.append(block.arrays[name][step - block.first])
+    return np.array(batches)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import re
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pymc as pm
@@ -72,9 +77,17 @@ def test_options_that_cannot_be_supported_say_why(name):
 
 def test_options_that_are_accepted():
     approx = fit(
-        score=True, total_grad_norm_constraint=10.0, more_replacements={}, include_transformed=True,
-        scale_cost_to_minibatch=True, tf_n_mc=2, obj_n_mc=2, inf_kwargs={"beta": 1.0}, callbacks=[], backend=None,
-    )  # fmt: skip
+        score=True,
+        total_grad_norm_constraint=10.0,
+        more_replacements={},
+        include_transformed=True,
+        scale_cost_to_minibatch=True,
+        tf_n_mc=2,
+        obj_n_mc=2,
+        inf_kwargs={"beta": 1.0},
+        callbacks=[],
+        backend=None,
+    )
     assert len(approx.hist) == 5
 
 
@@ -128,8 +141,107 @@ def test_profiling_leaves_the_run_alone():
     assert len(advi.hist) == 10
 
 
-def test_everything_public_is_documented():
-    for name in vi.__all__:
-        item = getattr(vi, name)
+PUBLIC = ["vi", *(f"vi.{name}" for name in vi.__all__ if inspect.ismodule(getattr(vi, name)))]
+PUBLIC += ["vi.algorithms", "vi.diagnostics"]
+"""The packages whose names are public: those of ``vi``, and two that parts are written with."""
+
+
+def test_only_packages_are_public_modules():
+    """A module that has the name of its one function is easily taken for it."""
+    assert all(importlib.import_module(name).__path__ for name in PUBLIC)
+
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_everything_public_is_documented(package):
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        item = getattr(module, name)
         if inspect.isclass(item) or inspect.isfunction(item):
             assert inspect.getdoc(item), name
+
+
+@pytest.fixture(scope="module")
+def api():
+    """The API page as it is built, and the functions that complete it."""
+    return SimpleNamespace(**runpy.run_path(str(DOCS / "public_names.py")))
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_every_public_name_is_on_the_api_page(api, package):
+    page = api.completed((DOCS / "api.md").read_text())
+    assert not api.undocumented(package, page)
+    assert "public-names" not in page
+
+
+def test_every_entry_of_the_api_page_exists_once(api):
+    page = api.completed((DOCS / "api.md").read_text())
+    for name in api.documented(page):
+        assert api.resolved(name) is not None
+    entries = re.findall(r"^\.\. auto(?!summary).*$", page, flags=re.MULTILINE)
+    assert len(entries) >= len(api.documented(page)) > 100
+
+
+def test_a_name_that_is_on_no_page_is_seen(api):
+    page = (DOCS / "api.md").read_text().replace(".. autoclass:: MeanField\n", "")
+    assert "vi.families.MeanField" in api.undocumented("vi.families", page)
+    assert ".. autoclass:: MeanField\n" in api.completed(page)
+
+
+NAMES_OF_0_1_0 = {
+    "vi": """
+        ADVI ASVGD METHODS NFVI SVGD Approximation Converged DivergedError Empirical
+        FullRank FullRankADVI Group Inference KLqp Laplace LowRank LowRankADVI
+        MapPoint MeanField Minibatch NormalizingFlow Pathfinder PolynomialAverage
+        Profile Status Stein __version__ adadelta adagrad adagrad_window adam adamax
+        callbacks data families find_map fit kernels load momentum nesterov_momentum
+        objectives optimizers rmsprop sample_approx scale_free_adam sgd targets
+        testing wrap_jax
+    """,
+    "vi.callbacks": """
+        Callback CheckParametersConvergence Tracker
+    """,
+    "vi.algorithms": """
+        ALGORITHMS Algorithm Asked Descent Gradient Local LocalPart State Stein
+    """,
+    "vi.data": """
+        ArraySource Block DataError DatasetSource Field FrameSource LoaderSource
+        Minibatch MinibatchVariable ParquetSource Source Stream batches_of head
+        source_from
+    """,
+    "vi.diagnostics": """
+        change
+    """,
+    "vi.families": """
+        BASES FAMILIES Base Elliptical Encoded Encoder Family Flow FullRank Laplace
+        Logistic LowRank MeanField MultivariateT Noise Normal Params Part Particles
+        PerRow Product StudentT
+    """,
+    "vi.kernels": """
+        IMQ KERNELS RBF Kernel PairKernel RadialKernel kernel_from
+    """,
+    "vi.objectives": """
+        ESTIMATORS ClosedFormEntropy LogProb MonteCarlo Objective StickingTheLanding
+    """,
+    "vi.optimizers": """
+        OPTIMIZERS Averaging Named PolynomialAverage adadelta adagrad adagrad_window
+        adam adamax momentum nesterov_momentum rmsprop scale_free_adam sgd
+    """,
+    "vi.targets": """
+        Backend Batch DensityModel Target from_function from_numpyro from_pymc
+        wrap_jax
+    """,
+    "vi.testing": """
+        check_family
+    """,
+}
+
+
+@pytest.mark.parametrize("package", list(NAMES_OF_0_1_0))
+def test_public_names_of_0_1_0_are_still_there(package):
+    module = importlib.import_module(package)
+    names = NAMES_OF_0_1_0[package].split()
+    assert not [name for name in names if not hasattr(module, name)]
+    assert not [name for name in names if name not in module.__all__]

@@ -1,7 +1,7 @@
 """The rooms: no import circle between files, and no import from a lower floor to a higher one.
 
-The table of rooms is that of ``docs/design.md``. Imports count wherever they stand: inside functions
-and under ``TYPE_CHECKING`` too.
+The table of rooms is that of ``docs/design.md``. Imports count wherever they stand: inside
+functions and under ``TYPE_CHECKING`` too.
 """
 
 from __future__ import annotations
@@ -110,7 +110,11 @@ def test_every_room_is_in_the_table() -> None:
     assert FLOORS, "docs/design.md has no table of rooms"
     assert {room_of(name) for name in MODULES} <= set(FLOORS)
     for room in FLOORS:
-        folder = ROOT / room.replace(".", "/") if room == "callbacks" else ROOT / "vi" / room.replace(".", "/")
+        folder = (
+            ROOT / room.replace(".", "/")
+            if room == "callbacks"
+            else ROOT / "vi" / room.replace(".", "/")
+        )
         assert room == "__init__.py" or folder.exists(), f"{room} is in the table, not in the code"
 
 
@@ -127,7 +131,9 @@ def test_imports_point_downwards(name: str) -> None:
     ["from vi.inference.fit import fit", "import vi.inference.fit", "from vi.inference import fit"],
 )
 @pytest.mark.parametrize(
-    "place", ["{}", "def f():\n    {}", "if TYPE_CHECKING:\n    {}"], ids=["top", "deferred", "typing"]
+    "place",
+    ["{}", "def f():\n    {}", "if TYPE_CHECKING:\n    {}"],
+    ids=["top", "deferred", "typing"],
 )
 def test_imports_are_seen_wherever_they_stand(line: str, place: str) -> None:
     found = set(imports_of("vi.data.x", place.format(line), is_package=False))
@@ -135,9 +141,9 @@ def test_imports_are_seen_wherever_they_stand(line: str, place: str) -> None:
 
 
 def test_relative_imports_are_seen() -> None:
-    assert set(imports_of("vi.callbacks.tracker", "from .base import Callback", is_package=False)) == {
-        "vi.callbacks.base"
-    }
+    assert set(
+        imports_of("vi.callbacks.tracker", "from .base import Callback", is_package=False)
+    ) == {"vi.callbacks.base"}
 
 
 def test_nothing_lies_loose() -> None:
@@ -149,3 +155,19 @@ def test_files_open_with_one_sentence(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring, f"{path} has no docstring"
     assert "\n\n" not in docstring or path.name == "__init__.py"
+
+
+def paths_in(text: str) -> set[str]:
+    """Paths of Python files that a page names, ``targets/base.py`` or ``tests/test_api.py``."""
+    return set(re.findall(r"`((?:[\w-]+/)+\w+\.py)`", text))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_files_that_the_docs_name_exist(page: Path) -> None:
+    homes = (ROOT, ROOT / "vi", ROOT / "docs")
+    missing = {
+        path
+        for path in paths_in(page.read_text())
+        if not any((home / path).exists() for home in homes)
+    }
+    assert not missing

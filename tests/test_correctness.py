@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pymc as pm
 import pytest
+from methods import has_elbo, is_flow_like, is_mean_field, is_particles, steps_of
 from problems import PROBLEMS, conjugate_normal
 
 import vi
@@ -22,8 +23,6 @@ from vi.training.compiled import compiled_loop
 from vi.training.runner import BUFFER
 
 STEPS = 10_000
-FEWER = {"nfvi": 3_000, "svgd": 1_000, "asvgd": 2_000}
-"""Steps of the methods whose steps are dearer and take them further."""
 
 AXES = {
     "problem": list(PROBLEMS),
@@ -59,11 +58,14 @@ def covering_pairs(axes):
     return chosen
 
 
-NORMAL = ["mean_field", "full_rank", "low_rank"]
+NORMAL = [
+    name
+    for name in FAMILIES.standalone
+    if FAMILIES[name].has_density and FAMILIES[name].exact_moments
+]
 PAIRS = covering_pairs(AXES)
-QUICK = [
-    case for case in PAIRS if case[1] != "nfvi"
-]  # a flow takes ten times as long to compile as the others
+# a flow takes ten times as long to compile as the others
+QUICK = [case for case in PAIRS if not is_flow_like(case[1])]
 MATRIX = [
     pytest.param(
         *case, id="-".join(map(str, case)), marks=() if case in QUICK else pytest.mark.slow
@@ -74,7 +76,8 @@ MATRIX = [
     == case[-1]  # every method, estimator, backend and precision; the two others in pairs
 ]
 METHODS = [
-    pytest.param(name, marks=pytest.mark.slow if name == "nfvi" else ()) for name in AXES["method"]
+    pytest.param(name, marks=pytest.mark.slow if is_flow_like(name) else ())
+    for name in AXES["method"]
 ]
 
 
@@ -82,7 +85,7 @@ METHODS = [
 def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
     """The default settings reach the optimum, whatever the combination; `limits` says how near."""
     exact = PROBLEMS[problem]()
-    steps = FEWER.get(method, STEPS)
+    steps = steps_of(method, STEPS)
     tracker = vi.callbacks.Tracker(every=997, mean=lambda approx, losses, i: approx.mean.eval())
     options = {} if estimator is None else {"estimator": estimator}
     inference = vi.METHODS[method](model=exact.model, random_seed=5, dtype=dtype, **options)
@@ -109,8 +112,9 @@ def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
 
 
 def in_one_go():
-    """Problems, backends and precisions for the methods without steps; the pairs of the last two
-    are the quick ones.
+    """Problems, backends and precisions for the methods without steps.
+
+    The pairs of the last two are the quick ones.
     """
     for problem, backend, dtype in itertools.product(PROBLEMS, AXES["backend"], AXES["dtype"]):
         quick = (backend == "jax") == (dtype == "float64") and problem != "conjugate_normal"
@@ -119,8 +123,9 @@ def in_one_go():
 
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_laplace_is_exact(problem, backend, dtype):
-    """The posterior is normal: mode, covariance and evidence to rounding; differences lose a
-    third of the digits.
+    """The posterior is normal: mode, covariance and evidence to rounding.
+
+    Differences lose a third of the digits.
     """
     exact = PROBLEMS[problem]()
     approx = vi.fit(
@@ -172,12 +177,14 @@ def limits(exact, method, estimator, dtype):
     - Flows: noise as for normals, 8 draws in 3,000 steps, in each of many layers that can undo each
       other: three times the limits of the normal families.
     """
-    if method == "svgd":
+    if is_particles(method):
         return 0.02, 0.1
-    if method == "nfvi":
+    if is_flow_like(method):
         return 0.3, 0.18
-    alone = method == "advi" and len(exact.mean) == 1
-    if estimator == "sticking_the_landing" and (method == "fullrank_advi" or alone):
+    # low rank is exact too; see above
+    full_rank = has_elbo(method) and vi.METHODS[method].family_name == "full_rank"
+    alone = is_mean_field(method) and len(exact.mean) == 1
+    if estimator == "sticking_the_landing" and (full_rank or alone):
         return (2e-3, 2e-3) if dtype == "float64" else (1e-2, 1e-2)
     return 0.1 * noise_of_the_mean(exact, method, estimator), 0.06
 
@@ -191,7 +198,7 @@ def noise_of_the_mean(exact, method, estimator):
     and (H - I) e for sticking-the-landing, which makes it (I - C) (I - C).
     """
     sd = exact.sd(method)
-    if method != "advi" or estimator != "sticking_the_landing":
+    if not is_mean_field(method) or estimator != "sticking_the_landing":
         return np.ones(len(sd))
     return np.maximum(1.0, np.linalg.norm(np.eye(len(sd)) - exact.cov / np.outer(sd, sd), axis=1))
 
@@ -250,7 +257,7 @@ def test_backends_agree(problem, method):
     p only.
     """
     exact = PROBLEMS[problem]()
-    steps = FEWER.get(method, STEPS)
+    steps = steps_of(method, STEPS)
     fits = {
         backend: vi.fit(
             steps,
@@ -267,7 +274,7 @@ def test_backends_agree(problem, method):
     means = [fit.mean.eval() for fit in fits.values()]
     # rounding grows in the many layers of a flow; its noise is 30 times this
     assert np.abs((means[0] - means[1]) / exact.sd(method)).max() < (
-        0.1 if method == "nfvi" else 0.01
+        0.1 if is_flow_like(method) else 0.01
     )
 
 
@@ -295,8 +302,9 @@ def test_backends_evaluate_alike(problem, dtype, rng):
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", [MeanField(), FullRank()], ids=lambda family: family.short_name)
 def test_gradient_at_the_optimum_with_one_draw(family, estimator):
-    """Sticking-the-landing's gradient is zero there; that of the others is not, so the test can
-    fail.
+    """Sticking-the-landing's gradient is zero there.
+
+    That of the others is not, so the test can fail.
     """
     exact = (
         conjugate_normal() if isinstance(family, MeanField) else PROBLEMS["conjugate_regression"]()
@@ -340,13 +348,19 @@ def _exact_params(family, exact):
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):
-    """At the full-rank optimum the ELBO is the log evidence; the mean of the last 2,000 losses
-    estimates it.
+    """At the full-rank optimum the ELBO is the log evidence.
+
+    The mean of the last 2,000 losses estimates it.
     """
     exact = PROBLEMS[problem]()
     approx = vi.fit(
-        STEPS, method="fullrank_advi", model=exact.model, random_seed=8, estimator=estimator, progressbar=False,
-    )  # fmt: skip
+        STEPS,
+        method="fullrank_advi",
+        model=exact.model,
+        random_seed=8,
+        estimator=estimator,
+        progressbar=False,
+    )
     last = approx.hist[-2_000:]
     # successive losses share the iterate: 5 standard errors of blocks of 100, plus the KL of a
     # moving iterate
@@ -358,9 +372,14 @@ def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):
 def test_draws_a_step_reduce_the_noise(draws):
     exact = conjugate_normal()
     approx = vi.fit(
-        4_000, method="advi", model=exact.model, random_seed=2, obj_n_mc=draws, estimator="closed_form",
+        4_000,
+        method="advi",
+        model=exact.model,
+        random_seed=2,
+        obj_n_mc=draws,
+        estimator="closed_form",
         progressbar=False,
-    )  # fmt: skip
+    )
     noise = approx.hist[-2_000:].std(ddof=1)
     # -log p(z) of a one-dimensional normal posterior is chi-squared(1) / 2 plus a constant: sd 1 /
     # sqrt(2)
@@ -382,8 +401,12 @@ def test_full_rank_in_many_dimensions(dim, estimator):
     limit = 0.02 if estimator == "sticking_the_landing" else 0.1 * np.sqrt(dim / 3)
     for seed in range(2):
         approx = vi.fit(
-            method="fullrank_advi", model=model, random_seed=seed, estimator=estimator, start={"x": np.zeros(dim)},
+            method="fullrank_advi",
+            model=model,
+            random_seed=seed,
+            estimator=estimator,
+            start={"x": np.zeros(dim)},
             progressbar=False,
-        )  # fmt: skip
+        )
         assert np.abs((approx.mean.eval() - 3.0 * scale) / scale).max() < limit
         assert np.abs(np.log(approx.std.eval() / scale)).max() < limit

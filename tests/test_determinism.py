@@ -69,8 +69,9 @@ def test_two_steps_differ(method, backend):
 
 
 def test_score_false_keeps_no_losses_but_moves_the_random_state(method, backend):
-    """PyMC freezes its random state when the loss is not asked for; here the same run just keeps
-    no losses.
+    """PyMC freezes its random state when the loss is not asked for.
+
+    Here the same run just keeps no losses.
     """
     silent, spoken = run(method, backend, score=False), run(method, backend)
     assert len(silent.hist) == 0

@@ -98,7 +98,8 @@ def test_a_users_own_callbacks_module_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_import_does_not_change_jax_precision(tmp_path: Path) -> None:
-    code = "import jax; before = jax.config.jax_enable_x64; import vi; print(before == jax.config.jax_enable_x64)"
+    flag = "jax.config.jax_enable_x64"
+    code = f"import jax; before = {flag}; import vi; print(before == {flag})"
     assert run_away_from_the_checkout(code, tmp_path) == "True"
 
 

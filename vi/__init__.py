@@ -19,6 +19,7 @@ from vi.foundation.version import __version__
 from vi.inference import (
     ADVI,
     ASVGD,
+    METHODS,
     NFVI,
     SVGD,
     FullRankADVI,
@@ -30,7 +31,7 @@ from vi.inference import (
     Profile,
     Stein,
 )
-from vi.inference.fit import METHODS, fit
+from vi.inference.fit import fit
 from vi.models.wrap_jax import wrap_jax
 from vi.optimizers import (
     PolynomialAverage,

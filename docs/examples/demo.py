@@ -70,8 +70,9 @@ def fit(model: pm.Model, method: str, n: int, seed: int) -> vi.Approximation:
 
 
 def plot_loss(approxes: dict[str, vi.Approximation], path: Path) -> None:
-    """Each point is the mean of the last fifth of the losses so far; the steep beginning is cut
-    off.
+    """Each point is the mean of the last fifth of the losses so far.
+
+    The steep beginning is cut off.
     """
     figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
     lows, highs = [], []
@@ -146,7 +147,8 @@ def main() -> None:
 
     bmi, progression, group, names = load()
     print(
-        f"{len(bmi)} patients in {len(names)} age groups of {np.bincount(group).min()} to {np.bincount(group).max()}"
+        f"{len(bmi)} patients in {len(names)} age groups of {np.bincount(group).min()} to "
+        f"{np.bincount(group).max()}"
     )
     model = build(bmi, progression, group, names)
     approxes = {

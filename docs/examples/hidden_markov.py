@@ -1,5 +1,6 @@
-"""The code of the page "A likelihood in JAX: a hidden Markov model", in sections; it checks what
-the page says.
+"""The code of the page "A likelihood in JAX: a hidden Markov model", in sections.
+
+It checks what the page says.
 """
 
 import argparse
@@ -159,7 +160,8 @@ for name in draws.data_vars:
     shift = (ours.mean(0) - theirs.mean(0)) / theirs.std(0)
     ratio = np.log(ours.std(0) / theirs.std(0))
     print(
-        f"{name:>12}: means differ by up to {abs(shift).max():.3f} sd, log sds by up to {abs(ratio).max():.3f}"
+        f"{name:>12}: means differ by up to {abs(shift).max():.3f} sd, log sds by up to "
+        f"{abs(ratio).max():.3f}"
     )
     worst_mean, worst_sd = max(worst_mean, abs(shift).max()), max(worst_sd, abs(ratio).max())
 # [compare end]

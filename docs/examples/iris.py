@@ -1,5 +1,6 @@
-"""The code of the page "Classification with particles", section by section; it checks what the
-page says.
+"""The code of the page "Classification with particles", section by section.
+
+It checks what the page says.
 """
 
 import argparse
@@ -102,7 +103,8 @@ for steps in (0, 4500):
     approx.refine(steps, callbacks=[])
     sd = approx.sample(500, random_seed=4)["posterior"]["beta"].std("draw").mean().item()
     print(
-        f"after {len(approx.hist):,} steps: sd of beta {sd:.1f}, test accuracy {test_accuracy.eval():.3f}"
+        f"after {len(approx.hist):,} steps: sd of beta {sd:.1f}, test accuracy "
+        f"{test_accuracy.eval():.3f}"
     )
 # [longer end]
 assert len(tracker["test_accuracy"]) == 500

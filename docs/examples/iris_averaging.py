@@ -1,5 +1,6 @@
-"""The code of the page "Averaging over draws", section by section; it checks what it says, and
-draws its picture.
+"""The code of the page "Averaging over draws", section by section.
+
+It checks what it says, and draws its picture.
 """
 
 import argparse
@@ -70,7 +71,8 @@ wrong = np.flatnonzero(mean.argmax(axis=-1) != species)
 for row in wrong:
     shares = np.bincount(probs[:, row].argmax(axis=-1), minlength=3) / len(probs)
     print(
-        f"row {row}: species {species[row]}, average {mean[row].round(2)}, chosen by {shares.round(2)} of the draws"
+        f"row {row}: species {species[row]}, average {mean[row].round(2)}, chosen by "
+        f"{shares.round(2)} of the draws"
     )
 # [surest end]
 assert len(wrong) <= 3
@@ -106,8 +108,15 @@ axes[0].legend(loc="upper left", fontsize=8)
 probs = probabilities["fullrank_advi"]
 hard = np.argsort(probs.mean(axis=0)[np.arange(150), species])[:15]
 own = probs[:, hard, species[hard]]
-axes[1].boxplot(own, whis=(5, 95), showfliers=False, medianprops={"color": GREY}, boxprops={"color": GREY},
-                whiskerprops={"color": GREY}, capprops={"color": GREY})  # fmt: skip
+axes[1].boxplot(
+    own,
+    whis=(5, 95),
+    showfliers=False,
+    medianprops={"color": GREY},
+    boxprops={"color": GREY},
+    whiskerprops={"color": GREY},
+    capprops={"color": GREY},
+)
 axes[1].plot(
     np.arange(1, 16),
     own.mean(axis=0),

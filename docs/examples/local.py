@@ -1,5 +1,6 @@
-"""The code of the page on local variables: abilities of many people from their answers; it draws
-the page's picture.
+"""The code of the page on local variables: abilities of many people from their answers.
+
+It draws the page's picture.
 """
 
 import argparse
@@ -73,7 +74,8 @@ for name, approx in {"one q a row": rows, "encoder": shared}.items():
     off = (mean[ITEMS:] - exact[:, 0]) / exact[:, 1]
     error, spread = np.sqrt(np.mean(off**2)), np.mean(sd[ITEMS:] / exact[:, 1])
     print(
-        f"{name:12} abilities off by {error:.2f} posterior sds, their sds {spread:.2f} of the exact ones"
+        f"{name:12} abilities off by {error:.2f} posterior sds, their sds {spread:.2f} of the "
+        "exact ones"
     )
     print(f"{'':12} difficulties off by {np.abs(mean[:ITEMS] - difficulty).max():.2f}")
 print(rows.sample(100, random_seed=1)["posterior"]["a"].shape)

@@ -64,7 +64,8 @@ logp = vi.MeanField(model=narrow).logp
 print(f"one point: {logp(one):.4f}")
 print("ten points:", *(f"{value:.5f}" for value in logp(ten)[:3]), "...")
 print(
-    f"largest relative difference from the hand-batched function: {np.max(logp(ten) / batched_by_hand(ten) - 1):.0e}"
+    "largest relative difference from the hand-batched function: "
+    f"{np.max(logp(ten) / batched_by_hand(ten) - 1):.0e}"
 )
 # [batched end]
 np.testing.assert_allclose(logp(one), -213.2356, rtol=1e-6)

@@ -1,5 +1,6 @@
-"""The code of the page "Many chains at once", section by section; it checks what it says, and
-draws its picture.
+"""The code of the page "Many chains at once", section by section.
+
+It checks what it says, and draws its picture.
 """
 
 import argparse
@@ -40,7 +41,8 @@ positions = np.stack([posterior[name] for name in ("a", "b", "s")], axis=-1)
 print("positions", positions.shape)
 print(f"accepted {draws['sample_stats']['accepted'].mean().item():.2f}")
 print(
-    f"largest R-hat {posterior.attrs['rhat_max']:.4f}, smallest effective sample size {posterior.attrs['ess_min']:,.0f}"
+    f"largest R-hat {posterior.attrs['rhat_max']:.4f}, smallest effective sample size "
+    f"{posterior.attrs['ess_min']:,.0f}"
 )
 # [chains end]
 assert positions.shape == (4, 10_000, 3)
@@ -64,15 +66,24 @@ q = approx.sample(10_000, random_seed=4)["posterior"]
 for name in ("a", "b", "s"):
     chains, own = posterior[name], q[name]
     print(
-        f"{name}: chains {chains.mean():.3f} +- {chains.std():.3f}, approximation {own.mean():.3f} +- {own.std():.3f}"
+        f"{name}: chains {chains.mean():.3f} +- {chains.std():.3f}, approximation {own.mean():.3f} "
+        f"+- {own.std():.3f}"
     )
     assert abs(float(chains.mean() - own.mean())) < 0.3 * float(chains.std())
 # [compare end]
 
 # [pymc]
 with model:
-    nuts = pm.sample(500, tune=200, chains=4, cores=1, initvals=approx.initvals(4), step=approx.nuts_step(),
-                     random_seed=5, progressbar=False)  # fmt: skip
+    nuts = pm.sample(
+        500,
+        tune=200,
+        chains=4,
+        cores=1,
+        initvals=approx.initvals(4),
+        step=approx.nuts_step(),
+        random_seed=5,
+        progressbar=False,
+    )
 # [pymc end]
 for name in ("a", "b", "s"):
     assert abs(float(nuts["posterior"][name].mean() - posterior[name].mean())) < 0.2 * float(

@@ -1,5 +1,6 @@
-"""The code of the section on a mixture in "How to choose"; it checks what the page says and
-draws its picture.
+"""The code of the section on a mixture in "How to choose".
+
+It checks what the page says and draws its picture.
 """
 
 import argparse

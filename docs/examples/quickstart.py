@@ -1,5 +1,6 @@
-"""The code of the page "Quickstart", section by section; it checks what the page says and draws
-its pictures.
+"""The code of the page "Quickstart", section by section.
+
+It checks what the page says and draws its pictures.
 """
 
 import argparse

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -22,7 +23,7 @@ from vi.families import FullRank, MeanField, Part, PerRow, Product
 from vi.foundation.precision import precision
 from vi.objectives import ESTIMATORS
 from vi.optimizers.row_wise import row_wise
-from vi.targets.base import Seen
+from vi.targets.base import StepInputs
 from vi.training import runner_for
 
 N, B = 24, 8
@@ -75,7 +76,7 @@ def localised(approx, objective="closed_form"):
     """The algorithm of a fit of an approximation, without a step."""
     inference = vi.KLqp(approx, estimator=objective)
     inference.fit(0, progressbar=False)
-    return approx._algorithm
+    return approx.record.algorithm
 
 
 @functools.cache
@@ -92,8 +93,8 @@ def test_batches_average_to_the_full_elbo(backend, rng):
     loss on all of them.
     """
     approx = approximation()
-    approx.backend = backend
     algorithm = localised(approx)
+    approx.change(lambda fit: replace(fit, backend=backend))
     target, full = approx.target(training=True), approx.target()
     partition = rng.permutation(N).reshape(-1, B)
     with precision(FLOAT64):
@@ -114,9 +115,10 @@ def test_batches_average_to_the_full_elbo(backend, rng):
             return [e().loss(family, params, noises, lambda _: values) for e in ESTIMATORS.values()]
 
         whole = losses(family, np.arange(N), (w, z), full, full.batch())
-        shared = target.batch()[: len(target.graph.shared)]
+        shared = target.batch().arrays
         parts = [
-            losses(small, rows, (w, z[:, rows]), target, (*shared, rows)) for rows in partition
+            losses(small, rows, (w, z[:, rows]), target, StepInputs(shared, (rows,)))
+            for rows in partition
         ]
     assert np.all(np.std(parts, axis=0) > 1.0), "the batches are different"
     np.testing.assert_allclose(np.mean(parts, axis=0), whole, rtol=1e-12)
@@ -134,14 +136,14 @@ def test_the_optimum_in_closed_form():
         family = algorithm.batch_family({"z": ()})
         start = algorithm.family.init(jnp.asarray(mean), jnp.asarray(sd), jax.random.key(0))
         noises = (signs[:, :1], np.broadcast_to(signs[:, 1, None, None], (4, B, 1)))
-        shared = target.batch()[: len(target.graph.shared)]
+        shared = target.batch().arrays
 
         def loss(params, rows):
             own = {
                 name: value[rows] if name.startswith("z.") else value
                 for name, value in params.items()
             }
-            log_prob = jax.vmap(lambda z: target.log_density(z, (*shared, rows)))
+            log_prob = jax.vmap(lambda z: target.log_density(z, StepInputs(shared, (rows,))))
             return algorithm.inner.objective.loss(family, own, noises, log_prob)
 
         partition = np.random.default_rng(0).permutation(N).reshape(-1, B)
@@ -178,7 +180,7 @@ def test_two_axes_and_two_local_groups(rng):
     target = approx.target(training=True)
     z = rng.normal(size=approx.ndim)
     values = {"u": z[:18].reshape(6, 3), "v": z[18:].reshape(8, 3)}
-    shared = target.batch()[: len(target.graph.shared)]
+    shared = target.batch().arrays
     place = [target.graph.rows.index(target.graph.local[name]) for name in "uv"]
     parts = []
     with precision(FLOAT64):
@@ -187,7 +189,7 @@ def test_two_axes_and_two_local_groups(rng):
                 now = [None, None]
                 now[place[0]], now[place[1]] = rows, columns
                 point = np.r_[values["u"][rows].ravel(), values["v"][columns].ravel()]
-                parts.append(target.log_prob(point, (*shared, *now)))
+                parts.append(target.log_prob(point, StepInputs(shared, tuple(now))))
     np.testing.assert_allclose(np.mean(parts), approx.logp(z), rtol=1e-12)
 
 
@@ -220,8 +222,9 @@ def test_fits_reach_the_optimum():
 
 
 def test_a_step_touches_the_rows_of_its_batch():
-    """Parameters, optimiser and average of other rows keep every bit; each row has been counted
-    as often as seen.
+    """Parameters, optimiser and average of other rows keep every bit.
+
+    Each row has been counted as often as seen.
     """
     n = N - 3  # some batches go on into the next epoch and may hold a row twice
     batch = Minibatch(data()[:n], batch_size=B)
@@ -238,7 +241,9 @@ def test_a_step_touches_the_rows_of_its_batch():
     for step in range(7):
         seen = np.unique(
             np.asarray(
-                target.local(target.at_step(target.batch(), words, np.uint32(step)))["z"].rows
+                target.rows_of_step(target.at_step(target.batch(), words, np.uint32(step)))[
+                    "z"
+                ].numbers
             )
         )
         visits[seen] += 1
@@ -276,7 +281,7 @@ def test_the_compiled_loop_copies_no_array_of_all_rows():
     )
     vi.KLqp(approx).fit(0, progressbar=False)
     target = approx.target(training=True)
-    runner = runner_for(target, approx._algorithm)
+    runner = runner_for(target, approx.record.algorithm)
     with precision(FLOAT64):
         state = approx.state
         compiled = (
@@ -339,8 +344,9 @@ def test_row_wise_optimisers_are_one_a_row(optimizer, rng):
 
 @pytest.mark.slow
 def test_backends_agree_and_runs_repeat(tmp_path):
-    """The same losses on both backends; a run in pieces, copied or from a file, is the same run
-    to the bit.
+    """The same losses on both backends.
+
+    A run in pieces, copied or from a file, is the same run to the bit.
     """
     whole = fitted()
     np.testing.assert_allclose(fitted(40, "pytensor").hist, whole.hist[:40], rtol=1e-9)
@@ -371,7 +377,7 @@ def test_the_ways_to_write_a_model_are_one(kind, rng):
     with precision(FLOAT64):
         nows = [target.at_step(target.batch(), words, np.uint32(3)) for target in targets]
         rows = [
-            np.asarray(target.local(now)["z"].rows)
+            np.asarray(target.rows_of_step(now)["z"].numbers)
             for target, now in zip(targets, nows, strict=True)
         ]
         answers = [
@@ -520,19 +526,17 @@ def test_an_exact_encoder_has_no_noise():
     approx = amortised((weights, linear))
     algorithm, target = localised(approx, "sticking_the_landing"), approx.target(training=True)
     with precision(FLOAT64):
-        shared = target.batch()[: len(target.graph.shared)]
+        shared = target.batch().arrays
         losses = []
         for i, rows in enumerate(np.random.default_rng(0).permutation(N).reshape(-1, B)):
-            stepper, part, _ = algorithm.focus(
-                approx.state, {"z": Seen(rows, (jnp.asarray(x[rows]),))}
-            )
+            family = algorithm.batch_family({"z": (jnp.asarray(x[rows]),)})
             noises = jax.random.normal(jax.random.key(i), (1, B, K, 1))[..., 0]
 
-            def loss(params, stepper=stepper, rows=rows, noises=noises):
-                log_prob = jax.vmap(lambda z: target.log_density(z, (*shared, rows)))
-                return stepper.objective.loss(stepper.family, params, (noises,), log_prob)
+            def loss(params, family=family, rows=rows, noises=noises):
+                log_prob = jax.vmap(lambda z: target.log_density(z, StepInputs(shared, (rows,))))
+                return algorithm.inner.objective.loss(family, params, (noises,), log_prob)
 
-            value, slope = jax.value_and_grad(loss)(part.params)
+            value, slope = jax.value_and_grad(loss)(approx.state.params)
             losses.append(value)
             for name, leaf in slope.items():
                 np.testing.assert_allclose(leaf, 0.0, atol=1e-11 * abs(evidence), err_msg=name)

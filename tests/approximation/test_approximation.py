@@ -201,8 +201,9 @@ def test_pymc_and_arviz_take_the_draws(fitted):
 
 
 def test_summary_gives_constrained_moments():
-    """PyMC pushes a standard deviation through the transform; ours is that of the variable:
-    exact for a log-normal.
+    """PyMC pushes a standard deviation through the transform.
+
+    Ours is that of the variable: exact for a log-normal.
     """
     with pm.Model() as model:
         pm.LogNormal("x", 0.0, 0.5)
@@ -415,8 +416,9 @@ def test_a_model_that_gained_a_variable_is_refused():
 
 
 def test_data_changed_for_predictions():
-    """Draws are had without log p where the present data do not fit the observations; with it,
-    the error says so.
+    """Draws are had without log p where the present data do not fit the observations.
+
+    With it, the error says so.
     """
     with pm.Model() as model:
         x = pm.Data("x", np.arange(4.0))

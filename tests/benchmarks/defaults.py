@@ -48,8 +48,9 @@ def conjugate() -> tuple[pm.Model, float, float]:
 
 
 def far(unit: float, known: bool) -> tuple[pm.Model, float, float]:
-    """Fifty observations of N(100, 1), in units of 1 / `unit`; the noise known or with a
-    HalfNormal(5) prior.
+    """Fifty observations of N(100, 1), in units of 1 / `unit`.
+
+    The noise known or with a HalfNormal(5) prior.
     """
     y = np.random.default_rng(3).normal(100.0, 1.0, 50) * unit
     with pm.Model() as model:

@@ -104,8 +104,9 @@ class PymcFit(Engine):
 
 
 class PymcExtras(Engine):
-    """The trainer inside pymc-extras' ``fit_advi``, without the draws at its end; its progress
-    bar has no switch.
+    """The trainer inside pymc-extras' ``fit_advi``, without the draws at its end.
+
+    Its progress bar has no switch.
     """
 
     title = "pymc-extras fit_advi (numba)"

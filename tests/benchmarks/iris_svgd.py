@@ -69,8 +69,9 @@ class Example:
         self.inference.fit(n, progressbar=False, **self._backend, **options)
 
     def whole(self) -> dict[str, float]:
-        """The example with its tracker; seconds from the built model to the end, and the last
-        test accuracy.
+        """The example with its tracker.
+
+        Seconds from the built model to the end, and the last test accuracy.
         """
         import pytensor.tensor as pt
 
@@ -109,7 +110,8 @@ def main() -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in DISTRIBUTIONS)
     load = os.getloadavg()[0]
     print(
-        f"{time.strftime('%Y-%m-%d')}; {versions}; {os.cpu_count()} cores, load average at the start {load:.2f}\n"
+        f"{time.strftime('%Y-%m-%d')}; {versions}; {os.cpu_count()} cores, load average at the "
+        f"start {load:.2f}\n"
     )
     steps = _steps(options.rounds, options.seconds)
     whole = {engine: _whole(engine, options.fresh_rounds) for engine in ENGINES}

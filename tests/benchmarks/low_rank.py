@@ -25,8 +25,8 @@ RANK = 8
 
 
 def target(dim: int) -> tuple[pm.Model, np.ndarray, np.ndarray, np.ndarray]:
-    """The model, its mean, its diagonal ``d`` and its directions ``U``; the log density costs
-    O(D).
+    """The model, its mean, its diagonal ``d`` and its directions ``U``; the log density
+    costs O(D).
     """
     generator = np.random.default_rng(dim)
     mean, diagonal = generator.normal(size=dim), generator.uniform(0.5, 1.5, dim)
@@ -60,7 +60,8 @@ def errors(dim: int, rank: int | None, draws: int, steps: int, seed: int) -> str
     given = approx.reported["U"].shape[1]
     within = np.max(np.abs(approx.mean.eval() - mean) / sd)
     return (
-        f"| {dim:,} | {given} | {draws} | {steps:,} | {frobenius:.2%} | {np.sqrt(np.mean(ratio**2)):.2%} | "
+        f"| {dim:,} | {given} | {draws} | {steps:,} | {frobenius:.2%} | "
+        f"{np.sqrt(np.mean(ratio**2)):.2%} | "
         f"{np.max(np.abs(ratio)):.2%} | {within:.3f} | {seconds:.0f} |"
     )
 
@@ -72,7 +73,8 @@ def price(dim: int, rank: int, dtype: str, steps: int) -> str:
     inference = vi.LowRankADVI(rank, model=model, random_seed=1, dtype=dtype)
     profile = inference.run_profiling(steps, backend="jax")
     return (
-        f"| {dim:,} | {rank} | {dtype} | {profile.per_step:.3f} | {profile.first_call:.1f} | {peak():,.0f} | "
+        f"| {dim:,} | {rank} | {dtype} | {profile.per_step:.3f} | {profile.first_call:.1f} | "
+        f"{peak():,.0f} | "
         f"{before:,.0f} |"
     )
 
@@ -111,7 +113,8 @@ def main() -> None:
                 flush=True,
             )
     print(
-        "\n| D | rank of q | draws a step | steps | error of cov (Frobenius) | sds, rms | sds, worst | ",
+        "\n| D | rank of q | draws a step | steps | error of cov (Frobenius) | sds, rms | sds, "
+        "worst | ",
         end="",
     )
     print("mean, worst, in sds | seconds |")

@@ -119,8 +119,9 @@ def progress_bar(workload: str, rounds: int, seconds: float) -> tuple[list[float
 
 @contextlib.contextmanager
 def _terminal(rows: int = 40, columns: int = 120) -> Iterator[tuple[int, list[int]]]:
-    """A pseudo-terminal whose screen is read and thrown away; yields its descriptor and the
-    sizes of what was read.
+    """A pseudo-terminal whose screen is read and thrown away.
+
+    Yields its descriptor and the sizes of what was read.
     """
     import fcntl
     import struct

@@ -93,14 +93,18 @@ def _lines(
     )
     share = " share of bandwidth |" if bandwidth else ""
     head = (
-        f"| engine | us a step | rows/s |{share} first call (s) | the fit (s) | mean, rms (sds) | worst | "
+        f"| engine | us a step | rows/s |{share} first call (s) | the fit (s) | mean, rms (sds) | "
+        "worst | "
         "log sd, rms | worst | device |"
     )
     lines = [
         "",
         f"## {title}: {setting.rows:,} x {setting.columns}, batches of {setting.batch:,}",
         "",
-        f"Optimiser: {optimizer}. The fit: {setting.steps:,} steps, {passes:.3g} passes over the data.",
+        (
+            f"Optimiser: {optimizer}. The fit: {setting.steps:,} steps, {passes:.3g} passes over "
+            "the data."
+        ),
         "",
         head,
         "|---" * (head.count("|") - 1) + "|",
@@ -127,11 +131,15 @@ def _lines(
     assert not isinstance(best, str)
     lines += [
         "",
-        f"The best mean-field normal: log sd {best['log_sd_rms']:.2g} rms, {best['log_sd_worst']:.2g} worst.",
+        (
+            f"The best mean-field normal: log sd {best['log_sd_rms']:.2g} rms, "
+            f"{best['log_sd_worst']:.2g} worst."
+        ),
     ]
     if bandwidth:
         lines.append(
-            f"Bandwidth {bandwidth:g} GB/s; a row counts twice, for the log density and for its gradient, as if it "
+            f"Bandwidth {bandwidth:g} GB/s; a row counts twice, for the log density and for its "
+            "gradient, as if it "
             "came from memory both times: a share above 100 % says that it came from a cache."
         )
     return lines

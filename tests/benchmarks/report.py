@@ -66,13 +66,17 @@ def environment_lines() -> list[str]:
 def setting_lines(rounds: int, fresh_rounds: int, seconds: float) -> list[str]:
     """When, where, with what and how."""
     step = (
-        f"A step: median of {rounds} interleaved rounds, about {seconds:g} s each, from the public call "
+        f"A step: median of {rounds} interleaved rounds, about {seconds:g} s each, from the public "
+        "call "
         "(vi: `approx.refine(n, progressbar=False)`); in brackets the smallest and the largest."
     )
     call = (
-        "First call: from the built model until the first step is done, conversion and compilation included, imports "
-        f"not; {END_TO_END_STEPS:,} steps: from the built model until they are done, first call included. Each in a "
-        f"fresh process, median of {fresh_rounds}. Cold: PyTensor's and numba's disk caches in an empty folder; warm: "
+        "First call: from the built model until the first step is done, conversion and compilation "
+        "included, imports "
+        f"not; {END_TO_END_STEPS:,} steps: from the built model until they are done, first call "
+        "included. Each in a "
+        f"fresh process, median of {fresh_rounds}. Cold: PyTensor's and numba's disk caches in an "
+        "empty folder; warm: "
         "the same in a second process."
     )
     return [
@@ -89,7 +93,10 @@ def workload_lines(workload: str, steps: Steps, fresh: Fresh) -> list[str]:
     lines = [
         f"## {WORKLOADS[workload].title}",
         "",
-        f"| engine | us a step | steps/s | first call, cold (s) | warm (s) | {run}, cold (s) | warm (s) |",
+        (
+            f"| engine | us a step | steps/s | first call, cold (s) | warm (s) | {run}, cold (s) | "
+            "warm (s) |"
+        ),
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
@@ -129,7 +136,8 @@ def bar_lines(costs: dict[str, tuple[list[float], int] | str]) -> list[str]:
         extra = median(pair) - 1
         verdict = "kept" if extra <= BAR_LIMIT else "**missed**"
         lines.append(
-            f"- {WORKLOADS[workload].title}: {extra:+.2%} ({min(pair) - 1:+.2%} to {max(pair) - 1:+.2%} in {len(pair)} "
+            f"- {WORKLOADS[workload].title}: {extra:+.2%} ({min(pair) - 1:+.2%} to "
+            f"{max(pair) - 1:+.2%} in {len(pair)} "
             f"rounds; {written:,} bytes drawn), at most {BAR_LIMIT:.0%} wanted: {verdict}"
         )
     return [*lines, ""]

@@ -16,9 +16,7 @@ import pymc as pm
 from report import environment_lines
 
 import vi
-from vi.approximation.steps.restarts import Restarts
-from vi.foundation.precision import precision
-from vi.training.compiled import runner_for
+from vi.approximation.steps.run import run_of
 
 
 def schools() -> Any:
@@ -66,7 +64,8 @@ def main() -> None:
         ratios = [[row[i + 1] / row[0] for row in times] for i in range(len(options.restarts))]
         cells = [f"{median(r):.2f} ({min(r):.2f} to {max(r):.2f})" for r in ratios]
         print(
-            f"| {name} | {' | '.join(cells)} | {median(row[0] for row in times) * 1e6 / options.steps:.3g} |",
+            f"| {name} | {' | '.join(cells)} | "
+            f"{median(row[0] for row in times) * 1e6 / options.steps:.3g} |",
             flush=True,
         )
 
@@ -74,23 +73,10 @@ def main() -> None:
 def _stepper(model: Any, runs: int) -> Any:
     """A function that advances ``runs`` fits by some steps."""
     approx = vi.fit(1, "advi", model, 1, backend="jax", progressbar=False)
-    target, algorithm = approx.target(training=True), approx._algorithm
-    assert algorithm is not None
-    if runs == 1:
-        runner: Any = runner_for(target, algorithm)
-        state: Any = approx.state
-    else:
-        several = Restarts(approx, algorithm, target, runs)
-        runner, state = several.runner, several.states
-    with precision(approx.dtype):
-        batch = target.batch()
-        runner.run(state, batch, 1)
-
-    def advance(n: int) -> None:
-        with precision(approx.dtype):
-            runner.run(state, batch, n)
-
-    return advance
+    run = run_of(approx.record, approx.target(training=True), runs)
+    inputs, _ = run.supply.at(run.step)
+    run.advance(inputs, 1)
+    return lambda n: run.advance(inputs, n)
 
 
 def _timed(advance: Any, steps: int) -> float:

@@ -1,5 +1,5 @@
-"""Rows of a linear regression on disk, written in bounded memory, and the posterior that they
-have.
+"""Rows of a linear regression on disk, written in bounded memory, and the posterior that
+they have.
 """
 
 from __future__ import annotations
@@ -134,8 +134,9 @@ def drop_from_cache(folder: Path) -> None:
 
 
 def read_alone(layout: Layout, folder: Path, form: str, seed: int = SEED) -> int:
-    """Read every chunk once in a random order, with the library of the format and no more;
-    returns the rows read.
+    """Read every chunk once in a random order, with the library of the format and no more.
+
+    Returns the rows read.
     """
     order = np.random.default_rng(seed).permutation(layout.chunks)
     rows = 0

@@ -102,7 +102,8 @@ def main() -> None:
     free = shutil.disk_usage(options.folder).free
     if free < needed:
         print(
-            f"Skipped: {options.folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed (--folder)."
+            f"Skipped: {options.folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are "
+            "needed (--folder)."
         )
         return
     print("\n".join(["# Rows and the cost of a step", "", *environment_lines()]), flush=True)
@@ -127,7 +128,8 @@ def main() -> None:
 
 def _lines(steps: Steps, options: argparse.Namespace) -> list[str]:
     setting = (
-        f"Batches of {options.batch:,}, {options.backend}, {options.dtype}; microseconds a step, median of "
+        f"Batches of {options.batch:,}, {options.backend}, {options.dtype}; microseconds a step, "
+        "median of "
         f"{options.rounds} interleaved rounds; in brackets the smallest and the largest."
     )
     lines = [

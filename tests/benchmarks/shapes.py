@@ -126,7 +126,8 @@ def report(
     for n, values in found.items():
         elbo, distance, seconds = zip(*values, strict=True)
         print(
-            f"| {shape.name} | {name} | {n:,} | {spread(elbo, 2)} | {spread(distance, 3)} | {np.mean(seconds):.0f} |",
+            f"| {shape.name} | {name} | {n:,} | {spread(elbo, 2)} | {spread(distance, 3)} | "
+            f"{np.mean(seconds):.0f} |",
             flush=True,
         )
 

@@ -47,7 +47,8 @@ def main() -> None:
     free = shutil.disk_usage(options.folder).free
     if free < needed:
         print(
-            f"Skipped: {options.folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed; --folder, --gb."
+            f"Skipped: {options.folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are "
+            "needed; --folder, --gb."
         )
         return
     print("\n".join(["# Rows from disk", "", *environment_lines()]), flush=True)
@@ -72,7 +73,8 @@ def _measure(
         f"\n## {form}: {layout.rows:,} rows, {size:.3g} GB, chunks of {layout.chunk_rows:,} rows\n"
     )
     print(
-        f"Written in {seconds:.0f} s with {peak.growth / 2**20:.0f} MiB. Cache dropped before every run.\n",
+        f"Written in {seconds:.0f} s with {peak.growth / 2**20:.0f} MiB. Cache dropped before "
+        "every run.\n",
         flush=True,
     )
     runs: dict[str, list[dict[str, Any]]] = {role: [] for role in options.roles}
@@ -112,8 +114,10 @@ def _lines(
             run["errors"] = found
             lines.append("")
             lines.append(
-                f"After {run['steps']:,} steps ({run['steps'] * run['batch'] / layout.rows:.2f} passes) on "
-                f"{run['device']}: mean {found['mean_rms']:.3g} sds rms, {found['mean_worst']:.3g} worst; "
+                f"After {run['steps']:,} steps ({run['steps'] * run['batch'] / layout.rows:.2f} "
+                "passes) on "
+                f"{run['device']}: mean {found['mean_rms']:.3g} sds rms, {found['mean_worst']:.3g} "
+                "worst; "
                 f"log sd {found['log_sd_rms']:.3g} rms, {found['log_sd_worst']:.3g} worst; "
                 f"an sd is {posterior.sd.mean():.2g}."
             )

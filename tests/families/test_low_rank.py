@@ -10,10 +10,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+import scipy.stats
 
 import vi
-from vi.families import LowRank
+from vi.families import BASES, LowRank
 from vi.foundation.precision import precision
+from vi.testing.families import perturbed
 
 
 def factor_model(dim, rank, seed=0):
@@ -36,8 +38,9 @@ def factor_model(dim, rank, seed=0):
 
 @pytest.mark.parametrize("dim", [50, pytest.param(300, marks=pytest.mark.slow)])
 def test_covariance_of_diagonal_plus_rank_8_is_recovered(dim):
-    """Relative Frobenius error below 5 %, sds below 3 %; a diagonal is off by more than 30 %, so
-    the test can fail.
+    """Relative Frobenius error below 5 %, sds below 3 %.
+
+    A diagonal is off by more than 30 %, so the test can fail.
     """
     model, mean, cov = factor_model(dim, 8)
     approx = vi.fit(
@@ -80,8 +83,8 @@ def test_a_step_makes_no_array_larger_than_the_parameters():
         state = algorithm.init(params, jax.random.key(1))
 
         def step(state):
-            asked = algorithm.ask(state)
-            return algorithm.tell(state, asked, jnp.zeros(1), -asked.points)
+            asked = algorithm.ask(state, {})
+            return algorithm.tell(state, asked, jnp.zeros(1), -asked.points, {})
 
         assert largest_intermediate(step, state) <= dim * (rank + 2)
 
@@ -90,3 +93,31 @@ def small_model():
     with pm.Model() as model:
         pm.Normal("x", shape=5)
     return model
+
+
+@pytest.mark.parametrize("base", ["normal", "multivariate_t"])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_low_rank_density_is_that_of_the_dense_matrix(base, scale):
+    """Also where the directions are 10,000 times longer than the diagonal: nothing cancels."""
+    family = LowRank(3, BASES[base]())
+    with precision(np.dtype("float64")):
+        params = perturbed(family, 6, 1, np.dtype("float64"))
+        params["U"] = scale * params["U"]
+        z = family.draw(params, family.noise(jax.random.key(4), params))
+        shape = np.diag(np.log1p(np.exp(params["rho"])) ** 2) + np.asarray(
+            params["U"] @ params["U"].T
+        )
+        dense = (
+            scipy.stats.multivariate_normal(params["mu"], shape)
+            if base == "normal"
+            else scipy.stats.multivariate_t(params["mu"], shape, df=5.0)
+        )
+        assert float(family.log_prob(params, z)) == pytest.approx(dense.logpdf(z), rel=1e-6)
+        assert float(family.entropy(params)) == pytest.approx(dense.entropy(), rel=1e-6)
+
+
+def test_default_rank_and_shapes():
+    for dim, rank in ((1, 1), (5, 3), (100, 10), (5000, 32)):
+        params = LowRank().init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(0))
+        assert params["U"].shape == (dim, rank)
+    assert LowRank(7).init(jnp.zeros(3), jnp.ones(3), jax.random.key(0))["U"].shape == (3, 3)

@@ -157,7 +157,8 @@ def test_import_changes_nothing():
     """
     report = run(
         "import pymc\n" + SNAPSHOT + "before = look()\nimport vi\nafter = look()\n"
-        "differing = {k: [k2 for k2 in after[k] if after[k][k2] != before[k].get(k2)] for k in ('jax', 'env')}\n"
+        "differing = {k: [k2 for k2 in after[k] if after[k][k2] != before[k].get(k2)] for k in "
+        "('jax', 'env')}\n"
         "print(json.dumps({**differing, 'same_pytensor': before['pytensor'] == after['pytensor'],\n"
         "  'x64': bool(jax.config.jax_enable_x64), 'xla_flags': os.environ.get('XLA_FLAGS', ''),\n"
         "  'devices': jax.device_count()}))"
@@ -189,8 +190,14 @@ def test_a_process_in_64_bits():
     """Where the user has switched x64 on it stays on, float32 fits are still float32, and
     results are the same bits.
     """
-    report = "json.dumps({'result': result, 'x64': bool(jax.config.jax_enable_x64), 'same': before == after})"
-    body = f"{FIT}before = look()\nresult = [fit('float64'), fit('float32')]\nafter = look()\nprint({report})\n"
+    report = (
+        "json.dumps({'result': result, 'x64': bool(jax.config.jax_enable_x64), "
+        "'same': before == after})"
+    )
+    body = (
+        f"{FIT}before = look()\nresult = [fit('float64'), fit('float32')]\nafter = look()\n"
+        f"print({report})\n"
+    )
     on, off = (
         run(f"{SNAPSHOT}jax.config.update('jax_enable_x64', {flag})\n{body}")
         for flag in (True, False)

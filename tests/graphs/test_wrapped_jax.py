@@ -224,8 +224,9 @@ def test_in_code_compiled_to_jax_it_is_the_function_itself(wrap_jax):
 @NARROW
 @BACKENDS
 def test_outputs_are_as_precise_as_inputs(backend):
-    """PyTensor's wrapper found float32 because JAX's 64-bit mode was off; the fit is in float64
-    all the same.
+    """PyTensor's wrapper found float32 because JAX's 64-bit mode was off.
+
+    The fit is in float64 all the same.
     """
     assert not jax.config.jax_enable_x64
     likelihood = pytensor.wrap_jax(lambda x: jnp.sum(x * 1e-9 + 1.0))
@@ -295,8 +296,9 @@ def test_data_may_change(backend):
 
 @NARROW
 def test_blockwise():
-    """A function that PyTensor was asked to vectorise; the gradient of sum_i |x_i|^4 is 4
-    |x_i|^2 x_i.
+    """A function that PyTensor was asked to vectorise.
+
+    The gradient of sum_i |x_i|^4 is 4 |x_i|^2 x_i.
     """
     x = pt.matrix("x", shape=(4, 3))
     squares = pt.vectorize(pytensor.wrap_jax(lambda x: jnp.sum(x**2)), "(a)->()")(x)

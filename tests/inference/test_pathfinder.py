@@ -146,7 +146,8 @@ def test_bad_input():
 def test_modes_are_weighted_by_their_mass_not_by_the_paths_that_found_them():
     with pm.Model() as model:
         pm.Mixture("x", [0.3, 0.7], [pm.Normal.dist(-3.0, 0.5), pm.Normal.dist(3.0, 1.0)])
-    options = {"start": {"x": 0.0}, "inf_kwargs": {"paths": 20, "draws": 2_000}}
+    # about the watershed (the score is 0 at -0.95): whatever the seed, half of the paths go to each
+    options = {"start": {"x": -0.95}, "inf_kwargs": {"paths": 20, "draws": 2_000}}
     approx = vi.fit(method="pathfinder", model=model, random_seed=1, progressbar=False, **options)
     x = approx.sample(2_000, random_seed=1)["posterior"]["x"].to_numpy()
     # the share of the weighted draws, of the particles that were drawn of them, and of the draws of

@@ -198,7 +198,7 @@ def test_start_that_depends_on_variables(model):
         ({"obj_optimizer": vi.adam}, TypeError, "not an optimiser.*Call it"),
         ({"obj_optimizer": optax.adam}, TypeError, "not an optimiser.*Call it"),
         ({"obj_optimizer": "adam"}, TypeError, "obj_optimizer='adam'"),
-        ({"averaging": "median"}, TypeError, "averaging='median'"),
+        ({"averaging": "median"}, ValueError, "averaging='median'.*polynomial"),
         ({"total_grad_norm_constraint": -1.0}, ValueError, "total_grad_norm_constraint=-1.0"),
         ({"total_grad_norm_constraint": np.nan}, ValueError, "total_grad_norm_constraint=nan"),
         ({"inf_kwargs": {"beta": -1.0}}, ValueError, "beta=-1.0"),

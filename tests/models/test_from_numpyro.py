@@ -182,8 +182,8 @@ def fixed():
 
 
 def test_masks_that_leave_every_variable_its_density_are_accepted():
-    """None observed; and a user's own flat prior, under whose likelihood alone mu is N(1, 1 /
-    3).
+    """None observed; and a user's own flat prior, under whose likelihood alone mu is N(1, 1
+    / 3).
     """
 
     def flat():

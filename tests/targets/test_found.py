@@ -15,6 +15,7 @@ import vi
 from vi.foundation.precision import precision
 from vi.graphs.replacements import as_variables
 from vi.targets import from_pymc
+from vi.targets.base import StepInputs
 
 N, B = 60, 12
 
@@ -68,7 +69,10 @@ def test_batches_add_up_to_the_full_data(backend, dtype, total_size):
     points = np.array([[0.3, -0.2], [1.0, 2.0]], dtype)
     partition = np.random.default_rng(2).permutation(N).reshape(-1, B)
     with precision(np.dtype(dtype)):
-        parts = [target.value_and_score(points, (*target.batch()[:-1], rows)) for rows in partition]
+        parts = [
+            target.value_and_score(points, StepInputs(target.batch().arrays, (rows,)))
+            for rows in partition
+        ]
         value, score = full.value_and_score(points, full.batch())
     rtol = 1e-10 if dtype == "float64" else 1e-4
     np.testing.assert_allclose(np.mean([np.asarray(v) for v, _ in parts], axis=0), value, rtol=rtol)
@@ -89,9 +93,9 @@ def test_every_row_comes_once_an_epoch(backend):
         words, batch = np.array([3, 4], np.uint32), target.batch()
         take = jax.jit(target.at_step) if backend == "jax" else target.at_step
         rows = np.stack(
-            [np.asarray(take(batch, words, np.uint32(step))[-1]) for step in range(2 * N)]
+            [np.asarray(take(batch, words, np.uint32(step)).rows[-1]) for step in range(2 * N)]
         )
-        again = np.asarray(take(batch, words, np.uint32(7))[-1])
+        again = np.asarray(take(batch, words, np.uint32(7)).rows[-1])
     np.testing.assert_array_equal(rows[7], again)
     epochs = rows.reshape(-1, N)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(N), (len(epochs), 1)))

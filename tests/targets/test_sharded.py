@@ -35,7 +35,8 @@ QUICK = "--xla_llvm_disable_expensive_passes=true"
 
 
 def start(*arguments, devices):
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {QUICK} --xla_force_host_platform_device_count={devices}"
+    forced = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {QUICK} {forced}"
     return subprocess.Popen(
         [sys.executable, str(WORKER), *map(str, arguments)],
         env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
@@ -132,7 +133,10 @@ def test_divergence_is_reported():
 def test_refusals():
     refused = on(4)["refused"]
     expected = [
-        "ValueError: batch_size=25 cannot be divided evenly over 4 devices: use a multiple of 4 (24 or 28)",
+        (
+            "ValueError: batch_size=25 cannot be divided evenly over 4 devices: use a multiple of "
+            "4 (24 or 28)"
+        ),
         "ValueError: devices=5: JAX has 4",
         "ValueError: devices=0",
         "TypeError: devices=[0]: use a number",

@@ -18,6 +18,7 @@ import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
 from vi.targets.model.graph import LIFTED_BYTES
+from vi.training import runner_for
 
 DOUBLE = np.dtype("float64")
 BACKENDS = pytest.mark.parametrize("backend", ["jax", "pytensor"])
@@ -106,7 +107,7 @@ def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
         50, model=model, method="advi", backend=backend, random_seed=1, progressbar=False
     )
     target = first.target(training=True)
-    (runner,) = target._runners.values()
+    runner = runner_for(target, first._algorithm)
     compiled = [part for part in vars(runner).values() if hasattr(part, "_cache_size")]
     assert compiled, "the runner holds its jitted functions as attributes"
     sizes = [function._cache_size() for function in compiled]
@@ -115,7 +116,7 @@ def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
         50, model=model, method="advi", backend=backend, random_seed=1, progressbar=False
     )
     assert second.target(training=True) is target
-    assert list(target._runners.values()) == [runner]
+    assert runner_for(target, second._algorithm) is runner
     assert [function._cache_size() for function in compiled] == sizes
     fresh = vi.fit(
         50, model=other, method="advi", backend=backend, random_seed=1, progressbar=False

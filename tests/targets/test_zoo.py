@@ -95,8 +95,9 @@ ILL_CONDITIONED = {"gp_latent": 1e-2, "student_t_process": 1e-2}
 
 
 def models(*quick, gap=None, without=None):
-    """The zoo's models with a gap, or without some; slow unless among the quick ones (none
-    given: all are quick).
+    """The zoo's models with a gap, or without some.
+
+    Slow unless among the quick ones (none given: all are quick).
     """
     chosen = [entry for entry in MODELS if (gap is None or gap in entry.gaps)]
     chosen = [entry for entry in chosen if not set(without or ()) & set(entry.gaps)]
@@ -163,8 +164,9 @@ def assert_slopes(scores, directions, expected, tolerance):
 
 
 def assert_same_variables(variables, expected):
-    """Names, shapes, dtypes and values of variables and deterministics; rounding of a few
-    operations, 1e-10 at most.
+    """Names, shapes, dtypes and values of variables and deterministics.
+
+    Rounding of a few operations, 1e-10 at most.
     """
     assert set(variables) == set(expected[0])
     for name, values in variables.items():

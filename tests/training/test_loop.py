@@ -110,8 +110,9 @@ def test_keyboard_interrupt_in_a_callback_keeps_everything(backend):
 
 @pytest.fixture
 def interruptible():
-    """Python's usual handler of Ctrl-C; a test run in the background may have inherited that it
-    is ignored.
+    """Python's usual handler of Ctrl-C.
+
+    A test run in the background may have inherited that it is ignored.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -397,8 +398,9 @@ def test_a_callback_class_is_no_callback():
 
 
 def test_an_unfinished_run_says_so():
-    """Far from the optimum with tiny steps the loss is still falling at the end; at the optimum
-    it is not.
+    """Far from the optimum with tiny steps the loss is still falling at the end.
+
+    At the optimum it is not.
     """
     far = advi(start={"mu": 50.0}).fit(
         2_000, obj_optimizer=vi.adam(learning_rate=1e-3), backend="jax", progressbar=False

@@ -77,7 +77,8 @@ _add(
     near=0.3,
     gaps={
         "jax": "_PolyaGammaLogDistFunc: no JAX conversion",
-        "pytensor": "_PolyaGammaLogDistFunc: no gradient, and no value without the polyagamma package",
+        "pytensor": "_PolyaGammaLogDistFunc: no gradient, and no value without the polyagamma "
+        "package",
     },
 )
 

@@ -1,5 +1,5 @@
-"""Mixtures, with components of one kind or of several, and likelihoods inflated or hurdled at
-zero.
+"""Mixtures, with components of one kind or of several, and likelihoods inflated or hurdled
+at zero.
 """
 
 from __future__ import annotations

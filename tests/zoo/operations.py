@@ -259,8 +259,9 @@ def sorting() -> pm.Model:
 
 @model()
 def branches() -> pm.Model:
-    """Choose between formulas elementwise and between graphs lazily; one formula is NaN where it
-    is not used.
+    """Choose between formulas elementwise and between graphs lazily.
+
+    One formula is NaN where it is not used.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the module is about to move

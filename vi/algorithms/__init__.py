@@ -1,10 +1,11 @@
 """Algorithms: how a family learns from a target."""
 
-from vi.algorithms.base import Algorithm, Asked, State
+from vi.algorithms.base import ALGORITHMS, Algorithm, Question, Rows, RowsOfStep, State
 from vi.algorithms.descent import Descent
 from vi.algorithms.gradient import Gradient
 from vi.algorithms.local import Local, LocalPart
 from vi.algorithms.stein import Stein
+from vi.foundation.registry import import_modules
 
 __all__ = [
     "ALGORITHMS",
@@ -14,9 +15,14 @@ __all__ = [
     "Gradient",
     "Local",
     "LocalPart",
+    "Question",
+    "Rows",
+    "RowsOfStep",
     "State",
     "Stein",
 ]
 
-ALGORITHMS: dict[str, type[Algorithm]] = {"gradient": Gradient, "local": Local, "stein": Stein}
-"""The algorithms by the name under which a saved run finds them."""
+Asked = Question
+"""The name of :class:`Question` in 0.1.0."""
+
+import_modules(__name__, __path__)  # a file in this folder registers itself by being there

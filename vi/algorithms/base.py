@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 
 from vi.families.family import Family, Params
+from vi.foundation.registry import Registry
 
-__all__ = ["Algorithm", "Asked", "State"]
+__all__ = ["ALGORITHMS", "Algorithm", "Question", "Rows", "RowsOfStep", "State"]
 
 type Pytree = Any
 
 
 class State(NamedTuple):
-    """Everything a run is: a pytree of arrays, so that it can be saved, copied, vmapped and
-    resumed.
+    """Everything a run is, as a pytree of arrays: it can be saved, copied, vmapped and resumed.
 
     Parameters
     ----------
@@ -41,28 +41,49 @@ class State(NamedTuple):
     step: jax.Array
 
 
-class Asked(NamedTuple):
-    """A question of an algorithm to a target.
+class Question(NamedTuple):
+    """Where an algorithm wants to know the log density.
 
     Parameters
     ----------
     points : jax.Array
-        Points ``(B, D)``.
-    memo : pytree
-        What made them, the noise for example; handed back to ``tell``, so that it is not computed
-        twice.
+        Points ``(K, D)``.
+    noise : pytree
+        The random numbers behind the points. ``tell`` gets them back: recomputed from the key they
+        would cost a second run of the random number generator, which XLA does not merge with the
+        first and which is a large part of a small model's step.
     """
 
     points: jax.Array
-    memo: Pytree
+    noise: Pytree
+
+
+class RowsOfStep(NamedTuple):
+    """The rows of a local variable that a step is made on.
+
+    Parameters
+    ----------
+    numbers : array
+        Which rows of all, ``(B,)``.
+    inputs : tuple of arrays
+        Their data that an encoder reads, each ``(B, ...)``; empty without an encoder.
+    """
+
+    numbers: Any
+    inputs: tuple[Any, ...]
+
+
+type Rows = Mapping[str, RowsOfStep]
+"""The rows of a step by local variable; empty where no variable is local."""
 
 
 class Algorithm(abc.ABC):
     """Learns from a model by asking for its log density and score at some points.
 
-    One step is: ``asked = ask(state)``; the backend evaluates log p and its gradient at
-    ``asked.points``; ``state, loss = tell(state, asked, log_prob, score)``. All three are pure JAX
-    functions that trace into one compiled loop.
+    One step is: ``question = ask(state, rows)``; the backend evaluates log p and its gradient at
+    ``question.points``; ``state, loss = tell(state, question, log_prob, score, rows)``. All are
+    pure JAX functions that trace into one compiled loop. An algorithm is a frozen dataclass, and
+    equal ones share their compiled code.
     """
 
     family: Family
@@ -71,47 +92,66 @@ class Algorithm(abc.ABC):
     short_name: str
     """The name under which the algorithm is stored in files."""
 
-    loss_name: str
-    """What the loss of a step is."""
+    uses_optimizer: bool = False
+    """Whether steps are made by an optax transformation in the family's parameters.
+
+    Only then do an optimiser, a limit of the gradient's norm, an average of the iterates and a
+    number of draws mean anything.
+    """
+
+    has_elbo: bool = False
+    """Whether the loss is minus the ELBO, so that several runs can be compared by it."""
+
+    @property
+    @abc.abstractmethod
+    def loss_name(self) -> str:
+        """What the loss of a step is."""
+
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """How steps are made, as values that any file format can hold: text and numbers."""
 
     @abc.abstractmethod
     def init(self, params: Params, key: jax.Array) -> State:
         """State before the first step."""
 
     @abc.abstractmethod
-    def ask(self, state: State) -> Asked:
-        """Points at which the next step wants log p and the score, and what ``tell`` has to
-        remember of them.
+    def ask(self, state: State, rows: Rows) -> Question:
+        """Points at which the next step wants log p and the score.
+
+        Only local variables need ``rows``; the points are then those of the batch, not of all rows.
         """
 
     @abc.abstractmethod
     def tell(
-        self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array
+        self, state: State, question: Question, log_prob: jax.Array, score: jax.Array, rows: Rows
     ) -> tuple[State, jax.Array]:
-        """The state after the step and the step's loss, from values ``(B,)`` and scores ``(B,
-        D)``.
-        """
-
-    def focus(
-        self, state: State, seen: Mapping[str, Any]
-    ) -> tuple[Algorithm, State, Callable[[State], State]]:
-        """What a step works on: an algorithm, its state, and how that state goes back into the
-        whole one.
+        """The state after the step, and the step's loss.
 
         Parameters
         ----------
         state : State
-            The whole state.
-        seen : mapping
-            What the target says of the rows of the step (:meth:`vi.targets.Target.local`).
+            The state that asked.
+        question : Question
+            What it asked.
+        log_prob, score : jax.Array
+            Values ``(K,)`` and gradients ``(K, D)`` of the log density at the points.
+        rows : dict of RowsOfStep
+            The rows that it asked for.
 
         Returns
         -------
-        tuple
-            By default the algorithm itself, all of the state, and nothing to put back.
+        state : State
+            The new state.
+        loss : jax.Array
+            A scalar; NaN where parameters of the new state are not finite. So a step that failed
+            is known by its loss alone, without a look at parameters that it has not touched.
         """
-        return self, state, lambda new: new
 
     @abc.abstractmethod
     def report(self, state: State) -> Params:
         """The parameters to report: the average of the iterates where averaging is on."""
+
+
+ALGORITHMS: Registry[type[Algorithm]] = Registry("algorithm", of=Algorithm)
+"""The algorithms by name: files hold the names, contract tests run over all."""

@@ -1,10 +1,9 @@
-"""What gradient algorithms share: an optax step in the family's parameters, frozen ones left
-alone, averaging.
-"""
+"""What gradient algorithms share: draws, an optax step, frozen parameters, averaging."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from vi.algorithms.base import Algorithm, State
 from vi.families.family import Family, Noise, Params
 from vi.foundation.batching import batched
 from vi.optimizers.averaging import Averaging
+from vi.optimizers.named import name_of
 
 __all__ = ["Descent"]
 
@@ -43,6 +43,7 @@ class Descent(Algorithm):
     averaging: Averaging | None = None
     n_draws: int = 1
     max_gradient_norm: float | None = None
+    uses_optimizer = True
 
     def init(self, params: Params, key: jax.Array) -> State:
         average = () if self.averaging is None else self.averaging.init(params)
@@ -53,6 +54,14 @@ class Descent(Algorithm):
     def report(self, state: State) -> Params:
         return state.params if self.averaging is None else self.averaging.value(state.average)
 
+    def step_settings(self) -> dict[str, Any]:
+        """The settings that all algorithms with an optax step have."""
+        return {
+            "optimizer": name_of(self.optimizer),
+            "averaging": repr(self.averaging),
+            "draws_per_step": self.n_draws,
+        }
+
     def noises(self, state: State) -> Noise:
         """The noise of this step's draws, a leading axis of ``n_draws``."""
         return batched(lambda key: self.family.noise(key, state.params), self._keys(state))
@@ -61,8 +70,8 @@ class Descent(Algorithm):
         """The draws that noises make, ``(n_draws, D)``."""
         return batched(lambda noise: self.family.draw(params, noise), noises)
 
-    def descend(self, state: State, loss: jax.Array, gradient: Params) -> State:
-        """The state after one step of the optimiser."""
+    def descend(self, state: State, loss: jax.Array, gradient: Params) -> tuple[State, jax.Array]:
+        """The state after one step of the optimiser, and the loss for :meth:`Algorithm.tell`."""
         frozen = [name for name in gradient if not self.family.trains(name)]
         gradient = gradient | {name: jnp.zeros_like(gradient[name]) for name in frozen}
         updates, optimizer_state = self._transformation().update(
@@ -73,6 +82,7 @@ class Descent(Algorithm):
             grad=gradient,
             units=self.family.units(state.params),
         )
+        # a zero gradient does not keep a frozen parameter: the optimiser's momentum would move it
         params = optax.apply_updates(state.params, updates) | {
             name: state.params[name] for name in frozen
         }
@@ -81,7 +91,11 @@ class Descent(Algorithm):
             if self.averaging is None
             else self.averaging.update(state.average, params)
         )
-        return State(params, optimizer_state, average, state.key, state.step + 1)
+        finite = jnp.isfinite(loss)
+        for leaf in jax.tree.leaves(params):
+            finite &= jnp.all(jnp.isfinite(leaf))
+        new = State(params, optimizer_state, average, state.key, state.step + 1)
+        return new, jnp.where(finite, loss, jnp.nan)
 
     def _transformation(self) -> optax.GradientTransformationExtraArgs:
         if self.max_gradient_norm is None:

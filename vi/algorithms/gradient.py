@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from vi.algorithms.base import Asked, State
+from vi.algorithms.base import ALGORITHMS, Question, Rows, State
 from vi.algorithms.descent import Descent
 from vi.families.family import Params
 from vi.objectives.base import Objective
@@ -16,10 +17,10 @@ from vi.objectives.elbo import StickingTheLanding
 __all__ = ["Gradient"]
 
 
+@ALGORITHMS.register
 @dataclass(frozen=True)
 class Gradient(Descent):
-    r"""Descend an objective with an optax transformation; see :class:`Descent` for the other
-    parameters.
+    r"""Descend an objective with an optax transformation; see :class:`Descent`.
 
     The objective sees the *linearised* log density
     :math:`z \mapsto \ell_k + s_k^\top (z - \mathrm{stop}(z_k))`, which has
@@ -34,20 +35,31 @@ class Gradient(Descent):
 
     objective: Objective = field(default_factory=StickingTheLanding)
     short_name = "gradient"
-    loss_name = "minus the ELBO"
 
-    def ask(self, state: State) -> Asked:
+    @property
+    def has_elbo(self) -> bool:  # type: ignore[override]
+        """Whether the objective's loss is minus the ELBO."""
+        return self.objective.has_elbo
+
+    @property
+    def loss_name(self) -> str:
+        return self.objective.loss_name
+
+    def settings(self) -> dict[str, Any]:
+        return {**self.step_settings(), "objective": repr(self.objective)}
+
+    def ask(self, state: State, rows: Rows) -> Question:
         noises = self.noises(state)
-        return Asked(self.draws(state.params, noises), noises)
+        return Question(self.draws(state.params, noises), noises)
 
     def tell(
-        self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array
+        self, state: State, question: Question, log_prob: jax.Array, score: jax.Array, rows: Rows
     ) -> tuple[State, jax.Array]:
         def linearised(z: jax.Array) -> jax.Array:
-            return log_prob + jnp.sum(score * (z - jax.lax.stop_gradient(asked.points)), axis=-1)
+            return log_prob + jnp.sum(score * (z - jax.lax.stop_gradient(question.points)), axis=-1)
 
         def loss_of(params: Params) -> jax.Array:
-            return self.objective.loss(self.family, params, asked.memo, linearised)
+            return self.objective.loss(self.family, params, question.noise, linearised)
 
         loss, gradient = jax.value_and_grad(loss_of)(state.params)
-        return self.descend(state, loss, gradient), loss
+        return self.descend(state, loss, gradient)

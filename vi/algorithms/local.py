@@ -1,23 +1,23 @@
-"""Local variables: a step that sees a batch of rows touches the parameters of these rows and the
-shared ones alone.
-"""
+"""Local variables: a step on a batch touches the parameters of its rows and the shared ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from vi.algorithms.base import Algorithm, Asked, State
+from vi.algorithms.base import ALGORITHMS, Algorithm, Question, Rows, State
 from vi.algorithms.gradient import Gradient
+from vi.algorithms.row_states import gathered, places, written
 from vi.families.composed.encoder import Encoded, Encoder
 from vi.families.composed.per_row import PerRow
 from vi.families.composed.product import Part, Product
 from vi.families.family import Params
-from vi.optimizers.row_wise import Apart, RowWiseAverage, apart, joined, row_wise
+from vi.optimizers.row_wise import RowWiseAverage, row_wise
 
 __all__ = ["Local", "LocalPart"]
 
@@ -31,7 +31,7 @@ class LocalPart:
     name : str
         Name of the part.
     variable : str
-        Name of one of its variables, by which the target says which rows a step sees.
+        Name of one of its variables, by which the target says which rows a step is made on.
     size : int
         Rows of a batch.
     repeats : bool
@@ -48,6 +48,7 @@ class LocalPart:
     encoder: Encoder | None = None
 
 
+@ALGORITHMS.register
 @dataclass(frozen=True)
 class Local(Algorithm):
     r"""Gradient steps of a family of all rows, each on the rows of a batch.
@@ -78,146 +79,123 @@ class Local(Algorithm):
     inner: Gradient
     parts: tuple[LocalPart, ...]
     short_name = "local"
-    loss_name = Gradient.loss_name
+    uses_optimizer = True
 
     @property
-    def gathered(self) -> tuple[str, ...]:
-        """The parts whose parameters have an axis of rows."""
+    def has_elbo(self) -> bool:  # type: ignore[override]
+        """Whether the loss of the steps is minus the ELBO."""
+        return self.inner.has_elbo
+
+    @property
+    def loss_name(self) -> str:
+        return self.inner.loss_name
+
+    def settings(self) -> dict[str, Any]:
+        return self.inner.settings()
+
+    @cached_property
+    def row_parts(self) -> tuple[str, ...]:
+        """The parts whose parameters have an axis of rows; those of encoders have weights."""
         return tuple(part.name for part in self.parts if part.encoder is None)
 
     def init(self, params: Params, key: jax.Array) -> State:
-        return self._gradient(self.family).init(params, key)
+        return self.gradient(self.family).init(params, key)
 
     def report(self, state: State) -> Params:
-        return self._gradient(self.family).report(state)
+        return self.gradient(self.family).report(state)
 
-    def ask(self, state: State) -> Asked:
-        raise TypeError("Steps with local variables are made on rows: focus() first.")
+    def ask(self, state: State, rows: Rows) -> Question:
+        # Of what is gathered only parameters are read. They are gathered again in `tell`: inside
+        # one compiled loop XLA merges the two, and around a host evaluation nothing is carried.
+        return self._of_batch(rows).ask(self._gathered(state, rows), {})
 
     def tell(
-        self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array
+        self, state: State, question: Question, log_prob: jax.Array, score: jax.Array, rows: Rows
     ) -> tuple[State, jax.Array]:
-        raise TypeError("Steps with local variables are made on rows: focus() first.")
-
-    def focus(
-        self, state: State, seen: Mapping[str, Any]
-    ) -> tuple[Algorithm, State, Callable[[State], State]]:
-        rows = {part.name: jnp.asarray(seen[part.variable].rows, jnp.int32) for part in self.parts}
-        inputs = {part.name: seen[part.variable].inputs for part in self.parts}
-        places = {
-            part.name: _places(rows[part.name], part.repeats, self._rows(part))
+        before = self._gathered(state, rows)
+        after, loss = self._of_batch(rows).tell(before, question, log_prob, score, {})
+        where = {
+            part.name: places(_numbers(part, rows), part.repeats, self._rows_in_all[part.name])
             for part in self.parts
+            if part.encoder is None
         }
-
-        def take(name: str, leaf: Any) -> Any:
-            return leaf.at[rows[name]].get(mode="promise_in_bounds")
-
-        def put(name: str, old: Any, new: Any) -> Any:
-            order, place = places[name]
-            return old.at[place].set(
-                new if order is None else new[order], mode="drop", unique_indices=True
-            )
-
-        def put_back(new: State) -> State:
-            split = apart(state.params, self.gathered)
-            fresh = apart(new.params, self.gathered)
-            params = joined(Apart(fresh.shared, split.map_rows(put, fresh)), state.params)
-            optimizer = _written(put, state.optimizer, new.optimizer)
-            return State(
-                params, optimizer, _written(put, state.average, new.average), new.key, new.step
-            )
-
-        split = apart(state.params, self.gathered)
-        params = joined(Apart(split.shared, split.map_rows(take)), state.params)
-        part = State(
-            params, _read(take, state.optimizer), _read(take, state.average), state.key, state.step
-        )
-        return self._gradient(self.batch_family(inputs)), part, put_back
+        return written(state, after, self.row_parts, where), loss
 
     def batch_family(self, inputs: Mapping[str, tuple[Any, ...]]) -> Product:
-        """The family of a batch: as many rows as it has, weighted, with encoders bound to their
-        data.
+        """The family of a batch: as many rows as it has, each weighted by N / B.
+
+        Parameters
+        ----------
+        inputs : dict of tuples of arrays
+            By part with an encoder, the data of the batch ``(B, ...)`` that it reads.
         """
-        local = {part.name: part for part in self.parts}
-        lost = [(start, _dropped(start, stop, p.rows, local[p.name].size)) for p in self.family.parts if p.name in local
-                for start, stop in p.ranges]  # fmt: skip
+        by_name = {part.name: part for part in self.parts}
+        return Product(
+            tuple(
+                _batch_part(part, by_name[part.name], inputs) if part.name in by_name else part
+                for part in self._shorter_parts
+            )
+        )
 
-        def place(position: int) -> int:
-            return position - sum(length for start, length in lost if start < position)
-
-        made = []
-        for part in self.family.parts:
-            moved = tuple((place(start), place(stop)) for start, stop in part.ranges)
-            if part.name in local:
-                made.append(_of_batch(replace(part, ranges=moved), local[part.name], inputs))
-            else:
-                made.append(replace(part, ranges=moved))
-        return Product(tuple(made))
-
-    def _gradient(self, family: Product) -> Gradient:
+    def gradient(self, family: Product) -> Gradient:
+        """Steps of a family, with optimiser and average kept row by row."""
         averaging = self.inner.averaging
         return replace(
             self.inner,
             family=family,
-            optimizer=row_wise(self.inner.optimizer, self.gathered),
-            averaging=None if averaging is None else RowWiseAverage(averaging, self.gathered),
+            optimizer=row_wise(self.inner.optimizer, self.row_parts),
+            averaging=None if averaging is None else RowWiseAverage(averaging, self.row_parts),
         )
 
-    def _rows(self, part: LocalPart) -> int:
-        rows = next(own.rows for own in self.family.parts if own.name == part.name)
-        assert rows is not None
-        return rows
+    def _of_batch(self, rows: Rows) -> Gradient:
+        return self.gradient(
+            self.batch_family({part.name: rows[part.variable].inputs for part in self.parts})
+        )
+
+    def _gathered(self, state: State, rows: Rows) -> State:
+        numbers = {part.name: _numbers(part, rows) for part in self.parts}
+        return gathered(state, self.row_parts, numbers)
+
+    @cached_property
+    def _rows_in_all(self) -> dict[str, int]:
+        return {part.name: part.rows for part in self.family.parts if part.rows is not None}
+
+    @cached_property
+    def _shorter_parts(self) -> tuple[Part, ...]:
+        """The family's parts at their places in the flat vector of a batch.
+
+        A variable of a local part has ``size`` rows there, so that all that comes after it moves
+        towards the beginning.
+        """
+        sizes = {part.name: part.size for part in self.parts}
+        missing = []  # of each local variable: where it starts, and the entries a batch lacks
+        for part in self.family.parts:
+            if part.name in sizes and part.rows is not None:
+                rows_away = part.rows - sizes[part.name]
+                missing += [
+                    (start, (stop - start) // part.rows * rows_away) for start, stop in part.ranges
+                ]
+
+        def place(position: int) -> int:
+            return position - sum(length for start, length in missing if start < position)
+
+        return tuple(
+            replace(part, ranges=tuple((place(start), place(stop)) for start, stop in part.ranges))
+            for part in self.family.parts
+        )
 
 
-def _of_batch(part: Part, local: LocalPart, inputs: Mapping[str, tuple[Any, ...]]) -> Part:
-    """The part for the rows of a batch."""
+def _numbers(part: LocalPart, rows: Rows) -> jax.Array:
+    """The rows of a step; 32-bit indices are what XLA gathers and scatters with."""
+    return jnp.asarray(rows[part.variable].numbers, jnp.int32)
+
+
+def _batch_part(part: Part, local: LocalPart, inputs: Mapping[str, tuple[Any, ...]]) -> Part:
+    """A local part, at its place in a batch's flat vector, with the rows of the batch."""
     assert isinstance(part.family, PerRow)
-    one = part.family.family
-    weight = part.family.rows / local.size
+    row_family, weight = part.family.family, part.family.rows / local.size
     if local.encoder is None:
-        return replace(part, family=PerRow(one, local.size), weight=weight)
-    dim = sum(stop - start for start, stop in part.ranges) // local.size
-    return replace(part, family=Encoded(one, local.encoder, inputs[part.name], dim), weight=weight)
-
-
-def _dropped(start: int, stop: int, rows: int | None, size: int) -> int:
-    """Entries of a variable that are not in a batch."""
-    assert rows is not None
-    return (stop - start) // rows * (rows - size)
-
-
-def _places(rows: jax.Array, repeats: bool, n: int) -> tuple[jax.Array | None, jax.Array]:
-    """Where rows are written, in which order; of two equal rows the second is sent out of bounds
-    and dropped.
-    """
-    if not repeats:
-        return None, rows
-    order = jnp.argsort(rows)
-    placed = rows[order]
-    again = jnp.concatenate([jnp.zeros(1, bool), placed[1:] == placed[:-1]])
-    return order, jnp.where(again, n + jnp.arange(len(rows), dtype=rows.dtype), placed)
-
-
-def _is_apart(node: Any) -> bool:
-    return isinstance(node, Apart)
-
-
-def _read(take: Callable[..., Any], state: Any) -> Any:
-    """A state with the leaves of the rows at hand."""
-    return jax.tree.map(
-        lambda node: Apart(node.shared, node.map_rows(take)) if _is_apart(node) else node,
-        state,
-        is_leaf=_is_apart,
-    )
-
-
-def _written(put: Callable[..., Any], old: Any, new: Any) -> Any:
-    """The old state with what the step changed: all that is shared, and the leaves of the rows
-    at hand.
-    """
-    return jax.tree.map(
-        lambda a, b: Apart(b.shared, a.map_rows(put, b)) if _is_apart(a) else b,
-        old,
-        new,
-        is_leaf=_is_apart,
-    )
+        return replace(part, family=PerRow(row_family, local.size), weight=weight)
+    row_dim = sum(stop - start for start, stop in part.ranges) // local.size
+    encoded = Encoded(row_family, local.encoder, inputs[part.name], row_dim)
+    return replace(part, family=encoded, weight=weight)

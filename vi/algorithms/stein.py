@@ -1,15 +1,14 @@
-"""Stein variational gradient descent: particles, or draws of a family, pushed along a kernel's
-Stein direction.
-"""
+"""Stein variational gradient descent: particles, or a family's draws, along a Stein direction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from vi.algorithms.base import Asked, State
+from vi.algorithms.base import ALGORITHMS, Question, Rows, State
 from vi.algorithms.descent import Descent
 from vi.families.family import Params
 from vi.kernels import RBF, Kernel
@@ -17,6 +16,7 @@ from vi.kernels import RBF, Kernel
 __all__ = ["Stein"]
 
 
+@ALGORITHMS.register
 @dataclass(frozen=True)
 class Stein(Descent):
     r"""Move draws along the Stein direction; see :class:`Descent` for the other parameters.
@@ -24,16 +24,18 @@ class Stein(Descent):
     With ``n`` points :math:`x_j` and scores :math:`s_j = \nabla \log p(x_j)`, the direction at
     :math:`x_i` is
 
-    .. math:: \phi_i = \frac1n \sum_j \bigl[ k(x_j, x_i)\, s_j + T\, \nabla_{x_j} k(x_j, x_i) \bigr],
+    .. math::
+
+        \phi_i = \frac1n \sum_j \bigl[ k(x_j, x_i)\, s_j + T\, \nabla_{x_j} k(x_j, x_i) \bigr],
 
     whose stationary distribution is :math:`p^{1/T}`. Particles step along it; the parameters of any
     other family step along :math:`\frac1n \sum_i (\partial x_i / \partial \lambda)^\top \phi_i`
     (amortised), with the terms ``j = i`` left out of :math:`\phi_i`: then its expectation vanishes
     where the family equals :math:`p`. The loss that is recorded is the squared kernelised Stein
-    discrepancy between the points before the step and
-    :math:`p^{1/T}` (the V-statistic with the step's own kernel): 0 where they agree. Both are computed in the
-    coordinates in which the kernel measures, by default the points' own standard deviations: the
-    numbers do not depend on the units of the data.
+    discrepancy between the points before the step and :math:`p^{1/T}` (the V-statistic with the
+    step's own kernel): 0 where they agree. Both are computed in the coordinates in which the kernel
+    measures, by default the points' own standard deviations: the numbers do not depend on the units
+    of the data.
 
     Parameters
     ----------
@@ -53,24 +55,31 @@ class Stein(Descent):
     kernel: Kernel = field(default_factory=RBF)
     temperature: float = 1.0
     short_name = "stein"
-    loss_name = "squared kernelised Stein discrepancy (V-statistic, the run's kernel)"
 
-    def ask(self, state: State) -> Asked:
+    @property
+    def loss_name(self) -> str:
+        return "squared kernelised Stein discrepancy (V-statistic, the run's kernel)"
+
+    def settings(self) -> dict[str, Any]:
+        own = {"kernel": repr(self.kernel), "temperature": self.temperature}
+        return self.step_settings() | own
+
+    def ask(self, state: State, rows: Rows) -> Question:
         if not self.family.has_density:
-            return Asked(state.params["particles"], ())
+            return Question(state.params["particles"], ())
         noises = self.noises(state)
-        return Asked(self.draws(state.params, noises), noises)
+        return Question(self.draws(state.params, noises), noises)
 
     def tell(
-        self, state: State, asked: Asked, log_prob: jax.Array, score: jax.Array
+        self, state: State, question: Question, log_prob: jax.Array, score: jax.Array, rows: Rows
     ) -> tuple[State, jax.Array]:
-        n = len(asked.points)
-        unit = self._unit(asked.points)
+        n = len(question.points)
+        unit = self._unit(question.points)
         score = unit * score
-        attraction, repulsion, trace, own = self.kernel.sums(asked.points / unit, score)
+        attraction, repulsion, trace, own = self.kernel.sums(question.points / unit, score)
         push = attraction + self.temperature * repulsion
-        # particles feel themselves (one alone climbs to the mode); of independent draws, only the
-        # others are unbiased
+        # A particle feels itself too: one alone then climbs to the mode. A draw feels the others
+        # alone: its own term would bias the expected direction (`own` is the terms j = i).
         direction = (push - own) / (n - 1) if self.family.has_density else push / n
         tempered = score / self.temperature
         discrepancy = (
@@ -78,12 +87,9 @@ class Stein(Descent):
             + 2.0 * jnp.sum(tempered * repulsion)
             + trace
         ) / n**2
-        # a log density that is not finite is not seen by the direction: the loss says so, and ends
-        # the run
+        # The direction reads scores alone: a log density that is not finite would not be noticed.
         loss = discrepancy + 0.0 * jnp.sum(log_prob)
-        return self.descend(
-            state, loss, self._gradient(state.params, asked, direction / unit)
-        ), loss
+        return self.descend(state, loss, self._gradient(state.params, question, direction / unit))
 
     def _unit(self, points: jax.Array) -> jax.Array:
         """The lengths in which the kernel measures: the points' standard deviations, or one."""
@@ -92,9 +98,9 @@ class Stein(Descent):
         std = jnp.std(points, axis=0)
         return jnp.where(std > 0, std, 1.0)
 
-    def _gradient(self, params: Params, asked: Asked, direction: jax.Array) -> Params:
+    def _gradient(self, params: Params, question: Question, direction: jax.Array) -> Params:
         if not self.family.has_density:
             return {"particles": -direction}
-        _, pull_back = jax.vjp(lambda own: self.draws(own, asked.memo), params)
+        _, pull_back = jax.vjp(lambda own: self.draws(own, question.noise), params)
         gradient: Params = pull_back(-direction / len(direction))[0]
         return gradient

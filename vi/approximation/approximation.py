@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Concatenate, Self
+from typing import Any, Self
 
 import numpy as np
 import pymc as pm
-import pytensor
 
 from vi.algorithms import State
 from vi.approximation.files.save import save
+from vi.approximation.live_record import LiveRecord
 from vi.approximation.record.begin import begin, begin_again
 from vi.approximation.record.beginning import Beginning, precision_of
-from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import Group, checked_groups
 from vi.approximation.record.log_density import model_of_all_rows, target_of
 from vi.approximation.record.parameters import averaged_params, iterate, reported_params
 from vi.approximation.record.settings import describe_settings
 from vi.approximation.results import chains, draws, nodes, predictive
-from vi.approximation.results.moments import moment_of
 from vi.approximation.results.summary import summarize
 from vi.approximation.steps.data_arguments import training_data
 from vi.approximation.steps.freezing import frozen
-from vi.approximation.steps.run import check_can_step, run_steps
-from vi.diagnostics.status import DivergedError, Status
+from vi.approximation.steps.run import check_can_step
+from vi.approximation.verbs import live_verb, verb
+from vi.diagnostics.status import Status
 from vi.families import Family, Params, Part, Product
 from vi.foundation.layout import Layout
 from vi.foundation.numbers import check_steps
@@ -41,23 +36,7 @@ from vi.training.loop import Callback, check_callbacks
 __all__ = ["Approximation"]
 
 
-def verb[**P, R](
-    work: Callable[Concatenate[FitState, P], R],
-) -> Callable[Concatenate[Approximation, P], R]:
-    """A method that does its work on the present record; signature and docstring are the work's."""
-
-    @functools.wraps(work)
-    def method(self: Approximation, *args: P.args, **kwargs: P.kwargs) -> R:
-        return work(self.record, *args, **kwargs)
-
-    signature = inspect.signature(work)
-    _, *parameters = signature.parameters.values()
-    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    method.__signature__ = signature.replace(parameters=[first, *parameters])  # type: ignore[attr-defined]
-    return method  # type: ignore[return-value]
-
-
-class Approximation:
+class Approximation(LiveRecord):
     """A family fitted to a model: live from construction, during a run and after it.
 
     Parameters
@@ -115,127 +94,7 @@ class Approximation:
         self.scale_cost_to_minibatch = scale_cost_to_minibatch
         self._open(begin(beginning, start, start_sigma, random_seed))
 
-    def _open(self, record: FitState) -> None:
-        """Hold a first record."""
-        self._record = record
-        self._lock = threading.Lock()
-        self._shared: dict[str, Any] = {}
-        self._moments: dict[Any, Any] = {}
-        self.publish()
-
-    @classmethod
-    def of_record(cls, record: FitState) -> Self:
-        """The live approximation of a record."""
-        approx = cls.__new__(cls)
-        approx.scale_cost_to_minibatch = True
-        approx._open(record)
-        return approx
-
-    # ---- the record, and what changes it ---------------------------------------------------------
-
-    @property
-    def record(self) -> FitState:
-        """All that is known of the fit at this moment: a value, which never changes."""
-        return self._record
-
-    def change(self, function: Callable[[FitState], FitState]) -> Self:
-        """Hold another record, made from the present one.
-
-        Parameters
-        ----------
-        function : callable
-            Takes the record and returns the next one. If it raises, nothing has changed.
-
-        Raises
-        ------
-        RuntimeError
-            If called from a callback of this approximation's own run, or while another thread
-            changes it.
-        """
-        with self.alone():
-            self._record = function(self._record)
-            return self.publish()
-
-    def advance(
-        self,
-        plan: Callable[[FitState], FitState],
-        n: int,
-        *,
-        restarts: int = 1,
-        progressbar: bool = True,
-    ) -> Self:
-        """Do ``n`` steps from a record that is made from the present one.
-
-        A refusal, of the plan or of the model, until the first step begins, leaves everything as
-        it was. What happens later keeps the last good state.
-
-        Parameters
-        ----------
-        plan : callable
-            Takes the present record and returns the one to go on from.
-        n : int
-            Steps.
-        restarts : int
-            Fits from so many starts, of which the best is kept.
-        progressbar : bool
-            Whether to show progress.
-
-        Raises
-        ------
-        DivergedError
-            If a loss or a parameter stops being finite.
-        RuntimeError
-            As for :meth:`change`.
-        """
-        begun = False
-
-        def commit(record: FitState) -> None:
-            nonlocal begun
-            self._record, begun = record, True
-
-        with self.alone():
-            try:
-                self._record = run_steps(
-                    plan(self._record),
-                    n,
-                    restarts=restarts,
-                    progressbar=progressbar,
-                    commit=commit,
-                    publish=self.publish,
-                )
-            except BaseException as error:
-                if begun:
-                    self._record = replace(self._record, status=_failed(self._record, error))
-                raise
-            finally:
-                self.publish()
-        if self.status.ending == "diverged":
-            raise DivergedError(self.status.message, self)
-        return self
-
-    def check_idle(self) -> None:
-        """Refuse to go on while a run is going on.
-
-        Raises
-        ------
-        RuntimeError
-            As for :meth:`change`.
-        """
-        with self.alone():
-            pass
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep every other change away; refuse where one is going on."""
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(
-                "This approximation is being fitted: fit, refine, restart and freeze cannot be "
-                "called on it from a callback or another thread. Use copy.deepcopy(approx) there."
-            )
-        try:
-            yield
-        finally:
-            self._lock.release()
+    # ---- what changes it -------------------------------------------------------------------------
 
     def restart(
         self,
@@ -282,8 +141,6 @@ class Approximation:
         other_data = any(v is not None for v in (more_replacements, data, batch_size, scale))
 
         def plan(fit: FitState) -> FitState:
-            if hooks is not None:
-                fit = replace(fit, callbacks=hooks)
             if other_data:
                 kept = fit.data.training.scale if scale is None else scale
                 bound = training_data(
@@ -302,11 +159,10 @@ class Approximation:
             check_can_step(fit)
             return fit
 
-        return self.advance(plan, n, progressbar=progressbar)
+        return self.advance(plan, n, callbacks=hooks, progressbar=progressbar)
 
     def freeze(self, *groups: str) -> Self:
-        """Leave these groups as they are in the fits to come, by group name or by a variable's
-        name.
+        """Leave groups, named or by a variable of theirs, as they are in the fits to come.
 
         Raises
         ------
@@ -400,65 +256,18 @@ class Approximation:
 
     @property
     def reported(self) -> Params:
-        """The parameters that are reported: averaged iterates where averaging is on, encoders
-        applied to all rows.
-        """
+        """The parameters that are reported: averaged where that is on, encoders applied."""
         return reported_params(self._record)
 
     @property
     def averaged(self) -> Params:
-        """The parameters that a fit changes (of encoders, the weights), averaged where that is
-        on.
-        """
+        """The parameters that a fit changes (of encoders, weights), averaged where that is on."""
         return averaged_params(self._record)
 
     @property
     def iterate(self) -> dict[str, np.ndarray]:
         """The raw iterate, from which :meth:`refine` continues, as NumPy arrays."""
         return iterate(self._record)
-
-    def publish(self) -> Self:
-        """Bring the shared variables up to date; done by the loop when a callback is due."""
-        for name, value in self.reported.items():
-            array = np.array(value)
-            shared = self._shared.get(name)
-            if shared is not None and shared.get_value(borrow=True).shape == array.shape:
-                shared.set_value(array, borrow=True)
-            else:
-                self._shared[name] = pytensor.shared(array, name=name, shape=(None,) * array.ndim)
-                self._moments.clear()
-        return self
-
-    @property
-    def shared_params(self) -> dict[str, Any]:
-        """The reported parameters as PyTensor shared variables, by name."""
-        return dict(self._shared)
-
-    @property
-    def params(self) -> list[Any]:
-        """The reported parameters as a list of PyTensor shared variables."""
-        return list(self._shared.values())
-
-    @property
-    def mean(self) -> Any:
-        """Mean of q in the unconstrained space, symbolic, shape ``(D,)``; ``.eval()`` gives it."""
-        return self._moment("mean")
-
-    @property
-    def std(self) -> Any:
-        """Standard deviations of q in the unconstrained space, symbolic, shape ``(D,)``."""
-        return self._moment("std")
-
-    @property
-    def cov(self) -> Any:
-        """Covariance of q in the unconstrained space, symbolic, shape ``(D, D)``."""
-        return self._moment("cov")
-
-    def _moment(self, name: str) -> Any:
-        key = (self.family, name)
-        if key not in self._moments:
-            self._moments[key] = moment_of(self.family, name, self._shared)
-        return self._moments[key]
 
     # ---- what q gives ----------------------------------------------------------------------------
 
@@ -471,100 +280,5 @@ class Approximation:
     sample_mcmc = verb(chains.sample_mcmc)
     initvals = verb(chains.initvals)
     nuts_step = verb(chains.nuts_step)
-
-    def sample_node(
-        self,
-        node: Any,
-        size: Any = None,
-        deterministic: bool = False,
-        more_replacements: Mapping[Any, Any] | None = None,
-        *,
-        random_seed: Any = None,
-    ) -> Any:
-        """Replace the model's free variables in an expression by draws from q.
-
-        The result is symbolic. Every evaluation draws anew, from q as it is at that moment;
-        gradients with respect to :attr:`shared_params` are those of the draws for given noise.
-
-        Parameters
-        ----------
-        node : Variable, or list, tuple or dict of them
-            Expressions of the model's variables (random variables, deterministics, value variables,
-            the model's log density), also ones written after the fit. Several nodes share their
-            draws. Observed variables are drawn given their parents.
-        size : int or symbolic integer scalar, optional
-            Number of draws, a new leading dimension (called ``draw`` where dimensions have names);
-            by default one draw without a new dimension.
-        deterministic : bool
-            Whether to take the mean of q (in the unconstrained space) in place of draws. Observed
-            variables are still drawn.
-        more_replacements : dict of {Variable: Variable or array}, optional
-            Other parts of the graph (data, say) to replace; lengths may differ.
-        random_seed : int, optional
-            Determines the whole sequence of values; a new sequence by default.
-
-        Returns
-        -------
-        Variable, or list, tuple or dict of them
-
-        Raises
-        ------
-        TypeError
-            If an argument is of the wrong kind.
-        ValueError
-            If a node does not depend on a free variable, if a replaced variable is not in the graph
-            or is a free variable, or if ``size`` is below 1.
-        NotImplementedError
-            If an operation cannot be computed for many draws at once.
-
-        Examples
-        --------
-        >>> import pymc as pm, vi
-        >>> with pm.Model() as model:
-        ...     x = pm.Data("x", [1.0, 2.0])
-        ...     slope = pm.Normal("slope")
-        ...     y = pm.Normal("y", slope * x, 0.1, shape=x.shape, observed=[1.0, 2.0])
-        >>> approx = vi.fit(method="advi", model=model, random_seed=1, progressbar=False)
-        >>> new = approx.sample_node(
-        ...     y, size=100, more_replacements={x: [3.0, 4.0, 5.0]}, random_seed=1
-        ... )
-        >>> new.eval().shape
-        (100, 3)
-        """
-        return nodes.sample_node(
-            self._record,
-            self._shared,
-            node,
-            size,
-            deterministic,
-            more_replacements,
-            random_seed,
-        )
-
-    # ---- copies and files ------------------------------------------------------------------------
-
+    sample_node = live_verb(nodes.sample_node)
     save = verb(save)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a pickle holds: no thread, device or callback."""
-        scale = self.scale_cost_to_minibatch
-        return {"record": portable(self._record), "scale_cost_to_minibatch": scale}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.scale_cost_to_minibatch = state["scale_cost_to_minibatch"]
-        self._open(restored(state["record"]))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """An independent copy of the approximation of the *same* model."""
-        twin = type(self).of_record(copied(self._record))
-        twin.scale_cost_to_minibatch = self.scale_cost_to_minibatch
-        return twin
-
-
-def _failed(record: FitState, error: BaseException) -> Status:
-    """The status of a run through which an exception passed."""
-    why = (
-        f"{type(error).__name__} passed through; all steps so far are kept, refine() goes on from "
-        "here."
-    )
-    return Status("failed", record.status.step, why)

@@ -86,9 +86,7 @@ class Empirical(Approximation):
 
     @classmethod
     def from_noise(cls, size: int, jitter: float = 0.01, **options: Any) -> Self:
-        """Particles that are noise around the start, PyMC's name for ``Empirical(size=size,
-        jitter=jitter)``.
-        """
+        """PyMC's name for ``Empirical(size=size, jitter=jitter)``: noise around the start."""
         return cls(size=size, jitter=jitter, **options)
 
     @property
@@ -109,7 +107,8 @@ def _arrays(trace: Any, model: pm.Model) -> dict[str, np.ndarray]:
     if isinstance(trace, xr.DataTree):
         if "posterior" not in trace.children and "chain" not in trace.dims:
             raise ValueError(
-                f"The DataTree has no group 'posterior'; it has {', '.join(trace.children) or 'none'}."
+                "The DataTree has no group 'posterior'; it has "
+                f"{', '.join(trace.children) or 'none'}."
             )
         trace = (trace["posterior"] if "posterior" in trace.children else trace).to_dataset()
     elif hasattr(trace, "posterior"):
@@ -136,9 +135,7 @@ def _arrays(trace: Any, model: pm.Model) -> dict[str, np.ndarray]:
 
 
 def _aligned(model: pm.Model, name: str, value: xr.DataArray) -> np.ndarray:
-    """Draws ``(chain, draw, *shape)`` in the order of the model's dims and labels, where both
-    have names for them.
-    """
+    """Draws ``(chain, draw, *shape)``, in the order of the model's dims and labels if named."""
     own = [dim for dim in value.dims if dim not in ("chain", "draw")]
     dims = list(model.named_vars_to_dims.get(name, ()) or ())
     if not dims or set(dims) != set(own):
@@ -150,7 +147,8 @@ def _aligned(model: pm.Model, name: str, value: xr.DataArray) -> np.ndarray:
         have = list(value[dim].to_numpy())
         if set(have) != set(wanted) or len(have) != len(wanted):
             raise ValueError(
-                f"{name!r} has the labels {have} along {dim!r}, the model's are {list(wanted)}. Select or rename them."
+                f"{name!r} has the labels {have} along {dim!r}, the model's are {list(wanted)}. "
+                "Select or rename them."
             )
         value = value.sel({dim: list(wanted)})
     return value.transpose("chain", "draw", *dims).to_numpy()

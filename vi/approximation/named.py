@@ -99,6 +99,7 @@ class NormalizingFlow(Approximation):
     def __init__(self, flow: Any = None, **options: Unpack[StartOptions]) -> None:
         if isinstance(flow, str):
             raise TypeError(
-                f"flow={flow!r}: formulas of PyMC's flows are not understood; give a flowjax flow, or nothing."
+                f"flow={flow!r}: formulas of PyMC's flows are not understood; give a flowjax flow, "
+                "or nothing."
             )
         super().__init__(flow if isinstance(flow, Flow) else Flow(flow), **options)

@@ -1,108 +1,120 @@
-"""Rows with NaN: found without a copy of the data, refused or left out."""
+"""Rows with NaN and arrays with masks: found without a copy of the data, refused or left out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
 
-from vi.data.sources.base import Arrays, DataError
-
 __all__ = [
-    "NAN",
+    "NAN_POLICIES",
     "check_nan_policy",
+    "drop_nan",
+    "nan_text",
     "refuse_masked",
     "refuse_nan",
     "rows_with_nan",
-    "without_nan",
-    "without_nan_rows",
 ]
 
+NAN_POLICIES = ("raise", "drop", "allow")
+"""What may be done about rows with NaN: an error, leaving them out, or nothing."""
+
+POLICY_ADVICE = "nan='drop' leaves such rows out; nan='allow' keeps them."
+
 BLOCK_BYTES = 2**24
+"""Bytes looked at in one go: beside them and their flags nothing is allocated. Large enough that
+the Python loop costs nothing, small against the data that are worth a loop."""
+
+NAMED_ROWS = 5
+"""Rows that a message lists: enough to look at, and one line."""
 
 
-def check_nan_policy(nan: str) -> None:
-    """Refuse an unknown policy."""
-    if nan not in NAN:
-        raise ValueError(f"nan={nan!r} is unknown; use 'raise', 'drop' or 'allow'.")
+def check_nan_policy(what: str, nan: str) -> None:
+    """Refuse an unknown policy; ``what`` is who was told, up to the argument: ``"Stream(nan"``."""
+    if nan not in NAN_POLICIES:
+        raise ValueError(f"{what}={nan!r}): must be one of 'raise', 'drop' or 'allow'.")
 
 
 def rows_with_nan(array: np.ndarray) -> np.ndarray:
-    """Numbers of the rows (first axis) in which some entry is NaN."""
-    if array.dtype.kind != "f" or not array.size:
+    """The one finder: which rows have a NaN, block by block.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Shape ``(n_rows, ...)``; what is neither float nor complex has none.
+
+    Returns
+    -------
+    numpy.ndarray
+        Numbers of the rows (first axis) in which some entry is NaN, ascending, shape ``(n_bad,)``.
+    """
+    if array.dtype.kind not in "fc" or not array.size:
         return np.empty(0, np.int64)
     rows = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
-    found = []
+    numbers = [np.empty(0, np.int64)]
     for start in range(0, len(array), rows):
-        bad = np.isnan(array[start : start + rows])
-        found.append(start + np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1)))
-    return np.concatenate(found)
+        block = array[start : start + rows]
+        # The sum of a NaN is NaN (that of opposite infinities is too): one quick pass that needs
+        # no memory clears nearly every block, and only the others are looked at entry by entry.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isnan(block.sum()):
+                continue
+        flags = np.isnan(block).reshape(len(block), -1).any(axis=1)
+        numbers.append(start + np.flatnonzero(flags))
+    return np.concatenate(numbers)
 
 
-def without_nan_rows(arrays: Mapping[Any, np.ndarray]) -> list[np.ndarray]:
-    """The arrays without the rows in which one of them has a NaN."""
+def drop_nan[K: Hashable](arrays: Mapping[K, np.ndarray]) -> dict[K, np.ndarray]:
+    """The arrays without the rows in which one of them has a NaN; themselves if there is none.
+
+    Parameters
+    ----------
+    arrays : mapping to numpy.ndarray
+        Arrays ``(n_rows, ...)`` that share their rows.
+    """
     bad = np.unique(np.concatenate([rows_with_nan(array) for array in arrays.values()]))
     if not len(bad):
-        return list(arrays.values())
-    return [np.delete(array, bad, axis=0) for array in arrays.values()]
+        return dict(arrays)
+    return {name: np.delete(array, bad, axis=0) for name, array in arrays.items()}
 
 
-def refuse_masked(array: Any, what: str) -> None:
-    """Refuse masked arrays: what is under the mask would be read as data."""
-    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise ValueError(
-            f"{what} is a masked array. Fill its gaps or leave those rows out: imputing needs all the rows."
-        )
+def refuse_nan(
+    arrays: Mapping[str, np.ndarray],
+    advice: str = POLICY_ADVICE,
+    *,
+    first: int = 0,
+    error: type[Exception] = ValueError,
+) -> None:
+    """Refuse arrays with NaN: which, in how many rows, and the first of them.
 
-
-def refuse_nan(arrays: Sequence[np.ndarray]) -> None:
-    """Refuse arrays with NaN, naming the rows."""
-    for i, array in enumerate(arrays):
+    Parameters
+    ----------
+    arrays : mapping of str to numpy.ndarray
+        Arrays ``(n_rows, ...)`` by what messages call them.
+    advice : str
+        What to do, in a sentence.
+    first : int
+        The number of the first row, where the arrays are a part of the data.
+    error : type
+        What is raised.
+    """
+    for name, array in arrays.items():
         bad = rows_with_nan(array)
         if len(bad):
-            raise ValueError(
-                f"Array {i} of vi.Minibatch has NaN in {len(bad)} of {len(array)} rows, first in "
-                f"{', '.join(map(str, bad[:5]))}. nan='drop' leaves such rows out; nan='allow' keeps them."
-            )
+            raise error(nan_text(name, first + bad, len(array), advice))
 
 
-NAN = ("raise", "drop", "allow")
-"""What is done about rows with NaN."""
+def nan_text(name: str, bad: np.ndarray, n_rows: int, advice: str = POLICY_ADVICE) -> str:
+    """The one text about NaN: the variable, how many of ``n_rows`` rows, the first, what to do."""
+    listed = ", ".join(map(str, bad[:NAMED_ROWS]))
+    return f"{name} has NaN in {len(bad)} of {n_rows} rows, first in {listed}. {advice}"
 
 
-def without_nan(arrays: Arrays, first: int, nan: str, origin: str) -> Arrays:
-    """The rows to keep: all, or those without NaN; ``first`` is the number of the first row, for
-    the message.
-    """
-    if nan == "allow":
-        return arrays
-    for name, value in arrays.items():
-        if value.dtype.kind in "fc" and _suspect(value) and (found := _nan(value)).any():
-            if nan == "drop":
-                break
-            rows = first + np.flatnonzero(found)
-            listed = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
-            raise DataError(
-                f"{origin}: field {name!r} is NaN in row{'s' if len(rows) > 1 else ''} {listed}. Fill or remove them, "
-                "or say nan='drop' to leave such rows out, nan='allow' to take them as they are."
-            )
-    else:
-        return arrays
-    keep = np.ones(len(next(iter(arrays.values()))), bool)
-    for value in arrays.values():
-        if value.dtype.kind in "fc":
-            keep &= ~_nan(value)
-    return {name: value[keep] for name, value in arrays.items()}
-
-
-def _suspect(value: np.ndarray) -> bool:
-    """Whether there may be a NaN: the sum of a NaN is one (as is that of opposite infinities),
-    in one quick pass.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isnan(value.sum()))
-
-
-def _nan(value: np.ndarray) -> np.ndarray:
-    return np.isnan(value).reshape(len(value), -1).any(axis=1)
+def refuse_masked(array: Any, name: str, *, error: type[Exception] = ValueError) -> None:
+    """Refuse arrays with masked entries: what is under the mask would be read as data."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise error(
+            f"{name} is a masked array. Fill its gaps, array.filled(value), or leave those rows "
+            "out: imputing needs all the rows."
+        )

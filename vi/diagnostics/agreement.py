@@ -67,5 +67,6 @@ def describe(record: xr.Dataset) -> str:
     order = np.argsort(-np.where(finite, elbo, -np.inf))[:near]
     return (
         f"{len(elbo)} restarts{failed}: run {best} is the best, ELBO {elbo[best]:,.5g} (lowest "
-        f"{elbo[finite].min():,.5g}); {near} reach it, their means at most {distance[order].max():.2g} sd apart"
+        f"{elbo[finite].min():,.5g}); {near} reach it, their means at most "
+        f"{distance[order].max():.2g} sd apart"
     )

@@ -19,7 +19,9 @@ def change(
     r"""Norm of the change of a vector.
 
     .. math:: \bigl\|\,|c - p|\,\bigr\|_{ord} \quad\text{or}\quad
-              \bigl\|\,(|c - p| + \epsilon) / (|p| + \epsilon)\,\bigr\|_{ord},\qquad \epsilon = 10^{-6}
+              \bigl\|\,(|c - p| + \epsilon) / (|p| + \epsilon)\,\bigr\|_{ord},
+
+    with :math:`\epsilon = 10^{-6}`, which is for parameters that are 0.
 
     Parameters
     ----------

@@ -13,12 +13,13 @@ from vi.families.base_distributions import (
 from vi.families.composed.encoder import Encoded, Encoder
 from vi.families.composed.per_row import PerRow
 from vi.families.composed.product import Part, Product
-from vi.families.family import Family, Noise, Params
+from vi.families.family import FAMILIES, Family, Noise, Params
 from vi.families.flow import Flow
 from vi.families.full_rank import FullRank
 from vi.families.low_rank import LowRank
 from vi.families.mean_field import MeanField
 from vi.families.particles import Particles
+from vi.foundation.registry import import_modules
 
 __all__ = [
     "BASES",
@@ -45,10 +46,4 @@ __all__ = [
     "StudentT",
 ]
 
-FAMILIES: dict[str, type[Family]] = {
-    family.short_name: family
-    for family in (MeanField, FullRank, LowRank, Flow, Particles, PerRow, Product)
-}
-"""The families by the name under which a saved approximation finds them; contract tests run over
-all of them.
-"""
+import_modules(__name__, __path__)  # a file in this folder registers itself by being there

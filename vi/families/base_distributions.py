@@ -1,6 +1,4 @@
-"""Base distributions of location-scale families: what the noise is before it is scaled and
-moved.
-"""
+"""Base distributions of location-scale families: the noise before it is scaled and moved."""
 
 from __future__ import annotations
 
@@ -12,6 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import digamma
+
+from vi.foundation.numbers import number
+from vi.foundation.registry import Registry
 
 __all__ = [
     "BASES",
@@ -26,10 +27,10 @@ __all__ = [
 
 
 class Base(abc.ABC):
-    """A distribution of vectors ``e`` of any length, centred at 0, with a closed-form density and
-    entropy.
+    """A distribution of vectors ``e`` of any length, centred at 0.
 
-    A frozen dataclass of settings. A family that is given a base draws ``z = location + scale e``.
+    Its density and entropy have closed forms. A frozen dataclass of settings. A family
+    that is given a base draws ``z = location + scale e``.
 
     Heavy tails suit locations. Where a coordinate is the logarithm of a scale, the log density
     falls exponentially in it, and its expectation under a t does not exist: the ELBO is minus
@@ -57,10 +58,12 @@ class Base(abc.ABC):
         """Entropy of a vector of ``size`` entries."""
 
 
+BASES: Registry[type[Base]] = Registry("base distribution", of=Base)
+"""The bases by name: files hold the names, contract tests run over all."""
+
+
 class Elliptical(Base):
-    """A base whose density depends on ``|e|^2`` only: every linear map of ``e`` has a density of
-    the same kind.
-    """
+    """A base whose density depends on ``|e|^2`` only, as that of every linear map of ``e`` does."""
 
     @abc.abstractmethod
     def log_prob_of_square(self, square: jax.Array, size: int) -> jax.Array:
@@ -70,6 +73,7 @@ class Elliptical(Base):
         return self.log_prob_of_square(jnp.sum(jnp.square(e)), e.size)
 
 
+@BASES.register
 @dataclass(frozen=True)
 class Normal(Elliptical):
     """The standard normal.
@@ -99,31 +103,24 @@ class Normal(Elliptical):
 
 @dataclass(frozen=True)
 class _T(Base):
-    """What the two t distributions share: degrees of freedom, and the standard deviation that
-    follows from them.
-    """
+    """What the two t distributions share: degrees of freedom, and their standard deviation."""
 
     df: float = 5.0
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.df, bool)
-            or not isinstance(self.df, int | float)
-            or not 2 < self.df < math.inf
-        ):
-            raise ValueError(
-                f"{type(self).__name__}(df={self.df!r}): must be a finite number above 2, so that the variance exists."
-            )
+        name = f"{type(self).__name__}(df"
+        df = number(name, self.df, above=2.0, why="so that the variance exists")
+        object.__setattr__(self, "df", df)
 
     @property
     def std(self) -> float:
         return math.sqrt(self.df / (self.df - 2.0))
 
 
+@BASES.register
 @dataclass(frozen=True)
 class StudentT(_T):
-    r"""Independent Student t entries with ``df`` degrees of freedom: heavy tails in every
-    coordinate by itself.
+    r"""Independent Student t entries: heavy tails in every coordinate by itself.
 
     For locations; see :class:`Base` for what happens with logarithms of scales.
 
@@ -151,14 +148,14 @@ class StudentT(_T):
         return size * _entropy_t(self.df, 1)
 
 
+@BASES.register
 @dataclass(frozen=True)
 class MultivariateT(_T, Elliptical):
-    r"""The spherical multivariate t, a normal vector divided by one common :math:`\sqrt{\chi^2_{df}
-    / df}`.
+    r"""The spherical multivariate t: a normal vector over one common root of a chi-squared.
 
-    Heavy tails in all directions together: entries are uncorrelated but not independent. The base
-    to take for full-rank and low-rank families, whose scale matrix then keeps its meaning in every
-    direction.
+    :math:`e = n / \sqrt{\chi^2_{df} / df}`: heavy tails in all directions together, entries that
+    are uncorrelated but not independent. The base to take for full-rank and low-rank families,
+    whose scale matrix then keeps its meaning in every direction.
 
     Parameters
     ----------
@@ -186,6 +183,7 @@ class MultivariateT(_T, Elliptical):
         return _entropy_t(self.df, size)
 
 
+@BASES.register
 @dataclass(frozen=True)
 class Laplace(Base):
     """Independent Laplace (double exponential) entries: a peak in the middle, exponential tails."""
@@ -206,6 +204,7 @@ class Laplace(Base):
         return size * (1.0 + math.log(2.0))
 
 
+@BASES.register
 @dataclass(frozen=True)
 class Logistic(Base):
     """Independent logistic entries: smooth in the middle, exponential tails."""
@@ -226,14 +225,6 @@ class Logistic(Base):
         return 2.0 * size
 
 
-BASES: dict[str, type[Base]] = {
-    base.short_name: base for base in (Normal, StudentT, MultivariateT, Laplace, Logistic)
-}
-"""The bases by the name under which a saved approximation finds them; contract tests run over
-all of them.
-"""
-
-
 def check_base(family: Any, base: Any) -> None:
     """Refuse what is no instance of a base."""
     if not isinstance(base, Base):
@@ -244,9 +235,7 @@ def check_base(family: Any, base: Any) -> None:
 
 
 def _log_t(square: jax.Array, df: float, size: int) -> jax.Array:
-    """Log density of a spherical t vector of ``size`` entries as a function of its squared
-    length.
-    """
+    """Log density of a spherical t vector of ``size`` entries by its squared length."""
     constant = (
         math.lgamma(0.5 * (df + size)) - math.lgamma(0.5 * df) - 0.5 * size * math.log(df * math.pi)
     )

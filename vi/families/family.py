@@ -1,6 +1,4 @@
-"""What a variational family is: settings plus pure functions of its parameters, written for one
-draw.
-"""
+"""What a variational family is: settings and pure functions of its parameters, for one draw."""
 
 from __future__ import annotations
 
@@ -10,7 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Family", "Noise", "Params"]
+from vi.foundation.registry import Registry
+
+__all__ = ["FAMILIES", "Family", "Noise", "Params"]
 
 type Params = dict[str, jax.Array]
 
@@ -28,15 +28,16 @@ class Family(abc.ABC):
     equal objects (compiled code is shared between them). Its parameters are a plain dict of arrays.
     Every method is a pure JAX function, for **one** draw; batching is ``vmap``, done by the caller.
 
-    To write a family, subclass this in one file, give it a ``short_name`` and implement the
-    abstract methods; check it with :func:`vi.testing.check_family`. *Extending* in the
-    documentation has a worked example.
+    To write a family, subclass this in one file under ``@FAMILIES.register``, give it a
+    ``short_name`` and implement the abstract methods; check it with
+    :func:`vi.testing.check_family`. *Extending* in the documentation has a worked example.
     """
 
     short_name: str
-    """The name under which the family is stored in files and shown in summaries,
-    ``"mean_field"`` for example.
-    """
+    """The name of the family in arguments, files and summaries, ``"mean_field"`` for example."""
+
+    aliases: tuple[str, ...] = ()
+    """Other names that arguments take, ``("mf",)`` for example."""
 
     default_estimator: str
     """The estimator of the ELBO that suits the family, by name: see :class:`vi.KLqp`."""
@@ -45,32 +46,28 @@ class Family(abc.ABC):
     """Draws a step that suit the family, where the user does not say how many."""
 
     has_density: bool = True
-    """Whether ``q`` has a density and ``draw`` is differentiable in the parameters; false for
-    particles.
-    """
+    """Whether ``q`` has a density and draws a gradient in the parameters; false for particles."""
 
     exact_moments: bool = True
-    """Whether ``mean``, ``std`` and ``cov`` are exact; the default implementations estimate them
-    from draws.
-    """
+    """Whether ``mean``, ``std`` and ``cov`` are exact; the default ones are taken from draws."""
 
     @abc.abstractmethod
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
-        """Parameters of a start around ``mean`` with scale ``std``, both ``(D,)``; ``key`` for
-        what is random.
+        """Parameters of a start around ``mean`` with scale ``std``, both ``(D,)``.
+
+        What is random in it comes from ``key``.
         """
 
     @abc.abstractmethod
     def noise(self, key: jax.Array, params: Params) -> Noise:
-        """Random numbers behind one draw; their distribution must not depend on the values of
-        ``params``.
+        """Random numbers behind one draw.
+
+        Their distribution must not depend on the values of ``params``.
         """
 
     @abc.abstractmethod
     def draw(self, params: Params, noise: Noise) -> jax.Array:
-        """One draw ``z``, shape ``(D,)``, a differentiable function of ``params`` for given
-        ``noise``.
-        """
+        """One draw ``z``, shape ``(D,)``, differentiable in ``params`` for the same ``noise``."""
 
     @abc.abstractmethod
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
@@ -120,6 +117,11 @@ class Family(abc.ABC):
             lambda key: self.draw(params, self.noise(key, params)), keys, batch_size=1_000
         )
         return draws
+
+
+FAMILIES: Registry[type[Family]] = Registry("family", of=Family)
+"""The families by name: ``family=`` takes the names, files hold them, contract tests run over all
+that are registered."""
 
 
 def inverse_softplus(x: jax.Array) -> jax.Array:

@@ -12,27 +12,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.families.family import Family, Noise, Params, inverse_softplus
+from vi.families.family import FAMILIES, Family, Noise, Params, inverse_softplus
+from vi.foundation.extras import needs
 from vi.foundation.numbers import whole
 from vi.foundation.precision import precision
 
 __all__ = ["Flow"]
 
 WHITENING_DRAWS = 2_000
-"""Draws of the untrained flow that are brought to the mean and scale of the start."""
+"""Draws of the untrained flow that are brought to the mean and scale of the start: their error of
+1 / sqrt(2,000), 2 % of the scale, is well below the 0.15 that the contract of ``init`` allows."""
 
 NET_UNIT = 0.05
-"""Unit of a step in the parameters inside the flow: the default optimiser's first step is 0.05
-of it.
-"""
+"""Unit of a step in the parameters inside the flow, of which the default optimiser's first step
+is 0.05: networks of unit scale learn at rates of some 1e-3."""
 
 
+@FAMILIES.register
 @dataclass(frozen=True, eq=False)
 class Flow(Family):
     r"""A normalizing flow, :math:`z = \mu + \mathrm{softplus}(\rho) \odot T_\theta(e)`.
 
-    :math:`T_\theta(e)` is a draw of a flowjax distribution, in which all lengths are of the order of one; ``mu`` and
-    ``rho`` (both ``(D,)``) carry the units of the data. Needs the extra ``flows``.
+    :math:`T_\theta(e)` is a draw of a flowjax distribution, in which all lengths are of the order
+    of one; ``mu`` and ``rho`` (both ``(D,)``) carry the units of the data. Needs the extra
+    ``flows``.
 
     Parameters
     ----------
@@ -64,6 +67,7 @@ class Flow(Family):
     width: int = 32
     knots: int = 6
     short_name = "flow"
+    aliases = ("nf",)
     default_estimator = "monte_carlo"
     default_draws = 8
     exact_moments = False
@@ -74,8 +78,9 @@ class Flow(Family):
             object.__setattr__(self, name, whole(f"Flow({name}", getattr(self, name), 1))
         if self.flow is not None and not (_is_distribution(self.flow) or callable(self.flow)):
             raise TypeError(
-                f"flow={self.flow!r}: expected a flowjax distribution, or a function of (key, base_dist=...) that "
-                "makes one (functools.partial(flowjax.flows.coupling_flow, invert=False))."
+                f"flow={self.flow!r}: expected a flowjax distribution, or a function of "
+                "(key, base_dist=...) that makes one "
+                "(functools.partial(flowjax.flows.coupling_flow, invert=False))."
             )
 
     def __eq__(self, other: object) -> bool:
@@ -143,7 +148,8 @@ class Flow(Family):
                 else repr(made)
             )
             raise ValueError(
-                f"The flow must be an unconditional flowjax distribution of shape ({dim},), got {what}."
+                f"The flow must be an unconditional flowjax distribution of shape ({dim},), "
+                f"got {what}."
             )
         return made
 
@@ -170,15 +176,9 @@ def _raw_moments(family: Flow, params: Params, keys: jax.Array) -> tuple[jax.Arr
 
 
 def _flowjax() -> Any:
-    try:
-        import flowjax.bijections
-        import flowjax.distributions
-        import flowjax.flows
-    except ImportError as error:
-        raise ImportError(
-            "Normalizing flows need flowjax: pip install 'pymc-vi[flows]'."
-        ) from error
-    return flowjax
+    for part in ("bijections", "distributions", "flows"):  # flowjax does not import all of them
+        needs(f"flowjax.{part}", "Normalizing flows")
+    return needs("flowjax", "Normalizing flows")
 
 
 def _is_distribution(item: Any) -> bool:
@@ -202,11 +202,11 @@ def _arrays(distribution: Any, dtype: Any) -> Params:
 
 @functools.cache
 def _skeleton(family: Flow, dim: int, dtype: str) -> tuple[Any, Any]:
-    """The tree of a flow without its trained arrays: permutations and masks are those of one fixed
-    key.
+    """The tree of a flow without its trained arrays.
 
-    It is made in a thread of its own, where no JAX transformation is going on: flowjax checks
-    values while building.
+    Permutations and masks are those of one fixed key, so that a file need not hold them. It is made
+    in a thread of its own, where no JAX transformation is going on: flowjax checks values while
+    building.
     """
 
     def make() -> tuple[Any, Any]:

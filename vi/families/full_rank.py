@@ -9,19 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.families.base_distributions import Base, Normal, check_base
-from vi.families.family import Family, Params, inverse_softplus
+from vi.families.family import FAMILIES, Family, Params, inverse_softplus
 
 __all__ = ["FullRank"]
 
 
+@FAMILIES.register
 @dataclass(frozen=True)
 class FullRank(Family):
-    r"""A location and a dense Cholesky factor, :math:`z = \mu + L e`; :math:`N(z \mid \mu, L
-    L^\top)` by default.
+    r"""A location and a dense Cholesky factor, :math:`z = \mu + L e`.
 
-    Parameters ``mu`` of shape ``(D,)`` and ``L_tril`` of shape ``(D (D + 1) / 2,)``, the lower
-    triangle of ``L`` row by row, its diagonal entries through a softplus. Memory and time a step
-    are ``O(D^2)``.
+    With the default base :math:`N(z \mid \mu, L L^\top)`. Parameters ``mu`` of shape ``(D,)`` and
+    ``L_tril`` of shape ``(D (D + 1) / 2,)``, the lower triangle of ``L`` row by row, its diagonal
+    entries through a softplus. Memory and time a step are ``O(D^2)``.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ class FullRank(Family):
 
     base: Base = field(default_factory=Normal)
     short_name = "full_rank"
+    aliases = ("fr",)
     default_estimator = "sticking_the_landing"
 
     def __post_init__(self) -> None:

@@ -9,18 +9,19 @@ import jax
 import jax.numpy as jnp
 
 from vi.families.base_distributions import Base, Elliptical, Normal, check_base
-from vi.families.family import Family, Noise, Params, inverse_softplus
+from vi.families.family import FAMILIES, Family, Noise, Params, inverse_softplus
 from vi.foundation.numbers import whole
 
 __all__ = ["LowRank"]
 
 LARGEST_DEFAULT_RANK = 32
+"""The default rank grows like sqrt(D) up to here: a step costs ``O(D r^2)``."""
+
 START_SHARE = 0.01
-"""Share of the variance at the start that lies in the factors: not zero, where their gradient
-vanishes.
-"""
+"""Share of the variance at the start that lies in the factors: not 0, where their gradient is 0."""
 
 
+@FAMILIES.register
 @dataclass(frozen=True)
 class LowRank(Family):
     r"""A diagonal plus ``r`` directions, :math:`z = \mu + d \odot e_1 + U e_2`.
@@ -63,6 +64,7 @@ class LowRank(Family):
     rank: int | None = None
     base: Elliptical = field(default_factory=Normal)
     short_name = "low_rank"
+    aliases = ("lr",)
     default_estimator = "sticking_the_landing"
     default_draws = 8
 
@@ -71,7 +73,8 @@ class LowRank(Family):
             object.__setattr__(self, "rank", whole("LowRank(rank", self.rank, 1))
         if isinstance(self.base, Base) and not isinstance(self.base, Elliptical):
             raise TypeError(
-                f"LowRank(base={self.base!r}): only elliptical bases have a density: Normal, MultivariateT."
+                f"LowRank(base={self.base!r}): only elliptical bases have a density here: Normal, "
+                "MultivariateT."
             )
         check_base(self, self.base)
 
@@ -96,8 +99,8 @@ class LowRank(Family):
         return self.base.noise(key, sum(params["U"].shape), params["mu"].dtype)
 
     def draw(self, params: Params, noise: Noise) -> jax.Array:
-        own, common = jnp.split(noise, [params["mu"].size])
-        return params["mu"] + jax.nn.softplus(params["rho"]) * own + params["U"] @ common
+        each, common = jnp.split(noise, [params["mu"].size])
+        return params["mu"] + jax.nn.softplus(params["rho"]) * each + params["U"] @ common
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         scaled, factor, log_det = self._parts(params)
@@ -133,8 +136,10 @@ class LowRank(Family):
         }
 
     def _parts(self, params: Params) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """``A = U / d``, the Cholesky factor of ``I + A' A``, and half the log determinant of
-        the scale matrix.
+        """The matrices behind the density.
+
+        ``A = U / d`` (D, r), the Cholesky factor of ``I + A' A`` (r, r), and half the log
+        determinant of the scale matrix.
         """
         scale = jax.nn.softplus(params["rho"])
         scaled = params["U"] / scale[:, None]

@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 
 from vi.families.base_distributions import Base, Normal, check_base
-from vi.families.family import Family, Params, inverse_softplus
+from vi.families.family import FAMILIES, Family, Params, inverse_softplus
 
 __all__ = ["MeanField"]
 
 
+@FAMILIES.register
 @dataclass(frozen=True)
 class MeanField(Family):
-    r"""Coordinates with a location and a scale each, :math:`z_i = \mu_i +
-    \mathrm{softplus}(\rho_i)\, e_i`.
+    r"""Coordinates with a location and a scale each.
+
+    .. math:: z_i = \mu_i + \mathrm{softplus}(\rho_i)\, e_i
 
     With the default base, independent normals :math:`q(z) = \prod_i N(z_i \mid \mu_i,
     \mathrm{softplus}(\rho_i)^2)`. Parameters ``mu`` and ``rho``, both of shape ``(D,)``; memory and
@@ -43,6 +45,7 @@ class MeanField(Family):
 
     base: Base = field(default_factory=Normal)
     short_name = "mean_field"
+    aliases = ("mf",)
     default_estimator = "closed_form"
 
     def __post_init__(self) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from vi.families.family import Family, Noise, Params
+from vi.families.family import FAMILIES, Family, Noise, Params
 from vi.foundation.numbers import whole
 
 __all__ = ["Particles"]
 
 
+@FAMILIES.register
 @dataclass(frozen=True)
 class Particles(Family):
     r"""``n`` points of equal weight, :math:`q = \frac1n \sum_j \delta_{x_j}`.

@@ -13,8 +13,7 @@ T = TypeVar("T")
 
 
 def batched[T](function: Callable[[Any], T], points: Any) -> T:
-    """Apply a function of one point to the leading axis of ``points``, an array or a pytree of
-    arrays.
+    """Apply a function of one point to the leading axis of an array or a pytree of arrays.
 
     A single point is not sent through ``vmap``: a batch of one turns matrix-vector products into
     batched ones, which XLA runs more slowly on CPU.

@@ -1,6 +1,4 @@
-"""The devices that a fit shares: which they are, where its arrays lie on them, and what its
-processes agree on.
-"""
+"""The devices that a fit shares: which they are, and where its arrays lie on them."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ class Devices:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that shows progress and logs: that of the first
-        device.
-        """
+        """Whether this process, that of the first device, shows progress and logs."""
         return bool(self.mesh.devices.flat[0].process_index == jax.process_index())
 
     @property
@@ -61,8 +57,9 @@ class Devices:
         return NamedSharding(self.mesh, PartitionSpec(*(None,) * axis, AXIS))
 
     def put(self, array: Any, sharding: NamedSharding) -> jax.Array:
-        """An array of the host, the same in every process, on the devices; each process places
-        its own part.
+        """An array of the host, the same in every process, on the devices.
+
+        Each process places its own part.
         """
         if isinstance(array, jax.Array) and jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key):
             words = self.put(jax.random.key_data(array), sharding)
@@ -76,15 +73,14 @@ class Devices:
         return placed
 
     def local(self, tree: T) -> T:
-        """A replicated pytree as arrays of one device of this process, which can be used without
-        the others.
-        """
+        """A replicated pytree as arrays of one device, which can be used without the others."""
         alone: T = jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
         return alone
 
     def largest(self, numbers: Sequence[float]) -> list[float]:
-        """The largest of the numbers that each process has: all processes must ask, and get the
-        same answer.
+        """The largest of the numbers that the processes have, for each.
+
+        All processes must ask, and get the same answer.
         """
         with jax.enable_x64(True):
             own = np.asarray([numbers] * self.count, np.float64)  # each device reads its row
@@ -112,7 +108,8 @@ class Devices:
         highest, lowest = self.largest([code, -code])
         if highest != -lowest:
             raise ValueError(
-                f"The processes that share the devices differ in {what}. Every process must run the same script on the "
+                f"The processes that share the devices differ in {what}. Every process must run "
+                "the same script on the "
                 "same data, with the same random_seed=."
             )
 
@@ -152,19 +149,22 @@ def devices_from(mesh: Any, devices: Any, backend: str = "auto") -> Devices | No
         raise TypeError("mesh= and devices= both say which devices share a fit; give one of them.")
     if backend == "pytensor":
         raise ValueError(
-            "backend='pytensor' evaluates the model on the host, so that devices cannot share it. Use backend='jax', "
+            "backend='pytensor' evaluates the model on the host, so that devices cannot share it. "
+            "Use backend='jax', "
             "or leave mesh= and devices= out."
         )
     if mesh is not None and not isinstance(mesh, Mesh):
         raise TypeError(
-            f"mesh={mesh!r} must be a jax.sharding.Mesh; for a number or a list of devices use devices=."
+            f"mesh={mesh!r} must be a jax.sharding.Mesh; for a number or a list of devices use "
+            "devices=."
         )
     chosen = list(mesh.devices.flat) if mesh is not None else _chosen(devices)
     if len(set(chosen)) < len(chosen) or not chosen:
         raise ValueError(f"devices={chosen} must be different devices, at least one.")
     if all(device.process_index != jax.process_index() for device in chosen):
         raise ValueError(
-            f"Process {jax.process_index()} has none of the devices {chosen}. Only processes that share a fit may call "
+            f"Process {jax.process_index()} has none of the devices {chosen}. Only processes that "
+            "share a fit may call "
             "it; devices='all' takes the devices of every process."
         )
     made = Devices(Mesh(np.array(chosen), (AXIS,), axis_types=(AxisType.Auto,)))
@@ -180,8 +180,10 @@ def _chosen(devices: Any) -> list[Any]:
     if isinstance(devices, int | np.integer) and not isinstance(devices, bool):
         if not 1 <= devices <= len(known):
             raise ValueError(
-                f"devices={devices}: JAX has {len(known)} here ({', '.join(map(str, known[:8]))}). A CPU becomes "
-                f"several devices by XLA_FLAGS=--xla_force_host_platform_device_count={max(int(devices), 1)}, set "
+                f"devices={devices}: JAX has {len(known)} here ({', '.join(map(str, known[:8]))}). "
+                "A CPU becomes "
+                "several devices by "
+                f"XLA_FLAGS=--xla_force_host_platform_device_count={max(int(devices), 1)}, set "
                 "before JAX starts."
             )
         return known[:devices]

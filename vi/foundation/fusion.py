@@ -31,8 +31,7 @@ def in_memory(array: jax.Array, always: jax.Array) -> jax.Array:
 
 
 def apart(function: Callable[..., Any], always: jax.Array, *operands: Any) -> Any:
-    """``function(*operands)`` as a computation of its own, which gives the same bits wherever it
-    stands.
+    """``function(*operands)`` as a computation of its own: the same bits wherever it stands.
 
     Parameters
     ----------

@@ -99,17 +99,16 @@ class Layout:
         return flat
 
     def unflatten(self, flat: np.ndarray) -> dict[str, np.ndarray]:
-        """Cut ``(..., D)`` vectors into unconstrained values by value name, each ``(...,
-        *shape)``.
-        """
+        """Cut vectors ``(..., D)`` into unconstrained values ``(..., *shape)`` by value name."""
         return {
             slot.value_name: flat[..., slot.slice].reshape((*flat.shape[:-1], *slot.shape))
             for slot in self.slots
         }
 
     def label(self, index: int) -> str:
-        """Name of one entry of the flat vector, as in ``"beta[2, 0]"`` (indices into the
-        unconstrained value).
+        """Name of one entry of the flat vector, with indices into the unconstrained value.
+
+        ``"beta[2, 0]"`` for example.
         """
         for slot in self.slots:
             if slot.start <= index < slot.stop:

@@ -1,6 +1,4 @@
-"""Precision of a run: JAX's 64-bit switch in its scoped form, never the process-wide one; no
-mesh of the caller's.
-"""
+"""Precision of a run: JAX's 64-bit switch in its scoped form, never the process-wide one."""
 
 from __future__ import annotations
 
@@ -42,15 +40,17 @@ def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
         name = ""
     if name not in ("float32", "float64"):
         raise ValueError(
-            f"dtype={dtype!r} is not a precision of a fit; use 'float64' or 'float32' (None: floatX)."
+            f"dtype={dtype!r} is not a precision of a fit; use 'float64' or 'float32' (None: "
+            "floatX)."
         )
     return np.dtype(name)
 
 
 @contextlib.contextmanager
 def precision(dtype: np.dtype) -> Iterator[None]:
-    """Run the enclosed JAX code in ``dtype`` and outside ``jax.set_mesh``, whatever the
-    process-wide settings are.
+    """Run the enclosed JAX code in ``dtype`` and outside of ``jax.set_mesh``.
+
+    The process-wide settings do not matter, and are left as they are.
 
     Examples
     --------
@@ -90,8 +90,9 @@ def called_afresh[T](function: Callable[..., T], *arguments: Any) -> T:
 
 
 def _no_mesh() -> contextlib.AbstractContextManager[Any]:
-    """Leave the mesh of ``jax.set_mesh``: new arrays would be spread over it, and arrays
-    elsewhere be refused.
+    """Leave the mesh of ``jax.set_mesh``.
+
+    New arrays would be spread over it, and arrays that lie elsewhere be refused.
     """
     if jax.sharding.get_abstract_mesh().empty:
         return contextlib.nullcontext()
@@ -101,8 +102,9 @@ def _no_mesh() -> contextlib.AbstractContextManager[Any]:
 
 @contextlib.contextmanager
 def guard_jax_config() -> Iterator[None]:
-    """Undo what an import does to JAX's process-wide 64-bit switch (PyTensor's JAX dispatch
-    turns it on).
+    """Undo what an import does to JAX's process-wide 64-bit switch.
+
+    PyTensor's JAX dispatch turns it on.
     """
     before = bool(jax.config.jax_enable_x64)
     try:

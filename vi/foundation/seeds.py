@@ -24,8 +24,9 @@ LIMIT = 2**63
 
 START, RESTARTS, MODE_STARTS, CHAIN_STARTS, CHAINS, PATHS, RESAMPLING = 1, 2, 3, 11, 12, 21, 22
 """The independent streams of one seed, the only table of them: what is random in a start; the other
-starts of a fit with restarts; of a search for modes; where Markov chains start, and what moves them;
-Pathfinder's draws, and which of them are kept. Stream 0 is the noise of the steps."""
+starts of a fit with restarts; of a search for modes; where Markov chains start, and what moves
+them; Pathfinder's draws, and which of them are kept. Stream 0 is the noise of the steps. The
+numbers are part of what a seed means: another number is another result."""
 
 
 def resolve_seed(random_seed: Any) -> int:
@@ -65,7 +66,8 @@ def resolve_seed(random_seed: Any) -> int:
         )
     if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer):
         raise TypeError(
-            f"random_seed={random_seed!r}: use a whole number, a NumPy generator or seed sequence, or None."
+            f"random_seed={random_seed!r}: use a whole number, a NumPy generator or seed sequence, "
+            "or None."
         )
     if not 0 <= random_seed < LIMIT:
         raise ValueError(f"random_seed={random_seed}: must be at least 0 and below 2**63.")
@@ -73,10 +75,10 @@ def resolve_seed(random_seed: Any) -> int:
 
 
 def key_from(seed: int, stream: int = 0) -> jax.Array:
-    """The JAX key of a seed, made from all of its bits: different seeds give different keys in
-    either precision.
+    """The JAX key of a stream of a seed.
 
-    Different streams of one seed are independent of each other.
+    It is made from all bits of the seed, so that different seeds give different keys in either
+    precision. Different streams of one seed are independent of each other.
     """
     words = np.random.SeedSequence(seed, spawn_key=(stream,) if stream else ()).generate_state(2)
     return jax.random.wrap_key_data(jax.numpy.asarray(words, dtype=jax.numpy.uint32))

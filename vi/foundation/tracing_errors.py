@@ -19,37 +19,45 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (
         errors.TracerArrayConversionError,
         (
-            "a function of NumPy, SciPy or another library was given a value that JAX only traces, so that it has no "
-            "numbers yet: use jax.numpy, jax.scipy or another function of JAX in its place (jax.debug.print to print)"
+            "a function of NumPy, SciPy or another library was given a value that JAX only traces, "
+            "so that it has no "
+            "numbers yet: use jax.numpy, jax.scipy or another function of JAX in its place "
+            "(jax.debug.print to print)"
         ),
     ),
     (
         errors.NonConcreteBooleanIndexError,
         (
-            "an array is indexed by a condition on traced values, so that its length is not known: use "
+            "an array is indexed by a condition on traced values, so that its length is not known: "
+            "use "
             "jnp.where(condition, value, 0.0)"
         ),
     ),
     (
         errors.UnexpectedTracerError,
         (
-            "a traced value was kept outside of the function (in a list, an attribute, a global variable) and used "
+            "a traced value was kept outside of the function (in a list, an attribute, a global "
+            "variable) and used "
             "again: return it instead (jax.debug.print to look at it)"
         ),
     ),
     (
         errors.TracerBoolConversionError,
         (
-            "an `if`, `while`, `and`, `or` or `assert` asks for the truth of a traced value, which has no number yet: "
-            "use jnp.where or jax.lax.cond; what decides a branch but is not a variable goes in as a plain Python "
+            "an `if`, `while`, `and`, `or` or `assert` asks for the truth of a traced value, which "
+            "has no number yet: "
+            "use jnp.where or jax.lax.cond; what decides a branch but is not a variable goes in as "
+            "a plain Python "
             "argument, which is static"
         ),
     ),
     (
         errors.JAXTypeError,
         (
-            "Python needs the number behind a traced value, for float(), int(), range(), a shape or an index: use "
-            "x.astype(float), jax.lax.scan or a fixed length; what decides shapes goes in as a plain Python argument, "
+            "Python needs the number behind a traced value, for float(), int(), range(), a shape "
+            "or an index: use "
+            "x.astype(float), jax.lax.scan or a fixed length; what decides shapes goes in as a "
+            "plain Python argument, "
             "which is static (jax.debug.print to print)"
         ),
     ),
@@ -57,8 +65,7 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
 
 
 def what_tracing_met(error: BaseException) -> str:
-    """A sentence on an error that was raised while JAX traced a function: what happened, and what
-    to do.
+    """A sentence on an error while JAX traced a function: what happened, and what to do.
 
     Examples
     --------
@@ -66,8 +73,8 @@ def what_tracing_met(error: BaseException) -> str:
     >>> try:
     ...     jax.jit(lambda x: np.sin(x))(1.0)
     ... except jax.errors.TracerArrayConversionError as error:
-    ...     print(what_tracing_met(error).split(":")[0])
-    a function of NumPy, SciPy or another library was given a value that JAX only traces, so that it has no numbers yet
+    ...     print(what_tracing_met(error)[:45])
+    a function of NumPy, SciPy or another library
     """
     said = (str(error).strip().splitlines() or [""])[0][:300]
     original = f"{type(error).__name__}: {said.rstrip('.')}"

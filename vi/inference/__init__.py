@@ -1,8 +1,10 @@
 """Inference objects: what a fit is called by."""
 
+from vi.foundation.registry import import_modules
 from vi.inference.inference import Inference
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
 from vi.inference.laplace import Laplace
+from vi.inference.methods import METHODS
 from vi.inference.pathfinder import Pathfinder
 from vi.inference.profile import Profile
 from vi.inference.run_options import RunOptions
@@ -11,6 +13,7 @@ from vi.inference.stein import ASVGD, SVGD, Stein
 __all__ = [
     "ADVI",
     "ASVGD",
+    "METHODS",
     "NFVI",
     "SVGD",
     "FullRankADVI",
@@ -27,3 +30,5 @@ __all__ = [
 
 Steps = RunOptions
 """What :meth:`Inference.algorithm` is given, under its name of 0.1.0."""
+
+import_modules(__name__, __path__)  # a file in this folder registers itself by being there

@@ -12,37 +12,17 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
-from vi.inference import (
-    ADVI,
-    ASVGD,
-    NFVI,
-    SVGD,
-    FullRankADVI,
-    Inference,
-    Laplace,
-    LowRankADVI,
-    Pathfinder,
-)
+from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.pymc_arguments import RetiredOfFit, check_retired
 from vi.inference.run_options import RunOptions
+from vi.objectives import Objective
 from vi.optimizers import Averaging
 from vi.targets import from_function
 from vi.targets.model.checks import model_in_context
 from vi.training import Callback
 
-__all__ = ["METHODS", "fit"]
-
-METHODS: dict[str, type[Inference]] = {
-    "advi": ADVI,
-    "fullrank_advi": FullRankADVI,
-    "lowrank_advi": LowRankADVI,
-    "nfvi": NFVI,
-    "svgd": SVGD,
-    "asvgd": ASVGD,
-    "laplace": Laplace,
-    "pathfinder": Pathfinder,
-}
-"""Inference classes by the name that ``method=`` takes."""
+__all__ = ["fit"]
 
 
 class _Fit[**P](Protocol):
@@ -68,7 +48,8 @@ def _density_first[**P](function: Callable[P, Approximation]) -> _Fit[P]:
         if len(args) > 3 or kwargs.get("model") is not None:
             what = "the model" if isinstance(given, pm.Model) else "a log density"
             raise TypeError(
-                f"With {what} first, vi.fit takes n and method by position, and no model=: the rest by name."
+                f"With {what} first, vi.fit takes n and method by position, and no model=: the "
+                "rest by name."
             )
         kwargs |= dict(zip(("n", "method"), args[1:], strict=False))
         kwargs["model"] = given if isinstance(given, pm.Model) else _density_model(given, kwargs)
@@ -82,7 +63,8 @@ def _density_model(density: Any, options: dict[str, Any]) -> pm.Model:
     own = {name: options.pop(name, None) for name in ("init", "constraints", "data", "batch_size")}
     if own["init"] is None:
         raise TypeError(
-            "A log density needs init=, a pytree of arrays where the fit starts: vi.fit(log_density, init=...). A "
+            "A log density needs init=, a pytree of arrays where the fit starts: "
+            "vi.fit(log_density, init=...). A "
             "NumPyro model: vi.fit(model=vi.targets.from_numpyro(model, ...))."
         )
     return from_function(density, own.pop("init"), **own)
@@ -106,7 +88,7 @@ def fit(
     obj_n_mc: int | None = None,
     backend: str | None = "auto",
     dtype: str | np.dtype | None = None,
-    estimator: Any = None,
+    estimator: str | type[Objective] | Objective | None = None,
     averaging: Averaging | str | None = "auto",
     score: bool | None = None,
     include_transformed: bool = False,

@@ -1,9 +1,9 @@
-"""What every inference object is: an approximation, an algorithm that improves it, fit and refine."""
+"""What every inference object is: an approximation and an algorithm that improves it."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -19,7 +19,7 @@ from vi.foundation.numbers import check_count
 from vi.inference.one_shot import OneShot, refuse_steps
 from vi.inference.profile import Profile, timed
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
-from vi.inference.run_options import RunOptions
+from vi.inference.run_options import RunOptions, refuse_optimizer
 from vi.optimizers import Averaging
 from vi.targets.from_pymc import check_backend
 from vi.training import Callback, Status
@@ -36,7 +36,10 @@ class Inference(abc.ABC):
         What is fitted; live: it shows the state of the run at any time.
     """
 
-    estimators: tuple[str, ...] = ()
+    family_name: str | None = None
+    """Name in ``vi.families.FAMILIES`` of what it fits where it makes the approximation itself."""
+
+    estimators: Collection[str] = ()
     """What ``estimator=`` takes; empty where there is nothing to choose."""
 
     averages: bool = True
@@ -157,7 +160,7 @@ class Inference(abc.ABC):
         progressbar_theme
             Without effect here; a warning says what replaces it.
         **retired
-            Arguments of PyMC that have no meaning here: without effect, or a ``TypeError`` says why;
+            Arguments of PyMC without a meaning here: ignored, or a ``TypeError`` says why;
             see :class:`vi.inference.pymc_arguments.RetiredArguments`.
 
         Returns
@@ -220,10 +223,12 @@ class Inference(abc.ABC):
                 return algorithm.solve(fit, options.n) if options.n > 0 else fit
 
             return self.approx.change(solved)
+        if not algorithm.uses_optimizer:
+            refuse_optimizer(algorithm, options)
 
         def planned(fit: FitState) -> FitState:
             fit = options.applied(fit, restart)
-            check_restarts(fit, options.restarts, has_elbo=bool(self.estimators))
+            check_restarts(fit, options.restarts, has_elbo=algorithm.has_elbo)
             return with_algorithm(fit, algorithm)
 
         return self.approx.advance(
@@ -233,9 +238,7 @@ class Inference(abc.ABC):
     def refine(
         self, n: int, progressbar: bool = True, progressbar_theme: Any = None
     ) -> Approximation:
-        """Go on for ``n`` more steps with the same optimiser state and callbacks: one longer fit,
-        in two calls.
-        """
+        """Go on for ``n`` more steps, with optimiser state and callbacks: one longer fit."""
         check_retired({"progressbar_theme": progressbar_theme}, "refine", {})
         return self.approx.refine(n, progressbar=progressbar)
 

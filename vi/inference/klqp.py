@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Unpack
 
 from vi.algorithms import Gradient
@@ -9,16 +10,16 @@ from vi.approximation import Approximation, FullRank, LowRank, MeanField, Normal
 from vi.approximation.named import StartOptions
 from vi.families import Base, Elliptical, Normal
 from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.options import objective_from
 from vi.inference.run_options import RunOptions
-from vi.objectives import ESTIMATORS
+from vi.objectives import ESTIMATORS, Objective
 
 __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
 
 
 class KLqp(Inference):
-    r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO, of any approximation with a
-    density.
+    r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO.
 
     .. math:: \mathrm{ELBO}_\beta = E_q[\log p(x, z)] + \beta H[q]
 
@@ -28,8 +29,9 @@ class KLqp(Inference):
         What is fitted.
     beta : float
         Weight of the entropy (1: the ELBO).
-    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"}, optional
-        How the gradient is estimated; all have the same expectation. By default the one that suits
+    estimator : {"closed_form", "sticking_the_landing", "monte_carlo"} or Objective, optional
+        How the gradient is estimated; these three have the same expectation. An objective, its
+        class, or the name of one in ``vi.objectives.ESTIMATORS``. By default the one that suits
         the family: ``"closed_form"`` for mean field, whose noise does not grow with the
         correlations that mean field leaves out; ``"sticking_the_landing"`` for full rank and low
         rank, whose noise vanishes as the posterior becomes normal; ``"monte_carlo"`` for flows,
@@ -41,15 +43,20 @@ class KLqp(Inference):
         If the approximation has no density (particles).
     """
 
-    estimators = tuple(ESTIMATORS)
+    estimators: Collection[str] = ESTIMATORS
 
     def __init__(
-        self, approx: Approximation, beta: float = 1.0, *, estimator: str | None = None
+        self,
+        approx: Approximation,
+        beta: float = 1.0,
+        *,
+        estimator: str | type[Objective] | Objective | None = None,
     ) -> None:
         super().__init__(approx)
         if not approx.family.has_density:
             raise TypeError(
-                f"{type(self).__name__} needs a density, and {approx.family.short_name} have none: move them with "
+                f"{type(self).__name__} needs a density, and {approx.family.short_name} have none: "
+                "move them with "
                 "vi.Stein(approx)."
             )
         self.objective = objective_from(
@@ -69,6 +76,7 @@ class KLqp(Inference):
         )
 
 
+@METHODS.register(name="advi")
 class ADVI(KLqp):
     r"""Automatic differentiation variational inference with independent coordinates.
 
@@ -93,12 +101,14 @@ class ADVI(KLqp):
     inference. JMLR 18.
     """
 
+    family_name = "mean_field"
+
     def __init__(
         self,
         *,
         base: Base | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = MeanField(
@@ -108,6 +118,7 @@ class ADVI(KLqp):
         super().__init__(approx, beta, estimator=estimator)
 
 
+@METHODS.register(name="fullrank_advi")
 class FullRankADVI(KLqp):
     """Automatic differentiation variational inference with a dense covariance.
 
@@ -123,12 +134,14 @@ class FullRankADVI(KLqp):
         :class:`Approximation`.
     """
 
+    family_name = "full_rank"
+
     def __init__(
         self,
         *,
         base: Base | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = FullRank(
@@ -138,9 +151,9 @@ class FullRankADVI(KLqp):
         super().__init__(approx, beta, estimator=estimator)
 
 
+@METHODS.register(name="lowrank_advi")
 class LowRankADVI(KLqp):
-    """Automatic differentiation variational inference with a covariance of a diagonal plus ``rank``
-    directions.
+    """Variational inference with a covariance of a diagonal plus ``rank`` directions.
 
     For dimensions in which a dense covariance does not fit: memory ``O(D rank)``, time ``O(D
     rank^2)`` a step.
@@ -163,13 +176,15 @@ class LowRankADVI(KLqp):
     structure. Journal of Computational and Graphical Statistics 27.
     """
 
+    family_name = "low_rank"
+
     def __init__(
         self,
         rank: int | None = None,
         *,
         base: Elliptical | None = None,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = LowRank(
@@ -180,9 +195,9 @@ class LowRankADVI(KLqp):
         super().__init__(approx, beta, estimator=estimator)
 
 
+@METHODS.register(name="nfvi")
 class NFVI(KLqp):
-    """Variational inference with a normalizing flow: any shape of posterior, at the price of many
-    more options.
+    """Variational inference with a normalizing flow: any shape, for many more steps.
 
     Parameters
     ----------
@@ -205,14 +220,16 @@ class NFVI(KLqp):
     Rezende and Mohamed (2015). Variational inference with normalizing flows. ICML.
     """
 
-    estimators = ("sticking_the_landing", "monte_carlo")
+    family_name = "flow"
+    # the density of a flow is known at its own draws: there is no entropy in closed form
+    estimators = tuple(name for name, kind in ESTIMATORS.items() if not kind.needs_entropy)
 
     def __init__(
         self,
         flow: Any = None,
         *,
         beta: float = 1.0,
-        estimator: str | None = None,
+        estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = NormalizingFlow(

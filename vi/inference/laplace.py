@@ -1,6 +1,4 @@
-"""Laplace's approximation: a normal at the mode, with the curvature that the log density has
-there.
-"""
+"""Laplace's approximation: a normal at the mode, with the log density's curvature there."""
 
 from __future__ import annotations
 
@@ -18,6 +16,7 @@ from vi.approximation.steps.in_one_go import normal_params, settled
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.one_shot import OneShot
 from vi.inference.run_options import RunOptions
 from vi.search.curvature import curvature
@@ -34,11 +33,12 @@ that it is flat.
 """
 
 
+@METHODS.register(name="laplace")
 class Laplace(Inference):
     r"""A normal at the mode of the log density, with the inverse of its curvature as covariance.
 
-    .. math:: q(z) = N(z \mid \hat z, \Lambda^{-1}), \quad \hat z = \arg\max_z \log p(z), \quad \Lambda = -\nabla^2 \log
-        p(\hat z)
+    .. math:: q(z) = N(z \mid \hat z, \Lambda^{-1}), \quad \hat z = \arg\max_z \log p(z),
+        \quad \Lambda = -\nabla^2 \log p(\hat z)
 
     in the unconstrained space, log Jacobian determinants included. L-BFGS finds the mode (``n`` of
     ``fit`` is the most iterations), Newton's method goes on to rounding. The result is a
@@ -77,6 +77,7 @@ class Laplace(Inference):
     JASA 81.
     """
 
+    family_name = "full_rank"
     stepwise = False
 
     def __init__(
@@ -170,8 +171,10 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
     """
     where = "The unconstrained curvature at the mode is not positive definite"
     advice = (
-        "Laplace's approximation does not exist there. A flat direction needs a prior or an identified model; a mode "
-        "at infinity (a scale that goes to 0 in a centred hierarchy) another parametrisation; other starts: "
+        "Laplace's approximation does not exist there. A flat direction needs a prior or an "
+        "identified model; a mode "
+        "at infinity (a scale that goes to 0 in a centred hierarchy) another parametrisation; "
+        "other starts: "
         "inf_kwargs={'starts': 10}."
     )
     if not np.all(np.isfinite(matrix)):
@@ -185,7 +188,8 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
     if values[0] <= matrix.shape[0] * np.finfo(matrix.dtype).eps:
         largest = np.argsort(-np.abs(vectors[:, 0]))[:3]
         raise ValueError(
-            f"{where} (smallest eigenvalue, relative to the diagonal: {values[0]:.3g}, mostly along "
+            f"{where} (smallest eigenvalue, relative to the diagonal: {values[0]:.3g}, mostly "
+            "along "
             f"{target.layout.describe(largest)}). {advice}"
         )
     factor: np.ndarray = np.linalg.cholesky(matrix)
@@ -198,7 +202,8 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
     flat = np.flatnonzero(~np.all(np.isfinite(falls) & (falls > LEAST_FALL), axis=0))
     if flat.size:
         raise ValueError(
-            "There is no mode of the shape of a normal: one standard deviation from it, which should cost log p about "
+            "There is no mode of the shape of a normal: one standard deviation from it, which "
+            "should cost log p about "
             f"0.5, costs {' and '.join(f'{fall:.2g}' for fall in falls[:, flat[0]])} along "
             f"{target.layout.describe(flat)}. {advice}"
         )

@@ -9,22 +9,20 @@ from vi.inference.run_options import RunOptions
 
 __all__ = ["OneShot", "refuse_steps"]
 
-STEPS_ONLY = frozenset(
-    {
-        "averaging",
-        "batch_size",
-        "callbacks",
-        "devices",
-        "mesh",
-        "more_replacements",
-        "obj_n_mc",
-        "obj_optimizer",
-        "restarts",
-        "scale",
-        "total_grad_norm_constraint",
-    }
+STEPS_ONLY = (
+    "callbacks",
+    "obj_n_mc",
+    "obj_optimizer",
+    "averaging",
+    "total_grad_norm_constraint",
+    "more_replacements",
+    "batch_size",
+    "scale",
+    "mesh",
+    "devices",
+    "restarts",
 )
-"""Options that only a run of steps has."""
+"""Options that only a run of steps has, in the order of the signature of ``fit``."""
 
 
 class OneShot(abc.ABC):
@@ -40,7 +38,7 @@ class OneShot(abc.ABC):
 
 def refuse_steps(name: str, options: RunOptions) -> None:
     """Refuse the options of a run of steps, for the method of that name."""
-    given = sorted(options.given & STEPS_ONLY)
+    given = [option for option in STEPS_ONLY if option in options.given]
     if given:
         raise TypeError(
             f"{', '.join(given)}: {name} has no steps, it finds its approximation in one go from "

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import Any
 
-import numpy as np
 import optax
 
+from vi.foundation.numbers import number
 from vi.objectives import ESTIMATORS, Objective
-from vi.optimizers import OPTIMIZERS, Averaging, PolynomialAverage, scale_free_adam
+from vi.optimizers import AVERAGINGS, OPTIMIZERS, Averaging, PolynomialAverage, scale_free_adam
 
 __all__ = ["averaging_from", "objective_from", "optimizer_from"]
 
 
-def objective_from(estimator: str, beta: float) -> Objective:
-    """The objective meant by ``estimator`` and ``beta``."""
-    if not isinstance(estimator, str) or estimator not in ESTIMATORS:
-        raise ValueError(
-            f"estimator={estimator!r} is unknown; use one of {', '.join(map(repr, ESTIMATORS))}."
+def objective_from(estimator: Any, beta: float) -> Objective:
+    """The objective meant by ``estimator``, a name, a class or an object, and ``beta``."""
+    beta = number("beta", beta, least=0.0)
+    if isinstance(estimator, str) and estimator in ESTIMATORS:
+        estimator = ESTIMATORS[estimator]
+    if inspect.isclass(estimator) and issubclass(estimator, Objective):
+        if "beta" in inspect.signature(estimator).parameters:
+            return estimator(beta=beta)  # type: ignore[call-arg]
+    elif isinstance(estimator, Objective) and beta == 1.0:
+        return estimator
+    if beta != 1.0:
+        raise TypeError(
+            f"beta={beta!r}: the objective {estimator!r} takes it as a setting of its own, or not "
+            "at all; give an instance with it as estimator=, and leave beta= out."
         )
-    if (
-        isinstance(beta, bool)
-        or not isinstance(beta, int | float | np.number)
-        or not np.isfinite(beta)
-        or beta < 0
-    ):
-        raise ValueError(
-            f"beta={beta!r}: the weight of the entropy must be a finite number of at least 0."
-        )
-    return ESTIMATORS[estimator](float(beta))
+    objective: Objective = ESTIMATORS.instance("estimator", estimator)
+    return objective
 
 
 def optimizer_from(given: Any) -> optax.GradientTransformation:
     """The optax transformation meant by ``obj_optimizer``."""
     if given is None:
         return scale_free_adam()
+    if isinstance(given, str):
+        by_name: optax.GradientTransformation = OPTIMIZERS.instance("obj_optimizer", given)
+        return by_name
     if (
         isinstance(given, partial)
         and getattr(given.func, "__module__", "") == "pymc.variational.updates"
@@ -47,19 +52,16 @@ def optimizer_from(given: Any) -> optax.GradientTransformation:
         return transformation
     hint = " Call it: vi.adam(learning_rate=1e-3)." if callable(given) else ""
     raise TypeError(
-        f"obj_optimizer={given!r} is not an optimiser. Use an optax transformation (optax.adam(1e-3)) or one of vi's: "
-        f"{', '.join(OPTIMIZERS)}.{hint}"
+        f"obj_optimizer={given!r} is not an optimiser. Use an optax transformation "
+        f"(optax.adam(1e-3)) or one of vi's: {', '.join(OPTIMIZERS)}.{hint}"
     )
 
 
-def averaging_from(given: Averaging | str | None, default: bool) -> Averaging | None:
+def averaging_from(given: Any, default: bool) -> Averaging | None:
     """The averaging meant by ``averaging``; ``default`` says whether ``"auto"`` means on."""
-    if given == "auto":
+    if given is None:
+        return None
+    if isinstance(given, str) and given == "auto":
         return PolynomialAverage() if default else None
-    if given == "polynomial":
-        return PolynomialAverage()
-    if given is None or isinstance(given, Averaging):
-        return given
-    raise TypeError(
-        f"averaging={given!r} is unknown; use 'auto', None or vi.PolynomialAverage(eta=8)."
-    )
+    average: Averaging = AVERAGINGS.instance("averaging", given, also="'auto', None")
+    return average

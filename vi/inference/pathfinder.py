@@ -18,6 +18,7 @@ from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.foundation.seeds import PATHS, RESAMPLING, generator_from, key_from
 from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.one_shot import OneShot
 from vi.inference.run_options import RunOptions
 from vi.search.modes import find_modes, spread_starts
@@ -33,9 +34,9 @@ RELIABLE = 0.7
 """Pareto k up to which importance weights can be relied on."""
 
 
+@METHODS.register(name="pathfinder")
 class Pathfinder(Inference):
-    r"""The normal of the highest ELBO along the path of L-BFGS to a mode, or draws from several
-    such normals.
+    r"""The normal of the highest ELBO along L-BFGS's path to a mode, or draws from several.
 
     At each point of the path the inverse Hessian that L-BFGS has learned so far makes a normal; the
     one whose ELBO, estimated from `elbo_draws` draws, is highest is taken. That costs a few hundred
@@ -86,6 +87,7 @@ class Pathfinder(Inference):
     inference. JMLR 23.
     """
 
+    family_name = "full_rank"
     stepwise = False
 
     def __init__(
@@ -139,7 +141,8 @@ class _AlongPaths(OneShot):
         usable = np.flatnonzero(np.isfinite(along.max(axis=1)))
         if not usable.size:
             raise ValueError(
-                "No point of a path has a normal with a finite ELBO: another start, or more paths (paths=8)?"
+                "No point of a path has a normal with a finite ELBO: another start, or more paths "
+                "(paths=8)?"
             )
         chosen = jax.tree.map(lambda leaf: leaf[usable], normals)
         mixed = log_p[usable] - _log_mixture(chosen, points[usable], log_q[usable])
@@ -229,8 +232,9 @@ def _log_mixture(normals: Any, points: np.ndarray, log_q: np.ndarray) -> np.ndar
 
 
 def _smoothed(log_ratios: np.ndarray, size: float) -> tuple[np.ndarray, float]:
-    """Pareto-smoothed, normalised log weights of all draws, and k (0 where the weights are equal to
-    rounding).
+    """Pareto-smoothed, normalised log weights of all draws, and k.
+
+    k is 0 where the weights are equal to rounding.
 
     Numbers of the given size were rounded: ties that come of it would hide the tail, so they are
     broken.

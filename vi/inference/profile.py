@@ -9,9 +9,7 @@ import jax
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of
-from vi.approximation.steps.run import state_on, supply_of
-from vi.foundation.precision import precision
-from vi.training.compiled import runner_for
+from vi.approximation.steps.run import run_of
 
 __all__ = ["Profile", "timed"]
 
@@ -46,25 +44,21 @@ def timed(fit: FitState, n: int) -> Profile:
 
     The run ends early where a value stops being finite.
     """
-    assert fit.algorithm is not None
     began = time.perf_counter()
-    target = target_of(fit, training=True)
-    runner, state = runner_for(target, fit.algorithm), state_on(fit.devices, fit)
+    run = run_of(fit, target_of(fit, training=True))
     try:
-        supply = supply_of(fit, target)
-        with precision(fit.dtype):
-            start = int(state.step)
-            runner.run(state, supply.at(start)[0], 1)
-            compiled = time.perf_counter()
-            done = 0
-            while done < n:
-                batch, until = supply.at(start + done)
-                state, losses, finite = runner.run(state, batch, min(n, until - start) - done)
-                done += len(losses)
-                if not finite:
-                    break
-            jax.block_until_ready(state.params)
+        inputs, until = run.supply.at(run.step)
+        run.advance(inputs, 1)
+        compiled = time.perf_counter()
+        done = 0
+        while done < n:
+            if run.step >= until:
+                inputs, until = run.supply.at(run.step)
+            losses, finite = run.advance(inputs, min(n - done, until - run.step))
+            done += len(losses)
+            if not finite:
+                break
+        jax.block_until_ready(run.state.params)
     finally:
-        if fit.data.stream is not None:
-            fit.data.stream.close()
+        run.close()
     return Profile(compiled - began, (time.perf_counter() - compiled) / max(done, 1), done)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import optax
 
+from vi.algorithms import Algorithm
 from vi.approximation.record.begin import begin_again
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.steps.data_arguments import training_data
@@ -20,7 +21,10 @@ from vi.optimizers import Averaging, scale_free_adam
 from vi.targets.from_pymc import check_backend
 from vi.training.loop import Callback, check_callbacks
 
-__all__ = ["RunOptions"]
+__all__ = ["RunOptions", "refuse_optimizer"]
+
+OF_AN_OPTIMIZER = ("obj_n_mc", "obj_optimizer", "averaging", "total_grad_norm_constraint")
+"""Options that only an algorithm with an optax step in the family's parameters uses."""
 
 
 @dataclass(frozen=True)
@@ -179,4 +183,14 @@ class RunOptions:
             callbacks=self.callbacks,
             keep_losses=self.keep_losses,
             include_transformed=self.include_transformed,
+        )
+
+
+def refuse_optimizer(algorithm: Algorithm, options: RunOptions) -> None:
+    """Refuse options of an optax step for an algorithm that makes none: it would ignore them."""
+    given = [option for option in OF_AN_OPTIMIZER if option in options.given]
+    if given:
+        raise TypeError(
+            f"{', '.join(given)}: the algorithm {algorithm.short_name!r} makes its steps without "
+            "an optimiser, and would ignore it. Leave it out."
         )

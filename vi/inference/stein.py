@@ -13,6 +13,7 @@ from vi.approximation import Approximation, Empirical, FullRank
 from vi.approximation.named import StartOptions
 from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
+from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
 from vi.kernels import Kernel, kernel_from
 
@@ -67,7 +68,8 @@ class Stein(Inference):
     def algorithm(self, options: RunOptions) -> algorithms.Stein:
         if (options.n_draws or 1) > 1 and not self.approx.family.has_density:
             raise TypeError(
-                f"obj_n_mc={options.n_draws}: every particle is evaluated once a step; choose n_particles instead."
+                f"obj_n_mc={options.n_draws}: every particle is evaluated once a step; choose "
+                "n_particles instead."
             )
         if options.n_draws == 1 and self.approx.family.has_density:
             raise ValueError("obj_n_mc=1: a Stein direction needs at least 2 draws a step.")
@@ -82,6 +84,7 @@ class Stein(Inference):
         )
 
 
+@METHODS.register(name="svgd")
 class SVGD(Stein):
     r"""Stein variational gradient descent: particles that share their scores and keep apart.
 
@@ -114,6 +117,8 @@ class SVGD(Stein):
     Liu and Wang (2016). Stein variational gradient descent. NeurIPS.
     """
 
+    family_name = "particles"
+
     def __init__(
         self,
         n_particles: int = 100,
@@ -141,9 +146,9 @@ class SVGD(Stein):
         super().__init__(approx, kernel, temperature)
 
 
+@METHODS.register(name="asvgd")
 class ASVGD(Stein):
-    r"""Amortised Stein variational gradient descent: a family whose draws follow the Stein
-    direction.
+    r"""Amortised Stein variational gradient descent: a family's draws follow the direction.
 
     Parameters
     ----------
@@ -168,6 +173,8 @@ class ASVGD(Stein):
     Feng, Wang and Liu (2017). Learning to draw samples with amortized Stein variational gradient
     descent. UAI.
     """
+
+    family_name = "full_rank"
 
     def __init__(
         self,

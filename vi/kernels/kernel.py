@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import jax
 
-__all__ = ["Kernel"]
+from vi.foundation.registry import Registry
+
+__all__ = ["KERNELS", "Kernel", "Sums"]
 
 
 class Sums(NamedTuple):
@@ -38,10 +40,13 @@ class Kernel(abc.ABC):
     """Name of the kernel in arguments and files."""
 
     standardize: bool
-    """Whether the points come in units of their own standard deviations, coordinate by
-    coordinate.
-    """
+    """Whether points come in units of their standard deviations, coordinate by coordinate."""
 
     @abc.abstractmethod
     def sums(self, points: jax.Array, scores: jax.Array) -> Sums:
         """Return the sums over pairs of a Stein step, from points and scores ``(n, D)``."""
+
+
+KERNELS: Registry[type[Kernel]] = Registry("kernel", of=Kernel)
+"""The kernels by name: ``kernel=`` takes the names, files hold them, contract tests run over all
+that are registered."""

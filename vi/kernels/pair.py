@@ -59,6 +59,6 @@ class PairKernel(Kernel):
         result = jax.eval_shape(self.function, points[0], points[0])
         if getattr(result, "shape", None) != ():
             raise TypeError(
-                f"kernel={self.function!r} must return a scalar for two points of shape {points[0].shape}, "
-                f"got {result}."
+                f"kernel={self.function!r} must return a scalar for two points of shape "
+                f"{points[0].shape}, got {result}."
             )

@@ -10,13 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.kernels.kernel import Kernel, Sums
+from vi.foundation.numbers import positive
+from vi.kernels.kernel import KERNELS, Kernel, Sums
 
 __all__ = ["IMQ", "RBF", "RadialKernel"]
 
 
 PAIRS = 1024
-"""Pairs of particles behind the median; all pairs where there are fewer."""
+"""Pairs of particles behind the median, all pairs where there are fewer: over all pairs of 500
+particles it took almost the whole step, and this many know it to a few per cent."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,8 @@ class RadialKernel(Kernel):
     standardize: bool = True
 
     def __post_init__(self) -> None:
-        h = self.bandwidth
-        if h is not None and (
-            isinstance(h, bool) or not isinstance(h, int | float) or not 0 < h < float("inf")
-        ):
-            raise ValueError(
-                f"{type(self).__name__}(bandwidth={h!r}): must be a positive number, or None."
-            )
+        bandwidth = positive(f"{type(self).__name__}(bandwidth", self.bandwidth)
+        object.__setattr__(self, "bandwidth", bandwidth)
 
     @abc.abstractmethod
     def profile(self, u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -82,6 +79,7 @@ class RadialKernel(Kernel):
         return jnp.where(h > 0, h, 1.0).astype(square.dtype)
 
 
+@KERNELS.register
 @dataclass(frozen=True)
 class RBF(RadialKernel):
     r"""The Gaussian kernel :math:`k(x, y) = \exp(-|x - y|^2 / h)`.
@@ -120,6 +118,7 @@ class RBF(RadialKernel):
         return 1.0 / float(np.log(n + 1.0))
 
 
+@KERNELS.register
 @dataclass(frozen=True)
 class IMQ(RadialKernel):
     r"""The inverse multiquadric kernel :math:`k(x, y) = (1 + |x - y|^2 / h)^{-1/2}`.

@@ -1,7 +1,8 @@
 """Objectives: what is minimised."""
 
-from vi.objectives.base import LogProb, Objective
-from vi.objectives.elbo import ESTIMATORS, ClosedFormEntropy, MonteCarlo, StickingTheLanding
+from vi.foundation.registry import import_modules
+from vi.objectives.base import ESTIMATORS, LogProb, Objective
+from vi.objectives.elbo import ClosedFormEntropy, MonteCarlo, StickingTheLanding
 
 __all__ = [
     "ESTIMATORS",
@@ -11,3 +12,5 @@ __all__ = [
     "Objective",
     "StickingTheLanding",
 ]
+
+import_modules(__name__, __path__)  # a file in this folder registers itself by being there

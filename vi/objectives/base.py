@@ -8,8 +8,9 @@ from collections.abc import Callable
 import jax
 
 from vi.families.family import Family, Noise, Params
+from vi.foundation.registry import Registry
 
-__all__ = ["LogProb", "Objective"]
+__all__ = ["ESTIMATORS", "LogProb", "Objective"]
 
 type LogProb = Callable[[jax.Array], jax.Array]
 """Log densities of K points: ``(K, D) -> (K,)``."""
@@ -19,13 +20,27 @@ class Objective(abc.ABC):
     """A loss whose gradient with respect to ``params`` is what a step follows.
 
     A frozen dataclass. The loss is an estimate for the **full data**; it is a pure JAX function.
+    To write one, subclass this in one file under ``@ESTIMATORS.register`` and give it the names
+    below; *Extending* in the documentation has a worked example.
     """
 
     short_name: str
     """Name of the objective in files, logs and arguments."""
 
+    loss_name: str = "the objective"
+    """What its loss is, ``"minus the ELBO"`` for example."""
+
+    has_elbo: bool = False
+    """Whether the loss estimates minus the ELBO, so that runs can be compared by it."""
+
+    needs_entropy: bool = False
+    """Whether it can be used only with families that have a closed-form entropy."""
+
     @abc.abstractmethod
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
-        """Scalar to be minimised, estimated from the draws that ``K`` noises (leading axis)
-        make.
-        """
+        """Scalar to be minimised, from the draws that ``K`` noises (leading axis) make."""
+
+
+ESTIMATORS: Registry[type[Objective]] = Registry("objective", of=Objective)
+"""The objectives by name: ``estimator=`` takes the names, files hold them, contract tests run over
+all that are registered."""

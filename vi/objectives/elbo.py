@@ -1,6 +1,4 @@
-"""Minus the evidence lower bound, in three estimators that share their expectation and differ in
-their noise.
-"""
+"""Minus the evidence lower bound in three estimators, which differ in their noise alone."""
 
 from __future__ import annotations
 
@@ -11,16 +9,18 @@ import jax.numpy as jnp
 
 from vi.families.family import Family, Noise, Params
 from vi.foundation.batching import batched
-from vi.objectives.base import LogProb, Objective
+from vi.objectives.base import ESTIMATORS, LogProb, Objective
 
-__all__ = ["ESTIMATORS", "ClosedFormEntropy", "MonteCarlo", "StickingTheLanding"]
+__all__ = ["ClosedFormEntropy", "MonteCarlo", "StickingTheLanding"]
 
 
+@ESTIMATORS.register
 @dataclass(frozen=True)
 class ClosedFormEntropy(Objective):
     r"""Minus ELBO with the entropy in closed form.
 
-    .. math:: -\frac1K\sum_k \log p(z_k) - \beta\, H[q],\qquad z_k = \mathrm{draw}(\lambda, \epsilon_k)
+    .. math:: -\frac1K\sum_k \log p(z_k) - \beta\, H[q],\qquad
+              z_k = \mathrm{draw}(\lambda, \epsilon_k)
 
     Needs a family with a closed-form entropy. Its loss is noisy even at the optimum, its gradient
     too.
@@ -37,6 +37,9 @@ class ClosedFormEntropy(Objective):
 
     beta: float = 1.0
     short_name = "closed_form"
+    loss_name = "minus the ELBO"
+    has_elbo = True
+    needs_entropy = True
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         entropy = family.entropy(params)
@@ -48,10 +51,10 @@ class ClosedFormEntropy(Objective):
         return -jnp.mean(log_prob(_draws(family, params, noises))) - self.beta * entropy
 
 
+@ESTIMATORS.register
 @dataclass(frozen=True)
 class StickingTheLanding(Objective):
-    r"""Minus ELBO whose gradient drops the score of ``q``, so that its noise vanishes where ``q``
-    is exact.
+    r"""Minus ELBO whose gradient drops the score of ``q``: no noise where ``q`` is exact.
 
     .. math:: \frac1K\sum_k \beta \log q(z_k \mid \mathrm{stop}(\lambda)) - \log p(z_k)
 
@@ -66,6 +69,8 @@ class StickingTheLanding(Objective):
 
     beta: float = 1.0
     short_name = "sticking_the_landing"
+    loss_name = "minus the ELBO"
+    has_elbo = True
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         points = _draws(family, params, noises)
@@ -74,6 +79,7 @@ class StickingTheLanding(Objective):
         )
 
 
+@ESTIMATORS.register
 @dataclass(frozen=True)
 class MonteCarlo(Objective):
     r"""Minus ELBO with the entropy estimated from the same draws.
@@ -90,17 +96,12 @@ class MonteCarlo(Objective):
 
     beta: float = 1.0
     short_name = "monte_carlo"
+    loss_name = "minus the ELBO"
+    has_elbo = True
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         points, log_q = batched(lambda noise: family.draw_and_log_prob(params, noise), noises)
         return jnp.mean(self.beta * log_q - log_prob(points))
-
-
-ESTIMATORS: dict[str, type[ClosedFormEntropy] | type[StickingTheLanding] | type[MonteCarlo]] = {
-    estimator.short_name: estimator
-    for estimator in (ClosedFormEntropy, StickingTheLanding, MonteCarlo)
-}
-"""The estimators of the ELBO by name; contract tests run over all of them."""
 
 
 def _draws(family: Family, params: Params, noises: Noise) -> jax.Array:

@@ -1,7 +1,8 @@
 """Optimisers over optax, and the averaging of their iterates."""
 
-from vi.optimizers.averaging import Averaging, PolynomialAverage
-from vi.optimizers.named import OPTIMIZERS, Named
+from vi.foundation.registry import import_modules
+from vi.optimizers.averaging import AVERAGINGS, Averaging, PolynomialAverage
+from vi.optimizers.named import OPTIMIZERS, Named, with_settings
 from vi.optimizers.pymc_names import (
     adadelta,
     adagrad,
@@ -16,6 +17,7 @@ from vi.optimizers.pymc_names import (
 from vi.optimizers.scale_free import scale_free_adam
 
 __all__ = [
+    "AVERAGINGS",
     "OPTIMIZERS",
     "Averaging",
     "Named",
@@ -30,4 +32,7 @@ __all__ = [
     "rmsprop",
     "scale_free_adam",
     "sgd",
+    "with_settings",
 ]
+
+import_modules(__name__, __path__)  # a file in this folder registers itself by being there

@@ -10,12 +10,20 @@ import jax
 import jax.numpy as jnp
 
 from vi.families.family import Params
+from vi.foundation.numbers import number
+from vi.foundation.registry import Registry
 
-__all__ = ["Averaging", "PolynomialAverage"]
+__all__ = ["AVERAGINGS", "Averaging", "PolynomialAverage"]
 
 
 class Averaging(abc.ABC):
-    """A running average of the parameters, as a pair of pure functions; a frozen dataclass."""
+    """A running average of the parameters, as pure functions of its state; a frozen dataclass.
+
+    To write one, subclass this in one file under ``@AVERAGINGS.register``.
+    """
+
+    short_name: str
+    """Name of the average in arguments and files."""
 
     @abc.abstractmethod
     def init(self, params: Params) -> Any:
@@ -30,16 +38,23 @@ class Averaging(abc.ABC):
         """The average."""
 
 
+AVERAGINGS: Registry[type[Averaging]] = Registry("average", of=Averaging)
+"""The averages by name: ``averaging=`` takes the names, files hold them, contract tests run over
+all that are registered."""
+
+
+@AVERAGINGS.register
 @dataclass(frozen=True)
 class PolynomialAverage(Averaging):
     r"""Polynomial-decay averaging.
 
-    .. math:: \bar\lambda_t = (1 - w_t) \bar\lambda_{t-1} + w_t \lambda_t,\qquad w_t = \frac{\eta + 1}{t + \eta}
+    .. math:: \bar\lambda_t = (1 - w_t) \bar\lambda_{t-1} + w_t \lambda_t,\qquad
+              w_t = \frac{\eta + 1}{t + \eta}
 
     Iterate ``t`` gets a final weight of about :math:`t^\eta`: the beginning of a run is forgotten
     at a rate that does not depend on its length, so that a run that goes on is one longer run. The
-    noise is that of about
-    :math:`n (2\eta + 1) / (\eta + 1)^2` independent iterates, 0.21 n for the default.
+    noise is that of about :math:`n (2\eta + 1) / (\eta + 1)^2` independent iterates, 0.21 n for
+    the default.
 
     Parameters
     ----------
@@ -63,6 +78,11 @@ class PolynomialAverage(Averaging):
     """
 
     eta: float = 8.0
+    short_name = "polynomial"
+
+    def __post_init__(self) -> None:
+        # below 0 the first weight is negative or above 1, and the average leaves the iterates' hull
+        object.__setattr__(self, "eta", number("PolynomialAverage(eta", self.eta, least=0.0))
 
     def init(self, params: Params) -> Any:
         return jnp.zeros((), jnp.uint32), params

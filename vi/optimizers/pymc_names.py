@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vi.optimizers.named import named
+from vi.optimizers.named import OPTIMIZERS, with_settings
 
 __all__ = [
     "adadelta",
@@ -26,42 +26,50 @@ __all__ = [
 type Rate = float | Callable[[Any], Any]
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def sgd(learning_rate: Rate = 1e-3) -> optax.GradientTransformation:
     r"""Gradient descent, :math:`\lambda \leftarrow \lambda - \alpha g`."""
     return optax.sgd(learning_rate)
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def momentum(learning_rate: Rate = 1e-3, momentum: float = 0.9) -> optax.GradientTransformation:
-    r"""Gradient descent with momentum, :math:`v \leftarrow m v - \alpha g`, :math:`\lambda
-    \leftarrow \lambda + v`.
+    r"""Gradient descent with momentum.
+
+    .. math:: v \leftarrow m v - \alpha g, \qquad \lambda \leftarrow \lambda + v
     """
     return optax.sgd(learning_rate, momentum=momentum)
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def nesterov_momentum(
     learning_rate: Rate = 1e-3, momentum: float = 0.9
 ) -> optax.GradientTransformation:
-    r"""Nesterov's accelerated gradient, :math:`\lambda \leftarrow \lambda + m v - \alpha g`
-    after the step of ``v``.
+    r"""Nesterov's accelerated gradient.
+
+    .. math:: v \leftarrow m v - \alpha g, \qquad \lambda \leftarrow \lambda + m v - \alpha g
     """
     return optax.sgd(learning_rate, momentum=momentum, nesterov=True)
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def adagrad(learning_rate: Rate = 1.0, epsilon: float = 1e-6) -> optax.GradientTransformation:
     r"""Adagrad, :math:`\lambda \leftarrow \lambda - \alpha g / \sqrt{\sum g^2 + \epsilon}`."""
     return optax.adagrad(learning_rate, initial_accumulator_value=0.0, eps=epsilon)
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def adagrad_window(
     learning_rate: Rate = 1e-3, epsilon: float = 0.1, n_win: int = 10
 ) -> optax.GradientTransformation:
-    r"""Adagrad over the last ``n_win`` gradients, a step of :math:`-\alpha g / \sqrt{\sum_{last}
-    g^2 + \epsilon}`.
+    r"""Adagrad over the last ``n_win`` gradients.
+
+    .. math:: \lambda \leftarrow \lambda - \alpha g / \sqrt{\textstyle\sum_{last} g^2 + \epsilon}
 
     The default optimiser of ``pm.fit``. Its step is correlated with the noise of the gradient,
     which inflates standard deviations (8.9 % on a conjugate normal); prefer the default of this
@@ -91,17 +99,21 @@ def adagrad_window(
     )
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def rmsprop(
     learning_rate: Rate = 1.0, rho: float = 0.9, epsilon: float = 1e-6
 ) -> optax.GradientTransformation:
-    r"""RMSProp, :math:`a \leftarrow \rho a + (1 - \rho) g^2`, a step of :math:`-\alpha g /
-    \sqrt{a + \epsilon}`.
+    r"""RMSProp, Adagrad with a fading memory.
+
+    .. math:: a \leftarrow \rho a + (1 - \rho) g^2, \qquad
+              \lambda \leftarrow \lambda - \alpha g / \sqrt{a + \epsilon}
     """
     return optax.rmsprop(learning_rate, decay=rho, eps=epsilon)
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def adadelta(
     learning_rate: Rate = 1.0, rho: float = 0.95, epsilon: float = 1e-6
 ) -> optax.GradientTransformation:
@@ -109,7 +121,8 @@ def adadelta(
     return optax.adadelta(learning_rate, rho=rho, eps=epsilon)
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def adam(
     learning_rate: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
 ) -> optax.GradientTransformation:
@@ -117,7 +130,8 @@ def adam(
     return optax.adam(learning_rate, b1=beta1, b2=beta2, eps=epsilon)
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def adamax(
     learning_rate: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
 ) -> optax.GradientTransformation:

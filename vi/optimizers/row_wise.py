@@ -1,6 +1,4 @@
-"""Optimisers and averages kept row by row: a row that is visited once an epoch has counters and
-memories of its own.
-"""
+"""Optimisers and averages kept row by row, with counters and memories of a row's own."""
 
 from __future__ import annotations
 
@@ -14,10 +12,10 @@ import optax
 from vi.families.family import Params
 from vi.optimizers.averaging import Averaging
 
-__all__ = ["Apart", "RowWiseAverage", "row_wise"]
+__all__ = ["RowWiseAverage", "SharedAndRows", "merged", "row_wise", "split"]
 
 
-class Apart(NamedTuple):
+class SharedAndRows(NamedTuple):
     """Something for the parameters that all rows share, and for those of each row.
 
     Parameters
@@ -36,34 +34,37 @@ class Apart(NamedTuple):
         return {
             name: jax.tree.map(
                 lambda *leaves, name=name: function(name, *leaves),
-                own,
-                *(o.rows[name] for o in others),
+                tree,
+                *(other.rows[name] for other in others),
             )
-            for name, own in self.rows.items()
+            for name, tree in self.rows.items()
         }
 
 
-def apart(params: Params, parts: Sequence[str]) -> Apart:
+def split(params: Params, parts: Sequence[str]) -> SharedAndRows:
     """Parameters by name, those of the parts that have rows apart from the others."""
     rows: dict[str, Params] = {part: {} for part in parts}
     shared: Params = {}
     for name, value in params.items():
         rows.get(name.partition(".")[0], shared)[name] = value
-    return Apart(shared, rows)
+    return SharedAndRows(shared, rows)
 
 
-def joined(split: Apart, order: Params) -> Params:
-    """The inverse of :func:`apart`, in the order of the names of ``order``."""
-    every: Params = dict(split.shared)
-    for own in split.rows.values():
-        every |= own
-    return {name: every[name] for name in order}
+def merged(params: SharedAndRows, order: Params) -> Params:
+    """The inverse of :func:`split`, in the order of the names of ``order``."""
+    by_name: Params = dict(params.shared)
+    for of_part in params.rows.values():
+        by_name |= of_part
+    return {name: by_name[name] for name in order}
 
 
 def row_wise(
     optimizer: optax.GradientTransformation, parts: Sequence[str]
 ) -> optax.GradientTransformationExtraArgs:
     """An optimiser that treats each row of some parts as a problem of its own.
+
+    A row is visited once an epoch. With counters shared by all rows, learning rates would fall,
+    and momenta be forgotten, between two visits.
 
     Parameters
     ----------
@@ -75,36 +76,40 @@ def row_wise(
     Returns
     -------
     optax.GradientTransformationExtraArgs
-        Its state is an :class:`Apart`; a step on some rows takes the state of these rows.
+        Its state is a :class:`SharedAndRows`; a step on some rows takes the state of these rows.
     """
     inner = optax.with_extra_args_support(optimizer)
 
-    def init(params: Any) -> Apart:
-        split = apart(params, parts)
-        return Apart(
-            inner.init(split.shared),
-            {part: jax.vmap(inner.init)(own) for part, own in split.rows.items()},
+    def init(params: Any) -> SharedAndRows:
+        by_place = split(params, parts)
+        return SharedAndRows(
+            inner.init(by_place.shared),
+            {part: jax.vmap(inner.init)(values) for part, values in by_place.rows.items()},
         )
 
-    def update(updates: Any, state: Apart, params: Any = None, **extra: Any) -> tuple[Any, Apart]:
+    def update(
+        updates: Any, state: SharedAndRows, params: Any = None, **extra: Any
+    ) -> tuple[Any, SharedAndRows]:
+        # extra arguments by parameter (units, grad) belong to rows, scalars (value) to all of them
         by_name = {
-            key: apart(value, parts) for key, value in extra.items() if isinstance(value, dict)
+            key: split(value, parts) for key, value in extra.items() if isinstance(value, dict)
         }
-        same = {key: value for key, value in extra.items() if key not in by_name}
-        steps, values = apart(updates, parts), apart(params, parts)
+        scalars = {key: value for key, value in extra.items() if key not in by_name}
+        steps, values = split(updates, parts), split(params, parts)
         more = {key: value.shared for key, value in by_name.items()}
-        step, shared = inner.update(steps.shared, state.shared, values.shared, **more, **same)
-        made, kept = {}, {}
+        step, shared = inner.update(steps.shared, state.shared, values.shared, **more, **scalars)
+        row_steps, row_states = {}, {}
         for part in parts:
 
-            def one(step: Any, state: Any, value: Any, more: Any) -> Any:
-                return inner.update(step, state, value, **more, **same)
+            def of_row(step: Any, state: Any, value: Any, more: Any) -> Any:
+                return inner.update(step, state, value, **more, **scalars)
 
             more = {key: value.rows[part] for key, value in by_name.items()}
-            made[part], kept[part] = jax.vmap(one)(
+            row_steps[part], row_states[part] = jax.vmap(of_row)(
                 steps.rows[part], state.rows[part], values.rows[part], more
             )
-        return joined(Apart(step, made), updates), Apart(shared, kept)
+        every_step = merged(SharedAndRows(step, row_steps), updates)
+        return every_step, SharedAndRows(shared, row_states)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -124,23 +129,24 @@ class RowWiseAverage(Averaging):
     averaging: Averaging
     parts: tuple[str, ...]
 
-    def init(self, params: Params) -> Apart:
-        split = apart(params, self.parts)
-        each = jax.vmap(self.averaging.init)
-        return Apart(
-            self.averaging.init(split.shared), {part: each(own) for part, own in split.rows.items()}
+    def init(self, params: Params) -> SharedAndRows:
+        by_place = split(params, self.parts)
+        of_rows = jax.vmap(self.averaging.init)
+        return SharedAndRows(
+            self.averaging.init(by_place.shared),
+            {part: of_rows(values) for part, values in by_place.rows.items()},
         )
 
-    def update(self, state: Apart, params: Params) -> Apart:
-        split = apart(params, self.parts)
-        each = jax.vmap(self.averaging.update)
-        return Apart(
-            self.averaging.update(state.shared, split.shared),
-            {part: each(state.rows[part], own) for part, own in split.rows.items()},
+    def update(self, state: SharedAndRows, params: Params) -> SharedAndRows:
+        by_place = split(params, self.parts)
+        of_rows = jax.vmap(self.averaging.update)
+        return SharedAndRows(
+            self.averaging.update(state.shared, by_place.shared),
+            {part: of_rows(state.rows[part], values) for part, values in by_place.rows.items()},
         )
 
-    def value(self, state: Apart) -> Params:
-        every: Params = dict(self.averaging.value(state.shared))
-        for own in state.rows.values():
-            every |= jax.vmap(self.averaging.value)(own)
-        return every
+    def value(self, state: SharedAndRows) -> Params:
+        by_name: Params = dict(self.averaging.value(state.shared))
+        for of_part in state.rows.values():
+            by_name |= jax.vmap(self.averaging.value)(of_part)
+        return by_name

@@ -1,6 +1,4 @@
-"""The default optimiser: Adam in units of q's own standard deviations, with strides that grow on
-a straight way.
-"""
+"""The default optimiser: Adam in units of q's sds, with strides that grow on a straight way."""
 
 from __future__ import annotations
 
@@ -11,12 +9,13 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from vi.optimizers.named import named
+from vi.optimizers.named import OPTIMIZERS, with_settings
 
 __all__ = ["scale_free_adam"]
 
 
-@named
+@OPTIMIZERS.register
+@with_settings
 def scale_free_adam(
     learning_rate: float = 0.05,
     decay_steps: float = 200.0,
@@ -36,15 +35,15 @@ def scale_free_adam(
         m_t &= \beta_1 m_{t-1} + (1 - \beta_1)\, u g, \qquad
         v_t = (1 - t^{-c}) v_{t-1} + t^{-c} (u g)^2, \qquad
         d_t = \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t} + 10^{-8}} \\
-        r_t &= \mathrm{clip}\bigl(r_{t-1} \exp(\kappa (\min(|d_t|, 1) - \tau) / (1 - \tau)),\, 1,\, r_{max}\bigr) \\
+        r_t &= \mathrm{clip}\bigl(r_{t-1} \exp(\kappa (\min(|d_t|, 1) - \tau) / (1 - \tau)),
+               \, 1,\, r_{max}\bigr) \\
         \lambda_t &= \lambda_{t-1} - \frac{\alpha}{\sqrt{1 + (t - 1) / T}}\, u\, r_t\, d_t
 
     Multiplying the data's unit by a constant multiplies the iterates by it, to first order in the
     step. The stride ``r`` is 1 where successive gradients disagree and grows while they point the
     same way: distances of many standard deviations are crossed in a number of steps that grows with
-    their logarithm. The second moment's memory grows like
-    :math:`t^c` (Adafactor's rule), so that large gradients of the beginning are forgotten. Nothing depends on the
-    number of steps planned.
+    their logarithm. The second moment's memory grows like :math:`t^c` (Adafactor's rule), so that
+    large gradients of the beginning are forgotten. Nothing depends on the number of steps planned.
 
     Parameters
     ----------
@@ -88,9 +87,8 @@ def scale_free_adam(
         unit, _ = ravel_pytree(units)
         count, first, second, stride = state
         count = count + 1
-        step = count.astype(
-            jnp.float32
-        )  # these three scalars need no more digits, and powers in float64 are slow
+        # rate, forget and correction need no more digits, and powers in float64 are slow
+        step = count.astype(jnp.float32)
         rate = (learning_rate * jax.lax.rsqrt(1 + (step - 1) / decay_steps)).astype(gradient.dtype)
         forget = (step**-memory).astype(gradient.dtype)
         correction = (1 - beta1**step).astype(gradient.dtype)

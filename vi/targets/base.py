@@ -1,66 +1,104 @@
-"""What a target is: a log density on a flat unconstrained vector, with the way back to the
-model's variables.
-"""
+"""What a target is: a log density on a flat vector, with the way back to the model's variables."""
 
 from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from vi.algorithms.base import RowsOfStep
 from vi.foundation.kept import Keeper
 from vi.foundation.layout import Layout
 
-__all__ = ["Batch", "Counts", "Seen", "StepArrays", "Target"]
-
-type Batch = tuple[Any, ...]
-"""The arrays that a log density reads besides the point: lifted constants and shared variables, in
-a fixed order.
-
-Where rows are drawn or streamed, their numbers or the block of batches at hand follow;
-:meth:`Target.at_step` turns them into the rows of a step.
-"""
+__all__ = ["Batch", "Inputs", "StepInputs", "StreamedBlock", "Target"]
 
 
-@jax.tree_util.register_static
-@dataclass(frozen=True)
-class Counts:
-    """Rows in all, for each minibatch: part of the compiled code."""
-
-    values: tuple[int, ...]
-
-
-class StepArrays(NamedTuple):
-    """Batches of consecutive steps.
+class StreamedBlock(NamedTuple):
+    """Streamed batches of consecutive steps.
 
     Parameters
     ----------
     first : scalar
         Step of the first batch.
     arrays : dict of arrays
-        By name, each ``(steps, rows, ...)``.
+        By name of the data container, each ``(steps, B, ...)``.
     """
 
     first: Any
     arrays: dict[str, Any]
 
 
-class Seen(NamedTuple):
-    """What a step sees of the rows of a local variable.
+# The numbers of rows are static: they decide how row numbers are computed, and are part of the
+# compiled code. A change of them compiles anew; a change of the arrays' values does not.
+@partial(jax.tree_util.register_dataclass, data_fields=("arrays", "block"), meta_fields=("counts",))
+@dataclass(frozen=True)
+class Inputs:
+    """What a log density reads besides the point, for many steps.
 
     Parameters
     ----------
-    rows : array
-        Their numbers, ``(B,)``.
-    inputs : tuple of arrays
-        Their data that an encoder reads, each ``(B, ...)``; empty without an encoder.
+    arrays : tuple of arrays
+        Lifted constants and shared variables, in the order of the graph.
+    counts : tuple of int
+        Rows in all, for each minibatch.
+    block : StreamedBlock, optional
+        The streamed batches at hand.
     """
 
-    rows: Any
-    inputs: tuple[Any, ...]
+    arrays: tuple[Any, ...]
+    counts: tuple[int, ...] = ()
+    block: StreamedBlock | None = None
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The arguments of a log density that reads all rows.
+
+        Raises
+        ------
+        TypeError
+            If rows are drawn or streamed: which ones, :meth:`Target.at_step` says.
+        """
+        if self.counts or self.block is not None:
+            raise TypeError(
+                "These inputs are of many steps, and the log density reads the rows of one: "
+                "take target.at_step(inputs, words, step)."
+            )
+        return self.arrays
+
+
+@partial(
+    jax.tree_util.register_dataclass, data_fields=("arrays", "rows", "streamed"), meta_fields=()
+)
+@dataclass(frozen=True)
+class StepInputs:
+    """What a log density reads besides the point, in one step.
+
+    Parameters
+    ----------
+    arrays : tuple of arrays
+        Lifted constants and shared variables, in the order of the graph.
+    rows : tuple of arrays
+        For each minibatch the numbers of its rows, ``(B,)``.
+    streamed : tuple of arrays
+        For each streamed data container its rows, ``(B, ...)``.
+    """
+
+    arrays: tuple[Any, ...]
+    rows: tuple[Any, ...] = ()
+    streamed: tuple[Any, ...] = ()
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The arguments of the log density after the point."""
+        return (*self.arrays, *self.rows, *self.streamed)
+
+
+type Batch = Inputs | StepInputs
+"""What a log density takes besides the point; a log density of all rows takes its ``Inputs``."""
 
 
 class Target(Keeper, abc.ABC):
@@ -80,9 +118,7 @@ class Target(Keeper, abc.ABC):
     """Name of the evaluation, ``"jax"`` or ``"pytensor"``."""
 
     traceable: bool
-    """Whether :meth:`value_and_score` traces into a compiled JAX loop; otherwise it is called on
-    the host.
-    """
+    """Whether :meth:`value_and_score` traces into compiled code; if not, it runs on the host."""
 
     names: tuple[str, ...]
     """Variables and deterministics of the model that :meth:`constrain` computes."""
@@ -91,7 +127,7 @@ class Target(Keeper, abc.ABC):
     """The sharding of what is no data, where several devices share the target."""
 
     has_local: bool = False
-    """Whether batches bring rows of local variables: then the flat vector is that of a batch."""
+    """Whether some variables are local: the flat vector then holds the rows of a batch."""
 
     @property
     def dim(self) -> int:
@@ -99,19 +135,28 @@ class Target(Keeper, abc.ABC):
         return self.layout.dim
 
     @abc.abstractmethod
-    def batch(self) -> Batch:
-        """The current values of everything the log density reads (a changed ``pm.Data`` shows
-        here).
+    def batch(self) -> Inputs:
+        """The current values of everything the log density reads.
+
+        A changed ``pm.Data`` shows here.
         """
 
-    def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
-        """The batch with what changes from step to step: which rows, by the words of the run's
-        key and the step.
-        """
-        return batch
+    def at_step(self, inputs: Inputs, words: Any, step: Any) -> StepInputs:
+        """What the log density reads in a step.
 
-    def local(self, now: Batch) -> dict[str, Seen]:
-        """What a step sees of the rows of each local variable, by name; nothing by default."""
+        Parameters
+        ----------
+        inputs : Inputs
+            The data.
+        words : array
+            The two 32-bit words of the run's key; with the step they say which rows are taken.
+        step : scalar
+            Number of the step.
+        """
+        return StepInputs(inputs.arrays)
+
+    def rows_of_step(self, inputs: StepInputs) -> dict[str, RowsOfStep]:
+        """The rows of a step, by local variable; nothing where no variable is local."""
         return {}
 
     def place(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -119,21 +164,18 @@ class Target(Keeper, abc.ABC):
         return arrays
 
     @abc.abstractmethod
-    def value_and_score(self, points: Any, batch: Batch) -> tuple[Any, Any]:
-        """Return ``log p`` and its gradient at points ``(B, D)``: arrays ``(B,)`` and ``(B,
-        D)``.
-        """
+    def value_and_score(self, points: Any, inputs: Batch) -> tuple[Any, Any]:
+        """Return ``log p`` ``(K,)`` and its gradient ``(K, D)`` at points ``(K, D)``."""
 
     @abc.abstractmethod
-    def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
-        """Return ``log p`` at points ``(..., D)``, as NumPy values ``(...)``; ``batch=None``
-        reads the current data.
+    def log_prob(self, points: np.ndarray, inputs: Batch | None = None) -> np.ndarray:
+        """Return ``log p`` at points ``(..., D)``, as NumPy values ``(...)``.
+
+        Without ``inputs`` it reads the current data.
         """
 
     @abc.abstractmethod
     def constrain(
         self, points: np.ndarray, names: tuple[str, ...] | None = None
     ) -> dict[str, np.ndarray]:
-        """Variables and deterministics of the model at points ``(S, D)``, by name, each ``(S,
-        *shape)``.
-        """
+        """Variables and deterministics of the model at points ``(S, D)``, each ``(S, *shape)``."""

@@ -11,6 +11,7 @@ import pymc as pm
 from pytensor.graph.basic import Variable
 
 from vi.graphs.to_jax import ConversionError, WrongGradientError
+from vi.targets.backends.gradient_checks import check_gradient
 from vi.targets.backends.jax_target import JaxTarget
 from vi.targets.backends.pytensor_target import PytensorTarget
 from vi.targets.base import Target
@@ -153,5 +154,5 @@ def _build(
 
 
 def _checked(target: JaxTarget, start: np.ndarray) -> JaxTarget:
-    target.check(start)
+    check_gradient(target, start)
     return target

@@ -1,6 +1,4 @@
-"""Checks for those who write a family of their own: what the rest of the library relies on,
-tested by sampling.
-"""
+"""A check for those who write a family: what the rest of the library relies on, by sampling."""
 
 from __future__ import annotations
 
@@ -62,7 +60,7 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         )
     with precision(np.dtype("float64")):
         _check_units(family, family.init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(seed)))
-        params = _perturbed(family, dim, seed, np.dtype("float64"))
+        params = perturbed(family, dim, seed, np.dtype("float64"))
         _check_shapes(family, params, dim, seed)
         _check_init(family, dim)
         if family.has_density:
@@ -73,7 +71,7 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         _check_float32(family, dim, seed)
 
 
-def _perturbed(family: Family, dim: int, seed: int, dtype: np.dtype) -> Params:
+def perturbed(family: Family, dim: int, seed: int, dtype: np.dtype) -> Params:
     """Parameters of no special shape: a start, with noise on every entry."""
     key = jax.random.key(seed)
     params = family.init(
@@ -199,7 +197,7 @@ def _check_units(family: Family, params: Params) -> None:
 
 
 def _check_float32(family: Family, dim: int, seed: int) -> None:
-    params = _perturbed(family, dim, seed, np.dtype("float32"))
+    params = perturbed(family, dim, seed, np.dtype("float32"))
     draw = jax.jit(lambda own: family.draw(own, family.noise(jax.random.key(seed), own)))(params)
     moments = {"mean": family.mean, "std": family.std, "cov": family.cov}
     values = {"draw": draw} | {name: jax.jit(moment)(params) for name, moment in moments.items()}

@@ -1,21 +1,32 @@
-"""Training: one loop over chunks of steps, on either backend."""
+"""Training: one loop over chunks of steps, and the runs that it advances."""
 
 from vi.diagnostics.status import Converged, DivergedError, Status
-from vi.training.compiled import runner_for
 from vi.training.history import History
 from vi.training.loop import Callback, check_callbacks, train
+from vi.training.one import OneRun, runner_for
 from vi.training.progress import ProgressBar
+from vi.training.run import Run
 from vi.training.runner import Runner
+from vi.training.several import SeveralRuns, Traces
+from vi.training.shared import SharedRun
+from vi.training.supply import Supply, supply_for
 
 __all__ = [
     "Callback",
     "Converged",
     "DivergedError",
     "History",
+    "OneRun",
     "ProgressBar",
+    "Run",
     "Runner",
+    "SeveralRuns",
+    "SharedRun",
     "Status",
+    "Supply",
+    "Traces",
     "check_callbacks",
     "runner_for",
+    "supply_for",
     "train",
 ]

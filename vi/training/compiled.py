@@ -1,6 +1,4 @@
-"""Many steps a call on either backend: a compiled loop on JAX, a host loop around a host
-evaluation.
-"""
+"""Many steps in one compiled call, for log densities that JAX evaluates."""
 
 from __future__ import annotations
 
@@ -13,11 +11,10 @@ import numpy as np
 from vi.algorithms.base import Algorithm, State
 from vi.foundation.fusion import in_memory
 from vi.foundation.precision import called_afresh
-from vi.targets.base import Batch, Target
-from vi.training.host import HostRunner
-from vi.training.runner import BUFFER, Runner, tell_and_look
+from vi.targets.base import Inputs, Target
+from vi.training.runner import BUFFER, Runner
 
-__all__ = ["CompiledRunner", "compiled_step", "runner_for"]
+__all__ = ["CompiledRunner", "compiled_loop", "compiled_step"]
 
 
 class CompiledRunner(Runner):
@@ -25,12 +22,19 @@ class CompiledRunner(Runner):
 
     A ``while_loop`` with a traced trip count and a loss buffer of fixed size runs chunks of every
     length: chunk boundaries change no bit, and nothing is compiled again.
+
+    Parameters
+    ----------
+    target : Target
+        A log density that traces.
+    algorithm : Algorithm
+        What learns from it.
     """
 
     def __init__(self, target: Target, algorithm: Algorithm) -> None:
         self._loop = jax.jit(
-            lambda state, batch, buffer, n: compiled_loop(
-                target, algorithm, state, batch, buffer, n
+            lambda state, inputs, buffer, n: compiled_loop(
+                target, algorithm, state, inputs, buffer, n
             ),
             donate_argnums=2,
             out_shardings=target.replicated,
@@ -38,29 +42,47 @@ class CompiledRunner(Runner):
         self._dtype = target.dtype
         self._buffer: Any = None
 
-    def run(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
-        new, losses, finite = self._advance(state, batch, min(n, BUFFER))
-        if (
-            not finite
-        ):  # the loop is deterministic: go back to the last good state by running one step less
-            new, losses, _ = self._advance(state, batch, len(losses) - 1)
+    def run(self, state: State, inputs: Inputs, n: int) -> tuple[State, np.ndarray, bool]:
+        new, losses, finite = self._advance(state, inputs, min(n, BUFFER))
+        if not finite:
+            # The loop is deterministic: running one step less gives the last good state. To keep
+            # it in every step instead would cost a kernel an array.
+            new, losses, _ = self._advance(state, inputs, len(losses) - 1)
         return new, losses, finite
 
-    def _advance(self, state: State, batch: Batch, n: int) -> tuple[State, np.ndarray, bool]:
+    def _advance(self, state: State, inputs: Inputs, n: int) -> tuple[State, np.ndarray, bool]:
         buffer, self._buffer = self._buffer, None  # taken, so that another thread takes its own
         if buffer is None:
             buffer = np.zeros(BUFFER, self._dtype)
-        state, buffer, done, finite = called_afresh(self._loop, state, batch, buffer, np.int32(n))
+        state, buffer, done, finite = called_afresh(self._loop, state, inputs, buffer, np.int32(n))
         losses = np.array(np.asarray(buffer)[: int(done)])
         self._buffer = buffer
         return state, losses, bool(finite)
 
 
 def compiled_loop(
-    target: Target, algorithm: Algorithm, state: State, batch: Batch, buffer: Any, n: Any
+    target: Target, algorithm: Algorithm, state: State, inputs: Inputs, buffer: Any, n: Any
 ) -> Any:
-    """Up to ``n`` steps as one traceable call: the state, the losses, the steps done, and
-    whether all were finite.
+    """Up to ``n`` steps as one traceable call.
+
+    Parameters
+    ----------
+    target, algorithm
+        What is evaluated, and what learns from it.
+    state : State
+        The state before the first step.
+    inputs : Inputs
+        The data of all steps.
+    buffer : array
+        ``(BUFFER,)``; losses are written to its beginning.
+    n : scalar
+        Steps, at most ``BUFFER``.
+
+    Returns
+    -------
+    tuple
+        The state, the buffer, the steps done, and whether all were finite; if not, the last one
+        was not.
     """
 
     def proceed(carry: Any) -> Any:
@@ -69,8 +91,9 @@ def compiled_loop(
 
     def step(carry: Any) -> Any:
         done, state, buffer, _ = carry
-        state, loss, finite = compiled_step(target, algorithm, state, batch, n >= 0)
-        return done + 1, state, buffer.at[done].set(loss, mode="promise_in_bounds"), finite
+        state, loss = compiled_step(target, algorithm, state, inputs, n >= 0)
+        buffer = buffer.at[done].set(loss, mode="promise_in_bounds")
+        return done + 1, state, buffer, jnp.isfinite(loss)
 
     done, state, buffer, finite = jax.lax.while_loop(
         proceed, step, (jnp.zeros((), jnp.int32), state, buffer, jnp.array(True))
@@ -79,25 +102,12 @@ def compiled_loop(
 
 
 def compiled_step(
-    target: Target, algorithm: Algorithm, state: State, batch: Batch, always: Any
-) -> tuple[State, Any, Any]:
-    """One step: the state, the loss, whether all is finite; ``always`` is for
-    :func:`vi.foundation.fusion.in_memory`.
-    """
-    now = target.at_step(batch, jax.random.key_data(state.key), state.step)
-    stepper, part, put_back = algorithm.focus(state, target.local(now))
-    asked = stepper.ask(part)
-    asked = asked._replace(points=in_memory(asked.points, always))
-    log_prob, score = target.value_and_score(asked.points, now)
-    part, loss, finite = tell_and_look(stepper, part, asked, log_prob, score)
-    return put_back(part), loss, finite
-
-
-def runner_for(target: Target, algorithm: Algorithm) -> Runner:
-    """The runner for a target and an algorithm; equal algorithms on one target share their
-    compiled code.
-    """
-    cache: dict[Algorithm, Runner] = target.__dict__.setdefault("_runners", {})
-    if algorithm not in cache:
-        cache[algorithm] = (CompiledRunner if target.traceable else HostRunner)(target, algorithm)
-    return cache[algorithm]
+    target: Target, algorithm: Algorithm, state: State, inputs: Inputs, always: Any
+) -> tuple[State, Any]:
+    """One step: the new state and the loss; ``always`` as in :mod:`vi.foundation.fusion`."""
+    now = target.at_step(inputs, jax.random.key_data(state.key), state.step)
+    rows = target.rows_of_step(now)
+    question = algorithm.ask(state, rows)
+    question = question._replace(points=in_memory(question.points, always))
+    log_prob, score = target.value_and_score(question.points, now)
+    return algorithm.tell(state, question, log_prob, score, rows)

@@ -7,79 +7,57 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from vi.algorithms.base import State
 from vi.diagnostics.losses import average_loss, still_falling
 from vi.diagnostics.status import Converged, Status
-from vi.foundation.precision import precision
-from vi.targets.base import Batch
-from vi.training.history import History
 from vi.training.progress import ProgressBar
-from vi.training.runner import BUFFER, Runner
+from vi.training.run import Run
+from vi.training.runner import BUFFER
 
-__all__ = ["Callback", "Supply", "check_callbacks", "train"]
-
-
-class Supply(Protocol):
-    """Where the loop gets its data."""
-
-    def at(self, step: int) -> tuple[Batch, int]:
-        """The batch for the steps from ``step`` on, and the first step for which another one
-        must be asked for.
-        """
+__all__ = ["Callback", "check_callbacks", "train"]
 
 
 type Callback = Callable[[Any, Any, int], Any]
 
-type Agree = Callable[[float, int], tuple[float, int]]
-
 CHUNK_SECONDS = 0.1
+"""How long a chunk takes, so that for a person the bar moves and Ctrl-C is heard at once."""
 
 INTERRUPTED, STOPPED, CONVERGED, FAILED = 1, 2, 3, 4
+"""How a run ends; 0: it goes on. All processes of a run take the largest number."""
 
 
 def train(
-    *,
-    runner: Runner,
-    state: State,
-    supply: Supply,
+    run: Run,
     n: int,
-    dtype: np.dtype,
-    history: History | None,
+    *,
     callbacks: Sequence[Callback],
-    commit: Callable[[State, int], None],
+    commit: Callable[[], None],
     publish: Callable[[], Any],
     progress: ProgressBar,
-    agree: Agree | None = None,
 ) -> Status:
-    """Run ``n`` steps in chunks and call the callbacks on exactly their steps.
+    """Advance a run by ``n`` steps in chunks and call the callbacks on exactly their steps.
 
-    A chunk ends where a callback is due, and after about 0.1 s at the latest (later only where
-    beginning a chunk takes long itself), so that the bar moves and Ctrl-C is heard.
+    A chunk ends where a callback is due, where the data at hand end, and after about 0.1 s at the
+    latest (later only where beginning a chunk takes long itself), so that the bar moves and Ctrl-C
+    is heard. The run is not closed.
 
     Parameters
     ----------
-    runner, state, supply, n, dtype
-        What advances, from where, on which data, how far, in which precision.
-    history : History or None
-        The loss trace, extended in place; with ``None`` losses are not kept and callbacks get
-        ``None`` for them.
+    run : Run
+        What advances.
+    n : int
+        How far.
     callbacks : sequence of callables
         Called as ``callback(approx, losses, i)`` after step ``i``. One that is an instance of
         :class:`vi.callbacks.Callback` is called where ``i`` is a multiple of its ``every``, any
         other after every step.
     commit : callable
-        Takes the state after each chunk, and its step.
+        Called after each chunk: ``run.state``, ``run.step`` and ``run.history`` are new.
     publish : callable
         Brings the live approximation up to date and returns it; called when a callback is due.
     progress : ProgressBar
         An entered progress bar.
-    agree : callable, optional
-        Takes a chunk's seconds and how it ended, and returns what all processes of a run go by:
-        chunks then have the same length, and the run the same end, in all of them.
 
     Returns
     -------
@@ -87,77 +65,71 @@ def train(
         How the run ended. Exceptions of callbacks other than ``StopIteration`` and
         ``KeyboardInterrupt`` pass through; everything up to their step is kept.
     """
-    start = runner.step_of(state)
+    start = run.step
     goal = start + n
-    step = start
     limit = 1  # doubled from chunk to chunk: the first ones of a slow model are short too
     intervals = [_interval(callback) for callback in callbacks]
-    with precision(dtype):
-        batch, available = supply.at(step)
-        runner.run(state, batch, 0)  # compiles
-        began = time.perf_counter()
-        runner.run(state, batch, 0)
-        # of a chunk, whatever its length: a large state is copied once; several processes must come
-        # to the same length
-        fixed = time.perf_counter() - began if agree is None else 0.0
+    inputs, available = run.supply.at(start)
+    run.warm_up(inputs)  # compiles
+    began = time.perf_counter()
+    run.warm_up(inputs)
+    # what a chunk costs, whatever its length: a large state is copied once
+    fixed, _ = run.agree(time.perf_counter() - began, 0)
     progress.begin()
     with _deferred_interrupt() as interrupted:
-        while step < goal:
-            if step >= available:
-                batch, available = supply.at(step)
+        while run.step < goal:
+            if run.step >= available:
+                inputs, available = run.supply.at(run.step)
             until = min(
-                [goal - step, available - step, limit]
-                + [every - step % every for every in intervals]
+                [goal - run.step, available - run.step, limit]
+                + [every - run.step % every for every in intervals]
             )
             began = time.perf_counter()
-            with precision(dtype):
-                state, losses, finite = runner.run(state, batch, until)
-            elapsed = time.perf_counter() - began
-            step += len(losses)
-            if history is not None:
-                history.extend(losses)
-            commit(state, step)
-            progress.update(
-                step - start, losses if history is None else history.values, final=step == goal
-            )
+            losses, finite = run.advance(inputs, until)
+            seconds = time.perf_counter() - began
+            step = run.step
+            commit()
+            trace = run.losses
+            progress.update(step - start, losses if trace is None else trace, final=step == goal)
             if not finite:
                 return Status(
                     "diverged", step, "a loss or a parameter of the next step is not finite."
                 )
-            own = why = None
+            ending, why = 0, ""
             try:
                 for callback, every in zip(callbacks, intervals, strict=True):
                     if step % every == 0:
-                        callback(publish(), None if history is None else history.values, step)
+                        callback(publish(), run.losses, step)
             except StopIteration as stop:
-                own, why = CONVERGED if isinstance(stop, Converged) else STOPPED, str(stop)
+                ending, why = CONVERGED if isinstance(stop, Converged) else STOPPED, str(stop)
             except KeyboardInterrupt:
                 interrupted.set()
             except BaseException:
-                if agree is not None:
-                    agree(elapsed, FAILED)
+                run.agree(seconds, FAILED)  # the other processes end too
                 raise
-            ending = own or (INTERRUPTED if interrupted.is_set() else 0)
-            if agree is not None:
-                elapsed, ending = agree(elapsed, ending)
-            if ending == FAILED:
+            here = ending or (INTERRUPTED if interrupted.is_set() else 0)
+            seconds, agreed = run.agree(seconds, here)
+            if agreed == FAILED:
                 raise RuntimeError(
-                    f"A callback raised an exception after step {step} in another process of this run."
+                    f"A callback raised an exception after step {step} in another process of this "
+                    "run."
                 )
-            if ending:
-                return _ended(ending, step, why if ending == own else "")
+            if agreed:
+                return _ended(agreed, step, why if agreed == ending else "")
             if until == limit:
-                limit = _next_limit(limit, elapsed - fixed, max(CHUNK_SECONDS, 4 * fixed))
-    if history is None:
-        return Status("max_steps", step, "refine() goes on from here.")
-    loss = f"average loss {average_loss(history.values):,.5g}"
-    if still_falling(history.values):
+                # where beginning a chunk takes long, chunks do too: it costs a fifth at the most
+                limit = _next_limit(limit, seconds - fixed, max(CHUNK_SECONDS, 4 * fixed))
+    trace = run.losses
+    if trace is None:
+        return Status("max_steps", run.step, "refine() goes on from here.")
+    loss = f"average loss {average_loss(trace):,.5g}"
+    if still_falling(trace):
         return Status(
             "max_steps",
-            step,
+            run.step,
             f"{loss}, still falling: not at the optimum yet, go on with refine().",
         )
-    return Status("max_steps", step, f"{loss}; refine() goes on from here.")
+    return Status("max_steps", run.step, f"{loss}; refine() goes on from here.")
 
 
 def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
@@ -203,11 +175,9 @@ def _ended(ending: int, step: int, why: str | None) -> Status:
 
 @contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turn Ctrl-C into a flag that is read at chunk boundaries; a second Ctrl-C interrupts at
-    once.
-    """
+    """Turn Ctrl-C into a flag that is read at chunk boundaries; a second one interrupts at once."""
     flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():  # Python allows no handlers there
         yield flag
         return
     before = signal.getsignal(signal.SIGINT)

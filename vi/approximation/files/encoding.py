@@ -10,7 +10,7 @@ from vi.algorithms import ALGORITHMS, LocalPart
 from vi.families import BASES, FAMILIES, Part
 from vi.kernels import KERNELS
 from vi.objectives import ESTIMATORS
-from vi.optimizers import OPTIMIZERS, Named, PolynomialAverage
+from vi.optimizers import AVERAGINGS, OPTIMIZERS, Named
 from vi.optimizers.named import name_of
 
 __all__ = ["LostError", "decode", "encode"]
@@ -21,7 +21,7 @@ REGISTRIES: dict[str, Mapping[str, Any]] = {
     "objective": ESTIMATORS,
     "kernel": KERNELS,
     "algorithm": ALGORITHMS,
-    "averaging": {"polynomial": PolynomialAverage},
+    "averaging": AVERAGINGS,
     "part": {"part": Part},
     "local_part": {"local_part": LocalPart},
 }
@@ -30,8 +30,9 @@ found too."""
 
 
 class LostError(ValueError):
-    """Something that was fitted with is code, which a file does not hold; the message says what
-    it was.
+    """Something that was fitted with is code, which a file does not hold.
+
+    The message says what it was.
     """
 
 
@@ -42,9 +43,11 @@ def encode(item: Any) -> Any:
     if type(item) in (tuple, list):
         return {"tuple": [encode(value) for value in item]}
     if isinstance(item, Named):
-        if any(callable(value) for value in item.settings.values()):
+        schedules = any(callable(value) for value in item.settings.values())
+        if schedules or item.name not in OPTIMIZERS:
             return {"lost": repr(item)}
-        return {"kind": "optimizer", "name": item.name, "settings": dict(item.settings)}
+        settings = {name: encode(value) for name, value in item.settings.items()}
+        return {"kind": "optimizer", "name": item.name, "settings": settings}
     if is_dataclass(item) and not isinstance(item, type):
         for kind, registry in REGISTRIES.items():
             for name, known in registry.items():

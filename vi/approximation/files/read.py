@@ -205,7 +205,8 @@ def _fill(template: Any, leaves: dict[str, np.ndarray], what: str) -> Any:
     new = [jax.numpy.asarray(leaves[str(i)]) for i in range(len(leaves))]
     if [leaf.shape for leaf in old] != [leaf.shape for leaf in new]:
         raise ValueError(
-            f"The stored state of the {what} does not fit the {what} given; pass the one of the run."
+            f"The stored state of the {what} does not fit the {what} given; pass the one of the "
+            "run."
         )
     return jax.tree.unflatten(structure, new)
 

@@ -106,7 +106,7 @@ def _left_behind(fit: FitState, lost: bool) -> str | None:
 
 
 def lost_algorithm(algorithm: Algorithm | None) -> str:
-    """What is said where a run cannot go on because its algorithm is code that is not registered."""
+    """What is said where a run cannot go on because its algorithm is not registered."""
     return (
         f"It was fitted with the algorithm {type(algorithm).__name__}, which is not registered "
         "(vi.algorithms.ALGORITHMS.register) and which a file cannot hold: fit() begins again from "

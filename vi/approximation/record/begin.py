@@ -102,8 +102,7 @@ def begin_again(
 
 
 def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
-    """The record before the first step of an algorithm: it starts at the present iterate and goes
-    on counting steps.
+    """The record before an algorithm's first step: at the present iterate, counting on.
 
     Raises
     ------

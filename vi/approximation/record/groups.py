@@ -9,21 +9,10 @@ import pymc as pm
 from pymc.pytensorf import rvs_in_graph
 from pytensor.graph.basic import Variable
 
-from vi.families import Encoder, Family, Flow, FullRank, LowRank, MeanField, Part, PerRow, Product
+from vi.families import FAMILIES, Encoder, Family, Part, PerRow, Product
 from vi.foundation.layout import Layout
 
 __all__ = ["Group", "checked_groups", "members_of", "product_of", "refuse_strangers"]
-
-NAMES: dict[str, type[Family]] = {
-    "mean_field": MeanField,
-    "mf": MeanField,
-    "full_rank": FullRank,
-    "fr": FullRank,
-    "low_rank": LowRank,
-    "lr": LowRank,
-    "flow": Flow,
-    "nf": Flow,
-}
 
 
 class Group:
@@ -33,9 +22,9 @@ class Group:
     ----------
     group : sequence of variables or names, or None
         Free variables of the model; ``None`` means the rest.
-    family : Family or str
-        An instance of a family, or ``"mean_field"`` (``"mf"``), ``"full_rank"`` (``"fr"``),
-        ``"low_rank"``, ``"flow"``.
+    family : Family, class or str
+        A family, its class, or its name: ``"mean_field"`` (``"mf"``), ``"full_rank"`` (``"fr"``),
+        ``"low_rank"`` (``"lr"``), ``"flow"`` (``"nf"``), or one in ``vi.families.FAMILIES``.
     vfam : str, optional
         PyMC's name of the argument `family`.
     frozen : bool
@@ -79,7 +68,7 @@ class Group:
     def __init__(
         self,
         group: Sequence[Any] | None,
-        family: Family | str = "mean_field",
+        family: Family | type[Family] | str = "mean_field",
         *,
         vfam: str | None = None,
         frozen: bool = False,
@@ -92,7 +81,7 @@ class Group:
         self.variables = (
             () if group is None else tuple(item for item in group if not isinstance(item, str))
         )
-        self.family = _family(family if vfam is None else vfam)
+        self.family: Family = FAMILIES.instance("family", family if vfam is None else vfam)
         self.frozen = bool(frozen)
         if name is not None and (
             not isinstance(name, str) or not name or "." in name or "/" in name
@@ -134,8 +123,9 @@ def product_of(groups: Sequence[Group], layout: Layout) -> Product:
 
 
 def members_of(groups: Sequence[Group], layout: Layout) -> list[list[str]]:
-    """The names of the variables of each group, in the layout's order; it raises what
-    :func:`product_of` raises.
+    """The names of the variables of each group, in the layout's order.
+
+    It raises what :func:`product_of` raises.
     """
     covered: dict[str, Group] = {}
     for group in groups:
@@ -144,7 +134,8 @@ def members_of(groups: Sequence[Group], layout: Layout) -> list[list[str]]:
                 slot = layout[name]
             except KeyError:
                 raise ValueError(
-                    f"{name!r} in {group} is not a free variable of the model; it has {', '.join(layout.names)}."
+                    f"{name!r} in {group} is not a free variable of the model; it has "
+                    f"{', '.join(layout.names)}."
                 ) from None
             if slot.name in covered:
                 raise ValueError(
@@ -157,7 +148,8 @@ def members_of(groups: Sequence[Group], layout: Layout) -> list[list[str]]:
         raise ValueError("Two groups are the rest (None); only one can be.")
     if left and not rest:
         raise ValueError(
-            f"No group covers {', '.join(left)}. Add them to a group, or add vi.Group(None) for the rest."
+            f"No group covers {', '.join(left)}. Add them to a group, or add vi.Group(None) for "
+            "the rest."
         )
     if rest and not left:
         raise ValueError(
@@ -190,7 +182,8 @@ def _rows_of(group: Group, names: list[str], layout: Layout) -> int:
     if len(set(rows.values())) > 1:
         listed = ", ".join(f"{name!r} {n}" for name, n in rows.items())
         raise ValueError(
-            f"The variables of {group} have different numbers of rows ({listed}); give each its group."
+            f"The variables of {group} have different numbers of rows ({listed}); give each its "
+            "group."
         )
     return next(iter(rows.values()))
 
@@ -201,7 +194,8 @@ def _inputs(inputs: Any) -> tuple[Any, ...]:
     for item in given:
         if not isinstance(item, Variable) or rvs_in_graph([item]):
             raise TypeError(
-                f"inputs={item!r}: give minibatches (vi.Minibatch) or data containers (pm.Data) of the model."
+                f"inputs={item!r}: give minibatches (vi.Minibatch) or data containers (pm.Data) of "
+                "the model."
             )
     return given
 
@@ -216,7 +210,8 @@ def checked_groups(groups: Any) -> tuple[Group, ...]:
         or not all(isinstance(group, Group) for group in groups)
     ):
         raise TypeError(
-            f"Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got {groups!r}."
+            "Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got "
+            f"{groups!r}."
         )
     return tuple(groups)
 
@@ -245,17 +240,3 @@ def _names(group: Any) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError(f"A variable is twice in one group: {', '.join(names)}.")
     return tuple(names)
-
-
-def _family(family: Any) -> Family:
-    if isinstance(family, Family):
-        return family
-    if isinstance(family, str):
-        if family.lower() not in NAMES:
-            raise ValueError(
-                f"family={family!r} is unknown; use {', '.join(map(repr, NAMES))} or a family."
-            )
-        return NAMES[family.lower()]()
-    raise TypeError(
-        f"family={family!r}: give an instance of a family (vi.families.FullRank()) or its name."
-    )

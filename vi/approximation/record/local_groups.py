@@ -1,6 +1,4 @@
-"""Local variables of an approximation: their rows, where they start, how they are fitted,
-encoders on all rows.
-"""
+"""Which variables have an entry for every row of data, where they start, what encodes them."""
 
 from __future__ import annotations
 
@@ -82,9 +80,7 @@ class LocalGroup:
 def with_local_groups(
     model: pm.Model, groups: Sequence[Group], point: Mapping[str, np.ndarray]
 ) -> tuple[Layout, Product, tuple[LocalGroup, ...]]:
-    """Layout and family of groups, in which local variables have all their rows, and what is
-    local.
-    """
+    """Layout and family of groups, with all rows of local variables, and what is local."""
     layout = layout_from(model, point)
     members = members_of(groups, layout)
     names = [
@@ -105,9 +101,7 @@ def with_local_groups(
 def with_local_parts(
     model: pm.Model, family: Family, point: Mapping[str, np.ndarray]
 ) -> tuple[Layout, tuple[LocalGroup, ...]]:
-    """The same for a family that was read from a file: its parts that have rows say which
-    variables are local.
-    """
+    """Layout and what is local, for a family from a file, whose parts with rows say so."""
     layout = layout_from(model, point)
     starts = {
         start: part
@@ -138,9 +132,7 @@ def with_local_parts(
 def split_start(
     start: Mapping[str, Any] | None, model: pm.Model, groups: Sequence[Group] | None
 ) -> tuple[Mapping[str, Any] | None, dict[str, Any]]:
-    """Start values of other variables, and of local ones, whose rows may be more than the model
-    has.
-    """
+    """Start values of the other variables, and of local ones, which may have more rows."""
     names = {name for group in groups or () if group.local for name in group.names or ()}
     if start is None or not names:
         return start, {}
@@ -215,8 +207,10 @@ def check_encoders(local: Sequence[LocalGroup], params: Params) -> None:
             )
             if bad.size:
                 raise ValueError(
-                    f"The encoder of {group.part!r} returns NaN or infinity for {bad.size} of {group.rows} rows, first "
-                    f"{', '.join(map(str, bad[:5]))}. Are its inputs finite and its weights of a moderate size?"
+                    f"The encoder of {group.part!r} returns NaN or infinity for {bad.size} of "
+                    f"{group.rows} rows, first "
+                    f"{', '.join(map(str, bad[:5]))}. Are its inputs finite and its weights of a "
+                    "moderate size?"
                 )
 
 
@@ -227,7 +221,8 @@ def _inputs(model: pm.Model, group: Group, names: Sequence[str]) -> tuple[Any, .
     data = observed_data_of(model, names)
     if len(data) != 1:
         raise ValueError(
-            f"{len(data)} likelihoods depend on the variables of {group}: say which data of a row its encoder reads, "
+            f"{len(data)} likelihoods depend on the variables of {group}: say which data of a row "
+            "its encoder reads, "
             "vi.Group(..., encoder=f, inputs=x)."
         )
     return data

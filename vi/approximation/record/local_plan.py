@@ -26,7 +26,8 @@ def encoded(fit: FitState, params: Params) -> Params:
         arrays = all_rows(group.inputs, fit.data.all_rows.replacements)
         if {len(array) for array in arrays} != {group.rows}:
             raise ValueError(
-                f"The encoder of {group.part!r} reads data of {', '.join(str(len(array)) for array in arrays)} rows, "
+                f"The encoder of {group.part!r} reads data of "
+                f"{', '.join(str(len(array)) for array in arrays)} rows, "
                 f"its variables have {group.rows}. Start a new fit after the data have changed."
             )
         with precision(fit.dtype):
@@ -69,8 +70,10 @@ def for_rows(fit: FitState, algorithm: Algorithm) -> Algorithm:
     family = fit.family
     if not isinstance(algorithm, Gradient) or not isinstance(family, Product):
         raise TypeError(
-            f"Local variables are fitted by vi.KLqp, not by the algorithm {algorithm.short_name!r}: a Stein direction "
-            "compares points in all coordinates, and a batch has only some. Leave local out of the groups."
+            "Local variables are fitted by vi.KLqp, not by the algorithm "
+            f"{algorithm.short_name!r}: a Stein direction "
+            "compares points in all coordinates, and a batch has only some. Leave local out of the "
+            "groups."
         )
     rows = _training_rows(fit, fit.data.training)
     parts = []
@@ -78,7 +81,8 @@ def for_rows(fit: FitState, algorithm: Algorithm) -> Algorithm:
         own = [rows[name] for name in group.variables]
         if any(other.key != own[0].key for other in own):
             raise ValueError(
-                f"The variables {', '.join(group.variables)} of one local group go with different minibatches; give "
+                f"The variables {', '.join(group.variables)} of one local group go with different "
+                "minibatches; give "
                 "each its group."
             )
         sampling = own[0].sampling

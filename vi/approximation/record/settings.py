@@ -7,11 +7,9 @@ from typing import Any
 import jax
 import pymc as pm
 
-from vi.algorithms import Descent, Gradient, Local, Stein
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of
 from vi.foundation.version import __version__
-from vi.optimizers.named import name_of
 
 __all__ = ["describe_settings"]
 
@@ -31,19 +29,7 @@ def describe_settings(fit: FitState) -> dict[str, Any]:
         "jax_version": jax.__version__,
     }
     settings |= fit.notes
-    algorithm = fit.algorithm
-    if algorithm is not None:
-        settings |= {"algorithm": algorithm.short_name, "loss": algorithm.loss_name}
-    if isinstance(algorithm, Local):
-        algorithm = algorithm.inner
-    if isinstance(algorithm, Descent):
-        settings |= {
-            "optimizer": name_of(algorithm.optimizer),
-            "averaging": repr(algorithm.averaging),
-            "draws_per_step": algorithm.n_draws,
-        }
-    if isinstance(algorithm, Gradient):
-        settings["objective"] = repr(algorithm.objective)
-    if isinstance(algorithm, Stein):
-        settings |= {"kernel": repr(algorithm.kernel), "temperature": algorithm.temperature}
+    if fit.algorithm is not None:
+        settings |= {"algorithm": fit.algorithm.short_name, "loss": fit.algorithm.loss_name}
+        settings |= fit.algorithm.settings()
     return settings

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from vi.foundation.extras import needs
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 
@@ -74,9 +74,7 @@ def _chain(plan: Plan, density: Any, matrix: jax.Array, key: jax.Array, start: j
 def _kernel(
     plan: Plan, density: Any, matrix: jax.Array, dim: int
 ) -> tuple[Callable[[Any], Any], float]:
-    """BlackJAX's sampler as a function of the step size in q's standard deviations, and the
-    first size.
-    """
+    """BlackJAX's sampler by its step size, in standard deviations of q, and the first size."""
     blackjax = import_blackjax()
     if plan.method == "rmh":
         scale = jnp.sqrt(matrix) if matrix.ndim == 1 else jnp.linalg.cholesky(matrix)
@@ -96,9 +94,7 @@ def _kernel(
 
 
 def _quarter_turn(size: jax.Array) -> jax.Array:
-    """Steps of a trajectory at whose end a normal with q's covariance has forgotten where it
-    was.
-    """
+    """Steps after which a trajectory on a normal with q's covariance has made a quarter turn."""
     return jnp.ceil(0.5 * jnp.pi / size).astype(jnp.int32)
 
 
@@ -116,7 +112,5 @@ def _statistics(method: str, state: Any, info: Any) -> dict[str, jax.Array]:
 
 
 def import_blackjax() -> Any:
-    try:
-        return importlib.import_module("blackjax")
-    except ImportError as error:
-        raise ImportError('sample_mcmc needs BlackJAX: pip install "pymc-vi[mcmc]".') from error
+    """BlackJAX, imported when it is needed."""
+    return needs("blackjax", "Markov chains")

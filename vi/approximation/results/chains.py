@@ -1,6 +1,4 @@
-"""Markov chains from an approximation: BlackJAX's kernels, started at draws of q and measured by
-its covariance.
-"""
+"""Markov chains that start at draws of q and measure their steps by its covariance."""
 
 from __future__ import annotations
 
@@ -49,10 +47,9 @@ def sample_mcmc(
 ) -> xr.DataTree:
     """Markov chains of the posterior through BlackJAX (extra ``mcmc``), all at once.
 
-    The chains start at draws of q. Its covariance is the inverse mass matrix of NUTS and HMC,
-    and with the factor
-    :math:`2.38^2 / D` the proposal's covariance of random-walk Metropolis. It stays as it is; tuning is for the
-    length of the steps alone, each chain's own.
+    The chains start at draws of q. Its covariance is the inverse mass matrix of NUTS and HMC, and
+    with the factor :math:`2.38^2 / D` the proposal's covariance of random-walk Metropolis. It stays
+    as it is; tuning is for the length of the steps alone, each chain's own.
 
     Parameters
     ----------
@@ -141,8 +138,10 @@ def sample_mcmc(
     if not target.traceable:
         why = getattr(target, "why", "")
         raise ValueError(
-            f"Chains through BlackJAX need backend='jax', and the model is evaluated by {target.backend}"
-            f"{f' ({why})' if why else ' (asked for)'}. PyMC takes over from here: pm.sample(initvals=approx.initvals"
+            "Chains through BlackJAX need backend='jax', and the model is evaluated by "
+            f"{target.backend}"
+            f"{f' ({why})' if why else ' (asked for)'}. PyMC takes over from here: "
+            "pm.sample(initvals=approx.initvals"
             f"({chains}), step=approx.nuts_step(), model=approx.model)."
         )
     matrix = inverse_mass_matrix(fit, metric)
@@ -231,9 +230,7 @@ def nuts_step(fit: FitState, *, metric: str | None = None, target_accept: float 
 
 
 def _checked(target: Target, points: np.ndarray, stats: dict[str, Any]) -> dict[str, Any]:
-    """The largest R-hat and the smallest effective sample size, with a warning where they are
-    not good enough.
-    """
+    """The largest R-hat and the smallest effective sample size; warn where they are bad."""
     if points.shape[1] < 4:
         return {}
     rhat = np.atleast_1d(array_stats.rhat(points, chain_axis=0, draw_axis=1))
@@ -242,16 +239,20 @@ def _checked(target: Target, points: np.ndarray, stats: dict[str, Any]) -> dict[
     bad = worst[~(rhat[worst] <= RHAT)]
     if bad.size:
         warnings.warn(
-            f"R-hat is {rhat[bad[0]]:.3f} in {target.layout.label(int(bad[0]))} and above {RHAT} in {bad.size} of "
-            f"{rhat.size} coordinates: the chains do not agree yet. More draws or tune= steps may help.",
+            f"R-hat is {rhat[bad[0]]:.3f} in {target.layout.label(int(bad[0]))} and above {RHAT} "
+            f"in {bad.size} of "
+            f"{rhat.size} coordinates: the chains do not agree yet. More draws or tune= steps may "
+            "help.",
             UserWarning,
             stacklevel=4,
         )
     diverging = int(np.sum(np.asarray(stats["diverging"]))) if "diverging" in stats else 0
     if diverging:
         warnings.warn(
-            f"{diverging} of {points.shape[0] * points.shape[1]} steps diverged: the chains may leave out a part of "
-            "the posterior. A larger target_accept or another parametrisation of the model may help.",
+            f"{diverging} of {points.shape[0] * points.shape[1]} steps diverged: the chains may "
+            "leave out a part of "
+            "the posterior. A larger target_accept or another parametrisation of the model may "
+            "help.",
             UserWarning,
             stacklevel=4,
         )

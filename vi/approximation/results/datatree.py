@@ -24,8 +24,9 @@ def to_datatree(
     left_out: Sequence[str] = (),
     chains: int = 1,
 ) -> xr.DataTree:
-    """Assemble the groups; arrays of draws come as ``(chains * draws, *shape)``, one chain after
-    the other.
+    """Assemble the groups.
+
+    Arrays of draws come as ``(chains * draws, *shape)``, one chain after the other.
 
     Data containers ``left_out``, and observed variables that are such a container, are not stored.
     """
@@ -94,9 +95,7 @@ def _is_one_of(value: Any, names: Sequence[str]) -> bool:
 def fit_record(
     losses: np.ndarray, settings: Mapping[str, Any], restarts: xr.Dataset | None = None
 ) -> xr.Dataset:
-    """The ``fit`` group: the loss of every step, what restarts found, and the settings as
-    attributes.
-    """
+    """The ``fit`` group: losses, what several starts found, the settings as attributes."""
     steps = np.arange(1, len(losses) + 1)
     record = xr.Dataset(
         {"loss": ("step", np.array(losses))}, coords={"step": steps}, attrs=dict(settings)

@@ -105,8 +105,9 @@ def sample(
 
 
 def logp(fit: FitState, z: Any) -> np.ndarray:
-    """Return the model's log density (unnormalised, Jacobians included) at unconstrained
-    points ``(..., D)``.
+    """Return the model's log density at unconstrained points ``(..., D)``.
+
+    It is not normalised, and includes the log Jacobian determinants of the transforms.
     """
     points = _points(fit, z)
     if fit.data.stream is not None:
@@ -163,7 +164,7 @@ def _log_p(points: np.ndarray, target: Target) -> np.ndarray:
         ) from error
 
 
-# A family is settings alone, so equal families share these compiled functions for the whole process.
+# A family is settings alone: equal families share these compiled functions in the whole process.
 
 
 @functools.cache

@@ -29,7 +29,8 @@ def starting_points(fit: FitState, chains: int, seed: int) -> np.ndarray:
     good = points[np.isfinite(target_of_all_rows(fit).log_prob(points))]
     if len(good) < chains:
         raise ValueError(
-            f"log p is finite at {len(good)} of {len(points)} draws of the approximation only: chains cannot start "
+            f"log p is finite at {len(good)} of {len(points)} draws of the approximation only: "
+            "chains cannot start "
             "there. Fit on before sampling."
         )
     return good[:chains]
@@ -60,6 +61,7 @@ def inverse_mass_matrix(fit: FitState, metric: str | None) -> np.ndarray:
         return cov if regular and np.any(cov - np.diag(np.diag(cov))) else variances
     if not regular:
         raise ValueError(
-            "metric='dense': the covariance of the approximation is singular; use metric='diagonal'."
+            "metric='dense': the covariance of the approximation is singular; use "
+            "metric='diagonal'."
         )
     return cov

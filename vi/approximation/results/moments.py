@@ -1,6 +1,4 @@
-"""Mean, standard deviation and covariance of q as PyTensor variables that follow the live
-parameters.
-"""
+"""Mean, standard deviation and covariance of q as variables that follow its parameters."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ class Moment(JaxFunction):
 
 
 def moment_of(family: Family, moment: str, params: dict[str, Any]) -> Any:
-    """A moment of q as a symbolic variable of its shared parameters; one that *is* the moment is returned as it is."""
+    """A moment of q, symbolic in its shared parameters; the parameter itself where it is one."""
     direct = _parameter_that_is(family, moment, params)
     return (
         params[direct] if direct else JaxOp(Moment(family, moment, tuple(params)))(*params.values())

@@ -36,7 +36,8 @@ def named_nodes(node: Any) -> tuple[list[str], list[Any]]:
                 f"; by name it is approx.model[{variable!r}]" if isinstance(variable, str) else ""
             )
             raise TypeError(
-                f"{key} is {variable!r}: give a PyTensor variable, or a list, tuple or dict of variables{hint}."
+                f"{key} is {variable!r}: give a PyTensor variable, or a list, tuple or dict of "
+                f"variables{hint}."
             )
     return [
         f"{key} ({variable.name})" if variable.name else key
@@ -78,12 +79,14 @@ def size_from(size: Any) -> Any:
 
 
 def check_dependence(fit: FitState, nodes: Sequence[Any], names: Sequence[str]) -> None:
+    """Refuse nodes that depend on no free variable."""
     drawn = {*fit.model.free_RVs, *fit.model.value_vars}
     for name, node in zip(names, nodes, strict=True):
         if drawn.isdisjoint(ancestors([node])):
             raise ValueError(
                 f"{name} does not depend on any free variable of the approximation's model "
-                f"({', '.join(fit.layout.names)}), so there is nothing to draw. Variables of a copy of the model "
+                f"({', '.join(fit.layout.names)}), so there is nothing to draw. Variables of a "
+                "copy of the model "
                 "are other variables."
             )
 
@@ -91,9 +94,11 @@ def check_dependence(fit: FitState, nodes: Sequence[Any], names: Sequence[str]) 
 def replacements_from(
     fit: FitState, nodes: Sequence[Any], more_replacements: Mapping[Any, Any]
 ) -> dict[Variable, Any]:
+    """What takes the place of data and other parts of the nodes' graph."""
     if not isinstance(more_replacements, Mapping):
         raise TypeError(
-            f"more_replacements must be a dict of {{variable: replacement}}, got {more_replacements!r}."
+            f"more_replacements must be a dict of {{variable: replacement}}, got "
+            f"{more_replacements!r}."
         )
     drawn = {*fit.model.free_RVs, *fit.model.value_vars}
     present = set(ancestors(nodes))
@@ -137,7 +142,8 @@ def _as_replacement(old: Any, new: Any) -> Any:
     rank, wanted = getattr(new.type, "ndim", None), getattr(old.type, "ndim", None)
     if type(new.type) is not type(old.type) or rank != wanted:
         raise TypeError(
-            f"more_replacements: {old} has {wanted} dimensions ({old.type}), its replacement {rank} ({new.type})."
+            f"more_replacements: {old} has {wanted} dimensions ({old.type}), its replacement "
+            f"{rank} ({new.type})."
         )
     if isinstance(old.type, XTensorType) and new.type.dims != old.type.dims:
         new = new.transpose(*old.type.dims)

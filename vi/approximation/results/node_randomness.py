@@ -1,6 +1,4 @@
-"""Draws of q inside a PyTensor graph: a source of randomness that advances by itself, and the
-family's sampler.
-"""
+"""Draws of q inside a PyTensor graph, from a source of randomness that moves on by itself."""
 
 from __future__ import annotations
 
@@ -34,8 +32,7 @@ WORDS = 4
 
 
 class Streams(RNGConsumerOp):
-    """A generator split into the generator for the next evaluation, a JAX key, and ``n`` generators
-    for this one.
+    """A generator split into the next one, a JAX key and ``n`` generators for this evaluation.
 
     Parameters
     ----------
@@ -162,9 +159,7 @@ def draws_of(
     key: Any,
     size: Any | None = None,
 ) -> Any:
-    """Draws of q as a symbolic variable, shape ``(dim,)`` or ``(size, dim)``, differentiable in
-    ``params``.
-    """
+    """Draws of q, symbolic, ``(dim,)`` or ``(size, dim)``, differentiable in ``params``."""
     arguments = [] if size is None else [pt.as_tensor(size)]
     function = Draws(family, tuple(params), dim, np.dtype(dtype).name, many=size is not None)
     return JaxOp(function)(key, *arguments, *params.values())

@@ -40,11 +40,56 @@ def sample_node(
     size: Any = None,
     deterministic: bool = False,
     more_replacements: Mapping[Any, Any] | None = None,
+    *,
     random_seed: Any = None,
 ) -> Any:
-    """The work of :meth:`vi.Approximation.sample_node`, which documents it.
+    """Replace the model's free variables in an expression by draws from q.
 
-    ``shared_params`` are the live parameters: draws are made from q as it is at that moment.
+    The result is symbolic. Every evaluation draws anew, from q as it is at that moment;
+    gradients with respect to :attr:`shared_params` are those of the draws for given noise.
+
+    Parameters
+    ----------
+    node : Variable, or list, tuple or dict of them
+        Expressions of the model's variables (random variables, deterministics, value variables,
+        the model's log density), also ones written after the fit. Several nodes share their
+        draws. Observed variables are drawn given their parents.
+    size : int or symbolic integer scalar, optional
+        Number of draws, a new leading dimension (called ``draw`` where dimensions have names);
+        by default one draw without a new dimension.
+    deterministic : bool
+        Whether to take the mean of q (in the unconstrained space) in place of draws. Observed
+        variables are still drawn.
+    more_replacements : dict of {Variable: Variable or array}, optional
+        Other parts of the graph (data, say) to replace; lengths may differ.
+    random_seed : int, optional
+        Determines the whole sequence of values; a new sequence by default.
+
+    Returns
+    -------
+    Variable, or list, tuple or dict of them
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If a node does not depend on a free variable, if a replaced variable is not in the graph
+        or is a free variable, or if ``size`` is below 1.
+    NotImplementedError
+        If an operation cannot be computed for many draws at once.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     x = pm.Data("x", [1.0, 2.0])
+    ...     slope = pm.Normal("slope")
+    ...     y = pm.Normal("y", slope * x, 0.1, shape=x.shape, observed=[1.0, 2.0])
+    >>> approx = vi.fit(method="advi", model=model, random_seed=1, progressbar=False)
+    >>> new = approx.sample_node(y, size=100, more_replacements={x: [3.0, 4.0, 5.0]}, random_seed=1)
+    >>> new.eval().shape
+    (100, 3)
     """
     names, nodes = named_nodes(node)
     size = size_from(size)
@@ -75,9 +120,7 @@ def sample_node(
 def _in_terms_of(
     fit: FitState, z: Any, nodes: Sequence[Any], replacements: Mapping[Variable, Any]
 ) -> list[Any]:
-    """The nodes with free variables and value variables as functions of one draw ``z``, and
-    replacements made.
-    """
+    """The nodes as functions of one draw ``z`` ``(D,)``, with replacements made."""
     model = fit.model
     known: dict[Variable, Any] = {}
     transformed: dict[Variable, Any] = {}

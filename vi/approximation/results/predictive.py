@@ -93,9 +93,7 @@ def compute_log_likelihood(
 
 @contextmanager
 def _without_initial_values(model: pm.Model) -> Iterator[None]:
-    """A model without its initial values: PyMC refuses to copy it with them, and after a fit
-    none is used.
-    """
+    """A model without initial values: PyMC refuses to copy it with them, and none is used."""
     kept = dict(model.rvs_to_initial_values)
     try:
         model.rvs_to_initial_values.update(dict.fromkeys(kept))
@@ -107,8 +105,9 @@ def _without_initial_values(model: pm.Model) -> Iterator[None]:
 def _of_all_rows(
     fit: FitState, compute: Callable[..., xr.DataTree], group: str, block_rows: int | None
 ) -> xr.DataTree:
-    """What PyMC computes from all rows; of streamed data in blocks that are put together along
-    the rows.
+    """What PyMC computes from all rows.
+
+    Of streamed data in blocks that are put together along the rows.
     """
     if fit.data.stream is None:
         return compute(model_of_all_rows(fit))

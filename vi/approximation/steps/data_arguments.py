@@ -13,7 +13,8 @@ from pytensor.compile.sharedvalue import SharedVariable
 from vi.approximation.record.training_data import TrainingData
 from vi.data import Minibatch, Stream, head, source_from
 from vi.data.minibatches.batch_tensors import row_data
-from vi.data.missing import refuse_masked, rows_with_nan
+from vi.data.missing import refuse_masked, refuse_nan
+from vi.foundation.lengths import refuse_lengths
 from vi.targets.batches.found import StreamedRows
 from vi.targets.batches.setting import GraphSetting
 
@@ -99,13 +100,16 @@ def _streamed_rows(model: pm.Model, stream: Stream) -> StreamedRows:
         now = np.shape(container.get_value(borrow=True))
         if len(field.shape) + 1 != container.ndim or field.shape != now[1:]:
             raise ValueError(
-                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has rows of shape "
+                f"A row of {name!r} has shape {field.shape}, the model's pm.Data({name!r}) has "
+                "rows of shape "
                 f"{now[1:]}: "
-                "the container must hold some rows of the same shape, pm.Data(name, vi.data.head(source, 100)[name])."
+                "the container must hold some rows of the same shape, pm.Data(name, "
+                "vi.data.head(source, 100)[name])."
             )
         if not np.can_cast(field.dtype, container.dtype, "same_kind"):
             raise TypeError(
-                f"Rows of {name!r} are {field.dtype}, the model's pm.Data({name!r}) {container.dtype}."
+                f"Rows of {name!r} are {field.dtype}, the model's pm.Data({name!r}) "
+                f"{container.dtype}."
             )
         inputs[name] = container.type(name=name)
     size = stream.batch_size
@@ -124,22 +128,16 @@ def _shared(model: pm.Model, data: Mapping[Any, Any]) -> dict[Any, Any]:
     lengths = {
         container.name: len(array) if array.ndim else 0 for container, array in arrays.items()
     }
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{name!r}: {n}" for name, n in lengths.items())
-        raise ValueError(f"The arrays of data= have different lengths: {listed}.")
+    refuse_lengths("The arrays of data=", lengths)
     for container, array in arrays.items():
         if array.ndim != container.ndim or not np.can_cast(
             array.dtype, container.dtype, "same_kind"
         ):
             raise TypeError(
-                f"data[{container.name!r}] has {array.ndim} axes of {array.dtype}; the container is {container.type}."
+                f"data[{container.name!r}] has {array.ndim} axes of {array.dtype}; the container "
+                f"is {container.type}."
             )
-        bad = rows_with_nan(array)
-        if len(bad):
-            raise ValueError(
-                f"data[{container.name!r}] has NaN in {len(bad)} of {len(array)} rows, first in "
-                f"{', '.join(map(str, bad[:5]))}. Leave such rows out."
-            )
+        refuse_nan({f"data[{container.name!r}]": array}, "Leave such rows out.")
     return {
         container: row_data(np.ascontiguousarray(array, dtype=container.dtype))
         for container, array in arrays.items()
@@ -160,6 +158,7 @@ def _container(model: pm.Model, name: Any) -> Any:
     if key not in containers:
         known = ", ".join(map(repr, containers)) or "none"
         raise ValueError(
-            f"data has rows for {key!r}, which is no pm.Data container of the model. Its containers: {known}."
+            f"data has rows for {key!r}, which is no pm.Data container of the model. Its "
+            f"containers: {known}."
         )
     return containers[key]

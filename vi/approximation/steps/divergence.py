@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import numpy as np
 
-from vi.algorithms.base import Algorithm, State
 from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.status import Status
 from vi.foundation.precision import precision
-from vi.targets.base import Batch, Target
+from vi.targets.base import Inputs, Target
 
 __all__ = ["diagnosed"]
 
@@ -25,7 +22,7 @@ ADVICE = (
 )
 
 
-def diagnosed(fit: FitState, target: Target, batch: Batch) -> Status:
+def diagnosed(fit: FitState, target: Target, inputs: Inputs) -> Status:
     """Repeat the failing step's evaluation and name the variables that were not finite.
 
     Parameters
@@ -34,17 +31,17 @@ def diagnosed(fit: FitState, target: Target, batch: Batch) -> Status:
         The last good record.
     target : Target
         The log density.
-    batch : Batch
-        The data of the failing step.
+    inputs : Inputs
+        The data that the failing step was made on.
     """
     algorithm, run = fit.algorithm, fit.run
     assert algorithm is not None
     assert run is not None
     step = int(run.step) + 1
     with precision(fit.dtype):
-        now = target.at_step(batch, np.asarray(jax.random.key_data(run.key)), np.asarray(run.step))
-        ask = jax.jit(lambda state, seen: _points(algorithm, state, seen))
-        points = np.asarray(ask(run, target.local(now)))
+        now = target.at_step(inputs, np.asarray(jax.random.key_data(run.key)), np.asarray(run.step))
+        question = jax.jit(algorithm.ask)(run, target.rows_of_step(now))
+        points = np.asarray(question.points)
         value, score = (np.asarray(a) for a in target.value_and_score(points, now))
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
     near = np.all(np.abs(points) < FAR)
@@ -64,9 +61,3 @@ def diagnosed(fit: FitState, target: Target, batch: Batch) -> Status:
     else:
         what = "the update of the parameters overflowed"
     return Status("diverged", step - 1, f"NaN or infinity at step {step}: {what}. {ADVICE}")
-
-
-def _points(algorithm: Algorithm, state: State, seen: Any) -> jax.Array:
-    """The points at which a step asks for the log density."""
-    stepper, part, _ = algorithm.focus(state, seen)
-    return stepper.ask(part).points

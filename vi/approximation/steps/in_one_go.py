@@ -53,9 +53,7 @@ def settled(
 
 
 def normal_params(fit: FitState, mean: np.ndarray, scale_tril: np.ndarray) -> Params:
-    """The parameters of a full-rank normal: mean ``(D,)``, Cholesky factor of the covariance
-    ``(D, D)``.
-    """
+    """Parameters of a full-rank normal, from mean ``(D,)`` and Cholesky factor ``(D, D)``."""
     assert isinstance(fit.family, FullRank)
     with precision(fit.dtype):
         return fit.family.at(

@@ -1,6 +1,4 @@
-"""The tensors of a minibatch: operations that number rows and take them, and data that may
-change.
-"""
+"""The tensors of a minibatch: operations that number and take rows, and data that may change."""
 
 from __future__ import annotations
 
@@ -20,6 +18,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from vi.data.minibatches.row_numbers import Sampling, row_numbers, short_steps
 from vi.data.missing import refuse_masked, refuse_nan
+from vi.foundation.lengths import refuse_lengths
 from vi.foundation.precision import guard_jax_config
 from vi.graphs.object_mode import in_object_mode
 
@@ -43,8 +42,9 @@ class MinibatchVariable(TensorVariable):
         return data
 
     def set_value(self, value: Any) -> None:
-        """Replace the data; nothing is compiled again. Arrays that share rows must keep the same
-        length.
+        """Replace the data; nothing is compiled again.
+
+        Arrays that share rows must keep the same length.
         """
         _replace(self.shared, value)
 
@@ -64,8 +64,9 @@ class MinibatchVariable(TensorVariable):
 
 
 class MinibatchIndex(Op):
-    """Row numbers of a batch, from a counter of batches and the length of every array that shares
-    the rows.
+    """Row numbers of a batch, shape ``(size,)``; fewer at the end of a short last batch.
+
+    From a counter of batches and the length of every array that shares the rows.
 
     Parameters
     ----------
@@ -93,10 +94,8 @@ class MinibatchIndex(Op):
 
     def perform(self, node: Apply, inputs: Sequence[Any], outputs: Any) -> None:
         step, n = int(inputs[0]), int(inputs[1])
-        if any(int(length) != n for length in inputs[2:]):
-            raise ValueError(
-                f"Arrays of one minibatch have different lengths: {[int(length) for length in inputs[1:]]}."
-            )
+        lengths = {f"array {i}": int(length) for i, length in enumerate(inputs[1:])}
+        refuse_lengths("The arrays of one minibatch", lengths)
         if self.sampling.size > n:
             raise ValueError(
                 f"batch_size={self.sampling.size} is larger than the data, which have {n} rows."
@@ -108,7 +107,8 @@ class MinibatchIndex(Op):
 
     def infer_shape(self, node: Apply, shapes: Any) -> list[Any]:
         raise ShapeError(
-            "a length that is known would be fixed in what is written with it, where all rows come later"
+            "a length that is known would be fixed in what is written with it, where all rows come "
+            "later"
         )
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
@@ -191,17 +191,17 @@ def _replace(shared: Any, value: Any) -> None:
             f"The data are {shared.type}, the new value has {array.ndim} axes of {array.dtype}."
         )
     if is_row_data(shared) and shared.tag.minibatch_nan == "raise":
-        refuse_nan([array])
+        refuse_nan({"The new value": array})
     array = np.ascontiguousarray(array, dtype=shared.dtype)
-    same = array is shared.get_value(
-        borrow=True
-    )  # changed in place: only another array is seen to be another
+    # one that was changed in place: only another array is seen to be another
+    same = array is shared.get_value(borrow=True)
     shared.set_value(array.copy() if same else array, borrow=True)
 
 
 def row_data(array: np.ndarray, nan: str = "raise") -> Any:
-    """An array as a shared variable that is known to hold rows: it is moved to a device once,
-    not for every run.
+    """An array as a shared variable that is known to hold rows, shape ``(n_rows, ...)``.
+
+    Such a variable is moved to a device once, not for every run.
     """
     shared = pytensor.shared(array, borrow=True, name="data")
     shared.tag.minibatch_nan = "allow" if nan == "allow" else "raise"

@@ -1,6 +1,4 @@
-"""``vi.Minibatch``: tensors that hold other rows of the data at every step, to be used in a PyMC
-model.
-"""
+"""``vi.Minibatch``: tensors in a PyMC model that hold other rows of the data at every step."""
 
 from __future__ import annotations
 
@@ -16,12 +14,15 @@ from pytensor.tensor.type import TensorType
 
 from vi.data.minibatches.batch_tensors import MinibatchIndex, TakeRows, row_data
 from vi.data.minibatches.row_numbers import MAX_ROWS, Sampling
-from vi.data.missing import check_nan_policy, refuse_masked, refuse_nan, without_nan_rows
+from vi.data.missing import check_nan_policy, drop_nan, refuse_masked, refuse_nan
+from vi.foundation.lengths import refuse_lengths
+from vi.foundation.numbers import whole
 from vi.graphs.self_advancing import Counter
 
 __all__ = ["Minibatch"]
 
 _streams = itertools.count(1)
+"""Numbers for minibatches without a seed of their own: in one model they take different rows."""
 
 
 def Minibatch(  # PyMC's name
@@ -43,7 +44,8 @@ def Minibatch(  # PyMC's name
     :math:`t` is positions :math:`tB, \dots, tB + B - 1` of the concatenated epochs, so that all
     batches have :math:`B` rows (one may go on into the next epoch), every row comes exactly once an
     epoch, and the log likelihood of a batch times
-    :math:`N / B` is an unbiased estimate of that of the data. The order is computed from a key, not stored.
+    :math:`N / B` is an unbiased estimate of that of the data. The order is computed from a key, not
+    stored.
 
     In a model, give the likelihood its ``total_size=N``: a fit without it is refused. In a fit, the
     rows follow from the fit's seed and the step; everything else (``approx.sample``,
@@ -109,8 +111,8 @@ def Minibatch(  # PyMC's name
     """
     if in_memory_size is not None:
         raise TypeError(
-            "in_memory_size is not supported: for data larger than memory give vi.fit(data=...) a stream of vi.data "
-            "(memory maps, zarr, Parquet, generators)."
+            "in_memory_size is not supported: for data larger than memory give vi.fit(data=...) a "
+            "stream of vi.data (memory maps, zarr, Parquet, generators)."
         )
     if not arrays:
         raise TypeError(
@@ -118,7 +120,7 @@ def Minibatch(  # PyMC's name
         )
     if sum(map(bool, (replace, drop_last, short_last))) > 1:
         raise ValueError("replace, drop_last and short_last exclude each other.")
-    check_nan_policy(nan)
+    check_nan_policy("vi.Minibatch(nan", nan)
     if update_shared_f is not None and not callable(update_shared_f):
         raise TypeError(f"update_shared_f must be callable, got {update_shared_f!r}.")
     data = _as_data(arrays, dtype, nan)
@@ -128,30 +130,27 @@ def Minibatch(  # PyMC's name
     counter = Counter(
         type=TensorType("int64", shape=()), value=np.asarray(0), strict=True, name="batches"
     )
-    made = [list[tuple[int, Any]]() for _ in data]
+    indices = [list[tuple[int, Any]]() for _ in data]  # of each array its axes and their rows
     seeds_used = 0
     for position, (size, seed) in _axes(batch_size, data).items():
         axes = [position if position >= 0 else variable.ndim + position for variable in data]
         lengths = [variable.shape[axis] for variable, axis in zip(data, axes, strict=True)]
         _check_lengths(data, axes, size)
         if seed is None and random_seed is not None:
-            seed = (
-                _whole(random_seed, "random_seed")
-                if not seeds_used
-                else [_whole(random_seed, "random_seed"), axes[0]]
-            )
+            seed = whole("vi.Minibatch(random_seed", random_seed, 0)
+            seed = [seed, axes[0]] if seeds_used else seed  # axes are drawn independently
             seeds_used += 1
         sampling = Sampling(size, bool(replace), bool(drop_last), bool(short_last))
         index = MinibatchIndex(sampling, None if seed is None else _words(seed), next(_streams))(
             counter, *lengths
         )
-        for own, axis in zip(made, axes, strict=True):
-            own.append((axis, index))
+        for of_array, axis in zip(indices, axes, strict=True):
+            of_array.append((axis, index))
     tensors = []
-    for i, (variable, taken) in enumerate(zip(data, made, strict=True)):
-        taken.sort(key=lambda pair: pair[0])
-        tensor = TakeRows(tuple(axis for axis, _ in taken))(
-            variable, *(index for _, index in taken)
+    for i, (variable, of_array) in enumerate(zip(data, indices, strict=True)):
+        of_array.sort(key=lambda pair: pair[0])
+        tensor = TakeRows(tuple(axis for axis, _ in of_array))(
+            variable, *(index for _, index in of_array)
         )
         tensor.name = (
             f"minibatch.{i}" if name is None else name if len(data) == 1 else f"{name}.{i}"
@@ -161,7 +160,12 @@ def Minibatch(  # PyMC's name
 
 
 def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
-    """Symbolic data: shared variables for arrays, anything symbolic as it is."""
+    """Symbolic data: shared variables for arrays, anything symbolic as it is.
+
+    ``arrays`` have their rows first, shape ``(n_rows, ...)``; ``dtype`` and ``nan`` are those of
+    :func:`Minibatch`. What comes out has the same shapes, but for rows that ``nan="drop"`` leaves
+    out.
+    """
     for i, array in enumerate(arrays):
         refuse_masked(array, f"Array {i} of vi.Minibatch")
     values = [array if isinstance(array, Variable) else np.asarray(array) for array in arrays]
@@ -173,41 +177,40 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
                 )
         elif value.dtype.kind not in "fiub":
             raise TypeError(
-                f"Array {i} of vi.Minibatch has the type {value.dtype}; real numbers in a dense array are accepted. "
-                "Encode labels as integers (np.unique(labels, return_inverse=True)); sparse matrices need "
-                ".toarray()."
+                f"Array {i} of vi.Minibatch has the type {value.dtype}; real numbers in a dense "
+                "array are accepted. Encode labels as integers (np.unique(labels, "
+                "return_inverse=True)); sparse matrices need .toarray()."
             )
         elif dtype is not None and not np.can_cast(value.dtype, dtype, "same_kind"):
             raise TypeError(
-                f"dtype={np.dtype(dtype)} would change the values of array {i}, which is {value.dtype}."
+                f"dtype={np.dtype(dtype)} would change the values of array {i}, which is "
+                f"{value.dtype}."
             )
         if value.ndim == 0:
             raise ValueError(f"Array {i} of vi.Minibatch is a scalar: it has no rows.")
-    concrete = [value for value in values if not isinstance(value, Variable)]
-    if len({len(value) for value in concrete}) > 1:
-        raise ValueError(
-            f"The arrays of vi.Minibatch have different lengths: {', '.join(str(len(v)) for v in concrete)}. "
-            "Rows that belong together must be given in every array."
-        )
+    concrete = {
+        f"Array {i}": value for i, value in enumerate(values) if not isinstance(value, Variable)
+    }
+    lengths = {name: len(value) for name, value in concrete.items()}
+    refuse_lengths("The arrays of vi.Minibatch", lengths)
     if nan == "drop":
         if len(concrete) < len(values):
             raise TypeError("nan='drop' needs arrays, not symbolic data.")
-        values = without_nan_rows(dict(enumerate(concrete)))
+        values = list(drop_nan(concrete).values())
     elif nan == "raise":
-        refuse_nan(concrete)
-    made = []
-    for value in values:
-        if isinstance(value, Variable):
-            made.append(value if dtype is None else value.astype(dtype))
-        else:
-            made.append(row_data(np.ascontiguousarray(value, dtype=dtype), nan))
-    return made
+        refuse_nan({f"{name} of vi.Minibatch": value for name, value in concrete.items()})
+    return [
+        (value if dtype is None else value.astype(dtype))
+        if isinstance(value, Variable)
+        else row_data(np.ascontiguousarray(value, dtype=dtype), nan)
+        for value in values
+    ]
 
 
 def _axes(batch_size: Any, data: Sequence[Any]) -> dict[int, tuple[int, Any]]:
     """Size and seed of every axis that is drawn; axes after an ellipsis count from the end."""
     if isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool):
-        return {0: (_size(batch_size), None)}
+        return {0: (whole("vi.Minibatch(batch_size", batch_size, 1), None)}
     if isinstance(batch_size, str) or not isinstance(batch_size, Sequence):
         raise TypeError(
             f"batch_size={batch_size!r}: give a whole number, or a list with one entry an axis."
@@ -218,7 +221,8 @@ def _axes(batch_size: Any, data: Sequence[Any]) -> dict[int, tuple[int, Any]]:
         and all(isinstance(b, int) for b in batch_size)
     ):
         raise TypeError(
-            f"batch_size={batch_size} could be (size, seed) or two axes: write [{batch_size}] or {list(batch_size)}."
+            f"batch_size={batch_size} could be (size, seed) or two axes: write [{batch_size}] or "
+            f"{list(batch_size)}."
         )
     entries = list(batch_size)
     dots = [i for i, entry in enumerate(entries) if entry is Ellipsis]
@@ -235,27 +239,16 @@ def _axes(batch_size: Any, data: Sequence[Any]) -> dict[int, tuple[int, Any]]:
             continue
         size, seed = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
         axes[i - len(entries) if dots and i > dots[0] else i] = (
-            _size(size),
-            None if seed is None else _whole(seed, "a seed in batch_size"),
+            whole("vi.Minibatch(batch_size", size, 1),
+            None if seed is None else whole("vi.Minibatch(batch_size: seed", seed, 0),
         )
     if not axes:
         raise ValueError(f"batch_size={batch_size!r} draws from no axis.")
     return axes
 
 
-def _size(size: Any) -> int:
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise ValueError(f"batch_size: {size!r} is not a whole number of at least 1.")
-    return int(size)
-
-
-def _whole(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise ValueError(f"{what} must be a whole number of at least 0, got {value!r}.")
-    return int(value)
-
-
 def _words(seed: Any) -> tuple[int, int]:
+    """Two 32-bit words of a key, from a seed or a seed and an axis."""
     first, second = np.random.SeedSequence(seed).generate_state(2)
     return int(first), int(second)
 
@@ -276,5 +269,6 @@ def _check_lengths(data: Sequence[Any], axes: Sequence[int], size: int) -> None:
             )
         if n > MAX_ROWS:
             raise ValueError(
-                f"The data have {n} rows; at most {MAX_ROWS} can be numbered. Use a stream of vi.data."
+                f"The data have {n} rows; at most {MAX_ROWS} can be numbered. Use a stream of "
+                "vi.data."
             )

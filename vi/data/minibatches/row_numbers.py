@@ -1,6 +1,4 @@
-"""Which rows a step takes: shuffled epochs without a stored permutation, the same on the host
-and in compiled JAX.
-"""
+"""Which rows a step takes: shuffled epochs without a stored permutation, on the host and in JAX."""
 
 from __future__ import annotations
 
@@ -15,7 +13,8 @@ import numpy as np
 __all__ = ["MAX_ROWS", "Sampling", "permuted", "rounds", "row_numbers", "short_steps"]
 
 MAX_ROWS = 2**31 - 1
-"""Most rows that are numbered; positions and their sums fit into 32 bits."""
+"""Most rows that are numbered: positions and their sums fit into the 32 bits that JAX has without
+its 64-bit mode."""
 
 
 def rounds(n: int) -> int:
@@ -60,7 +59,8 @@ def permuted(x: Any, n: int, keys: Any, late: Any, xp: Any) -> Any:
 
     A Feistel network on :math:`\mathbb{Z}_a \times \mathbb{Z}_b` with :math:`a = \lceil \sqrt n
     \rceil` and
-    :math:`b = \lceil n / a \rceil`; the few values that fall on :math:`n, \dots, ab - 1` are sent through it again.
+    :math:`b = \lceil n / a \rceil`; the few values that fall on :math:`n, \dots, ab - 1` are sent
+    through it again.
 
     Parameters
     ----------
@@ -113,8 +113,7 @@ def permuted(x: Any, n: int, keys: Any, late: Any, xp: Any) -> Any:
 def row_numbers(
     words: Any, stream: int, step: Any, n: int, sampling: Sampling, xp: Any = jnp
 ) -> Any:
-    """Row numbers of a step, shape ``(sampling.size,)``: a function of the key's words, the stream
-    and the step.
+    """Row numbers of a step, shape ``(sampling.size,)``: a function of key, stream and step.
 
     Parameters
     ----------
@@ -140,9 +139,8 @@ def row_numbers(
         steps = np.uint32(sampling.epoch_steps(n))
         step = xp.asarray(step, np.uint32)
         epoch, first = step // steps, (step % steps) * np.uint32(size)
-        place = (first + lane) % np.uint32(
-            n
-        )  # beyond n only in a short last batch, whose end is cut off
+        # beyond n only in a short last batch, whose end is cut off
+        place = (first + lane) % np.uint32(n)
         late = xp.zeros(size, bool)
     else:
         epoch, first = _divided(step, size, n, xp)
@@ -198,8 +196,9 @@ def _round_keys(words: Any, stream: int, epoch: Any, n: int) -> list[Any]:
 
 
 def _mixed(x: Any) -> Any:
-    """A bijection of 32-bit words in which every bit of the input moves every bit of the output
-    (MurmurHash3's end).
+    """A bijection of 32-bit words: every bit of the input moves every bit of the output.
+
+    The end of MurmurHash3, with its constants.
     """
     with np.errstate(over="ignore"):
         x = (x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B)

@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from vi.data.sources.base import Arrays, Field, Source, check_dtype, chunk_rows_for, reading, taken
+from vi.data.missing import refuse_masked
+from vi.data.sources.base import Arrays, Field, Source, check_dtype
+from vi.data.sources.reading import chunk_rows_for, reading, take_by_range
+from vi.data.sources.registry import ending_of, register_source
+from vi.foundation.lengths import refuse_lengths
+from vi.foundation.numbers import check_count
 
 __all__ = ["ArraySource"]
 
 
+@register_source
 class ArraySource(Source):
     """Arrays by name, whose first dimension is the rows.
 
@@ -45,18 +52,15 @@ class ArraySource(Source):
     array([1, 0])
     """
 
-    concurrent = reads_into = True
+    concurrent = reads_into = True  # arrays are only read, a file is opened anew for every reading
+    accepts = "arrays by name, a .npy file"
 
     def __init__(self, arrays: Mapping[str, Any], *, chunk_rows: int | None = None) -> None:
-        self._columns = {str(name): _column(str(name), given) for name, given in arrays.items()}
+        self._columns = {str(name): _column(str(name), array) for name, array in arrays.items()}
         if not self._columns:
             raise ValueError("ArraySource got no arrays; give them by name: {'x': x, 'y': y}.")
         lengths = {name: column.shape[0] for name, column in self._columns.items()}
-        if len(set(lengths.values())) > 1:
-            listed = ", ".join(f"{name!r} has {n}" for name, n in lengths.items())
-            raise ValueError(
-                f"Arrays of different numbers of rows: {listed}. All need the same first dimension."
-            )
+        refuse_lengths("The arrays of a source", lengths)
         files = {str(c.path): None for c in self._columns.values() if isinstance(c, _File)}
         self.origin = ", ".join(files or [f"arrays {', '.join(map(repr, self._columns))}"])
         self.n_rows = next(iter(lengths.values()))
@@ -64,12 +68,22 @@ class ArraySource(Source):
             name: Field(column.shape[1:], check_dtype(column.dtype, name, self.origin))
             for name, column in self._columns.items()
         }
-        if chunk_rows is not None and chunk_rows < 1:
-            raise ValueError(f"ArraySource(chunk_rows={chunk_rows}): must be at least 1.")
+        if chunk_rows is not None:
+            check_count("chunk_rows", chunk_rows)
         self.chunk_rows = chunk_rows or chunk_rows_for(self.row_bytes, self.n_rows)
 
+    @classmethod
+    def reads(cls, data: Any) -> bool:
+        # a Dataset is a mapping too, with a class of its own
+        by_name = isinstance(data, Mapping) and not isinstance(data, xr.Dataset)
+        return by_name or ending_of(data) == ".npy"
+
+    @classmethod
+    def open(cls, data: Any, n_rows: int | None) -> Source:
+        return cls(data if isinstance(data, Mapping) else {Path(data).stem: data})
+
     def take(self, rows: slice | np.ndarray) -> Arrays:
-        return taken(self, rows, self._read)
+        return take_by_range(self, rows, self._read)
 
     def take_into(self, start: int, stop: int, out: Arrays) -> None:
         for name, column in self._columns.items():
@@ -102,18 +116,19 @@ class _File:
         rest = memoryview(out.reshape(-1).view(np.uint8))
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset + start * (out.strides[0] if out.size else 0))
-            while len(rest):
-                got = file.readinto(rest)
-                if not got:
+            while len(rest):  # a read may stop early, at a signal or after 2 GiB
+                n = file.readinto(rest)
+                if not n:
                     raise EOFError(f"the file ends {len(rest)} bytes early: it was cut short")
-                rest = rest[got:]
+                rest = rest[n:]
         if not self.dtype.isnative:
             out.byteswap(inplace=True)
 
 
-def _column(name: str, given: Any) -> np.ndarray | _File:
-    if isinstance(given, str | Path):
-        path = Path(given)
+def _column(name: str, values: Any) -> np.ndarray | _File:
+    """The rows of a field: an array ``(n_rows, ...)``, or the part of a file that holds it."""
+    if isinstance(values, str | Path):
+        path = Path(values)
         if path.suffix != ".npy":
             raise ValueError(
                 f"Field {name!r}: {str(path)!r} is not a .npy file; save it with numpy.save."
@@ -121,17 +136,15 @@ def _column(name: str, given: Any) -> np.ndarray | _File:
         if not path.is_file():
             raise FileNotFoundError(f"Field {name!r}: there is no file {path}.")
         with reading(str(path), 0, 1, f"field {name!r}"):
-            given = np.load(path, mmap_mode="r", allow_pickle=False)
-    if isinstance(given, np.ma.MaskedArray):
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
+    refuse_masked(values, f"Field {name!r}", error=TypeError)
+    if hasattr(values, "__dask_graph__") or type(values).__module__.startswith("xarray"):
+        package = type(values).__module__.partition(".")[0]
         raise TypeError(
-            f"Field {name!r} is a masked array; fill it: array.filled(numpy.nan), and say nan='drop'."
+            f"Field {name!r} is a {package} {type(values).__name__}; give an xarray.Dataset of all "
+            "fields, which is read chunk by chunk."
         )
-    if hasattr(given, "__dask_graph__") or type(given).__module__.startswith("xarray"):
-        raise TypeError(
-            f"Field {name!r} is a {type(given).__module__.partition('.')[0]} {type(given).__name__}; give an "
-            "xarray.Dataset of all fields, which is read chunk by chunk."
-        )
-    array = given if isinstance(given, np.ndarray) else np.asarray(given)
+    array = values if isinstance(values, np.ndarray) else np.asarray(values)
     if array.ndim == 0:
         raise ValueError(f"Field {name!r} is a single value; its first dimension must be the rows.")
     return _file_of(array) or array

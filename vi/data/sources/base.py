@@ -1,43 +1,21 @@
-"""What rows come from: the abstract source, its fields, and the error of data that cannot be
-read.
-"""
+"""The abstract source of rows, what a row holds, and the error of data that cannot be read."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "Arrays",
-    "DataError",
-    "Field",
-    "Source",
-    "check_dtype",
-    "check_rows",
-    "chunk_rows_for",
-    "reading",
-    "taken",
-]
+__all__ = ["Arrays", "DataError", "Field", "Source", "check_dtype"]
 
 type Arrays = dict[str, np.ndarray]
-
-CHUNK_BYTES = 2**22
-"""Bytes that are read at once where a source has no chunks of its own: enough for a disk, little
-beside a window.
-"""
-
-READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, EOFError)
-"""What readers of files raise for files that vanish, are cut short or hold something else."""
+"""Rows by the names of their fields: arrays ``(n, *field.shape)``."""
 
 
 class DataError(RuntimeError):
-    """Rows that cannot be read, or are not what was promised; says source, field, rows and what
-    to do.
-    """
+    """Rows that cannot be read, or are not what was promised: which, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +47,41 @@ class Field:
 class Source(abc.ABC):
     """Rows by number: what a :class:`Stream` reads.
 
-    A source of one's own sets the attributes below and has ``take``; it is then accepted wherever a
-    source is.
+    A source of one's own is one class:
+
+    1. ``__init__`` sets ``n_rows``, ``fields`` and ``chunk_rows``, and better ``origin`` too.
+    2. ``take`` returns rows. The library asks for consecutive rows only, ``slice(start, stop)``
+       within ``0`` and ``n_rows``; row numbers come from whoever calls ``take`` directly.
+    3. To be recognised where data are given (``vi.fit(data=...)``, :func:`source_from`), it says
+       in ``reads`` which objects it is made of, and has :func:`register_source` above it.
+
+    It is then accepted wherever a source is, and what it returns is checked against what it
+    promised.
+
+    **Threads.** A stream calls ``take`` from threads of its own (two of them), never from the one
+    that fits; :func:`head` and :func:`batches_of` call it from their caller's. A source need not
+    know: calls follow each other, whoever makes them, unless the class says ``concurrent = True``.
+
+    Rows that come only in an order of their own need no class: a function that returns an iterator
+    of batches is one, with :class:`LoaderSource`.
+
+    Examples
+    --------
+    >>> class Squares(Source):
+    ...     chunk_rows = 1_000
+    ...     fields = {"n": Field((), np.dtype(int)), "square": Field((), np.dtype(float))}
+    ...
+    ...     def __init__(self, n_rows: int) -> None:
+    ...         self.n_rows = n_rows
+    ...
+    ...     def take(self, rows):
+    ...         n = np.arange(self.n_rows)[rows]
+    ...         return {"n": n, "square": n**2.0}
+    >>> from vi.data import Stream
+    >>> with Stream(Squares(50), batch_size=5, shuffle=False) as stream:
+    ...     stream.start(seed=(1, 2), step=0)
+    ...     stream.block(0).arrays["square"][0]
+    array([ 0.,  1.,  4.,  9., 16.])
     """
 
     n_rows: int
@@ -80,30 +91,42 @@ class Source(abc.ABC):
     """What a row holds, by name."""
 
     chunk_rows: int
-    """Rows that are read together cheaply; chunk ``i`` holds the rows from ``i * chunk_rows``
-    on.
-    """
+    """Rows that are read together cheaply: chunk ``i`` begins with row ``i * chunk_rows``."""
 
     bounds: np.ndarray | None = None
-    """Where chunks differ in length: the first row of each, then ``n_rows``; ``chunk_rows`` is
-    the longest.
+    """The first row of each chunk, then ``n_rows``, where chunks differ in length.
+
+    ``chunk_rows`` is then the longest.
     """
 
     random_access: bool = True
-    """Whether rows are read by number; if not, they come in their own order, batch by batch."""
+    """Whether rows are read by number: not by :class:`LoaderSource`, by every other class."""
 
     origin: str = "the source"
     """What messages call it: a path, or the names of the arrays."""
 
+    accepts: str = ""
+    """What it is made of, in words, for the message about data that no class reads."""
+
+    concurrent: bool = False
+    """Whether rows may be read by several threads at once; otherwise calls follow each other."""
+
+    reads_into: bool = False
+    """Whether there is :meth:`take_into`."""
+
     @abc.abstractmethod
     def take(self, rows: slice | np.ndarray) -> Arrays:
-        """Return rows by number, in that order: arrays ``(len(rows), *shape)`` in memory, which the
-        caller owns.
+        """Return rows by number, in that order: arrays in memory, which the caller owns.
 
         Parameters
         ----------
         rows : slice or numpy.ndarray
             A slice without step, or row numbers from 0 on, shape ``(n,)``.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            Arrays ``(n, *field.shape)`` for all fields, each of its field's kind of numbers.
 
         Raises
         ------
@@ -113,22 +136,36 @@ class Source(abc.ABC):
             If there is no such row.
         """
 
-    concurrent: bool = False
-    """Whether :meth:`take` may be called from several threads at once; otherwise calls follow
-    each other.
-    """
-
-    reads_into: bool = False
-    """Whether there is :meth:`take_into`."""
-
     def take_into(self, start: int, stop: int, out: Arrays) -> None:
-        """Put consecutive rows into arrays ``(stop - start, *shape)``, contiguous and of the
-        fields' types.
+        """Put consecutive rows into arrays ``(stop - start, *field.shape)`` of the fields' types.
 
-        For sources that can read straight into memory, from several threads at once; raises what
-        :meth:`take` raises.
+        For classes that can read straight into memory and say so by ``reads_into = True``; the
+        arrays are contiguous. Raises what :meth:`take` raises.
         """
         raise NotImplementedError
+
+    @classmethod
+    def reads(cls, data: Any) -> bool:
+        """Whether the class is made of such an object, for :func:`register_source`.
+
+        Has to be quick and to raise nothing: it is asked about whatever somebody gives as data.
+        """
+        return False
+
+    @classmethod
+    def open(cls, data: Any, n_rows: int | None) -> Source:
+        """Make a source of an object that :meth:`reads` accepts; by default ``cls(data)``.
+
+        Parameters
+        ----------
+        data : object
+            The object.
+        n_rows : int or None
+            The number of rows that was given with it; what knows its length need not look.
+        """
+        make: Any = cls
+        source: Source = make(data)
+        return source
 
     def close(self) -> None:  # noqa: B027 (most sources hold nothing open)
         """Let go of what is open."""
@@ -139,77 +176,12 @@ class Source(abc.ABC):
         return sum(field.nbytes for field in self.fields.values())
 
 
-def taken(source: Source, rows: slice | np.ndarray, read: Callable[[int, int], Arrays]) -> Arrays:
-    """Rows by number, by a function that reads consecutive ones; for row numbers, at most a
-    chunk at once.
-    """
-    n_rows, origin = source.n_rows, source.origin
-    if isinstance(rows, slice):
-        start, stop, step = rows.indices(n_rows)
-        if step == 1 and start < stop:
-            return read(start, stop)
-        rows = np.arange(start, stop, step)
-    rows = np.asarray(rows)
-    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
-        raise IndexError(
-            f"{origin}: rows are a slice or a vector of integers, got {rows.dtype} of shape {rows.shape}."
-        )
-    if rows.size and (rows.min() < 0 or rows.max() >= n_rows):
-        raise IndexError(f"{origin}: rows are 0 to {n_rows - 1}, got {rows.min()} to {rows.max()}.")
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order].astype(np.intp)
-    cuts = np.flatnonzero(np.diff(ordered // source.chunk_rows)) + 1
-    result = {
-        name: np.empty((len(rows), *field.shape), field.dtype)
-        for name, field in source.fields.items()
-    }
-    for places, numbers in zip(np.split(order, cuts), np.split(ordered, cuts), strict=True):
-        if len(numbers):
-            part = read(int(numbers[0]), int(numbers[-1]) + 1)
-            for name, values in part.items():
-                result[name][places] = values[numbers - numbers[0]]
-    return result
-
-
-def chunk_rows_for(row_bytes: int, n_rows: int, unit: int = 1) -> int:
-    """Rows of about 4 MiB: a multiple of ``unit``, at least one unit, at most all rows."""
-    units = max(1, CHUNK_BYTES // max(1, row_bytes * unit))
-    return max(1, min(n_rows, units * unit))
-
-
 def check_dtype(dtype: np.dtype, name: str, origin: str) -> np.dtype:
     """The type in native byte order; refuse what is not a number."""
     if dtype.kind not in "biufc":
         raise TypeError(
-            f"{origin}: field {name!r} has dtype {dtype}; rows hold booleans, integers, floats or complex numbers. "
-            "Convert it (codes for categories, seconds for dates), or leave it out."
+            f"{origin}: field {name!r} has dtype {dtype}; rows hold booleans, integers, floats or "
+            "complex numbers. Convert it (codes for categories, seconds for dates), or leave it "
+            "out."
         )
     return dtype.newbyteorder("=")
-
-
-@contextmanager
-def reading(origin: str, start: int, stop: int, fields: str = "") -> Iterator[None]:
-    """Turn a reader's exception into one that says what could not be read."""
-    try:
-        yield
-    except DataError:
-        raise
-    except READ_ERRORS as error:
-        raise DataError(
-            f"{origin}: rows {start} to {stop - 1}{fields and f' of {fields}'} cannot be read "
-            f"({type(error).__name__}: {error}). See that the data are still there and complete, then start again: "
-            "what was computed so far is kept."
-        ) from error
-
-
-def check_rows(arrays: Arrays, fields: Mapping[str, Field], n: int, origin: str) -> None:
-    """Refuse what a source of a user's own may get wrong."""
-    for name, field in fields.items():
-        if name not in arrays:
-            raise DataError(f"{origin}: take() returned {sorted(arrays)}; {name!r} is missing.")
-        value = arrays[name]
-        if value.shape != (n, *field.shape) or value.dtype.kind != field.dtype.kind:
-            raise DataError(
-                f"{origin}: take() returned {name!r} as {value.dtype} of shape {value.shape}; {field.dtype} of shape "
-                f"{(n, *field.shape)} was to come."
-            )

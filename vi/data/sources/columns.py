@@ -24,7 +24,7 @@ type Columns = dict[str, str | tuple[str, ...]]
 
 
 def columns_from(
-    given: Mapping[str, str | Sequence[str]] | None, names: Sequence[Any], origin: str
+    wanted: Mapping[str, str | Sequence[str]] | None, names: Sequence[Any], origin: str
 ) -> Columns:
     """The columns of each field; by default each column is a field."""
     odd = [name for name in names if not isinstance(name, str)]
@@ -36,18 +36,19 @@ def columns_from(
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
         raise ValueError(
-            f"{origin}: several columns are called {', '.join(map(repr, twice))}; give them other names."
+            f"{origin}: several columns are called {', '.join(map(repr, twice))}; give them other "
+            "names."
         )
-    if given is None:
+    if wanted is None:
         return {name: name for name in names}
-    if not given:
+    if not wanted:
         raise ValueError(
             f"{origin}: fields= is empty; name columns: fields={{'x': ['a', 'b'], 'y': 'y'}}."
         )
-    columns: Columns = {name: c if isinstance(c, str) else tuple(c) for name, c in given.items()}
-    for field, wanted in columns.items():
-        missing = [name for name in _listed(wanted) if name not in names]
-        if missing or not wanted:
+    columns: Columns = {name: c if isinstance(c, str) else tuple(c) for name, c in wanted.items()}
+    for field, of_field in columns.items():
+        missing = [name for name in _listed(of_field) if name not in names]
+        if missing or not of_field:
             raise ValueError(
                 f"{origin}: field {field!r} takes columns {missing}; there are {', '.join(names)}."
             )
@@ -68,7 +69,8 @@ def fields_of(columns: Columns, field_of: Callable[[str], Field], origin: str) -
             result[name] = parts[0]
         elif any(part.shape for part in parts):
             raise ValueError(
-                f"{origin}: field {name!r} packs {wanted}, of which one holds vectors; take it alone."
+                f"{origin}: field {name!r} packs {wanted}, of which one holds vectors; take it "
+                "alone."
             )
         else:
             result[name] = Field((len(parts),), np.result_type(*(part.dtype for part in parts)))
@@ -103,7 +105,8 @@ def arrow_field(kind: Any, name: str, origin: str) -> Field:
         dtype = np.dtype(object)
     if dtype.kind == "O":
         raise TypeError(
-            f"{origin}: column {name!r} has type {kind}; rows hold numbers. Convert it, or leave it out."
+            f"{origin}: column {name!r} has type {kind}; rows hold numbers. Convert it, or leave "
+            "it out."
         )
     return Field(shape, check_dtype(dtype, name, origin))
 
@@ -116,8 +119,8 @@ def arrow_values(column: Any, name: str, field: Field, origin: str) -> np.ndarra
         array = array.flatten()
     if nulls and (field.dtype.kind != "f" or field.shape):
         raise DataError(
-            f"{origin}: column {name!r} of type {column.type} has {nulls} nulls. Fill them, or make it a column of "
-            "floats, where they are NaN."
+            f"{origin}: column {name!r} of type {column.type} has {nulls} nulls. Fill them, or "
+            "make it a column of floats, where they are NaN."
         )
     return np.asarray(array.to_numpy(zero_copy_only=False)).reshape(-1, *field.shape)
 

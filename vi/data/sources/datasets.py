@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from vi.data.sources.base import (
-    CHUNK_BYTES,
-    Arrays,
-    Field,
-    Source,
-    check_dtype,
-    chunk_rows_for,
-    reading,
-    taken,
-)
+from vi.data.sources.base import Arrays, Field, Source, check_dtype
+from vi.data.sources.reading import CHUNK_BYTES, chunk_rows_for, reading, take_by_range
+from vi.data.sources.registry import ending_of, register_source
+from vi.foundation.extras import needs
 
 __all__ = ["DatasetSource"]
 
+ZARR, NETCDF = (".zarr",), (".nc", ".nc4", ".h5")
 
+METADATA = ("zarr.json", ".zarray")
+"""What describes an array in a zarr store, of either format: it must stay, chunks may be absent."""
+
+LONGEST_BYTES = 4 * CHUNK_BYTES
+"""Bytes read at once at most where one variable has longer chunks than the others: a longer piece
+decodes such a chunk less often, but is held in memory as a whole."""
+
+
+@register_source
 class DatasetSource(Source):
     """The data variables of a dataset; what is lazy stays so until its rows are read.
 
@@ -56,6 +62,7 @@ class DatasetSource(Source):
     """
 
     concurrent = True  # xarray has locks where a library needs them
+    accepts = "an xarray.Dataset, a .zarr store, a netCDF file (.nc)"
 
     def __init__(self, dataset: xr.Dataset, *, dim: str | None = None) -> None:
         if not dataset.data_vars:
@@ -65,7 +72,8 @@ class DatasetSource(Source):
         if dim is None and not shared:
             dims = ", ".join(f"{name!r} has {v.dims}" for name, v in dataset.data_vars.items())
             raise ValueError(
-                f"No dimension is shared by all variables ({dims}). Give dim=, and only variables with it."
+                f"No dimension is shared by all variables ({dims}). Give dim=, and only variables "
+                "with it."
             )
         self._dim = shared[0] if dim is None else dim
         lacking = [str(name) for name, v in dataset.data_vars.items() if self._dim not in v.dims]
@@ -88,8 +96,16 @@ class DatasetSource(Source):
         with reading(self.origin, 0, 1):
             self._in_memory = self._views()
 
+    @classmethod
+    def reads(cls, data: Any) -> bool:
+        return isinstance(data, xr.Dataset) or ending_of(data) in ZARR + NETCDF
+
+    @classmethod
+    def open(cls, data: Any, n_rows: int | None) -> Source:
+        return cls(data if isinstance(data, xr.Dataset) else _opened(Path(data)))
+
     def take(self, rows: slice | np.ndarray) -> Arrays:
-        return taken(self, rows, self._read)
+        return take_by_range(self, rows, self._read)
 
     def close(self) -> None:
         self._dataset.close()
@@ -108,7 +124,7 @@ class DatasetSource(Source):
         return np.array(values, self.fields[name].dtype, order="C", copy=copy)
 
     def _views(self) -> set[str]:
-        """The variables of which a part is a view: reading it twice gives the same memory."""
+        """The variables whose parts are views of their memory: two readings share it."""
         first, second = (self._dataset.isel({self._dim: slice(0, 1)}).compute() for _ in range(2))
         return {
             name
@@ -123,10 +139,24 @@ class DatasetSource(Source):
         largest = max(self.fields, key=lambda name: self.fields[name].nbytes)
         unit = chunks[largest] or max(chunks.values())
         rows = chunk_rows_for(self.row_bytes, self.n_rows, unit or 1)
-        # a variable with longer chunks is decoded again for every piece of one: longer pieces, up
-        # to a limit
-        wanted = min(max(chunks.values()), 4 * CHUNK_BYTES // max(1, self.row_bytes))
+        # a variable with longer chunks is decoded again for every piece of one: longer pieces
+        wanted = min(max(chunks.values()), LONGEST_BYTES // max(1, self.row_bytes))
         return min(self.n_rows, max(rows, math.ceil(wanted / unit) * unit)) if unit else rows
+
+
+def _opened(path: Path) -> xr.Dataset:
+    """The dataset at a path, lazily."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is nothing at {path}.")
+    dataset: xr.Dataset
+    if path.suffix.lower() in ZARR:
+        needs("zarr", "zarr stores")
+        dataset = xr.open_zarr(path, chunks=None, consolidated=False)  # quicker without Dask
+        return dataset
+    if importlib.util.find_spec("h5netcdf") is None:  # xarray reads these files with either package
+        needs("netCDF4", "netCDF files")
+    dataset = xr.open_dataset(path, cache=False)  # a cache would hold all rows in the end
+    return dataset
 
 
 def _stored_chunk(variable: xr.DataArray, dim: str) -> int:
@@ -141,9 +171,7 @@ def _stored_chunk(variable: xr.DataArray, dim: str) -> int:
 
 
 def _files(dataset: xr.Dataset) -> dict[Path, int]:
-    """Local files and folders behind a dataset that must stay, and the sizes that files must
-    keep.
-    """
+    """Local files and folders behind a dataset that must stay, and the sizes files must keep."""
     sources = [
         dataset.encoding.get("source"),
         *(v.encoding.get("source") for v in dataset.data_vars.values()),
@@ -157,6 +185,3 @@ def _files(dataset: xr.Dataset) -> dict[Path, int]:
             if p.name in METADATA
         }
     return {p: p.stat().st_size if p.is_file() else 0 for p in sorted(paths) if p.exists()}
-
-
-METADATA = ("zarr.json", ".zarray")

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from vi.data.sources.base import (
-    Arrays,
-    DataError,
-    Field,
-    Source,
-    check_dtype,
-    chunk_rows_for,
-    taken,
-)
+from vi.data.sources.base import Arrays, DataError, Field, Source, check_dtype
 from vi.data.sources.columns import (
     arrow_field,
     arrow_values,
@@ -24,16 +16,17 @@ from vi.data.sources.columns import (
     names_in,
     pack,
 )
+from vi.data.sources.reading import chunk_rows_for, take_by_range
+from vi.data.sources.registry import register_source
 
-__all__ = ["FrameSource", "is_frame"]
+__all__ = ["FrameSource"]
 
-FRAMES = {
-    ("pandas", "DataFrame"): "pandas",
-    ("polars", "DataFrame"): "polars",
-    ("pyarrow", "Table"): "pyarrow",
-}
+# The three packages share a protocol, `__arrow_c_stream__`, and one reader of it would be
+# `pyarrow.table(frame)`. It would be no shorter: pyarrow is an optional package, and frames of
+# pandas and polars are read without it, so that their own readers had to stay beside that one.
 
 
+@register_source
 class FrameSource(Source):
     """A table in memory, converted piece by piece: the frame itself is not copied.
 
@@ -62,60 +55,56 @@ class FrameSource(Source):
     array([[2., 4.]])
     """
 
+    accepts = "a table of pandas, polars or Arrow"
+
     def __init__(
         self, frame: Any, *, fields: Mapping[str, str | Sequence[str]] | None = None
     ) -> None:
-        if not is_frame(frame):
-            advice = (
-                "collect it first: frame.collect()"
-                if type(frame).__name__ == "LazyFrame"
-                else "got no table"
-            )
+        package = PACKAGES.get(_kind(frame))
+        if package is None:
+            lazy = _kind(frame) == LAZY
+            advice = "collect it first: frame.collect()" if lazy else "got no table"
             raise TypeError(
-                f"{type(frame).__name__}: a frame is one of pandas, polars or Arrow in memory; {advice}."
+                f"{type(frame).__name__}: a frame is one of pandas, polars or Arrow in memory; "
+                f"{advice}."
             )
-        kind = _kind(frame)
-        self.origin = f"{kind} table"
-        self._frame, self._values = frame, READERS[kind]
-        names = frame.column_names if kind == "pyarrow" else list(frame.columns)
-        self._columns = columns_from(fields, names, self.origin)
-        self._column_fields = {name: self._field(name) for name in names_in(self._columns)}
+        self._frame, self._package = frame, package
+        self.origin = f"{_kind(frame)[0]} table"
+        self._columns = columns_from(fields, package.names(frame), self.origin)
+        self._column_fields = {
+            name: package.field(frame, name, self.origin) for name in names_in(self._columns)
+        }
         self.fields = fields_of(self._columns, self._column_fields.__getitem__, self.origin)
         self.n_rows = len(frame)
         self.chunk_rows = chunk_rows_for(self.row_bytes, self.n_rows)
 
+    @classmethod
+    def reads(cls, data: Any) -> bool:
+        return _kind(data) in (*PACKAGES, LAZY)  # of a lazy one, the error says what to do
+
     def take(self, rows: slice | np.ndarray) -> Arrays:
-        return taken(self, rows, self._read)
+        return take_by_range(self, rows, self._read)
 
     def _read(self, start: int, stop: int) -> Arrays:
         def values(name: str) -> np.ndarray:
-            return self._values(self._frame, name, start, stop, self._column_fields[name])
+            return self._package.values(self._frame, name, start, stop, self._column_fields[name])
 
         return pack(self._columns, self.fields, stop - start, values)
 
-    def _field(self, name: str) -> Field:
-        if _kind(self._frame) == "pyarrow":
-            return arrow_field(self._frame.schema.field(name).type, name, self.origin)
-        if _kind(self._frame) == "polars":
-            sample = self._frame.clear()[name].to_numpy()
-            return Field(sample.shape[1:], check_dtype(sample.dtype, name, self.origin))
-        dtype = self._frame.dtypes[name]
-        numpy_dtype = np.dtype(
-            getattr(dtype, "numpy_dtype", dtype if isinstance(dtype, np.dtype) else object)
-        )
-        return Field((), check_dtype(numpy_dtype, name, self.origin))
+
+def _kind(frame: Any) -> tuple[str, str]:
+    """Package and class of an object, without importing a package that may not be installed."""
+    return type(frame).__module__.partition(".")[0], type(frame).__name__
 
 
-def is_frame(given: Any) -> bool:
-    """Whether it is a table in memory of one of the three packages."""
-    return _kind(given) is not None
+def _pandas_field(frame: Any, name: str, origin: str) -> Field:
+    dtype = frame.dtypes[name]
+    # pandas' own types (Int64) have a NumPy type inside; what has none is refused as an object
+    plain = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "numpy_dtype", object)
+    return Field((), check_dtype(np.dtype(plain), name, origin))
 
 
-def _kind(given: Any) -> str | None:
-    return FRAMES.get((type(given).__module__.partition(".")[0], type(given).__name__))
-
-
-def _pandas(frame: Any, name: str, start: int, stop: int, field: Field) -> np.ndarray:
+def _pandas_values(frame: Any, name: str, start: int, stop: int, field: Field) -> np.ndarray:
     column = frame[name].iloc[start:stop]
     if field.dtype.kind != "f" and column.isna().any():
         raise _missing("pandas", name, str(column.dtype))
@@ -126,7 +115,12 @@ def _pandas(frame: Any, name: str, start: int, stop: int, field: Field) -> np.nd
     )
 
 
-def _polars(frame: Any, name: str, start: int, stop: int, field: Field) -> np.ndarray:
+def _polars_field(frame: Any, name: str, origin: str) -> Field:
+    sample = frame.clear()[name].to_numpy()
+    return Field(sample.shape[1:], check_dtype(sample.dtype, name, origin))
+
+
+def _polars_values(frame: Any, name: str, start: int, stop: int, field: Field) -> np.ndarray:
     column = frame[name].slice(start, stop - start)
     values = column.to_numpy()
     if values.dtype != field.dtype:  # nulls turn integers into floats or objects
@@ -134,20 +128,39 @@ def _polars(frame: Any, name: str, start: int, stop: int, field: Field) -> np.nd
     return np.asarray(values)
 
 
-def _pyarrow(frame: Any, name: str, start: int, stop: int, field: Field) -> np.ndarray:
+def _arrow_field(frame: Any, name: str, origin: str) -> Field:
+    return arrow_field(frame.schema.field(name).type, name, origin)
+
+
+def _arrow_values(frame: Any, name: str, start: int, stop: int, field: Field) -> np.ndarray:
     return arrow_values(frame.column(name).slice(start, stop - start), name, field, "pyarrow table")
 
 
-def _missing(kind: str, name: str, dtype: str) -> DataError:
+def _missing(package: str, name: str, dtype: str) -> DataError:
     return DataError(
-        f"{kind} table: column {name!r} of type {dtype} has missing values. Fill them, or make it a column of floats, "
-        "where they are NaN."
+        f"{package} table: column {name!r} of type {dtype} has missing values. Fill them, or make "
+        "it a column of floats, where they are NaN."
     )
 
 
-READERS: dict[str | None, Callable[[Any, str, int, int, Field], np.ndarray]] = {
-    "pandas": _pandas,
-    "polars": _polars,
-    "pyarrow": _pyarrow,
+class _Package(NamedTuple):
+    """How tables of a package are read.
+
+    ``names(frame)`` are those of the columns, ``field(frame, name, origin)`` is what a column
+    holds, ``values(frame, name, start, stop, field)`` are its consecutive values, shape
+    ``(stop - start, *field.shape)``.
+    """
+
+    names: Callable[[Any], list[Any]]
+    field: Callable[[Any, str, str], Field]
+    values: Callable[[Any, str, int, int, Field], np.ndarray]
+
+
+PACKAGES = {
+    ("pandas", "DataFrame"): _Package(lambda f: list(f.columns), _pandas_field, _pandas_values),
+    ("polars", "DataFrame"): _Package(lambda f: list(f.columns), _polars_field, _polars_values),
+    ("pyarrow", "Table"): _Package(lambda f: list(f.column_names), _arrow_field, _arrow_values),
 }
-"""What reads consecutive values of a column, by the package of the table."""
+"""The tables that are read, by package and class."""
+
+LAZY = ("polars", "LazyFrame")

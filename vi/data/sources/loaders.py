@@ -1,20 +1,23 @@
-"""Rows that come from elsewhere batch by batch: data loaders, generators, functions that return
-them.
-"""
+"""Rows that come from elsewhere batch by batch: data loaders, generators, functions of them."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vi.data.sources.base import Arrays, DataError, Field, Source, check_dtype
+from vi.data.sources.registry import register_source
+from vi.foundation.lengths import refuse_lengths
+from vi.foundation.numbers import check_count
 
 __all__ = ["LoaderSource"]
 
 
+@register_source
 class LoaderSource(Source):
     """An iterable of batches, whose rows come in its own order.
 
@@ -54,6 +57,7 @@ class LoaderSource(Source):
     """
 
     random_access = False
+    accepts = "a loader of batches, an iterable of them, a function that returns one (with n_rows=)"
 
     def __init__(
         self,
@@ -62,20 +66,18 @@ class LoaderSource(Source):
         n_rows: int,
         names: Sequence[str] | None = None,
     ) -> None:
-        if isinstance(n_rows, bool) or not isinstance(n_rows, int | np.integer) or n_rows < 1:
-            raise ValueError(
-                f"LoaderSource(n_rows={n_rows!r}): must be the rows of an epoch, a positive integer."
-            )
-        if not (callable(loader) or hasattr(loader, "__iter__")) or isinstance(loader, type):
+        check_count("n_rows", n_rows)
+        if not _gives_batches(loader):
             raise TypeError(
-                f"{loader!r} gives no batches; take an iterable of them, or a function that returns one."
+                f"{loader!r} gives no batches; take an iterable of them, or a function that "
+                "returns one."
             )
         self._loader = loader
         self._names = None if names is None else tuple(names)
         self.origin = f"loader {getattr(loader, '__name__', type(loader).__name__)}"
         self.n_rows = int(n_rows)
         self.fields = {}
-        self._once = hasattr(loader, "__iter__") and iter(loader) is loader
+        self._single_use = hasattr(loader, "__iter__") and iter(loader) is loader
         self._live: Iterator[Any] | None = self._iterate()
         self._waiting: deque[Arrays] = deque()
         first = self._pull()
@@ -83,7 +85,22 @@ class LoaderSource(Source):
             raise DataError(f"{self.origin} gives no batch at all.")
         self._waiting.append(first)
         self.chunk_rows = max(1, len(next(iter(first.values()))))
-        self._seen = 0
+        self._epoch_rows = 0  # rows of the epoch that have been given
+
+    @classmethod
+    def reads(cls, data: Any) -> bool:
+        # what NumPy or a mapping of names makes rows of is no loader, though it can be iterated
+        is_rows = isinstance(data, Mapping | str | Path) or hasattr(data, "__array__")
+        return _gives_batches(data) and not is_rows
+
+    @classmethod
+    def open(cls, data: Any, n_rows: int | None) -> Source:
+        if n_rows is None:
+            raise TypeError(
+                f"n_rows= is needed with {type(data).__name__}: the rows of an epoch, by which the "
+                "likelihood is scaled. The length of a loader is a number of batches."
+            )
+        return cls(data, n_rows=n_rows)
 
     def take(self, rows: slice | np.ndarray) -> Arrays:
         raise DataError(
@@ -91,8 +108,7 @@ class LoaderSource(Source):
         )
 
     def endless(self, clean: Callable[[Arrays, int], Arrays]) -> Iterator[tuple[Arrays, bool]]:
-        """Batches epoch after epoch, each with whether it ends one; goes on where the last call
-        stopped.
+        """Batches of epoch after epoch, each with whether it ends one; goes on where it stopped.
 
         Parameters
         ----------
@@ -111,38 +127,38 @@ class LoaderSource(Source):
                 if batch is None:
                     self._end_epoch()
                     continue
-                kept = clean(batch, self._seen)
-                self._seen += _length(kept)
-                if self._seen > self.n_rows:
+                rows = clean(batch, self._epoch_rows)
+                self._epoch_rows += _length(rows)
+                if self._epoch_rows > self.n_rows:
                     raise DataError(
-                        f"{self.origin} goes on after n_rows={self.n_rows} rows. Give the number of rows of an epoch "
-                        "(not of batches), and let the iterable end with the epoch."
+                        f"{self.origin} goes on after n_rows={self.n_rows} rows. Give the number "
+                        "of rows of an epoch (not of batches), and let the iterable end with the "
+                        "epoch."
                     )
-                yield kept, self._seen == self.n_rows
-                del batch, kept  # before the next is made: one is in memory, not two
+                yield rows, self._epoch_rows == self.n_rows
+                del batch, rows  # before the next is made: one is in memory, not two
         except GeneratorExit:
             raise
-        except (
-            BaseException
-        ):  # a generator that has raised is finished: the next attempt begins a new epoch
-            self._live, self._seen = None, 0
+        except BaseException:
+            # a generator that has raised is finished: the next attempt begins a new epoch
+            self._live, self._epoch_rows = None, 0
             self._waiting.clear()
             raise
 
     def once(self) -> Iterator[Arrays]:
         """The batches of one epoch, by an iterator of its own."""
-        if self._once:
+        if self._single_use:
             raise DataError(
                 f"{self.origin} can be read only once; give a function that returns a new iterator."
             )
-        seen = 0
-        for given in self._iterate():
-            batch = self._batch(given)
-            seen += _length(batch)
+        n = 0
+        for parts in self._iterate():
+            batch = self._batch(parts)
+            n += _length(batch)
             yield batch
-        if seen != self.n_rows:
+        if n != self.n_rows:
             raise DataError(
-                f"{self.origin} ended after {seen} rows; n_rows={self.n_rows} were promised."
+                f"{self.origin} ended after {n} rows; n_rows={self.n_rows} were promised."
             )
 
     def peek(self, rows: int) -> Arrays:
@@ -163,31 +179,34 @@ class LoaderSource(Source):
         return iter(self._loader if hasattr(self._loader, "__iter__") else self._loader())
 
     def _end_epoch(self) -> None:
-        if self._seen != self.n_rows:
+        n = self._epoch_rows
+        if n != self.n_rows:
             raise DataError(
-                f"{self.origin} ended after {self._seen} rows; n_rows={self.n_rows} were promised. Give the number of "
-                "rows of an epoch (a data loader with drop_last=True leaves some out)."
+                f"{self.origin} ended after {n} rows; n_rows={self.n_rows} were promised. Give the "
+                "number of rows of an epoch (a data loader with drop_last=True leaves some out)."
             )
-        if self._once:
+        if self._single_use:
             raise DataError(
-                f"{self.origin} ended after {self._seen} rows, one epoch, and cannot be started anew. Give a function "
-                "that returns a new iterator, in place of the iterator."
+                f"{self.origin} ended after {n} rows, one epoch, and cannot be started anew. Give "
+                "a function that returns a new iterator, in place of the iterator."
             )
-        self._live, self._seen = self._iterate(), 0
+        self._live, self._epoch_rows = self._iterate(), 0
 
     def _pull(self) -> Arrays | None:
         if self._live is None:
-            if self._once:
+            if self._single_use:
                 raise DataError(
-                    f"{self.origin} has failed and cannot be started anew; give a function returning one."
+                    f"{self.origin} has failed and cannot be started anew; give a function "
+                    "returning one."
                 )
             self._live = self._iterate()
-        for given in self._live:
-            return self._batch(given)
+        for parts in self._live:
+            return self._batch(parts)
         return None
 
-    def _batch(self, given: Any) -> Arrays:
-        batch = {name: self._array(name, value) for name, value in self._named(given).items()}
+    def _batch(self, parts: Any) -> Arrays:
+        """A batch, arrays ``(n, *field.shape)``, of what the loader gave; the first sets fields."""
+        batch = {name: self._array(name, value) for name, value in self._named(parts).items()}
         if not self.fields:
             self.fields = {
                 name: Field(value.shape[1:], check_dtype(value.dtype, name, self.origin))
@@ -195,44 +214,46 @@ class LoaderSource(Source):
             }
         if set(batch) != set(self.fields):
             raise DataError(
-                f"{self.origin}: a batch has the keys {sorted(batch)}; the first had {sorted(self.fields)}."
+                f"{self.origin}: a batch has the keys {sorted(batch)}; the first had "
+                f"{sorted(self.fields)}."
             )
         for name, field in self.fields.items():
             value = batch[name]
             if value.shape[1:] != field.shape:
                 raise DataError(
-                    f"{self.origin}: rows of {name!r} have shape {value.shape[1:]} in a batch; in the first they had "
-                    f"{field.shape}."
+                    f"{self.origin}: rows of {name!r} have shape {value.shape[1:]} in a batch; in "
+                    f"the first they had {field.shape}."
                 )
             if value.dtype.kind != field.dtype.kind:
                 raise DataError(
-                    f"{self.origin}: {name!r} has dtype {value.dtype} in a batch; in the first it had {field.dtype}."
+                    f"{self.origin}: {name!r} has dtype {value.dtype} in a batch; in the first it "
+                    f"had {field.dtype}."
                 )
         lengths = {name: len(value) for name, value in batch.items()}
-        if len(set(lengths.values())) > 1:
-            raise DataError(f"{self.origin}: the parts of a batch differ in their rows: {lengths}.")
+        refuse_lengths(f"{self.origin}: the parts of a batch", lengths, error=DataError)
         return {
             name: batch[name].astype(field.dtype, copy=False) for name, field in self.fields.items()
         }
 
-    def _named(self, given: Any) -> dict[str, Any]:
-        if isinstance(given, Mapping):
-            wanted = tuple(given) if self._names is None else self._names
-            missing = [name for name in wanted if name not in given]
+    def _named(self, parts: Any) -> dict[str, Any]:
+        """The parts of a batch by name."""
+        if isinstance(parts, Mapping):
+            wanted = tuple(parts) if self._names is None else self._names
+            missing = [name for name in wanted if name not in parts]
             if missing:
-                raise DataError(f"{self.origin}: a batch lacks {missing}; it has {sorted(given)}.")
-            return {name: given[name] for name in wanted}
-        parts = tuple(given) if isinstance(given, tuple | list) else (given,)
+                raise DataError(f"{self.origin}: a batch lacks {missing}; it has {sorted(parts)}.")
+            return {name: parts[name] for name in wanted}
+        values = tuple(parts) if isinstance(parts, tuple | list) else (parts,)
         if self._names is None:
             raise DataError(
-                f"{self.origin}: a batch is a {type(given).__name__} of {len(parts)}; say what its parts are called: "
-                "LoaderSource(..., names=('x', 'y'))."
+                f"{self.origin}: a batch is a {type(parts).__name__} of {len(values)}; say what "
+                "its parts are called: LoaderSource(..., names=('x', 'y'))."
             )
-        if len(parts) != len(self._names):
+        if len(values) != len(self._names):
             raise DataError(
-                f"{self.origin}: a batch has {len(parts)} parts; names= has {self._names}."
+                f"{self.origin}: a batch has {len(values)} parts; names= has {self._names}."
             )
-        return dict(zip(self._names, parts, strict=True))
+        return dict(zip(self._names, values, strict=True))
 
     def _array(self, name: str, value: Any) -> np.ndarray:
         try:
@@ -243,9 +264,15 @@ class LoaderSource(Source):
             ) from error
         if array.ndim == 0:
             raise DataError(
-                f"{self.origin}: {name!r} of a batch is a single value; its first dimension must be rows."
+                f"{self.origin}: {name!r} of a batch is a single value; its first dimension must "
+                "be rows."
             )
         return array
+
+
+def _gives_batches(loader: Any) -> bool:
+    """Whether it can be iterated, or called for what can; a class is not meant."""
+    return not isinstance(loader, type) and (callable(loader) or hasattr(loader, "__iter__"))
 
 
 def _length(batch: Arrays) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vi.data.sources.base import Arrays, Source, chunk_rows_for, reading, taken
+from vi.data.sources.base import Arrays, Source
 from vi.data.sources.columns import (
     arrow_field,
     arrow_values,
@@ -18,11 +18,14 @@ from vi.data.sources.columns import (
     names_in,
     pack,
 )
+from vi.data.sources.reading import chunk_rows_for, reading, take_by_range
+from vi.data.sources.registry import ending_of, register_source
 from vi.foundation.extras import needs
 
 __all__ = ["ParquetSource"]
 
 
+@register_source
 class ParquetSource(Source):
     """A Parquet file, several of them, or a folder of them.
 
@@ -55,6 +58,8 @@ class ParquetSource(Source):
     ... )  # doctest: +SKIP
     """
 
+    accepts = "a .parquet file, a folder of them"
+
     def __init__(
         self,
         path: str | Path | Sequence[str | Path],
@@ -76,7 +81,8 @@ class ParquetSource(Source):
         for file, footer in zip(self._paths, self._footers, strict=True):
             if not footer.schema.to_arrow_schema().equals(schema):
                 raise ValueError(
-                    f"{file} has other columns than {self._paths[0]}; all files need the same schema."
+                    f"{file} has other columns than {self._paths[0]}; all files need the same "
+                    "schema."
                 )
         self._columns = columns_from(fields, schema.names, self.origin)
         self._column_fields = {
@@ -93,8 +99,13 @@ class ParquetSource(Source):
         self.bounds = _merged(self._starts, chunk_rows_for(self.row_bytes, self.n_rows))
         self.chunk_rows = max(1, int(np.diff(self.bounds).max(initial=0)))
 
+    @classmethod
+    def reads(cls, data: Any) -> bool:
+        ending = ending_of(data)
+        return ending in (".parquet", ".pq") or (ending == "" and Path(data).is_dir())
+
     def take(self, rows: slice | np.ndarray) -> Arrays:
-        return taken(self, rows, self._read)
+        return take_by_range(self, rows, self._read)
 
     def _read(self, start: int, stop: int) -> Arrays:
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
@@ -129,20 +140,22 @@ class ParquetSource(Source):
             )
 
 
-def _files(given: str | Path | Sequence[str | Path]) -> list[Path]:
-    paths = [Path(given)] if isinstance(given, str | Path) else [Path(path) for path in given]
+def _files(places: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The files that are meant by paths of files and folders."""
+    paths = [Path(places)] if isinstance(places, str | Path) else [Path(path) for path in places]
     files = [
         f for path in paths for f in (sorted(path.rglob("*.parquet")) if path.is_dir() else [path])
     ]
     missing = [str(file) for file in files if not file.is_file()]
     if missing or not files:
-        raise FileNotFoundError(f"No Parquet file at {', '.join(missing) or given}.")
+        raise FileNotFoundError(f"No Parquet file at {', '.join(missing) or places}.")
     return files
 
 
 def _merged(starts: np.ndarray, wanted: int) -> np.ndarray:
-    """Bounds of chunks that are one or more row groups and at most ``wanted`` rows, where a
-    group allows it.
+    """Bounds of chunks of one or more row groups, ``wanted`` rows at most where groups allow it.
+
+    ``starts`` are the first rows of the groups, then the number of rows, shape ``(groups + 1,)``.
     """
     bounds = [0]
     for before, after in pairwise(starts):

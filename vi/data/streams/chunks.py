@@ -1,41 +1,40 @@
-"""The chunks of a source: their rows, what is left of them without NaN, and the reader that
-orders them.
-"""
+"""The chunks of a source: their rows, those without NaN, and the reader that orders them."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
-from vi.data.missing import without_nan
-from vi.data.sources.base import Arrays, DataError, Source, check_rows
+from vi.data.missing import drop_nan, refuse_nan
+from vi.data.sources.base import Arrays, DataError, Source
 from vi.data.sources.loaders import LoaderSource
-from vi.data.streams.order import Order, permuted, rows_of_window
-from vi.data.streams.readers import InOrder, Piece, Reader, Resident, RowsOf
-from vi.data.streams.windows import READERS, Windowed, Windows
+from vi.data.sources.reading import read_rows, read_rows_into
+from vi.data.streams.order import Order, permuted
+from vi.data.streams.readers import Reader, in_order, n_rows_of, resident
+from vi.data.streams.windows import READERS, Piece, windows_of_chunks, windows_of_pieces
 
 __all__ = ["Chunks"]
 
 logger = logging.getLogger("vi")
 
 BUFFER_BYTES, BUFFER_ROWS = 2**27, 2**21
-"""The shuffle buffer by default: two windows of 64 MiB, and of at most a million rows, for each
-needs a number too.
-"""
+"""The shuffle buffer by default: two windows of 64 MiB, little on any machine and enough to mix
+16 chunks of 4 MiB; of at most a million rows each, for the place of a row is a number too."""
 
 AHEAD_BYTES, AHEAD_CHUNKS = 2**24, 4
-"""Chunks that are read ahead where rows stay in order: 16 MiB and at most four; at least one."""
+"""Chunks read ahead where rows stay in order: enough to outlast a slow reading, 16 MiB and four at
+most, for they are beside every buffer; at least one."""
 
 LARGE_CHUNK = 2**28
-"""Bytes of a chunk from which on it is said that they are large."""
+"""Bytes of a chunk from which on it is logged that they are large: one is then more than the whole
+shuffle buffer by default, and the user's memory goes where nobody asked for it."""
 
 
 class Chunks:
@@ -55,7 +54,6 @@ class Chunks:
 
     def __init__(self, source: Source, *, shuffle: bool, buffer_rows: int | None, nan: str) -> None:
         self.source, self._nan = source, nan
-        self._lock = threading.Lock()
         self.n_rows, self.chunk_rows = source.n_rows, source.chunk_rows
         self.ahead = max(
             1, min(AHEAD_CHUNKS, AHEAD_BYTES // max(1, source.chunk_rows * source.row_bytes))
@@ -84,66 +82,57 @@ class Chunks:
         return 2 * self.window_rows + chunks * self.chunk_rows
 
     def reader(self, seed: tuple[int, int], row: int) -> Reader:
-        """What gives the rows from a row on, in the order of all epochs."""
-        fields = self.source.fields
+        """What gives the rows from row number ``row`` of all epochs on, in the order of training.
 
-        def rows_of(epoch: int, window: int, n: int) -> np.ndarray:
-            return rows_of_window(seed, epoch, window, n)
-
+        Parameters
+        ----------
+        seed : tuple of int
+            Two integers from 0 to 2**32 - 1, of which the order is a function.
+        row : int
+            The number of the first row. A loader goes on where it is, whatever the number.
+        """
+        fields, permute = self.source.fields, partial(permuted, seed)
         if isinstance(self.source, LoaderSource):
-            pieces = self._loaded(self.source, row)
-            return (
-                Windowed(pieces, rows_of, self.window_rows, fields, 0)
-                if self._shuffle
-                else InOrder(pieces, 0)
-            )
+            if not self._shuffle:
+                return Reader(in_order(self._batches(self.source)), 0)
+            pieces = self._pieces(self.source, row // self.source.n_rows)
+            return Reader(windows_of_pieces(pieces, permute, self.window_rows, fields), 0)
         if self._shuffle and self.window_rows == self.n_rows:
-            return self._resident(rows_of, row)
+            epoch, skip = divmod(row, self.n_rows)
+            chunks = map(self._read, range(len(self._lengths)))
+            return Reader(resident(chunks, permute, self.n_rows, fields, epoch), skip)
         window = max(1, self.window_rows // self.chunk_rows)
         order = Order(self._lengths, window, seed if self._shuffle else None)
         epoch, first, skip = order.find(row)
+        windows = order.windows(epoch, first)
         if not self._shuffle:
-            return InOrder(self._ordered(order, epoch, first), skip)
-        shuffled = partial(permuted, seed)
-        return Windows(
-            order.windows(epoch, first),
-            self._lengths,
-            self._read_into,
-            shuffled,
-            2 * window,
-            fields,
-            skip,
+            return Reader(in_order(self._ahead(windows)), skip)
+        shuffled = windows_of_chunks(
+            windows, self._lengths, self._read_into, permute, 2 * window, fields
         )
+        return Reader(shuffled, skip)
 
-    def _resident(self, rows_of: RowsOf, row: int) -> Resident:
-        every = (Piece(self._read(c), 0, 0, last=False) for c in range(len(self._lengths)))
-        return Resident(every, rows_of, self.n_rows, self.source.fields, row)
-
-    def _ordered(self, order: Order, epoch: int, window: int) -> Iterator[Piece]:
+    def _ahead(self, windows: Iterator[tuple[int, int, np.ndarray]]) -> Iterator[Arrays]:
         """The chunks in their order; the next ones are read while one is distributed."""
-        coming: deque[tuple[Future[Arrays], int, int, bool]] = deque()
+        coming: deque[Future[Arrays]] = deque()
         with ThreadPoolExecutor(1, "vi.data.Chunks") as pool:
-            for e, w, chunks in order.windows(epoch, window):
-                for k, chunk in enumerate(chunks):
-                    coming.append((pool.submit(self._read, int(chunk)), e, w, k == len(chunks) - 1))
-                    if (
-                        len(coming) > self.ahead
-                    ):  # a function of its own, which does not keep what was read
-                        yield _piece(*coming.popleft())
+            for _, _, chunks in windows:
+                for chunk in chunks:
+                    coming.append(pool.submit(self._read, int(chunk)))
+                    if len(coming) > self.ahead:
+                        yield coming.popleft().result()  # no name: nothing here keeps the chunk
 
-    def _loaded(self, source: LoaderSource, row: int) -> Iterator[Piece]:
-        """The batches of a loader; for a shuffle buffer, cut where one is full and where an
-        epoch ends.
-        """
+    def _batches(self, source: LoaderSource) -> Iterator[Arrays]:
+        """The batches of a loader as they come, without end."""
+        return map(itemgetter(0), source.endless(self._clean))  # a loop would keep the last one
 
-        def clean(batch: Arrays, first: int) -> Arrays:
-            return without_nan(batch, first, self._nan, source.origin)
-
-        epoch, window, room = row // source.n_rows, 0, self.window_rows
-        for batch, ends in source.endless(clean):
-            n, at = len(next(iter(batch.values()))), 0
-            while at < n or (ends and not n):
-                k = min(n - at, room) if self._shuffle else n
+    def _pieces(self, source: LoaderSource, epoch: int) -> Iterator[Piece]:
+        """The batches of a loader, cut where a window is full and where an epoch ends."""
+        window, room = 0, self.window_rows
+        for batch, ends in source.endless(self._clean):
+            n, at = n_rows_of(batch), 0
+            while at < n or (ends and not n):  # an epoch may end with an empty batch
+                k = min(n - at, room)
                 part = {name: values[at : at + k] for name, values in batch.items()}
                 at, room = at + k, room - k
                 last = room == 0 or (ends and at == n)
@@ -155,28 +144,37 @@ class Chunks:
             if ends:
                 epoch, window = epoch + 1, 0
 
+    def _clean(self, arrays: Arrays, first: int) -> Arrays:
+        """What the policy makes of rows with NaN; ``first`` is the number of the first row."""
+        if self._nan == "drop":
+            return drop_nan(arrays)
+        if self._nan == "raise":
+            last = first + n_rows_of(arrays) - 1
+            where = f"{self.source.origin}, rows {first} to {last}"
+            named = {f"{where}: field {name!r}": values for name, values in arrays.items()}
+            refuse_nan(named, first=first, error=DataError)
+        return arrays
+
     def _read(self, chunk: int) -> Arrays:
+        """The rows of a chunk, arrays ``(lengths[chunk], *field.shape)``."""
         start, stop = int(self._bounds[chunk]), int(self._bounds[chunk + 1])
-        with nullcontext() if self.source.concurrent else self._lock:
-            arrays = self.source.take(slice(start, stop))
-        check_rows(arrays, self.source.fields, stop - start, self.source.origin)
-        arrays = without_nan(arrays, start, self._nan, self.source.origin)
-        if len(next(iter(arrays.values()))) != self._lengths[chunk]:
+        arrays = self._clean(read_rows(self.source, start, stop), start)
+        if n_rows_of(arrays) != self._lengths[chunk]:
             raise DataError(
-                f"{self.source.origin}: rows {start} to {stop - 1} hold another number of rows without NaN than when "
-                "they were counted: the data have changed. Make a new stream."
+                f"{self.source.origin}: rows {start} to {stop - 1} hold another number of rows "
+                "without NaN than when they were counted: the data have changed. Make a new stream."
             )
         return arrays
 
     def _read_into(self, chunk: int, out: Arrays) -> None:
         """Read a chunk into arrays of its length."""
-        start, stop = int(self._bounds[chunk]), int(self._bounds[chunk + 1])
-        if self.source.reads_into and self._nan != "drop":
-            self.source.take_into(start, stop, out)
-            without_nan(out, start, self._nan, self.source.origin)
-        else:
+        if self._nan == "drop":  # its rows are fewer than are read
             for name, values in self._read(chunk).items():
                 out[name][...] = values
+            return
+        start, stop = int(self._bounds[chunk]), int(self._bounds[chunk + 1])
+        read_rows_into(self.source, start, stop, out)
+        self._clean(out, start)
 
     def _counted(self) -> np.ndarray:
         """Rows without NaN in each chunk: one pass over all rows."""
@@ -184,9 +182,7 @@ class Chunks:
         for chunk, (start, stop) in enumerate(
             zip(self._bounds[:-1], self._bounds[1:], strict=True)
         ):
-            arrays = self.source.take(slice(int(start), int(stop)))
-            kept = without_nan(arrays, int(start), "drop", self.source.origin)
-            lengths[chunk] = len(next(iter(kept.values())))
+            lengths[chunk] = n_rows_of(drop_nan(read_rows(self.source, int(start), int(stop))))
         seconds = time.perf_counter() - began
         logger.info(
             "%s: %d of %d rows are without NaN (counted in %.1f s); the others are left out.",
@@ -199,9 +195,7 @@ class Chunks:
         return lengths
 
     def _window_rows(self, buffer_rows: int | None) -> int:
-        """Rows of a window: all of them if the buffer holds them, otherwise whole chunks in half
-        of the buffer.
-        """
+        """Rows of a window: all if the buffer holds them, else whole chunks in half of it."""
         chunk = self.chunk_rows if self.source.random_access else 1
         if buffer_rows is None:
             buffer_rows = max(
@@ -211,17 +205,20 @@ class Chunks:
             return self.n_rows
         if buffer_rows < 2 * chunk:
             raise ValueError(
-                f"buffer_rows={buffer_rows}: {self.source.origin} is read {chunk} rows at a time; take at least twice "
-                "as many, or store the data in smaller chunks (ArraySource takes chunk_rows=)."
+                f"buffer_rows={buffer_rows}: {self.source.origin} is read {chunk} rows at a time; "
+                "take at least twice as many, or store the data in smaller chunks (ArraySource "
+                "takes chunk_rows=)."
             )
         return buffer_rows // (2 * chunk) * chunk
 
     def _check(self, source: Source) -> None:
+        """Refuse what a source of a user's own may promise wrongly."""
         b = self._bounds
         if source.n_rows < 1 or source.chunk_rows < 1 or not source.fields:
             raise DataError(
-                f"{source.origin}: n_rows={source.n_rows}, chunk_rows={source.chunk_rows} and fields="
-                f"{sorted(source.fields)}; there must be a row, a row in a chunk and a field."
+                f"{source.origin}: n_rows={source.n_rows}, chunk_rows={source.chunk_rows} and "
+                f"fields={sorted(source.fields)}; there must be a row, a row in a chunk and a "
+                "field."
             )
         if (
             b[0] != 0
@@ -235,11 +232,7 @@ class Chunks:
             )
         if source.chunk_rows * source.row_bytes >= LARGE_CHUNK:
             logger.info(
-                "%s is read in chunks of %d rows, %.0f MB, the least that a stream holds in memory; smaller chunks "
-                "(row groups) need less and mix better.",
+                "%s is read in chunks of %d rows, %.0f MB, the least that a stream holds in "
+                "memory; smaller chunks (row groups) need less and mix better.",
                 source.origin, source.chunk_rows, source.chunk_rows * source.row_bytes / 1e6,
             )  # fmt: skip
-
-
-def _piece(future: Future[Arrays], epoch: int, window: int, last: bool) -> Piece:
-    return Piece(future.result(), epoch, window, last)

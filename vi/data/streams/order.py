@@ -1,6 +1,4 @@
-"""The order of rows: chunks permuted within an epoch, rows within a window; a function of the
-seed alone.
-"""
+"""The order of rows, a function of the seed: chunks permuted in an epoch, rows in a window."""
 
 from __future__ import annotations
 
@@ -9,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Order", "permuted", "rows_of_window"]
+__all__ = ["Order", "permuted"]
 
 CHUNKS = 2**32 - 1
-"""The number in place of a window's under which the chunks are permuted."""
+"""The number in place of a window's under which the chunks are permuted: one no window has, for
+both are half of the same 64-bit word of the key."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Order:
     Parameters
     ----------
     lengths : numpy.ndarray
-        Rows of each chunk.
+        Rows of each chunk, shape ``(chunks,)``.
     window : int
         Chunks of a window.
     seed : tuple of int
@@ -43,9 +42,7 @@ class Order:
         )
 
     def find(self, row: int) -> tuple[int, int, int]:
-        """Epoch, window and rows to leave out there, of the row with that number in the order of
-        all epochs.
-        """
+        """Epoch, window and rows to skip there, of a row numbered in the order of all epochs."""
         epoch, rest = divmod(row, int(self.lengths.sum()))
         ends = np.cumsum(self.lengths[self.chunks(epoch)])
         window = int(np.searchsorted(ends, rest, side="right")) // self.window
@@ -60,16 +57,12 @@ class Order:
             epoch, window = epoch + 1, 0
 
 
-def rows_of_window(seed: tuple[int, int], epoch: int, window: int, n: int) -> np.ndarray:
-    """The order of the ``n`` rows of a window."""
-    return permuted(seed, epoch, window, np.arange(n))
-
-
-def permuted(seed: tuple[int, int], epoch: int, window: int, numbers: np.ndarray) -> np.ndarray:
-    """The row numbers of a window in its order."""
-    return _generator(seed, epoch, window).permutation(numbers)
+def permuted(seed: tuple[int, int], epoch: int, window: int, places: np.ndarray) -> np.ndarray:
+    """The places of a window's rows, shape ``(rows of the window,)``, in its order."""
+    return _generator(seed, epoch, window).permutation(places)
 
 
 def _generator(seed: tuple[int, int], epoch: int, window: int) -> np.random.Generator:
+    """Random numbers of a window alone: with Philox a key is enough, no state is advanced to it."""
     key = np.array([seed[0] << 32 | seed[1], epoch << 32 | window], np.uint64)
     return np.random.Generator(np.random.Philox(key=key))

@@ -8,15 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from vi.data.sources.base import Arrays
 from vi.data.streams.chunks import Chunks
-from vi.data.streams.readers import Reader
+from vi.data.streams.readers import Reader, empty
 
 __all__ = ["Block", "Feed", "Place", "end", "read"]
 
 type Place = Callable[[Arrays], Any]
+"""What a block becomes in the thread: from arrays ``(count, batch_size, *field.shape)``."""
+
+JOIN_SECONDS = 5
+"""How long an end waits for the thread: longer than a chunk takes, not for ever."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class Block:
     count : int
         Batches.
     arrays : object
-        What ``place`` made of the arrays ``(count, batch_size, *shape)`` by name.
+        What ``place`` made of the arrays ``(count, batch_size, *field.shape)`` by name.
     """
 
     first: int
@@ -103,8 +105,22 @@ def read(
     number: int,
     place: Place,
 ) -> None:
-    """Make blocks of ``count`` batches from block ``number`` on, as long as they are wanted:
-    what the thread runs.
+    """What the thread runs: make blocks as long as they are wanted.
+
+    Parameters
+    ----------
+    feed : Feed
+        Takes the blocks, or the exception that ended them.
+    chunks : Chunks
+        What is read.
+    count, batch_size : int
+        Batches of a block, rows of a batch.
+    seed : tuple of int
+        Seed of the order.
+    number : int
+        The first block, counted from 0.
+    place : callable
+        What a block becomes.
     """
     try:
         reader = chunks.reader(seed, number * count * batch_size)
@@ -116,22 +132,16 @@ def read(
 
 
 def end(feed: Feed, thread: threading.Thread) -> None:
-    """Stop the thread and wait for it a while: one that waits for its source cannot be
-    interrupted.
-    """
+    """Stop the thread and wait for it a while: one that waits for its source cannot be stopped."""
     feed.stop()
     if thread is not threading.current_thread():  # which may be where the garbage is collected
-        thread.join(timeout=5)
+        thread.join(timeout=JOIN_SECONDS)
 
 
 def _block(
     reader: Reader, chunks: Chunks, count: int, batch_size: int, number: int, place: Place
 ) -> Block:
-    rows = count * batch_size
-    arrays = {
-        name: np.empty((rows, *field.shape), field.dtype)
-        for name, field in chunks.source.fields.items()
-    }
+    arrays = empty(count * batch_size, chunks.source.fields)
     reader.fill(arrays)
     return Block(
         number * count,

@@ -1,139 +1,134 @@
-"""Rows in the order of training, filled into arrays of any length: in order, through a window,
-or all in memory.
-"""
+"""One loop that hands out rows window by window, and windows without memory of their own."""
+
+# Shapes: rows in memory are arrays ``(n, *field.shape)`` by name; a window's ``places`` say which
+# of them are its rows, and in which order.
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from vi.data.sources.base import Arrays, Field
 
-__all__ = ["InOrder", "Piece", "Reader", "Resident", "empty", "gather"]
+__all__ = ["Permute", "Reader", "Window", "empty", "in_order", "n_rows_of", "resident"]
 
-type RowsOf = Callable[[int, int, int], np.ndarray]
-"""The order of a window's rows, from epoch, window and the number of its rows."""
+type Permute = Callable[[int, int, np.ndarray], np.ndarray]
+"""The order of a window: from epoch, window and the places of its rows, those places permuted."""
 
 
-class Piece(NamedTuple):
-    """Rows that were read together.
+class Window(NamedTuple):
+    """Rows that are in memory, in the order of training.
 
     Parameters
     ----------
-    arrays : dict of str to numpy.ndarray
-        Arrays ``(rows, ...)``.
-    epoch, window : int
-        Where they belong.
-    last : bool
-        Whether the window is complete with them.
+    rows : dict of str to numpy.ndarray
+        Arrays ``(n, *field.shape)`` in which the rows lie, among others perhaps.
+    places : numpy.ndarray or None
+        Where each row of the window lies, shape ``(rows of the window,)``; ``None`` if the arrays
+        hold just the window, in order.
+    keep_up : callable or None
+        Is told how many rows of the window have been handed out, to read on meanwhile.
     """
 
-    arrays: Arrays
-    epoch: int
-    window: int
-    last: bool
+    rows: Arrays
+    places: np.ndarray | None = None
+    keep_up: Callable[[int], None] | None = None
 
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return len(next(iter(self.arrays.values())))
+    def __len__(self) -> int:
+        return n_rows_of(self.rows) if self.places is None else len(self.places)
+
+    def put(self, start: int, stop: int, out: Arrays, at: int) -> None:
+        """Put the rows from ``start`` to ``stop`` into other arrays, from ``at`` on."""
+        for name, values in out.items():
+            there = values[at : at + stop - start]
+            if self.places is None:
+                there[...] = self.rows[name][start:stop]
+            else:
+                # mode="clip" writes straight into `out`; the places are right by construction
+                places = self.places[start:stop]
+                np.take(self.rows[name], places, axis=0, out=there, mode="clip")
 
 
-class Reader(abc.ABC):
-    """Gives the rows of a run, each once, in the order of training."""
-
-    @abc.abstractmethod
-    def fill(self, out: Arrays) -> None:
-        """Put the next rows into arrays ``(rows, ...)``, all of them."""
-
-
-class InOrder(Reader):
-    """The rows of the pieces as they come.
+class Reader:
+    """The rows of window after window, each once, into arrays of any length.
 
     Parameters
     ----------
-    pieces : iterator of Piece
-        Without end.
+    windows : iterator of Window
+        Without end. The next one is asked for when all rows of the last are handed out, which is
+        let go of before: what it holds may be used again.
     skip : int
-        Rows of the first pieces to leave out.
+        Rows to leave out at the beginning.
     """
 
-    def __init__(self, pieces: Iterator[Piece], skip: int) -> None:
-        self._pieces = pieces
-        self._piece: Piece | None = None
+    def __init__(self, windows: Iterator[Window], skip: int) -> None:
+        self._windows = windows
+        self._window: Window | None = None
         self._at = skip
 
     def fill(self, out: Arrays) -> None:
-        done, n = 0, len(next(iter(out.values())))
+        """Put the next rows into arrays ``(n, *field.shape)``, all of them."""
+        done, n = 0, n_rows_of(out)
         while done < n:
-            if self._piece is None:
-                self._piece = next(self._pieces)
-            if self._at >= self._piece.rows:
-                self._at -= self._piece.rows
-                self._piece = None  # before the next is read: one is in memory, not two
+            if self._window is None:
+                self._window = next(self._windows)
+            length = len(self._window)
+            if self._at >= length:
+                self._at -= length
+                self._window = None  # before the next is read: one is in memory, not two
                 continue
-            k = min(n - done, self._piece.rows - self._at)
-            for name, values in out.items():
-                values[done : done + k] = self._piece.arrays[name][self._at : self._at + k]
+            k = min(n - done, length - self._at)
+            self._window.put(self._at, self._at + k, out, done)
             done, self._at = done + k, self._at + k
+            if self._window.keep_up is not None:
+                self._window.keep_up(self._at)
 
 
-class Resident(Reader):
-    """All rows in memory, read once: a window that holds a whole epoch.
+def in_order(parts: Iterator[Arrays]) -> Iterator[Window]:
+    """Rows as they come: each part, arrays ``(n, *field.shape)``, is a window."""
+    return map(Window, parts)  # a loop would keep a part while it waits for the next
+
+
+def resident(
+    chunks: Iterable[Arrays],
+    permute: Permute,
+    n_rows: int,
+    fields: Mapping[str, Field],
+    epoch: int,
+) -> Iterator[Window]:
+    """All rows in memory, read once: windows that are an epoch each.
 
     Parameters
     ----------
-    pieces : iterator of Piece
-        Of one epoch, in the order of the source.
-    rows_of : callable
-        The order of an epoch's rows.
+    chunks : iterable of dict
+        All rows, in the order of the source.
+    permute : callable
+        The order of an epoch.
     n_rows : int
         Rows in all.
     fields : mapping of str to Field
         What a row holds.
-    row : int
-        The row to begin with, in the order of all epochs.
+    epoch : int
+        The first epoch.
     """
+    rows, done = empty(n_rows, fields), 0
+    for chunk in chunks:
+        n = n_rows_of(chunk)
+        for name, values in rows.items():
+            values[done : done + n] = chunk[name]
+        done += n
+    while True:
+        yield Window(rows, permute(epoch, 0, np.arange(n_rows)))
+        epoch += 1
 
-    def __init__(
-        self,
-        pieces: Iterator[Piece],
-        rows_of: RowsOf,
-        n_rows: int,
-        fields: Mapping[str, Field],
-        row: int,
-    ) -> None:
-        self._all = empty(n_rows, fields)
-        self._rows_of, self._n = rows_of, n_rows
-        self._epoch, self._at = divmod(row, n_rows)
-        self._order = rows_of(self._epoch, 0, n_rows)
-        done = 0
-        for piece in pieces:
-            for name, values in self._all.items():
-                values[done : done + piece.rows] = piece.arrays[name]
-            done += piece.rows
 
-    def fill(self, out: Arrays) -> None:
-        done, n = 0, len(next(iter(out.values())))
-        while done < n:
-            if self._at == self._n:
-                self._epoch, self._at = self._epoch + 1, 0
-                self._order = self._rows_of(self._epoch, 0, self._n)
-            k = min(n - done, self._n - self._at)
-            gather(self._all, self._order[self._at : self._at + k], out, done)
-            done, self._at = done + k, self._at + k
+def n_rows_of(arrays: Arrays) -> int:
+    """The number of rows that arrays share."""
+    return len(next(iter(arrays.values())))
 
 
 def empty(n: int, fields: Mapping[str, Field]) -> Arrays:
-    """Arrays for so many rows."""
+    """Arrays ``(n, *field.shape)`` for so many rows."""
     return {name: np.empty((n, *field.shape), field.dtype) for name, field in fields.items()}
-
-
-def gather(pool: Arrays, places: np.ndarray, out: Arrays, at: int) -> None:
-    """Put the rows of a pool at these places into arrays, from ``at`` on."""
-    for name, values in out.items():
-        # mode="clip" writes straight into `out`; the places are right by construction
-        np.take(pool[name], places, axis=0, out=values[at : at + len(places)], mode="clip")

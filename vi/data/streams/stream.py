@@ -6,17 +6,17 @@ import threading
 import weakref
 from typing import Any
 
-import numpy as np
-
-from vi.data.missing import NAN
+from vi.data.missing import check_nan_policy
 from vi.data.sources.base import Arrays, Source
 from vi.data.streams.chunks import Chunks
 from vi.data.streams.reader_thread import Block, Feed, Place, end, read
+from vi.foundation.numbers import whole
 
 __all__ = ["Stream"]
 
 BLOCK_BYTES, BLOCK_BATCHES = 2**23, 256
-"""A block by default: 8 MiB, and at most so many batches."""
+"""A block by default: 8 MiB, so that handing one over costs nothing beside its steps and three of
+them little memory; of tiny rows at most so many batches, or the first step would wait for them."""
 
 
 def _identity(arrays: Arrays) -> Any:
@@ -74,6 +74,7 @@ class Stream:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vi.data import ArraySource
     >>> with Stream(ArraySource({"x": np.arange(6)}), batch_size=2, block_batches=3) as stream:
     ...     stream.start(seed=(1, 2), step=0)
@@ -95,24 +96,18 @@ class Stream:
     ) -> None:
         if not isinstance(source, Source):
             raise TypeError(
-                f"Stream takes a source, got {type(source).__name__}; make one: vi.data.source_from(...)."
+                f"Stream takes a source, got {type(source).__name__}; make one: "
+                "vi.data.source_from(...)."
             )
-        for name, value in (
-            ("batch_size", batch_size),
-            ("buffer_rows", buffer_rows),
-            ("read_ahead", read_ahead),
-            ("block_batches", block_batches),
-        ):
-            if value is not None and (
-                isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1
-            ):
-                raise ValueError(f"Stream({name}={value!r}): must be a positive integer.")
-        if nan not in NAN:
-            raise ValueError(f"Stream(nan={nan!r}): must be one of {', '.join(map(repr, NAN))}.")
+        self.batch_size = whole("Stream(batch_size", batch_size, 1)
+        self.read_ahead = whole("Stream(read_ahead", read_ahead, 1)
+        for name, value in (("buffer_rows", buffer_rows), ("block_batches", block_batches)):
+            if value is not None:
+                whole(f"Stream({name}", value, 1)
+        check_nan_policy("Stream(nan", nan)
         self._chunks = Chunks(source, shuffle=shuffle, buffer_rows=buffer_rows, nan=nan)
         self.n_rows = self._chunks.n_rows
         self.fields = dict(source.fields)
-        self.batch_size, self.read_ahead = int(batch_size), int(read_ahead)
         if batch_size > self.n_rows:
             raise ValueError(f"Stream(batch_size={batch_size}): there are only {self.n_rows} rows.")
         fitting = BLOCK_BYTES // max(1, source.row_bytes * self.batch_size)
@@ -143,7 +138,7 @@ class Stream:
         step : int
             The first step that is to come.
         place : callable
-            Is given the arrays ``(count, batch_size, *shape)`` of a block by name, in the thread;
+            Is given the arrays ``(count, batch_size, *field.shape)`` of a block, in the thread;
             ``Block.arrays`` is what it returns. The arrays are not used again.
         """
         first, second = (int(s) for s in seed)
@@ -151,11 +146,11 @@ class Stream:
             raise ValueError(
                 f"Stream.start(seed={seed!r}): must be two integers from 0 to 2**32 - 1."
             )
-        if step < 0:
-            raise ValueError(f"Stream.start(step={step}): must not be negative.")
+        step = whole("Stream.start(step", step, 0)
         self.close()
         if self._thread is not None:
-            self._thread.join()  # one that still waits for its source: two must not read a loader at once
+            # one that still waits for its source: two must not read a loader at once
+            self._thread.join()
         feed = Feed(self.read_ahead)
         # nothing here may refer to the stream: it is collected, and the thread ends, when nobody
         # else does
@@ -175,22 +170,24 @@ class Stream:
         thread.start()
 
     def block(self, step: int) -> Block:
-        """The block that holds a step; waits until it is read. Steps must not go back: blocks
-        before it are dropped.
+        """The block that holds a step; waits until it is read.
+
+        Steps must not go back: blocks before it are dropped.
 
         Raises
         ------
         RuntimeError
             If the stream has not been started, or the step lies before the last block.
         DataError
-            If the block cannot be read; and whatever else was raised while reading. :meth:`start`
-            tries again.
+            If the block cannot be read; and whatever else was raised while reading.
+            :meth:`start` tries again.
         """
         if self._feed is None:
             raise RuntimeError("The stream is not being read: call start(seed, step) first.")
         if self._block is not None and step < self._block.first:
             raise RuntimeError(
-                f"block({step}) goes back, before step {self._block.first}; call start(seed, {step})."
+                f"block({step}) goes back, before step {self._block.first}; call start(seed, "
+                f"{step})."
             )
         while self._block is None or step >= self._block.first + self._block.count:
             self._block = None

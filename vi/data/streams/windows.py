@@ -1,130 +1,143 @@
-"""Shuffled windows of chunks that are read straight into their places, while the rows of the
-window before are used.
-"""
+"""Shuffled windows with bounded memory: one is in use while the next is read into other places."""
+
+# Chunks, whose lengths are known, get their places before they are read, by several threads; the
+# batches of a loader are put one after the other, as they come. What is handed out is the same:
+# arrays in memory, and the places of a window's rows in their order.
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
 
 from vi.data.sources.base import Arrays, Field
-from vi.data.streams.readers import Piece, Reader, RowsOf, empty, gather
+from vi.data.streams.readers import Permute, Window, empty, n_rows_of
 
-__all__ = ["READERS", "Windowed", "Windows"]
+__all__ = ["READERS", "Piece", "windows_of_chunks", "windows_of_pieces"]
 
 READERS = 2
 """Threads: while one waits for the disk, the other looks for NaN or permutes."""
 
 
 class _Coming(NamedTuple):
-    """A window that is being read: the places of its chunks, what is read there, and the order
-    of its rows.
+    """A window of chunks that is being read.
+
+    ``slots`` are its chunks' places in memory, ``readings`` what is read there, ``places`` (shape
+    ``(rows of the window,)``) where its rows will lie, in order.
     """
 
-    places: list[int]
+    slots: list[int]
     readings: list[Future[None]]
-    order: Future[np.ndarray]
+    places: Future[np.ndarray]
 
 
-class Windows(Reader):
-    """The rows of a window in a random order, then those of the next.
+def windows_of_chunks(
+    windows: Iterator[tuple[int, int, np.ndarray]],
+    lengths: np.ndarray,
+    read: Callable[[int, Arrays], None],
+    permute: Permute,
+    slots: int,
+    fields: Mapping[str, Field],
+) -> Iterator[Window]:
+    """Windows of chunks, which are read straight into their places.
 
-    Memory is one array a field, divided into places for a chunk each, twice as many as a window has
-    chunks. While a window is used, the next is read into the other places.
+    Memory is one array a field, divided into slots for a chunk each, twice as many as a window has
+    chunks. While a window is used, the next is read into the other slots.
 
     Parameters
     ----------
     windows : iterator of (int, int, numpy.ndarray)
         Epoch, window and its chunks, without end.
     lengths : numpy.ndarray
-        Rows of each chunk.
+        Rows of each chunk, shape ``(chunks,)``.
     read : callable
-        Reads a chunk, by number, into arrays of its length.
-    permuted : callable
-        The order of a window, from epoch, window and the row numbers to permute.
-    places : int
+        Reads a chunk, by number, into arrays of its length; is called from several threads.
+    permute : callable
+        The order of a window.
+    slots : int
         Chunks that have a place in memory: those of two windows.
     fields : mapping of str to Field
         What a row holds.
-    skip : int
-        Rows of the first window to leave out.
     """
-
-    def __init__(
-        self,
-        windows: Iterator[tuple[int, int, np.ndarray]],
-        lengths: np.ndarray,
-        read: Callable[[int, Arrays], None],
-        permuted: Callable[[int, int, np.ndarray], np.ndarray],
-        places: int,
-        fields: Mapping[str, Field],
-        skip: int,
-    ) -> None:
-        self._windows, self._lengths, self._read, self._permuted = windows, lengths, read, permuted
-        self._size = int(lengths.max())
-        self._rows = empty(places * self._size, fields)
-        self._free = deque(range(places))
-        self._coming: deque[_Coming] = deque()
-        self._waiting: tuple[int, int, np.ndarray] | None = None
-        self._used: list[int] = []
-        self._order, self._at = np.empty(0, np.intp), 0
-        self._pool = ThreadPoolExecutor(READERS, "vi.data.Windows")
-        self._turn()
-        self._at = skip
-
-    def fill(self, out: Arrays) -> None:
-        done, n = 0, len(next(iter(out.values())))
-        while done < n:
-            if self._at == len(self._order):
-                self._turn()
-                continue
-            k = min(n - done, len(self._order) - self._at)
-            gather(self._rows, self._order[self._at : self._at + k], out, done)
-            done, self._at = done + k, self._at + k
-
-    def _turn(self) -> None:
-        """Go over to the next window, once it is there."""
-        self._free.extend(self._used)
-        self._begin()
-        self._used, readings, order = self._coming.popleft()
-        for reading in readings:
-            reading.result()
-        self._order, self._at = order.result(), 0
-
-    def _begin(self) -> None:
-        """Begin to read windows while there are places for all of their chunks."""
-        while True:
-            epoch, window, chunks = self._waiting or next(self._windows)
-            self._waiting = epoch, window, chunks
-            if len(chunks) > len(self._free):
-                return
-            self._waiting = None
-            places = [self._free.popleft() for _ in chunks]
-            rows = [
-                slice(p * self._size, p * self._size + self._lengths[c])
-                for p, c in zip(places, chunks, strict=True)
+    size = int(lengths.max())
+    rows = empty(slots * size, fields)
+    free, coming = deque(range(slots)), deque[_Coming]()
+    executor = ThreadPoolExecutor(READERS, "vi.data.windows")
+    epoch, window, chunks = next(windows)
+    while True:
+        while len(chunks) <= len(free):  # room for all chunks of one window more
+            slots_of = [free.popleft() for _ in chunks]
+            parts = [
+                slice(slot * size, slot * size + int(lengths[chunk]))
+                for slot, chunk in zip(slots_of, chunks, strict=True)
             ]
             readings = [
-                self._pool.submit(
-                    self._read,
-                    int(chunk),
-                    {name: values[own] for name, values in self._rows.items()},
-                )
-                for chunk, own in zip(chunks, rows, strict=True)
+                executor.submit(read, int(chunk), {k: values[part] for k, values in rows.items()})
+                for chunk, part in zip(chunks, parts, strict=True)
             ]
-            numbers = np.concatenate([np.arange(own.start, own.stop) for own in rows])
-            self._coming.append(
-                _Coming(places, readings, self._pool.submit(self._permuted, epoch, window, numbers))
-            )
+            places = np.concatenate([np.arange(part.start, part.stop) for part in parts])
+            order = executor.submit(permute, epoch, window, places)
+            coming.append(_Coming(slots_of, readings, order))
+            epoch, window, chunks = next(windows)
+        ready = coming.popleft()
+        for reading in ready.readings:
+            reading.result()
+        yield Window(rows, ready.places.result())
+        free.extend(ready.slots)
 
 
-class Windowed(Reader):
-    """The rows of a window in the order that ``rows_of`` says, then those of the next, where rows
-    come as they come.
+class Piece(NamedTuple):
+    """Rows of a loader that came together and belong to one window.
+
+    Parameters
+    ----------
+    arrays : dict of str to numpy.ndarray
+        Arrays ``(n, *field.shape)``.
+    epoch, window : int
+        Where they belong.
+    last : bool
+        Whether the window is complete with them.
+    """
+
+    arrays: Arrays
+    epoch: int
+    window: int
+    last: bool
+
+
+class _Filling:
+    """A window of pieces that is being read, into arrays ``(capacity, *field.shape)``."""
+
+    def __init__(self, rows: Arrays, pieces: Iterator[Piece]) -> None:
+        self.rows, self._pieces = rows, pieces
+        self.n_rows = 0
+        self.complete: tuple[int, int] | None = None  # epoch and window, once all rows are there
+
+    def read_until(self, n_rows: int) -> None:
+        """Read pieces until there are so many rows, or the window is complete."""
+        while self.complete is None and self.n_rows < n_rows:
+            piece = next(self._pieces)
+            n = n_rows_of(piece.arrays)
+            for name, values in self.rows.items():
+                values[self.n_rows : self.n_rows + n] = piece.arrays[name]
+            self.n_rows += n
+            if piece.last:
+                self.complete = piece.epoch, piece.window
+
+    def keep_up(self, capacity: int, length: int, used: int) -> None:
+        """Read as quickly as the window before, of ``length`` rows, is used."""
+        self.read_until(capacity * used // length)
+
+
+def windows_of_pieces(
+    pieces: Iterator[Piece], permute: Permute, capacity: int, fields: Mapping[str, Field]
+) -> Iterator[Window]:
+    """Windows of rows that come as they come.
 
     There are two windows: one is used while the next is read, piece by piece as the first is used
     up. At no time are there more rows than twice ``capacity``, beside the piece that waits for its
@@ -134,62 +147,19 @@ class Windowed(Reader):
     ----------
     pieces : iterator of Piece
         Without end.
-    rows_of : callable
-        The order of a window's rows.
+    permute : callable
+        The order of a window.
     capacity : int
         Rows of the longest window.
     fields : mapping of str to Field
         What a row holds.
-    skip : int
-        Rows of the first window to leave out.
     """
-
-    def __init__(
-        self,
-        pieces: Iterator[Piece],
-        rows_of: RowsOf,
-        capacity: int,
-        fields: Mapping[str, Field],
-        skip: int,
-    ) -> None:
-        self._pieces, self._rows_of, self._capacity = pieces, rows_of, capacity
-        self._used, self._next = empty(capacity, fields), empty(capacity, fields)
-        self._order = np.empty(0, np.intp)
-        self._at = 0  # rows of the window in use that were handed out
-        self._read = 0  # rows of the next window that are there
-        self._complete: tuple[int, int] | None = None
-        self._turn()
-        self._at = skip
-
-    def fill(self, out: Arrays) -> None:
-        done, n = 0, len(next(iter(out.values())))
-        while done < n:
-            if self._at == len(self._order):
-                self._turn()
-                continue
-            k = min(n - done, len(self._order) - self._at)
-            gather(self._used, self._order[self._at : self._at + k], out, done)
-            done, self._at = done + k, self._at + k
-            self._read_until(self._capacity * self._at // len(self._order))
-
-    def _turn(self) -> None:
-        """Go over to the next window."""
-        self._read_until(self._capacity)
-        assert self._complete is not None, "a window has more rows than the capacity"
-        self._used, self._next = self._next, self._used
-        self._order = self._rows_of(*self._complete, self._read)
-        self._at, self._read, self._complete = 0, 0, None
-
-    def _read_until(self, rows: int) -> None:
-        """Read pieces of the next window until it has so many rows or is complete: as quickly as
-        the first is used.
-        """
-        while self._complete is None and self._read < rows:
-            self._put(next(self._pieces))
-
-    def _put(self, piece: Piece) -> None:
-        for name, values in self._next.items():
-            values[self._read : self._read + piece.rows] = piece.arrays[name]
-        self._read += piece.rows
-        if piece.last:
-            self._complete = piece.epoch, piece.window
+    memory = cycle([empty(capacity, fields), empty(capacity, fields)])
+    filling = _Filling(next(memory), pieces)
+    while True:
+        filling.read_until(capacity)
+        assert filling.complete is not None, "a window has more rows than the capacity"
+        places = permute(*filling.complete, np.arange(filling.n_rows))
+        following = _Filling(next(memory), pieces)
+        yield Window(filling.rows, places, partial(following.keep_up, capacity, len(places)))
+        filling = following

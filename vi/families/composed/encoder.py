@@ -1,6 +1,4 @@
-"""Encoders: functions of a row of data that give the parameters of the row's q, in place of
-parameters a row.
-"""
+"""Encoders: functions of a row of data that give the parameters of the row's q."""
 
 from __future__ import annotations
 
@@ -55,7 +53,8 @@ class Encoder:
             weights, self._function = given
         elif isinstance(given, type) or not callable(given):
             raise TypeError(
-                f"encoder={given!r}: give a JAX function of one row, a callable module whose arrays are weights "
+                f"encoder={given!r}: give a JAX function of one row, a callable module whose "
+                "arrays are weights "
                 "(equinox), or a pair (weights, f) with f(weights, row)."
             )
         elif hasattr(given, "init") and hasattr(given, "apply"):
@@ -80,8 +79,7 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Encoded(Family):
-    """Rows of a family whose parameters an encoder computes from the rows of data that it is bound
-    to.
+    """Rows of a family whose parameters an encoder computes from rows of data.
 
     Its parameters are the encoder's weights.
 
@@ -155,8 +153,9 @@ class Encoded(Family):
         return self._per_row.cov(self.parameters(params))
 
     def units(self, params: Params) -> Params:
-        """One over the root of the longest axis: a step of all weights of one output changes it
-        by about one.
+        """One over the root of the longest axis.
+
+        A step of all weights of one output then changes it by about one.
         """
         return {
             name: jnp.full_like(value, 1.0 / np.sqrt(max(value.shape)) if value.ndim > 1 else 1.0)
@@ -184,13 +183,16 @@ class Encoded(Family):
             return {name: jnp.asarray(given[name], dtype) for name in wanted}
         if not isinstance(given, tuple | list) or len(given) != 2:
             raise TypeError(
-                f"The encoder returns {type(given).__name__} for a row; it must return (mean, log_sd), each "
-                f"({self.dim},), or a dict of {', '.join(f'{name} {shape}' for name, shape in wanted.items())}."
+                f"The encoder returns {type(given).__name__} for a row; it must return (mean, "
+                "log_sd), each "
+                f"({self.dim},), or a dict of "
+                f"{', '.join(f'{name} {shape}' for name, shape in wanted.items())}."
             )
         mean, log_sd = (jnp.asarray(value, dtype) for value in given)
         if not mean.shape == log_sd.shape == (self.dim,):
             raise ValueError(
-                f"The encoder returns (mean, log_sd) of shapes {mean.shape} and {log_sd.shape} for a row; both must be "
+                f"The encoder returns (mean, log_sd) of shapes {mean.shape} and {log_sd.shape} for "
+                "a row; both must be "
                 f"({self.dim},), the entries of a row's variables."
             )
         return self.family.init(mean, jnp.exp(log_sd), start[2])

@@ -11,7 +11,7 @@ import numpy as np
 
 from vi.families.composed.encoder import Encoded
 from vi.families.composed.per_row import PerRow
-from vi.families.family import Family, Noise, Params
+from vi.families.family import FAMILIES, Family, Noise, Params
 
 __all__ = ["Part", "Product"]
 
@@ -43,8 +43,9 @@ class Part:
 
     @property
     def rows(self) -> int | None:
-        """Number of rows where it has entries of their own for every row; every range then holds
-        all rows.
+        """Number of rows where it has entries of their own for every row.
+
+        Every range then holds all rows.
         """
         return self.family.rows if isinstance(self.family, PerRow | Encoded) else None
 
@@ -61,6 +62,7 @@ class Part:
         return term if self.weight == 1.0 else self.weight * term
 
 
+@FAMILIES.register
 @dataclass(frozen=True)
 class Product(Family):
     r"""Independent parts, :math:`q(z) = \prod_g q_g(z_g)`.
@@ -96,8 +98,10 @@ class Product(Family):
         for part in self.parts:
             if not part.family.has_density:
                 raise TypeError(
-                    f"The group {part.name!r} has the family {part.family.short_name!r}, which has no density: it "
-                    "cannot be a factor of a product. Use it for the whole model (vi.SVGD, vi.Empirical)."
+                    f"The group {part.name!r} has the family {part.family.short_name!r}, which has "
+                    "no density: it "
+                    "cannot be a factor of a product. Use it for the whole model (vi.SVGD, "
+                    "vi.Empirical)."
                 )
         names = [part.name for part in self.parts]
         if not names or len(set(names)) < len(names):

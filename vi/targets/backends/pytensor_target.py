@@ -1,6 +1,4 @@
-"""A model's log density evaluated by PyTensor (numba or C) on the host, between two compiled
-calls of the loop.
-"""
+"""A model's log density evaluated by PyTensor (numba or C) on the host, between compiled calls."""
 
 from __future__ import annotations
 
@@ -20,11 +18,12 @@ from pytensor.graph.traversal import applys_between
 from pytensor.tensor.subtensor import AdvancedIncSubtensor
 from pytensor.xtensor.type import XTensorType
 
+from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.row_numbers import short_steps
 from vi.foundation.precision import precision
 from vi.graphs.gradient import gradient
 from vi.graphs.to_float32 import to_float32
-from vi.targets.base import Batch, Counts, Seen, StepArrays, Target
+from vi.targets.base import Batch, Inputs, StepInputs, Target
 from vi.targets.batches.found import Rows
 from vi.targets.batches.local_rows import LocalRows
 from vi.targets.batches.row_numbers import draw_rows, lengths_function
@@ -33,7 +32,7 @@ from vi.targets.model.graph import ModelGraph
 __all__ = ["PytensorTarget"]
 
 STEPS = 64
-"""Steps whose rows are drawn in one call."""
+"""Steps whose rows are drawn in one call: the call costs as much as the rows of many steps."""
 
 
 class PytensorTarget(Target):
@@ -67,18 +66,15 @@ class PytensorTarget(Target):
         self._local = LocalRows(graph, self._function_of_data)
         self.has_local = bool(graph.local)
         self._lengths = lengths_function(graph.rows)
+        # the last rows drawn: what they were drawn for, and for each minibatch (STEPS, B)
         self._drawn: tuple[Any, list[np.ndarray]] = (None, [])
-        self._constrain: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._point = np.empty(self.dim, dtype)
-        self._lock = (
-            threading.Lock()
-        )  # the buffer above and PyTensor's functions serve one thread at a time
+        # the buffer above and PyTensor's functions serve one thread at a time
+        self._lock = threading.Lock()
 
-    def batch(self) -> Batch:
+    def batch(self) -> Inputs:
         arrays = tuple(self._cast(shared.get_value(borrow=True)) for shared in self.graph.shared)
-        return (
-            (*arrays, Counts(tuple(int(n) for n in self._lengths()))) if self.graph.rows else arrays
-        )
+        return Inputs(arrays, tuple(int(n) for n in self._lengths()))
 
     def place(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Streamed arrays in the types of the graph."""
@@ -90,24 +86,57 @@ class PytensorTarget(Target):
             for name, array in arrays.items()
         }
 
-    def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
-        shared, rest = batch[: len(self.graph.shared)], list(batch[len(self.graph.shared) :])
-        now: list[Any] = []
-        if self.graph.rows:
-            counts = rest.pop(0).values
-            now += self._rows_at(counts, words, int(step))
-            sampling = self.graph.rows[0].sampling
-            if sampling.short_last and short_steps(np.uint32(step), counts[0], sampling):
-                now[0] = now[0][: sampling.last_size(counts[0])].copy()
+    def at_step(self, inputs: Inputs, words: Any, step: Any) -> StepInputs:
+        step = int(step)
+        rows = self._rows_at(inputs.counts, words, step) if self.graph.rows else []
+        if rows and (sampling := self.graph.rows[0].sampling).short_last:
+            n = inputs.counts[0]
+            if short_steps(np.uint32(step), n, sampling):
+                rows[0] = rows[0][: sampling.last_size(n)].copy()
+        streamed: tuple[Any, ...] = ()
         if self.graph.fed is not None:
-            block: StepArrays = rest.pop(0)
-            now += [
-                block.arrays[name][int(step) - int(block.first)] for name in self.graph.fed.inputs
-            ]
-        return (*shared, *now)
+            block = inputs.block
+            assert block is not None
+            place = step - int(block.first)
+            streamed = tuple(block.arrays[name][place] for name in self.graph.fed.inputs)
+        return StepInputs(inputs.arrays, tuple(rows), streamed)
 
-    def local(self, now: Batch) -> dict[str, Seen]:
-        return self._local(now)
+    def rows_of_step(self, inputs: StepInputs) -> dict[str, RowsOfStep]:
+        return self._local(inputs)
+
+    def value_and_score(self, points: np.ndarray, inputs: Batch) -> tuple[np.ndarray, np.ndarray]:
+        arguments = inputs.values
+        values = np.empty(len(points), self.dtype)
+        scores = np.empty((len(points), self.dim), self.dtype)
+        for i, point in enumerate(points):
+            with self._lock:
+                # a buffer of one layout: numba compiles anew for an array of any other
+                self._point[:] = point
+                values[i], scores[i] = self._value_and_score(self._point, *arguments)
+        return values, scores
+
+    def log_prob(self, points: np.ndarray, inputs: Batch | None = None) -> np.ndarray:
+        flat = np.asarray(points, self.dtype).reshape(-1, self.dim)
+        with precision(self.dtype):  # the model may call JAX functions
+            values, _ = self.value_and_score(flat, self.batch() if inputs is None else inputs)
+        return values.reshape(np.shape(points)[:-1])
+
+    def constrain(
+        self, points: np.ndarray, names: tuple[str, ...] | None = None
+    ) -> dict[str, np.ndarray]:
+        names = self.names if names is None else names
+        function = self.compiled(
+            ("constrain", names),
+            lambda: _compile(*self._in_precision([self.graph.variables[name] for name in names])),
+        )
+        arrays = self.batch().arrays
+        rows = []
+        with precision(self.dtype):
+            for point in np.asarray(points, self.dtype):
+                with self._lock:
+                    self._point[:] = point
+                    rows.append([np.array(value) for value in function(self._point, *arrays)])
+        return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(names)}
 
     def _function_of_data(self, graphs: Sequence[Any]) -> Callable[..., Any]:
         """A compiled function of what the log density reads besides the point."""
@@ -115,54 +144,17 @@ class PytensorTarget(Target):
         return _compile(inputs[1:], outputs)
 
     def _rows_at(self, counts: tuple[int, ...], words: Any, step: int) -> list[np.ndarray]:
-        """Row numbers of a step; drawn for many steps at once, because a call costs as much as
-        they do.
-        """
+        """For each minibatch, the row numbers of a step ``(B,)``."""
         which = (counts, tuple(int(word) for word in words), step // STEPS)
         if self._drawn[0] != which:
             steps = np.arange(STEPS, dtype=np.uint32) + np.uint32(step // STEPS * STEPS)
             rows = _draw_many(self.graph.rows, counts)(np.asarray(words, np.uint32), steps)
-            # owned arrays of the graph's type: PyTensor's functions trust what they are given
-            self._drawn = (which, [np.array(own, np.int64) for own in rows])
-        return [own[step % STEPS] for own in self._drawn[1]]
-
-    def value_and_score(self, points: np.ndarray, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-        values = np.empty(len(points), self.dtype)
-        scores = np.empty((len(points), self.dim), self.dtype)
-        for i, point in enumerate(points):
-            with self._lock:
-                self._point[:] = (
-                    point  # owned, writable, contiguous: numba compiles anew for any other layout
-                )
-                values[i], scores[i] = self._value_and_score(self._point, *batch)
-        return values, scores
-
-    def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
-        flat = np.asarray(points, self.dtype).reshape(-1, self.dim)
-        with precision(self.dtype):  # the model may call JAX functions
-            values, _ = self.value_and_score(flat, self.batch() if batch is None else batch)
-        return values.reshape(np.shape(points)[:-1])
-
-    def constrain(
-        self, points: np.ndarray, names: tuple[str, ...] | None = None
-    ) -> dict[str, np.ndarray]:
-        names = self.names if names is None else names
-        if names not in self._constrain:
-            inputs, outputs = self._in_precision([self.graph.variables[name] for name in names])
-            self._constrain[names] = _compile(inputs, outputs)
-        function, batch = self._constrain[names], self.batch()
-        rows = []
-        with precision(self.dtype):
-            for point in np.asarray(points, self.dtype):
-                with self._lock:
-                    self._point[:] = point
-                    rows.append([np.array(value) for value in function(self._point, *batch)])
-        return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(names)}
+            # arrays of their own, of the graph's type: PyTensor's functions trust their arguments
+            self._drawn = (which, [np.array(numbers, np.int64) for numbers in rows])
+        return [numbers[step % STEPS] for numbers in self._drawn[1]]
 
     def _in_precision(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """The graph's inputs and outputs with data as explicit inputs, in the target's
-        precision.
-        """
+        """The graph's inputs and outputs, with data as inputs, in the target's precision."""
         stand_ins = [shared.type() for shared in self.graph.shared]
         replace = dict(zip(self.graph.shared, stand_ins, strict=True))
         outputs = clone_replace(list(outputs), replace=replace) if replace else list(outputs)
@@ -192,8 +184,9 @@ def _draw_many(rows: tuple[Rows, ...], counts: tuple[int, ...]) -> Callable[...,
 
 
 def _lowered(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
-    """The outputs with operations on named dimensions (pymc.dims) lowered to plain ones, which
-    have gradients.
+    """The outputs with operations on named dimensions (pymc.dims) lowered to plain ones.
+
+    Only these have gradients.
     """
     nodes = applys_between(list(inputs), list(outputs))
     if any(isinstance(variable.type, XTensorType) for node in nodes for variable in node.inputs):

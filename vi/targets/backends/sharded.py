@@ -1,6 +1,4 @@
-"""A target that several devices share: rows divided, everything else on each of them, sums by
-XLA.
-"""
+"""A target that several devices share: rows divided, the rest on each of them, sums by XLA."""
 
 from __future__ import annotations
 
@@ -11,18 +9,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from vi.algorithms.base import RowsOfStep
 from vi.foundation.devices import Devices
 from vi.foundation.precision import precision
-from vi.targets.backends.jax_target import JaxTarget, Short
-from vi.targets.base import Batch, Seen, Target
+from vi.targets.backends.jax_target import JaxTarget, Placed, Short
+from vi.targets.base import Batch, Inputs, StepInputs, Target
 
 __all__ = ["DIVIDED_BYTES", "ShardedTarget", "shared_by"]
 
 logger = logging.getLogger("vi")
 
 DIVIDED_BYTES = 8192
-"""Data of this size and more are divided along their first axis, if a fit reads all rows in
-every step.
+"""Data of this size and more are divided along their first axis, if a fit reads all of them.
+
+What is smaller (a scale, a table of groups) is read whole by every device.
 """
 
 
@@ -59,12 +59,12 @@ class ShardedTarget(Target):
         self.replicated = devices.replicated
         self._target = target
         self._devices = devices
-        self._kept: dict[Any, tuple[Any, jax.Array]] = {}
-        target.kept.clear()  # what its check needed on one device
+        self._placed: Placed = {}
+        target.placed.clear()  # what its check needed on one device would stay beside the others
 
-    def batch(self) -> Batch:
+    def batch(self) -> Inputs:
         return self._target.batch_on(
-            lambda array: self._devices.put(array, self._sharding(array)), self._kept
+            lambda array: self._devices.put(array, self._sharding(array)), self._placed
         )
 
     def place(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -74,29 +74,25 @@ class ShardedTarget(Target):
                 for name, array in arrays.items()
             }
 
-    def at_step(self, batch: Batch, words: Any, step: Any) -> Batch:
-        now = self._target.at_step(batch, words, step)
-        k = len(self.graph.shared)
-        drawn = now[k : k + len(self.graph.rows)]
-        streamed = now[k + len(self.graph.rows) :]
-        rows = self._devices.rows()
-        return (
-            *now[:k],
-            *map(self._divided, drawn),
-            *jax.lax.with_sharding_constraint(streamed, rows),
+    def at_step(self, inputs: Inputs, words: Any, step: Any) -> StepInputs:
+        alone = self._target.at_step(inputs, words, step)
+        return replace(
+            alone,
+            rows=tuple(self._divided(numbers) for numbers in alone.rows),
+            streamed=jax.lax.with_sharding_constraint(alone.streamed, self._devices.rows()),
         )
 
-    def local(self, now: Batch) -> dict[str, Seen]:
-        return self._target.local(now)
+    def rows_of_step(self, inputs: StepInputs) -> dict[str, RowsOfStep]:
+        return self._target.rows_of_step(inputs)
 
-    def value_and_score(self, points: Any, batch: Batch) -> tuple[Any, Any]:
+    def value_and_score(self, points: Any, inputs: Batch) -> tuple[Any, Any]:
         points = jax.lax.with_sharding_constraint(points, self.replicated)
-        value, score = self._target.value_and_score(points, batch)
+        value, score = self._target.value_and_score(points, inputs)
         value = jax.lax.with_sharding_constraint(value, self.replicated)
         return value, jax.lax.with_sharding_constraint(score, self.replicated)
 
-    def log_prob(self, points: np.ndarray, batch: Batch | None = None) -> np.ndarray:
-        return self._target.log_prob(points, batch)
+    def log_prob(self, points: np.ndarray, inputs: Batch | None = None) -> np.ndarray:
+        return self._target.log_prob(points, inputs)
 
     def constrain(
         self, points: np.ndarray, names: tuple[str, ...] | None = None
@@ -104,8 +100,9 @@ class ShardedTarget(Target):
         return self._target.constrain(points, names)
 
     def _divided(self, numbers: Any) -> Any:
-        """Row numbers, computed on every device (their loop need not wait for the others), then
-        divided.
+        """Row numbers ``(B,)``, computed on every device, then divided.
+
+        Divided from the start, the loop that shuffles would wait for all devices at every turn.
         """
         if isinstance(numbers, Short):
             return replace(numbers, rows=self._divided(numbers.rows))
@@ -113,15 +110,13 @@ class ShardedTarget(Target):
         return jax.lax.with_sharding_constraint(whole, self._devices.rows())
 
     def _sharding(self, array: np.ndarray) -> Any:
-        """Where data lie: on every device beside batches and where they are small, otherwise
-        divided.
-        """
+        """Where data lie: divided, or on every device beside batches and where they are small."""
         if self.graph.per_step or array.ndim == 0 or array.nbytes < DIVIDED_BYTES:
             return self.replicated
         if len(array) % self._devices.count:
             logger.warning(
-                "Data of %s rows cannot be divided evenly over %s devices: each of them works on all rows. Leave out "
-                "%s rows, or take minibatches.",
+                "Data of %s rows cannot be divided evenly over %s devices: each of them works on "
+                "all rows. Leave out %s rows, or take minibatches.",
                 f"{len(array):,}",
                 self._devices.count,
                 len(array) % self._devices.count,
@@ -141,14 +136,12 @@ def shared_by(target: Target, devices: Devices) -> ShardedTarget:
     if not target.traceable:
         why = getattr(target, "why", "")
         raise ValueError(
-            f"Devices can share what JAX evaluates, and it cannot evaluate this model{why and f': {why}'}. "
-            "Leave mesh= and devices= out."
+            "Devices can share what JAX evaluates, and it cannot evaluate this model"
+            f"{why and f': {why}'}. Leave mesh= and devices= out."
         )
     assert isinstance(target, JaxTarget)
-    kept: dict[Devices, ShardedTarget] = target.__dict__.setdefault("_on_devices", {})
-    if devices not in kept:
-        kept[devices] = ShardedTarget(target, devices)
-    return kept[devices]
+    alone = target
+    return target.compiled(("shared by", devices), lambda: ShardedTarget(alone, devices))
 
 
 def _check_size(size: int, count: int) -> None:
@@ -156,5 +149,6 @@ def _check_size(size: int, count: int) -> None:
         below, above = size // count * count, -(-size // count) * count
         fitting = f"{below} or {above}" if below else f"{above}"
         raise ValueError(
-            f"batch_size={size} cannot be divided evenly over {count} devices: use a multiple of {count} ({fitting})."
+            f"batch_size={size} cannot be divided evenly over {count} devices: use a multiple of "
+            f"{count} ({fitting})."
         )

@@ -16,11 +16,10 @@ __all__ = ["traceable_density"]
 
 
 def traceable_density(target: Target) -> Callable[[jax.Array, Batch], jax.Array]:
-    """A function ``(z, batch) -> log p(z)`` of one point that can be traced, differentiated once
-    and vmapped.
+    """A function ``(z, inputs) -> log p(z)`` of one point, to be traced, differentiated, vmapped.
 
-    Where the target is evaluated on the host, compiled code calls back to it, once for value and
-    gradient of all points together.
+    It can be differentiated once. Where the target is evaluated on the host, compiled code calls
+    back to it, once for value and gradient of all points together.
 
     Parameters
     ----------
@@ -31,30 +30,33 @@ def traceable_density(target: Target) -> Callable[[jax.Array, Batch], jax.Array]
     -------
     callable
     """
-    kept: dict[str, Any] = target.__dict__
-    if "_density" not in kept:  # one function a target: what is compiled for it is compiled once
-        kept["_density"] = _traced(target) if target.traceable else _called_back(target)
-    density: Callable[[jax.Array, Batch], jax.Array] = kept["_density"]
-    return density
+    # one function a target: what is compiled for it is compiled once
+    return target.compiled(
+        "traceable density",
+        lambda: _traced(target) if target.traceable else _called_back(target),
+    )
 
 
 def _traced(target: Any) -> Callable[[jax.Array, Batch], jax.Array]:
-    def value(z: jax.Array, batch: Batch) -> jax.Array:
-        density: jax.Array = target.log_density(z, batch)
+    def value(z: jax.Array, inputs: Batch) -> jax.Array:
+        density: jax.Array = target.log_density(z, inputs)
         return density
 
     return value
 
 
 def _called_back(target: Target) -> Callable[[jax.Array, Batch], jax.Array]:
-    """Values go to the host and back as 32-bit words: on its way to other threads JAX rounds
-    float64 to float32.
+    """A log density on the host, called from compiled code.
+
+    Numbers go to the host and back as 32-bit words: a callback runs in a thread of its own, in
+    which the switch to 64 bits is off, and JAX would round float64 to float32 on its way there.
     """
     words = target.dtype.itemsize // 4
 
     def on_host(bits: Any) -> np.ndarray:
+        """From the bits of points ``(..., words * D)`` to those of values and scores."""
         points = np.ascontiguousarray(bits).view(target.dtype).reshape(-1, target.dim)
-        with precision(target.dtype):  # the thread of a callback knows nothing of the caller's
+        with precision(target.dtype):  # the model may call JAX functions in this thread
             values, scores = target.value_and_score(points, target.batch())
         answer = np.concatenate([values[:, None], scores], axis=1).astype(target.dtype)
         return answer.view(np.uint32).reshape(*bits.shape[:-1], words * (target.dim + 1))
@@ -72,4 +74,4 @@ def _called_back(target: Target) -> Callable[[jax.Array, Batch], jax.Array]:
         return call(z)[0]
 
     value.defvjp(call, lambda score, cotangent: (cotangent * score,))
-    return lambda z, batch: value(z)
+    return lambda z, inputs: value(z)

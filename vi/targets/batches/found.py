@@ -15,7 +15,8 @@ from pytensor.graph.traversal import ancestors
 
 from vi.data.minibatches.batch_tensors import MinibatchIndex, TakeRows
 from vi.data.minibatches.row_numbers import MAX_ROWS, Sampling
-from vi.data.missing import rows_with_nan
+from vi.data.missing import refuse_nan
+from vi.foundation.lengths import refuse_lengths
 from vi.graphs.interpret import interpret
 from vi.graphs.lengths import rebuild_with_other_lengths
 
@@ -157,13 +158,10 @@ class Batches:
                 and getattr(data.tag, "minibatch_nan", "raise") == "raise"
             ):
                 array = data.get_value(borrow=True)
-            bad = () if array is None else rows_with_nan(np.asarray(array))
-            if len(bad):
-                raise ValueError(
-                    f"The data of {tensor.name or data.name or 'a minibatch'} have NaN in "
-                    f"{len(bad)} of {len(array)} rows, first in {', '.join(map(str, bad[:5]))}. "
-                    "Leave them out: vi.Minibatch(..., nan='drop')."
-                )
+            if array is not None:
+                name = f"The data of {tensor.name or data.name or 'a minibatch'}"
+                advice = "Leave them out: vi.Minibatch(..., nan='drop')."
+                refuse_nan({name: np.asarray(array)}, advice)
 
     def seen_by(self, graph: Any) -> tuple[Rows, ...]:
         """The rows whose batches a graph depends on."""
@@ -255,11 +253,8 @@ def _rows_of_pymc(node: Apply, by_key: dict[Any, Rows]) -> Rows:
 def _check_counts(rows: Rows, sources: Sequence[tuple[Any, int]]) -> None:
     """Refuse data of different lengths, and sizes that the data cannot serve."""
     counts = [int(n) for n in interpret([], [data.shape[axis] for data, axis in sources], [])]
-    if len(set(counts)) > 1:
-        raise ValueError(
-            f"Arrays of one minibatch have different lengths: {', '.join(map(str, counts))}. Rows "
-            "that belong together must be given in every array."
-        )
+    lengths = {f"array {i}": n for i, n in enumerate(counts)}
+    refuse_lengths("The arrays of one minibatch", lengths)
     if rows.size > counts[0]:
         raise ValueError(
             f"batch_size={rows.size} is larger than the data, which have {counts[0]} rows."

@@ -1,6 +1,4 @@
-"""Local variables, which have a value for every row: how many rows they have, and which of them
-a batch brings.
-"""
+"""Local variables, with a value for every row: how many rows they have, which a batch brings."""
 
 from __future__ import annotations
 
@@ -12,9 +10,10 @@ import pymc as pm
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 
+from vi.algorithms.base import RowsOfStep
 from vi.foundation.layout import Layout
 from vi.graphs.interpret import interpret
-from vi.targets.base import Batch, Seen
+from vi.targets.base import StepInputs
 from vi.targets.batches.found import Batches, Rows, find_batches
 
 __all__ = [
@@ -30,8 +29,7 @@ __all__ = [
 
 
 def rows_in_all(model: pm.Model, names: Sequence[str]) -> dict[str, int]:
-    """How many rows local variables have in all: those of the minibatch that they meet, or else
-    their own.
+    """How many rows local variables have in all: their minibatch's, or else their own.
 
     Raises
     ------
@@ -40,14 +38,11 @@ def rows_in_all(model: pm.Model, names: Sequence[str]) -> dict[str, int]:
     """
     lengths = _own_lengths(model, names)
     met, _ = _met(model, names, {})
-    made = {}
+    in_all = {}
     for name, length in lengths.items():
         fit = [rows for rows in met[name] if rows.size == length]
-        if not met[name]:
-            made[name] = length
-            continue
-        made[name] = _one(name, length, fit, met[name]).count()
-    return made
+        in_all[name] = _one(name, length, fit, met[name]).count() if met[name] else length
+    return in_all
 
 
 def training_rows(
@@ -62,13 +57,14 @@ def training_rows(
     """
     met, _ = _met(model, list(in_all), replacements)
     lengths = _own_lengths(model, list(in_all))
-    made = {}
+    rows_by_name = {}
     for name, n in in_all.items():
         if not met[name]:
             raise ValueError(
-                f"{name!r} is local, but no minibatch reaches it, so that every step sees all of its rows. Leave local "
-                "and encoder out of its group, or fit with batches: x = vi.Minibatch(X, batch_size=...) in the model "
-                "or in more_replacements, or fit(data={'x': X}, batch_size=...)."
+                f"{name!r} is local, but no minibatch reaches it, so that every step sees all of "
+                "its rows. Leave local and encoder out of its group, or fit with batches: "
+                "x = vi.Minibatch(X, batch_size=...) in the model or in more_replacements, or "
+                "fit(data={'x': X}, batch_size=...)."
             )
         fit = [rows for rows in met[name] if rows.count() == n]
         if lengths[name] != n:  # the model is written for a batch
@@ -76,18 +72,28 @@ def training_rows(
         rows = _one(name, n, fit, met[name])
         if rows.sampling.short_last:
             raise ValueError(
-                f"{name!r} is local and needs batches of one size: leave out short_last=True of its minibatch, or take "
-                "drop_last=True."
+                f"{name!r} is local and needs batches of one size: leave out short_last=True of "
+                "its minibatch, or take drop_last=True."
             )
-        made[name] = rows
-    return made
+        rows_by_name[name] = rows
+    return rows_by_name
 
 
 def rows_of_locals(
     model: pm.Model, graphs: Sequence[Any], found: Batches, setting: Any
 ) -> dict[str, Rows]:
-    """The rows with which each local variable of a setting goes, where its batches were found in
-    these graphs.
+    """The rows with which each local variable of a setting goes.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    graphs : sequence of variables
+        Terms of the log density, then the values of the same variables.
+    found : Batches
+        The minibatches that were found in them.
+    setting : Setting
+        What the graphs are made for.
     """
     met = _met_in(model, setting.locals, graphs, found)
     return {
@@ -102,8 +108,9 @@ def rows_of_locals(
 
 
 def of_any_length(model: pm.Model, names: Iterable[str]) -> pm.Model:
-    """The same model with other value variables for local variables, whose number of rows is
-    open.
+    """The same model with value variables of an open number of rows for local variables.
+
+    PyMC fixes shapes while a model is written, for a batch or for all rows; a target has either.
     """
     fixed = {model[name]: model.rvs_to_values[model[name]] for name in names}
     if not fixed:
@@ -120,8 +127,9 @@ def of_any_length(model: pm.Model, names: Iterable[str]) -> pm.Model:
 
 
 def with_rows(point: Mapping[str, np.ndarray], layout: Layout) -> dict[str, np.ndarray]:
-    """A point of the model with as many rows of local variables as a layout has: the first ones,
-    or repeated ones.
+    """A point of the model with as many rows of local variables as a layout has.
+
+    They are the point's first rows, or all of them again and again.
     """
     return {slot.value_name: np.resize(point[slot.value_name], slot.shape) for slot in layout}
 
@@ -150,50 +158,56 @@ def all_rows(graphs: Sequence[Any], replacements: Mapping[Any, Any]) -> list[np.
 
 
 class LocalRows:
-    """What the steps of a target see of the rows of its local variables: a function of what the log
-    density reads.
+    """What the steps of a target say of the rows of its local variables.
 
     Parameters
     ----------
     graph : ModelGraph
         The model's graphs.
     compile_ : callable
-        Makes a function of shared variables and of what changes from step to step, of graphs.
+        Takes graphs; returns a function that computes them from what the log density reads besides
+        the point.
     """
 
     def __init__(self, graph: Any, compile_: Callable[[list[Any]], Callable[..., Any]]) -> None:
-        self._first = len(graph.shared)
+        # by variable: its place among the step's minibatches, and how many tensors an encoder reads
         self._place = {name: graph.rows.index(rows) for name, rows in graph.local.items()}
-        self._encoded = {name: len(graphs) for name, graphs in graph.encoded.items()}
-        read = [data for graphs in graph.encoded.values() for data in graphs]
-        self._function = compile_(read) if read and graph.local else None
+        self._n_inputs = {name: len(graphs) for name, graphs in graph.encoded.items()}
+        encoder_inputs = [data for graphs in graph.encoded.values() for data in graphs]
+        self._function = compile_(encoder_inputs) if encoder_inputs and graph.local else None
 
-    def __call__(self, now: Batch) -> dict[str, Seen]:
-        values = iter(() if self._function is None else self._function(*now))
-        inputs = {name: tuple(next(values) for _ in range(n)) for name, n in self._encoded.items()}
+    def __call__(self, inputs: StepInputs) -> dict[str, RowsOfStep]:
+        """The rows of a step, by local variable."""
+        values = iter(() if self._function is None else self._function(*inputs.values))
+        encoded = {
+            name: tuple(next(values) for _ in range(n)) for name, n in self._n_inputs.items()
+        }
         return {
-            name: Seen(now[self._first + i], inputs.get(name, ()))
-            for name, i in self._place.items()
+            name: RowsOfStep(inputs.rows[place], encoded.get(name, ()))
+            for name, place in self._place.items()
         }
 
 
 def _own_lengths(model: pm.Model, names: Sequence[str]) -> dict[str, int]:
     """First axes of local variables as the model has them."""
     shapes = model.initial_point()
-    made = {}
+    lengths = {}
     for name in names:
         value = model.rvs_to_values[model[name]]
         constrained, shape = model.eval_rv_shapes()[name], np.shape(shapes[value.name])
         if not shape:
             raise ValueError(
-                f"{name!r} is a scalar; a local variable has one entry a row: shape=(x.shape[0], ...)."
+                f"{name!r} is a scalar; a local variable has one entry a row: "
+                "shape=(x.shape[0], ...)."
             )
         if shape[0] != constrained[0]:
             raise ValueError(
-                f"{name!r} has {constrained[0]} rows, and its unconstrained value {shape[0]}: the transform mixes rows."
+                f"{name!r} has {constrained[0]} rows, and its unconstrained value {shape[0]}: the "
+                "transform mixes rows. Give it one that acts on each row alone, or leave local out "
+                "of its group."
             )
-        made[name] = int(shape[0])
-    return made
+        lengths[name] = int(shape[0])
+    return lengths
 
 
 def _met(
@@ -215,19 +229,20 @@ def _met(
 def _met_in(
     model: pm.Model, names: Any, graphs: Sequence[Any], found: Batches
 ) -> dict[str, tuple[Rows, ...]]:
+    """The minibatches that each local variable meets, in terms and values of the log density."""
     half = len(graphs) // 2  # terms, then the values of the same variables
-    made = {}
+    by_name = {}
     for name in names:
         value = model.rvs_to_values[model[name]]
         meeting = [i for i in range(half) if value in set(ancestors([graphs[i]]))]
-        seen = [
+        batches = [
             rows
             for i in meeting
             for graph in (graphs[i], graphs[half + i])
             for rows in found.seen_by(graph)
         ]
-        made[name] = tuple(dict.fromkeys(seen))
-    return made
+        by_name[name] = tuple(dict.fromkeys(batches))
+    return by_name
 
 
 def _one(name: str, length: int, fit: Sequence[Rows], met: Sequence[Rows]) -> Rows:
@@ -235,12 +250,14 @@ def _one(name: str, length: int, fit: Sequence[Rows], met: Sequence[Rows]) -> Ro
     sizes = " and ".join(f"batches of {rows.size} of {rows.count()} rows" for rows in met)
     if not fit:
         raise ValueError(
-            f"The local variable {name!r} has {length} rows, and the model's data {sizes}. Give it the rows of the "
-            "batch (shape=(x.shape[0], ...) with x = vi.Minibatch(...)), or, in a model of the full data, theirs."
+            f"The local variable {name!r} has {length} rows, and the model's data {sizes}. Give it "
+            "the rows of the batch (shape=(x.shape[0], ...) with x = vi.Minibatch(...)), or, in a "
+            "model of the full data, theirs."
         )
     if len(fit) > 1:
         raise ValueError(
-            f"The local variable {name!r} meets {sizes}, and both fit its {length} rows. Take another batch_size for "
-            "one of them, or make them in one call, vi.Minibatch(X, Y, batch_size=...), if their rows belong together."
+            f"The local variable {name!r} meets {sizes}, and both fit its {length} rows. Take "
+            "another batch_size for one of them, or make them in one call, "
+            "vi.Minibatch(X, Y, batch_size=...), if their rows belong together."
         )
     return fit[0]

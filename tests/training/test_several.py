@@ -8,7 +8,7 @@ import pytest
 from problems import conjugate_regression
 
 import vi
-from vi.approximation.steps.restarts import Restarts
+from vi.approximation.steps.run import run_of
 from vi.foundation.precision import precision
 
 RUNS = 6
@@ -37,8 +37,16 @@ def two_modes():
 
 
 def test_the_best_of_two_modes_is_kept(backend):
-    approx = vi.fit(2_000, "advi", two_modes(), 1, start_sigma={"m": 3.0}, restarts=RUNS, backend=backend,
-                    progressbar=False)  # fmt: skip
+    approx = vi.fit(
+        2_000,
+        "advi",
+        two_modes(),
+        1,
+        start_sigma={"m": 3.0},
+        restarts=RUNS,
+        backend=backend,
+        progressbar=False,
+    )
     record = approx.sample(10)["fit"]
     sides = np.sign(record["restart_mean"].to_numpy()[:, 0])
     assert {-1.0, 1.0} == set(sides), "the starts have to differ for this test to say anything"
@@ -127,8 +135,17 @@ def test_callbacks_see_the_leading_run(backend):
         if i == 400:
             raise StopIteration
 
-    approx = vi.fit(2_000, "advi", two_modes(), 1, start_sigma={"m": 3.0}, restarts=RUNS, callbacks=[watch],
-                    backend=backend, progressbar=False)  # fmt: skip
+    approx = vi.fit(
+        2_000,
+        "advi",
+        two_modes(),
+        1,
+        start_sigma={"m": 3.0},
+        restarts=RUNS,
+        callbacks=[watch],
+        backend=backend,
+        progressbar=False,
+    )
     assert approx.status.ending == "stopped"
     assert [n for _, n in seen] == [200, 400]
     assert seen[-1][0] > 0
@@ -158,11 +175,11 @@ def test_rows_differ_from_run_to_run():
         pm.Normal("y", mu, 1.0, observed=y, total_size=1_000)
     approx = vi.fit(1, "advi", model, 1, backend="jax", progressbar=False)
     target = approx.target(training=True)
-    runs = Restarts(approx, approx._algorithm, target, 3)
+    several = run_of(approx.record, target, 3)
     with precision(approx.dtype):
-        words = [jax.random.key_data(runs.runner.one(runs.states, run).key) for run in range(3)]
-        rows = [np.asarray(target.at_step(target.batch(), own, np.uint32(0))[-1]) for own in words]
-    assert len({tuple(own) for own in rows}) == 3
+        words = [jax.random.key_data(several.state_of(run).key) for run in range(3)]
+        steps = [target.at_step(target.batch(), own, np.uint32(0)) for own in words]
+    assert len({tuple(np.asarray(step.rows[0])) for step in steps}) == 3
 
 
 @pytest.mark.parametrize("restarts", [0, -1, 1.5, True, "4"])

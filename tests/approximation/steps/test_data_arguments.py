@@ -87,8 +87,9 @@ def test_backends_and_cuts_see_the_same_rows(rows, files):
 
 
 def test_in_memory_and_streamed_fits_agree_in_the_loss_of_an_epoch(rows, files):
-    """q hardly moves with a tiny rate; an epoch's mean loss is then that of all rows, however
-    they come.
+    """q hardly moves with a tiny rate.
+
+    An epoch's mean loss is then that of all rows, however they come.
     """
     model, options = (
         model_of(rows),
@@ -234,9 +235,9 @@ def test_rows_with_nan_in_a_stream(rows, files):
     y = rows["y"].copy()
     y[77] = np.nan
     source = ArraySource({"x": rows["x"], "y": y})
-    with pytest.raises(DataError, match=r"'y' is NaN in row 77"):
+    with pytest.raises(DataError, match=r"'y' has NaN in 1 of \d+ rows, first in 77"):
         vi.fit(100, model=model_of(head(source, 30)), data=Stream(source, B), progressbar=False)
     approx = vi.fit(
         100, model=model_of(head(source, 30)), data=Stream(source, B, nan="drop"), progressbar=False
     )
-    assert approx._setting.fed.n_rows == N - 1
+    assert approx.record.data.training.fed.n_rows == N - 1

@@ -13,13 +13,13 @@ import pymc.dims as pmd
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from node_models import generators, normal, regression
 from problems import correlated_gaussian
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import applys_between, graph_inputs
+from pytensor.graph.traversal import applys_between
 from pytensor.raise_op import Assert
 from pytensor.scan.op import Scan
-from pytensor.tensor.random.type import RandomType
 from scipy import stats
 
 import vi
@@ -38,8 +38,9 @@ def evaluate(nodes, mode=FAST):
 
 @pytest.fixture(params=list(MODES))
 def mode(request):
-    """Each of PyTensor's ways to compile; JAX in 64 bits, and without PyTensor's word that it
-    copies generators.
+    """Each of PyTensor's ways to compile.
+
+    JAX in 64 bits, and without PyTensor's word that it copies generators.
     """
     if request.param == "c" and not pytensor.config.cxx:
         pytest.skip("no C++ compiler")
@@ -49,29 +50,6 @@ def mode(request):
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The RandomType SharedVariables")
         yield "JAX"
-
-
-def regression():
-    """y = slope x + noise: the noise is a free variable, the rows follow the data."""
-    with pm.Model() as model:
-        x = pm.Data("x", np.array([1.0, 2.0, 3.0]))
-        slope = pm.Normal("slope")
-        noise = pm.HalfNormal("noise")
-        mu = pm.Deterministic("mu", slope * x)
-        pm.Normal("y", mu, noise, shape=mu.shape, observed=np.array([1.0, 2.0, 3.0]))
-    return vi.MeanField(
-        model=model, start={"slope": 1.5, "noise": 0.5}, start_sigma={"slope": 0.3, "noise": 1e-6}
-    )
-
-
-def normal(**options):
-    """Q = N([1, -2], diag(0.5, 2)^2), the model's variable being `x`."""
-    with pm.Model() as model:
-        pm.Normal("x", shape=2)
-    start = {"x": np.array([1.0, -2.0])}
-    return vi.MeanField(
-        model=model, start=start, start_sigma={"x": np.array([0.5, 2.0])}, **options
-    )
 
 
 def mean_close(values, mean, sd):
@@ -221,8 +199,9 @@ def test_a_part_without_draws_gets_the_leading_dimension():
 
 
 def test_posterior_predictive(mode):
-    """Mean 1.5 x, variance (0.3 x)^2 + 0.5^2; draws of the rows share the slope: covariance 0.09
-    x_i x_j.
+    """Mean 1.5 x, variance (0.3 x)^2 + 0.5^2.
+
+    Draws of the rows share the slope: covariance 0.09 x_i x_j.
     """
     approx = regression()
     y = np.asarray(evaluate(approx.sample_node(approx.model["y"], N, random_seed=1), mode))
@@ -344,8 +323,9 @@ def test_observed_variables_that_are_graphs(zoo, name):
 
 
 def test_values_of_a_mixture_and_of_imputed_data(zoo):
-    """The component is drawn for each row; missing data are a free variable in the middle of the
-    observed ones.
+    """The component is drawn for each row.
+
+    Missing data are a free variable in the middle of the observed ones.
     """
     model = zoo.model
     weights, low, mixture = evaluate(
@@ -449,10 +429,6 @@ def test_the_generators_of_the_model_are_left_alone():
     ] == before
     assert len(before) == 3
     assert not set(generators(node)) & set(generators(approx.model["y"]))
-
-
-def generators(node):
-    return [variable for variable in graph_inputs([node]) if isinstance(variable.type, RandomType)]
 
 
 def test_a_graph_made_from_a_node_draws_anew_too():
@@ -597,123 +573,6 @@ def test_moments_have_gradients_and_run_in_jax(mode):
     np.testing.assert_allclose(std, [0.5, 2.0])
     np.testing.assert_allclose(by_rho, 1 - np.exp(-np.array([0.5, 2.0])))
     np.testing.assert_allclose(cov, np.diag([0.25, 4.0]))
-
-
-# ---- refusals ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", [0, -1])
-def test_sizes_below_one(size):
-    approx = normal()
-    with pytest.raises(ValueError, match=f"size={size}: the number of draws must be at least 1"):
-        approx.sample_node(approx.model["x"], size)
-
-
-@pytest.mark.parametrize(
-    "size", [1.5, 2.0, True, "3", (2,), pt.dscalar("s"), pt.ivector("s"), pt.bscalar("b") > 0]
-)
-def test_sizes_of_the_wrong_kind(size):
-    approx = normal()
-    with pytest.raises(TypeError, match="size"):
-        approx.sample_node(approx.model["x"], size)
-
-
-def test_nodes_that_do_not_depend_on_q():
-    approx = regression()
-    model = approx.model
-    for node in (model["x"], pt.constant(1.0), model.rvs_to_values[model["y"]], pm.Normal.dist()):
-        with pytest.raises(ValueError, match="does not depend on any free variable"):
-            approx.sample_node(node)
-    with pytest.raises(ValueError, match=r"node\[1\] \(x\) does not depend"):
-        approx.sample_node([model["mu"], model["x"]])
-    with pytest.raises(ValueError, match=r"node\['b'\] \(x\) does not depend"):
-        approx.sample_node({"a": model["mu"], "b": model["x"]})
-    with pytest.raises(ValueError, match="does not depend on any free variable"):
-        approx.sample_node(
-            model["x"] + 1, more_replacements={model["x"]: model["slope"] * pt.ones(3)}
-        )
-    with pytest.raises(ValueError, match="does not depend on q any more"):
-        approx.sample_node(model["mu"], more_replacements={model["mu"]: np.zeros(3)})
-    with pytest.raises(ValueError, match="does not depend on any free variable"):
-        approx.sample_node(regression().model["mu"])
-
-
-@pytest.mark.parametrize("node", ["mu", 3.0, None, [1]])
-def test_nodes_that_are_no_variables(node):
-    with pytest.raises(TypeError, match="give a PyTensor variable"):
-        regression().sample_node(node)
-
-
-def test_more_nodes_refused():
-    approx = regression()
-    with pytest.raises(ValueError, match="node is empty"):
-        approx.sample_node([])
-    with pytest.raises(TypeError, match="give a PyTensor variable"):
-        approx.sample_node(generators(approx.model["y"])[0])
-    with pytest.raises(TypeError, match="deterministic"):
-        approx.sample_node(approx.model["mu"], deterministic=2)
-    with pytest.raises(TypeError, match="random_seed"):
-        approx.sample_node(approx.model["mu"], random_seed=1.5)
-
-
-def test_replacements_refused():
-    approx = regression()
-    model = approx.model
-    mu, x, slope = model["mu"], model["x"], model["slope"]
-    other = pytensor.shared(np.zeros(3), name="other")
-    for key, value, error, words in [
-        (
-            other,
-            np.zeros(3),
-            ValueError,
-            "other, which is not in the graph of the node; .*mu, slope, x",
-        ),
-        (slope, 1.0, ValueError, "slope, a free variable"),
-        (model.rvs_to_values[slope], 1.0, ValueError, "slope, a free variable"),
-        (
-            "x",
-            np.zeros(3),
-            TypeError,
-            r"keys are PyTensor variables \(by name: approx.model\['x'\]\)",
-        ),
-        (x, np.zeros((3, 1)), TypeError, "x has 1 dimensions .* its replacement 2"),
-        (x, np.zeros(3, complex), TypeError, "x has the type float64, its replacement complex128"),
-    ]:
-        with pytest.raises(error, match=words):
-            approx.sample_node(mu, more_replacements={key: value})
-    with pytest.raises(TypeError, match="must be a dict"):
-        approx.sample_node(mu, more_replacements=[x])
-
-
-def test_an_observed_variable_of_fixed_length_is_refused_for_other_rows():
-    with pm.Model() as model:
-        x = pm.Data("x", np.arange(3.0))
-        slope = pm.Normal("slope")
-        y = pm.Normal("y", slope * x, 1.0, observed=np.zeros(3))
-    approx = vi.MeanField(model=model)
-    with pytest.raises(
-        ValueError, match=r"y has the fixed shape \(3,\)[\s\S]*7[\s\S]*shape=mu.shape"
-    ):
-        approx.sample_node(y, more_replacements={x: np.zeros(7)})
-
-
-def test_random_loops_are_drawn_one_by_one():
-    with pm.Model() as model:
-        rho = pm.Normal("rho", 0, 0.1)
-        series = pm.AR("series", [rho], sigma=1.0, init_dist=pm.Normal.dist(), observed=np.zeros(5))
-    approx = vi.MeanField(model=model)
-    with pytest.raises(NotImplementedError, match=r"random numbers in a loop[\s\S]*pm.draw"):
-        approx.sample_node(series, 3)
-    draws = pm.draw(approx.sample_node(series), draws=3, random_seed=1, mode=FAST)
-    assert len(np.unique(draws)) == draws.size == 15
-
-
-def test_a_model_that_gained_a_variable():
-    approx = normal()
-    with approx.model:
-        pm.Normal("new")
-    with pytest.raises(ValueError, match="new"):
-        approx.sample_node(approx.model["x"])
 
 
 # ---- sample_approx -------------------------------------------------------------------------------

@@ -109,17 +109,17 @@ def test_chains_that_do_not_agree_say_so(gaussian):
 def test_metric(gaussian, eight):
     """The covariance where q has a regular one, variances otherwise."""
     np.testing.assert_allclose(
-        inverse_mass_matrix(gaussian, None), correlated_gaussian().cov, rtol=1e-9
+        inverse_mass_matrix(gaussian.record, None), correlated_gaussian().cov, rtol=1e-9
     )
     np.testing.assert_allclose(
-        inverse_mass_matrix(gaussian, "diagonal"), [0.25, 1.0, 9.0], rtol=1e-9
+        inverse_mass_matrix(gaussian.record, "diagonal"), [0.25, 1.0, 9.0], rtol=1e-9
     )
     model = correlated_gaussian().model
-    assert inverse_mass_matrix(vi.MeanField(model=model), None).shape == (3,)
+    assert inverse_mass_matrix(vi.MeanField(model=model).record, None).shape == (3,)
     few = vi.Empirical(size=3, model=model, random_seed=1)
-    assert inverse_mass_matrix(few, None).shape == (3,)
+    assert inverse_mass_matrix(few.record, None).shape == (3,)
     with pytest.raises(ValueError, match="singular"):
-        inverse_mass_matrix(few, "dense")
+        inverse_mass_matrix(few.record, "dense")
 
 
 @pytest.mark.filterwarnings("ignore:R-hat")
@@ -136,9 +136,17 @@ def test_pymc_takes_over(eight):
     assert isinstance(eight.nuts_step(metric="diagonal").potential, QuadPotentialDiag)
     assert [value.name for value in step.vars] == [slot.value_name for slot in eight.layout]
     tree = pm.sample(
-        300, tune=100, chains=2, cores=1, initvals=starts, step=step, model=eight.model, progressbar=False,
-        random_seed=1, compute_convergence_checks=False,
-    )  # fmt: skip
+        300,
+        tune=100,
+        chains=2,
+        cores=1,
+        initvals=starts,
+        step=step,
+        model=eight.model,
+        progressbar=False,
+        random_seed=1,
+        compute_convergence_checks=False,
+    )
     ours = eight.sample_mcmc(500, 3, random_seed=1)
     for name in ("mu", "tau"):
         pair = [np.asarray(t["posterior"][name]) for t in (tree, ours)]

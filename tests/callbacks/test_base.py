@@ -1,0 +1,41 @@
+"""Every callback of the library: how often it is called, and what it may do to a run."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+import vi
+from vi.callbacks import Callback, Tracker
+
+KINDS = [
+    kind
+    for kind in map(vi.callbacks.__dict__.get, vi.callbacks.__all__)
+    if kind is not Callback and inspect.isclass(kind)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_contract(kind):
+    """Defaults for every setting, an interval, and a call with (approx, losses, i)."""
+    assert issubclass(kind, Callback)
+    callback = kind()
+    assert callback.every >= 1
+    assert kind(every=np.int64(7)).every == 7
+    assert type(kind(every=np.int64(7)).every) is int
+    inspect.signature(callback).bind(None, np.zeros(1), 1)
+    assert inspect.getdoc(kind)
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, True, "2", None])
+def test_bad_intervals(every):
+    with pytest.raises(ValueError, match=r"every=.*whole number of at least 1"):
+        Tracker(every=every)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, np.nan, "small"])
+def test_bad_tolerances(tolerance):
+    with pytest.raises(ValueError, match=r"tolerance=.*above 0"):
+        vi.callbacks.CheckParametersConvergence(tolerance=tolerance)

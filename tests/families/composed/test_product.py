@@ -1,0 +1,35 @@
+"""A product of families is their product."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vi.families import FullRank, Laplace, MeanField, Part, Product
+from vi.foundation.precision import precision
+from vi.testing.families import perturbed
+
+
+def test_product_is_the_product():
+    parts = (
+        Part("ends", FullRank(), ((0, 1), (3, 4))),
+        Part("middle", MeanField(Laplace()), ((1, 3),)),
+    )
+    family = Product(parts)
+    with precision(np.dtype("float64")):
+        params = perturbed(family, 4, 1, np.dtype("float64"))
+        own = family._split(params)
+        z = jnp.arange(4.0)
+        parts = [
+            part.family.log_prob(p, z[part.entries])
+            for part, p in zip(family.parts, own, strict=True)
+        ]
+        assert float(family.log_prob(params, z)) == pytest.approx(float(sum(parts)))
+        entropies = [part.family.entropy(p) for part, p in zip(family.parts, own, strict=True)]
+        assert float(family.entropy(params)) == pytest.approx(float(sum(entropies)))
+        cov = np.asarray(family.cov(params))
+        for part, p in zip(family.parts, own, strict=True):
+            np.testing.assert_allclose(cov[np.ix_(part.entries, part.entries)], part.family.cov(p))
+        assert np.all(cov[np.ix_([0, 3], [1, 2])] == 0)
+        assert cov[0, 3] != 0

@@ -1,0 +1,113 @@
+"""Every registered objective: an estimate that traces, and one of a user's in fits and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pymc as pm
+import pytest
+
+import vi
+from vi.families import MeanField
+from vi.objectives import ESTIMATORS, Objective
+
+
+def log_prob(z):
+    return -0.5 * jnp.sum((z - 1.0) ** 2, axis=-1)
+
+
+@pytest.mark.parametrize("name", list(ESTIMATORS))
+def test_contract(name):
+    """A frozen dataclass whose loss is a scalar with finite gradients, for one draw and several."""
+    objective, family = ESTIMATORS[name](), MeanField()
+    assert is_dataclass(objective)
+    assert objective == ESTIMATORS[name]()
+    assert hash(objective) == hash(ESTIMATORS[name]())
+    assert isinstance(objective.loss_name, str)
+    params = family.init(jnp.zeros(2), jnp.ones(2), jax.random.key(0))
+    for draws in (1, 4):
+        keys = jax.random.split(jax.random.key(1), draws)
+        noises = jax.vmap(lambda key: family.noise(key, params))(keys)
+
+        def loss(params, noises=noises):
+            return objective.loss(family, params, noises, log_prob)
+
+        value, gradient = jax.jit(jax.value_and_grad(loss))(params)
+        assert value.shape == ()
+        assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("name", [n for n, kind in ESTIMATORS.items() if kind.has_elbo])
+def test_estimates_of_the_elbo(name):
+    """q = N(0, 1)^2 and log p = -|z - 1|^2 / 2: minus the ELBO is E|z - 1|^2 / 2 - H = 2 - H."""
+    family = MeanField()
+    params = family.init(jnp.zeros(2), jnp.ones(2), jax.random.key(0))
+    keys = jax.random.split(jax.random.key(2), 20_000)
+    noises = jax.vmap(lambda key: family.noise(key, params))(keys)
+    loss = float(ESTIMATORS[name]().loss(family, params, noises, log_prob))
+    # |z - 1|^2 / 2 has the variance 3 in two dimensions: 5 standard errors
+    assert abs(loss - (2.0 - float(family.entropy(params)))) < 5 * np.sqrt(3.0 / 20_000)
+
+
+@pytest.fixture
+def renyi():
+    """A bound that is no ELBO, as a user would write it; taken out again afterwards."""
+
+    @ESTIMATORS.register
+    @dataclass(frozen=True)
+    class Renyi(Objective):
+        alpha: float = 0.5
+        short_name = "a_bound"
+        loss_name = "minus the Renyi bound"
+
+        def loss(self, family, params, noises, log_prob):
+            points, log_q = jax.vmap(lambda e: family.draw_and_log_prob(params, e))(noises)
+            ratios = (1.0 - self.alpha) * (log_prob(points) - log_q)
+            return -(jax.nn.logsumexp(ratios) - jnp.log(len(ratios))) / (1.0 - self.alpha)
+
+    yield Renyi
+    ESTIMATORS.unregister("a_bound")
+
+
+def test_names_classes_and_objects_are_taken_and_files_hold_them(renyi, tmp_path):
+    with pm.Model() as model:
+        pm.Normal("x", 1.0, 2.0)
+    fits = [
+        vi.fit(20, model=model, estimator=given, obj_n_mc=4, random_seed=1, progressbar=False)
+        for given in ("a_bound", renyi, renyi(), renyi(alpha=0.9))
+    ]
+    for fit in fits[1:3]:
+        np.testing.assert_array_equal(fit.hist, fits[0].hist)
+    assert not np.array_equal(fits[3].hist, fits[0].hist)
+    assert "alpha=0.9" in fits[3].settings()["objective"]
+    assert fits[3].settings()["loss"] == "minus the Renyi bound"
+    fits[3].save(tmp_path / "fit.npz")
+    again = vi.load(tmp_path / "fit.npz", model=model)
+    for one in (fits[3], again):
+        one.refine(5, progressbar=False)
+    np.testing.assert_array_equal(fits[3].hist, again.hist)
+
+
+def test_the_weight_of_the_entropy_goes_to_objectives_that_have_one(renyi):
+    with pm.Model() as model:
+        pm.Normal("x", 1.0, 2.0)
+    for kind in ESTIMATORS.values():
+        if "beta" in {field.name for field in fields(kind)}:
+            made = vi.ADVI(model=model, estimator=kind, beta=2.0).objective
+            assert made == kind(beta=2.0)
+    for given in ("a_bound", renyi(), ESTIMATORS["monte_carlo"](beta=2.0)):
+        with pytest.raises(TypeError, match=r"beta=0\.5.*give an instance"):
+            vi.ADVI(model=model, estimator=given, beta=0.5)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "error"), [("best", ValueError), (3, TypeError), (MeanField, TypeError)]
+)
+def test_what_is_no_objective(estimator, error):
+    with pm.Model() as model:
+        pm.Normal("x", 1.0, 2.0)
+    with pytest.raises(error, match=r"estimator=.*'sticking_the_landing'"):
+        vi.ADVI(model=model, estimator=estimator)

@@ -1,0 +1,224 @@
+"""A record that is held and swapped: one change at a time, all or nothing, shown as it goes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import pytensor
+
+from vi.approximation.record.copies import copied, portable, restored
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.parameters import reported_params
+from vi.approximation.results.moments import moment_of
+from vi.approximation.steps.run import run_steps
+from vi.diagnostics.status import DivergedError, Status
+from vi.training.loop import Callback
+
+__all__ = ["LiveRecord"]
+
+
+class LiveRecord:
+    """Holds the present record of a fit, and the shared variables that show it.
+
+    :class:`vi.Approximation` is what users hold; it adds what q gives.
+    """
+
+    scale_cost_to_minibatch: bool
+    """Accepted because PyMC has it: the loss is that of the full data in either case."""
+
+    def _open(self, record: FitState) -> None:
+        """Hold a first record."""
+        self._record = record
+        self._lock = threading.Lock()
+        self._shared: dict[str, Any] = {}
+        self._moments: dict[Any, Any] = {}
+        self.publish()
+
+    @classmethod
+    def of_record(cls, record: FitState) -> Self:
+        """The live approximation of a record."""
+        approx = cls.__new__(cls)
+        approx.scale_cost_to_minibatch = True
+        approx._open(record)
+        return approx
+
+    @property
+    def record(self) -> FitState:
+        """All that is known of the fit at this moment: a value, which never changes."""
+        return self._record
+
+    def change(self, function: Callable[[FitState], FitState]) -> Self:
+        """Hold another record, made from the present one.
+
+        Parameters
+        ----------
+        function : callable
+            Takes the record and returns the next one. If it raises, nothing has changed.
+
+        Raises
+        ------
+        RuntimeError
+            If called from a callback of this approximation's own run, or while another thread
+            changes it.
+        """
+        with self.alone():
+            self._record = function(self._record)
+            return self.publish()
+
+    def advance(
+        self,
+        plan: Callable[[FitState], FitState],
+        n: int,
+        *,
+        callbacks: Sequence[Callback] | None = None,
+        restarts: int = 1,
+        progressbar: bool = True,
+    ) -> Self:
+        """Do ``n`` steps from a record that is made from the present one.
+
+        A refusal, of the plan or of the model, until the first step begins, leaves everything as
+        it was. What happens later keeps the last good state.
+
+        Parameters
+        ----------
+        plan : callable
+            Takes the present record and returns the one to go on from.
+        n : int
+            Steps.
+        callbacks : sequence of callables, optional
+            Callbacks of this run alone; the record's own by default.
+        restarts : int
+            Fits from so many starts, of which the best is kept.
+        progressbar : bool
+            Whether to show progress.
+
+        Raises
+        ------
+        DivergedError
+            If a loss or a parameter stops being finite.
+        RuntimeError
+            As for :meth:`change`.
+        """
+        begun = False
+
+        def commit(record: FitState) -> None:
+            nonlocal begun
+            self._record, begun = record, True
+
+        with self.alone():
+            try:
+                planned = plan(self._record)
+                self._record = run_steps(
+                    planned,
+                    n,
+                    callbacks=planned.callbacks if callbacks is None else callbacks,
+                    restarts=restarts,
+                    progressbar=progressbar,
+                    commit=commit,
+                    publish=self.publish,
+                )
+            except BaseException as error:
+                if begun:
+                    self._record = replace(self._record, status=_failed(self._record, error))
+                raise
+            finally:
+                self.publish()
+        if self._record.status.ending == "diverged":
+            raise DivergedError(self._record.status.message, self)
+        return self
+
+    def check_idle(self) -> None:
+        """Refuse to go on while a run is going on.
+
+        Raises
+        ------
+        RuntimeError
+            As for :meth:`change`.
+        """
+        with self.alone():
+            pass
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other change away; refuse where one is going on."""
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError(
+                "This approximation is being fitted: fit, refine, restart and freeze cannot be "
+                "called on it from a callback or another thread. Use copy.deepcopy(approx) there."
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def publish(self) -> Self:
+        """Bring the shared variables up to date; done by the loop when a callback is due."""
+        for name, value in reported_params(self._record).items():
+            array = np.array(value)
+            shared = self._shared.get(name)
+            if shared is not None and shared.get_value(borrow=True).shape == array.shape:
+                shared.set_value(array, borrow=True)
+            else:
+                self._shared[name] = pytensor.shared(array, name=name, shape=(None,) * array.ndim)
+                self._moments.clear()
+        return self
+
+    @property
+    def shared_params(self) -> dict[str, Any]:
+        """The reported parameters as PyTensor shared variables, by name."""
+        return dict(self._shared)
+
+    @property
+    def params(self) -> list[Any]:
+        """The reported parameters as a list of PyTensor shared variables."""
+        return list(self._shared.values())
+
+    @property
+    def mean(self) -> Any:
+        """Mean of q in the unconstrained space, symbolic, shape ``(D,)``; ``.eval()`` gives it."""
+        return self._moment("mean")
+
+    @property
+    def std(self) -> Any:
+        """Standard deviations of q in the unconstrained space, symbolic, shape ``(D,)``."""
+        return self._moment("std")
+
+    @property
+    def cov(self) -> Any:
+        """Covariance of q in the unconstrained space, symbolic, shape ``(D, D)``."""
+        return self._moment("cov")
+
+    def _moment(self, name: str) -> Any:
+        key = (self._record.family, name)
+        if key not in self._moments:
+            self._moments[key] = moment_of(self._record.family, name, self._shared)
+        return self._moments[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: no thread, device or callback."""
+        scale = self.scale_cost_to_minibatch
+        return {"record": portable(self._record), "scale_cost_to_minibatch": scale}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.scale_cost_to_minibatch = state["scale_cost_to_minibatch"]
+        self._open(restored(state["record"]))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """An independent copy of the approximation of the *same* model."""
+        twin = type(self).of_record(copied(self._record))
+        twin.scale_cost_to_minibatch = self.scale_cost_to_minibatch
+        return twin
+
+
+def _failed(record: FitState, error: BaseException) -> Status:
+    """The status of a run through which an exception passed."""
+    why = (
+        f"{type(error).__name__} passed through; all steps so far are kept, refine() goes on from "
+        "here."
+    )
+    return Status("failed", record.status.step, why)

@@ -1,0 +1,110 @@
+"""Whether JAX's gradient of a log density is right, as far as a few points can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from vi.foundation.precision import called_afresh, precision
+from vi.foundation.tracing_errors import what_tracing_met
+from vi.graphs.to_jax import ConversionError, WrongGradientError
+from vi.targets.backends.jax_target import JaxTarget, Short
+from vi.targets.base import StepInputs
+
+__all__ = ["check_gradient"]
+
+CHECKED_POINTS = 8
+"""Points that are looked at.
+
+A wrong branch that a random point takes every other time is missed once in 2**8 times, and eight
+points cost nothing beside the compilation that one of them needs.
+"""
+
+NEAR = 0.1
+"""How far from the start, in each coordinate, reverse mode is compared with forward mode.
+
+The density is finite at the start, and so it is at most points near it; at the start itself many
+terms are exactly zero, and would hide what is wrong with their gradients.
+"""
+
+TOLERANCE = {"float64": 1e-5, "float32": 3e-2}
+"""The largest difference of the two modes, relative to the sum of the absolute terms.
+
+Far above the rounding of long sums, far below the difference of a wrong branch, which is of the
+order of the term itself.
+"""
+
+type Evaluation = Callable[[Any, StepInputs], tuple[Any, Any]]
+
+
+def check_gradient(target: JaxTarget, start: np.ndarray) -> None:
+    """Trace the score; then compare it, as compiled, with forward mode at points near ``start``.
+
+    Raises
+    ------
+    ConversionError
+        If tracing fails, or reverse mode contradicts forward mode.
+    """
+    with precision(target.dtype):
+        inputs = target.at_step(target.sample_inputs(), np.zeros(2, np.uint32), np.uint32(0))
+        whole = [rows.rows if isinstance(rows, Short) else rows for rows in inputs.rows]
+        inputs = replace(inputs, rows=tuple(whole))
+        start = np.asarray(start, target.dtype)
+        try:
+            jax.eval_shape(target.value_and_score, start[None], inputs)
+        except Exception as error:
+            raise ConversionError(f"tracing in JAX failed: {what_tracing_met(error)}") from error
+        evaluate = jax.jit(target.value_and_score)
+        _look_for_lost_gradients(target, evaluate, start, inputs)
+        _compare_with_forward_mode(target, evaluate, start, inputs)
+
+
+def _look_for_lost_gradients(
+    target: JaxTarget, evaluate: Evaluation, start: np.ndarray, inputs: StepInputs
+) -> None:
+    """Refuse a gradient that is not finite at a point where log p is.
+
+    Reverse mode through a ``where`` is NaN where the branch not taken overflows. The points are as
+    wide as q starts, where a fit will ask.
+    """
+    generator = np.random.default_rng(1)
+    for _ in range(CHECKED_POINTS):
+        point = (start + generator.standard_normal(start.shape)).astype(target.dtype)
+        value, score = (np.asarray(a)[0] for a in called_afresh(evaluate, point[None], inputs))
+        bad = np.flatnonzero(~np.isfinite(score))
+        if np.isfinite(value) and bad.size:
+            raise WrongGradientError(
+                f"JAX's gradient in {target.layout.describe(bad)} is not finite at a point where "
+                f"log p is {float(value):.6g}"
+            )
+
+
+def _compare_with_forward_mode(
+    target: JaxTarget, evaluate: Evaluation, start: np.ndarray, inputs: StepInputs
+) -> None:
+    """Refuse a gradient that contradicts forward mode along a random direction."""
+    forward = jax.jit(lambda z, v: jax.jvp(lambda x: target.log_density(x, inputs), (z,), (v,))[1])
+    generator = np.random.default_rng(0)
+    tolerance = TOLERANCE[target.dtype.name]
+    for _ in range(CHECKED_POINTS):
+        point = (start + NEAR * generator.standard_normal(start.shape)).astype(target.dtype)
+        direction = generator.standard_normal(start.shape).astype(target.dtype)
+        value, score = (np.asarray(a)[0] for a in evaluate(point[None], inputs))
+        if not np.isfinite(value):
+            continue
+        try:
+            expected = float(forward(point, direction))
+        except (NotImplementedError, TypeError, ValueError):
+            return  # an operation without forward mode (a custom_vjp, say): nothing to compare with
+        terms = np.abs(score * direction)
+        got = float(score @ direction)
+        if not abs(got - expected) <= tolerance * (float(terms.sum()) + 1.0):
+            worst = target.layout.describe(np.argsort(-terms)[:3])
+            raise WrongGradientError(
+                "JAX's reverse-mode gradient contradicts its forward mode "
+                f"({got:.6g} against {expected:.6g}; largest terms: {worst})"
+            )

@@ -1,0 +1,61 @@
+"""One run in one process, and the runner that suits a target."""
+
+from __future__ import annotations
+
+from vi.algorithms.base import Algorithm, State
+from vi.targets.base import Target
+from vi.training.compiled import CompiledRunner
+from vi.training.history import History
+from vi.training.host import HostRunner
+from vi.training.run import Run
+from vi.training.runner import Runner
+from vi.training.supply import Supply
+
+__all__ = ["OneRun", "runner_for"]
+
+
+def runner_for(target: Target, algorithm: Algorithm) -> Runner:
+    """The runner for a target and an algorithm; equal algorithms share their compiled code."""
+    return target.compiled(
+        ("runner", algorithm),
+        lambda: (CompiledRunner if target.traceable else HostRunner)(target, algorithm),
+    )
+
+
+class OneRun(Run):
+    """One run in one process.
+
+    Parameters
+    ----------
+    target, algorithm
+        What is evaluated, and what learns from it.
+    state : State
+        Where it starts.
+    supply : Supply
+        The data.
+    history : History or None
+        The trace of losses, extended in place.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        algorithm: Algorithm,
+        state: State,
+        supply: Supply,
+        history: History | None = None,
+    ) -> None:
+        runner = runner_for(target, algorithm)
+        super().__init__(runner, state, supply, history, step=int(state.step), dtype=target.dtype)
+
+    @property
+    def state(self) -> State:
+        state: State = self._state
+        return state
+
+    @property
+    def leads(self) -> bool:
+        return True
+
+    def agree(self, seconds: float, ending: int) -> tuple[float, int]:
+        return seconds, ending
