@@ -13,6 +13,7 @@ from pytensor.graph.traversal import ancestors
 from vi.algorithms.base import RowsOfStep
 from vi.foundation.layout import Layout
 from vi.graphs.interpret import interpret
+from vi.graphs.lengths import with_open_rows
 from vi.targets.base import StepInputs
 from vi.targets.batches.found import Batches, Rows, find_batches
 
@@ -115,10 +116,7 @@ def of_any_length(model: pm.Model, names: Iterable[str]) -> pm.Model:
     fixed = {model[name]: model.rvs_to_values[model[name]] for name in names}
     if not fixed:
         return model
-    new = {
-        rv: value.type.clone(shape=(None, *value.type.shape[1:]))(name=value.name)
-        for rv, value in fixed.items()
-    }
+    new = {rv: with_open_rows(value) for rv, value in fixed.items()}
     twin = object.__new__(type(model))
     twin.__dict__.update(model.__dict__)
     twin.rvs_to_values = {**model.rvs_to_values, **new}
