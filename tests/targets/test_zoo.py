@@ -194,7 +194,8 @@ def test_jax(entry, rng):
             lambda z, v: (*target.value_and_score(z, batch), forward(z, v))
         )  # one compilation is quicker
         values, scores, slopes = map(np.asarray, both(points, directions))
-        single = [[np.asarray(a)[0] for a in target._one(z[None], batch)] for z in points]
+        one = jax.jit(target.value_and_score)
+        single = [[np.asarray(a)[0] for a in one(z[None], batch)] for z in points]
 
     assert_same_values(values, expected)
     assert_same_values(target.log_prob(points), expected)
