@@ -1,6 +1,4 @@
-"""Independent copies of one family, one a row: for variables with entries of their own for every
-row of data.
-"""
+"""Independent copies of one family, one a row: for variables with entries for every row of data."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ __all__ = ["PerRow"]
 
 @dataclass(frozen=True)
 class PerRow(Family):
-    r"""The same family for every row, :math:`q(z) = \prod_{i=1}^N q(z_i \mid \lambda_i)`, with
-    parameters a row.
+    r"""The same family for every row, :math:`q(z) = \prod_{i=1}^N q(z_i \mid \lambda_i)`.
 
     Parameters are those of the family of one row, with a leading axis of length ``N``. The flat
     vector holds row after row.
