@@ -202,9 +202,14 @@ def test_both_modes_of_a_mixture_are_found(backend):
     """
     steps = 1_000 if backend == "jax" else 300
     approx = vi.fit(
-        steps, method="svgd", model=mixture(), random_seed=1, inf_kwargs={"n_particles": 500, "jitter": 1.0},
-        backend=backend, progressbar=False,
-    )  # fmt: skip
+        steps,
+        method="svgd",
+        model=mixture(),
+        random_seed=1,
+        inf_kwargs={"n_particles": 500, "jitter": 1.0},
+        backend=backend,
+        progressbar=False,
+    )
     x = approx.particles.ravel()
     nearest = np.abs(x[:, None] - MU).argmin(axis=1)
     for mode in range(2):

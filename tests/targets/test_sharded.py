@@ -126,8 +126,10 @@ def test_divergence_is_reported():
 def test_refusals():
     refused = on(4)["refused"]
     expected = [
-        "ValueError: batch_size=25 cannot be divided evenly over 4 devices: use a multiple of 4 "
-        "(24 or 28)",
+        (
+            "ValueError: batch_size=25 cannot be divided evenly over 4 devices: use a multiple of "
+            "4 (24 or 28)"
+        ),
         "ValueError: devices=5: JAX has 4",
         "ValueError: devices=0",
         "TypeError: devices=[0]: use a number",
