@@ -179,8 +179,8 @@ class Encoded(Family):
             got = {name: jnp.shape(value) for name, value in output.items()}
             if got != wanted:
                 raise ValueError(
-                    f"The encoder returns {got} for a row; the parameters of "
-                    f"{self.family.short_name!r} are {wanted}. Return a dict with these."
+                    f"The encoder returns {got} for a row, and {self.family.short_name!r} has "
+                    f"{wanted}: return a dict of these."
                 )
             return {name: jnp.asarray(output[name], dtype) for name in wanted}
         if not isinstance(output, tuple | list) or len(output) != 2:
