@@ -33,9 +33,9 @@ def step_of(kernel, points, target, temperature=1.0):
         Particles(len(points)), vi.sgd(learning_rate=1.0), kernel=kernel, temperature=temperature
     )
     state = algorithm.init({"particles": jnp.asarray(points)}, jax.random.key(0))
-    asked = algorithm.ask(state, {})
-    log_prob, score = jax.vmap(jax.value_and_grad(target))(asked.points)
-    new, loss = algorithm.tell(state, asked, log_prob, score, {})
+    question = algorithm.ask(state, {})
+    log_prob, score = jax.vmap(jax.value_and_grad(target))(question.points)
+    new, loss = algorithm.tell(state, question, log_prob, score, {})
     return np.asarray(new.params["particles"] - points), float(loss), np.asarray(score)
 
 
@@ -118,9 +118,9 @@ def test_amortised_direction_has_no_bias():
     @jax.vmap
     def gradient(key):
         state = algorithm.init(params, key)
-        asked = algorithm.ask(state, {})
-        score = -(asked.points - exact.mean) @ precision_matrix
-        new, _ = algorithm.tell(state, asked, jnp.zeros(10), score, {})
+        question = algorithm.ask(state, {})
+        score = -(question.points - exact.mean) @ precision_matrix
+        new, _ = algorithm.tell(state, question, jnp.zeros(10), score, {})
         return jnp.concatenate(
             [(new.params[name] - params[name]).ravel() for name in ("mu", "L_tril")]
         )

@@ -83,8 +83,8 @@ def test_a_step_makes_no_array_larger_than_the_parameters():
         state = algorithm.init(params, jax.random.key(1))
 
         def step(state):
-            asked = algorithm.ask(state, {})
-            return algorithm.tell(state, asked, jnp.zeros(1), -asked.points, {})
+            question = algorithm.ask(state, {})
+            return algorithm.tell(state, question, jnp.zeros(1), -question.points, {})
 
         assert largest_intermediate(step, state) <= dim * (rank + 2)
 

@@ -1,6 +1,4 @@
-"""Several devices: the numbers of one device up to rounding, rows really divided, processes that
-stay together.
-"""
+"""Several devices: the numbers of one up to rounding, rows really divided, processes in step."""
 
 import functools
 import json
@@ -8,19 +6,14 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from on_devices import BATCH, STEPS, N
 
-from vi.algorithms.base import State
 from vi.foundation.devices import devices_from
 from vi.targets.backends.sharded import shared_by
-from vi.training.history import History
-from vi.training.loop import STOPPED, train
-from vi.training.progress import ProgressBar
 
 WORKER = Path(__file__).parents[1] / "on_devices.py"
 
@@ -35,8 +28,8 @@ QUICK = "--xla_llvm_disable_expensive_passes=true"
 
 
 def start(*arguments, devices):
-    forced = f"--xla_force_host_platform_device_count={devices}"
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {QUICK} {forced}"
+    count = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {QUICK} {count}"
     return subprocess.Popen(
         [sys.executable, str(WORKER), *map(str, arguments)],
         env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
@@ -147,65 +140,6 @@ def test_refusals():
     ]
     for message, beginning in zip(refused, expected, strict=True):
         assert message.startswith(beginning)
-
-
-class Recorder:
-    """A runner whose steps take as long as told, and whose chunk lengths are kept."""
-
-    def __init__(self, seconds):
-        self.seconds, self.lengths = seconds, []
-
-    def run(self, state, batch, n):
-        time.sleep(self.seconds if n else 0.0)
-        self.lengths.append(n)
-        return state, np.ones(n), True
-
-    def step_of(self, state):
-        return int(state.step)
-
-
-class Endless:
-    def at(self, step):
-        return (), sys.maxsize
-
-
-def chunks(seconds, agree):
-    runner = Recorder(seconds)
-    status = train(
-        runner=runner,
-        state=State({}, (), (), None, np.uint32(0)),
-        supply=Endless(),
-        n=500,
-        dtype=np.dtype("float64"),
-        history=History(),
-        callbacks=(),
-        commit=lambda state, step: None,
-        publish=lambda: None,
-        progress=ProgressBar(500, "", enabled=False),
-        agree=agree,
-    )
-    return runner.lengths, status
-
-
-def test_chunks_follow_the_seconds_that_processes_agree_on():
-    def agree(elapsed, ending):
-        return 0.02, ending
-
-    (slow, _), (fast, _) = chunks(0.005, agree), chunks(0.0, agree)
-    assert slow == fast
-    assert sum(fast) == 500
-
-
-def test_a_run_ends_where_any_process_ends():
-    calls = []
-
-    def agree(elapsed, ending):
-        calls.append(ending)
-        return 0.02, STOPPED if len(calls) == 3 else ending
-
-    lengths, status = chunks(0.0, agree)
-    assert calls == [0, 0, 0]
-    assert (status.ending, status.step) == ("stopped", sum(lengths))
 
 
 def test_one_device_is_a_mesh_too():

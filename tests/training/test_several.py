@@ -37,16 +37,8 @@ def two_modes():
 
 
 def test_the_best_of_two_modes_is_kept(backend):
-    approx = vi.fit(
-        2_000,
-        "advi",
-        two_modes(),
-        1,
-        start_sigma={"m": 3.0},
-        restarts=RUNS,
-        backend=backend,
-        progressbar=False,
-    )
+    options = {"start_sigma": {"m": 3.0}, "restarts": RUNS, "backend": backend}
+    approx = vi.fit(2_000, "advi", two_modes(), 1, **options, progressbar=False)
     record = approx.sample(10)["fit"]
     sides = np.sign(record["restart_mean"].to_numpy()[:, 0])
     assert {-1.0, 1.0} == set(sides), "the starts have to differ for this test to say anything"
@@ -135,17 +127,8 @@ def test_callbacks_see_the_leading_run(backend):
         if i == 400:
             raise StopIteration
 
-    approx = vi.fit(
-        2_000,
-        "advi",
-        two_modes(),
-        1,
-        start_sigma={"m": 3.0},
-        restarts=RUNS,
-        callbacks=[watch],
-        backend=backend,
-        progressbar=False,
-    )
+    options = {"start_sigma": {"m": 3.0}, "restarts": RUNS, "backend": backend}
+    approx = vi.fit(2_000, "advi", two_modes(), 1, **options, callbacks=[watch], progressbar=False)
     assert approx.status.ending == "stopped"
     assert [n for _, n in seen] == [200, 400]
     assert seen[-1][0] > 0

@@ -5,16 +5,13 @@ from __future__ import annotations
 import abc
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
 from vi.algorithms.base import State
+from vi.data.streams.stream import Stream
 from vi.targets.base import Inputs, StreamedBlock, Target
-
-if TYPE_CHECKING:
-    from vi.data.streams.stream import Stream
 
 __all__ = ["Constant", "Streamed", "Supply", "supply_for"]
 

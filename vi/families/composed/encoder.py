@@ -15,7 +15,8 @@ from vi.families.family import Family, Noise, Params
 __all__ = ["Encoded", "Encoder"]
 
 BLOCK = 1024
-"""Rows that are encoded together after a fit."""
+"""Rows that are encoded together after a fit: all at once, the layers of an encoder would need
+memory for every row."""
 
 
 class Encoder:
@@ -54,10 +55,9 @@ class Encoder:
         elif isinstance(given, type) or not callable(given):
             raise TypeError(
                 f"encoder={given!r}: give a JAX function of one row, a callable module whose "
-                "arrays are weights "
-                "(equinox), or a pair (weights, f) with f(weights, row)."
+                "arrays are weights (equinox), or a pair (weights, f) with f(weights, row)."
             )
-        elif hasattr(given, "init") and hasattr(given, "apply"):
+        elif hasattr(given, "init") and hasattr(given, "apply"):  # a module of flax
             raise TypeError(
                 f"encoder={type(given).__name__} keeps no weights of its own: give the pair "
                 "(module.init(key, row), module.apply)."
@@ -72,8 +72,8 @@ class Encoder:
 
     def __call__(self, weights: Params, row: Any) -> Any:
         """What the encoder returns for the data of one row."""
-        own = iter([weights[name] for name in self.initial])
-        leaves = [next(own) if fixed is None else fixed for fixed in self._fixed]
+        values = iter([weights[name] for name in self.initial])
+        leaves = [next(values) if fixed is None else fixed for fixed in self._fixed]
         return self._function(jax.tree.unflatten(self._structure, leaves), row)
 
 
@@ -81,7 +81,8 @@ class Encoder:
 class Encoded(Family):
     """Rows of a family whose parameters an encoder computes from rows of data.
 
-    Its parameters are the encoder's weights.
+    Its own parameters are the encoder's weights. It is bound to its data, so it is made anew for
+    every batch, inside the traced step.
 
     Parameters
     ----------
@@ -168,32 +169,31 @@ class Encoded(Family):
 
     def _row(self, weights: Params, row: tuple[Any, ...]) -> Params:
         """The parameters of the q of one row."""
-        given = self.encoder(weights, row[0] if len(row) == 1 else row)
+        output = self.encoder(weights, row[0] if len(row) == 1 else row)
         dtype = jnp.result_type(float)
         start = (jnp.zeros(self.dim, dtype), jnp.ones(self.dim, dtype), jax.random.key(0))
         wanted = {
             name: value.shape for name, value in jax.eval_shape(self.family.init, *start).items()
         }
-        if isinstance(given, dict):
-            got = {name: jnp.shape(value) for name, value in given.items()}
+        if isinstance(output, dict):
+            got = {name: jnp.shape(value) for name, value in output.items()}
             if got != wanted:
                 raise ValueError(
-                    f"The encoder returns {got} for a row, {self.family.short_name!r} has {wanted}."
+                    f"The encoder returns {got} for a row, and {self.family.short_name!r} has "
+                    f"{wanted}: return a dict of these."
                 )
-            return {name: jnp.asarray(given[name], dtype) for name in wanted}
-        if not isinstance(given, tuple | list) or len(given) != 2:
+            return {name: jnp.asarray(output[name], dtype) for name in wanted}
+        if not isinstance(output, tuple | list) or len(output) != 2:
             raise TypeError(
-                f"The encoder returns {type(given).__name__} for a row; it must return (mean, "
-                "log_sd), each "
-                f"({self.dim},), or a dict of "
+                f"The encoder returns {type(output).__name__} for a row; it must return "
+                f"(mean, log_sd), each ({self.dim},), or a dict of "
                 f"{', '.join(f'{name} {shape}' for name, shape in wanted.items())}."
             )
-        mean, log_sd = (jnp.asarray(value, dtype) for value in given)
+        mean, log_sd = (jnp.asarray(value, dtype) for value in output)
         if not mean.shape == log_sd.shape == (self.dim,):
             raise ValueError(
-                f"The encoder returns (mean, log_sd) of shapes {mean.shape} and {log_sd.shape} for "
-                "a row; both must be "
-                f"({self.dim},), the entries of a row's variables."
+                f"The encoder returns (mean, log_sd) of shapes {mean.shape} and {log_sd.shape} "
+                f"for a row; both must be ({self.dim},), the entries of a row's variables."
             )
         return self.family.init(mean, jnp.exp(log_sd), start[2])
 

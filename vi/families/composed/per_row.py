@@ -1,4 +1,4 @@
-"""Independent copies of one family, one a row of data."""
+"""Independent copies of one family, one a row: for variables with entries for every row of data."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vi.families.family import FAMILIES, Family, Noise, Params
+from vi.families.family import Family, Noise, Params
 from vi.foundation.numbers import whole
 
 __all__ = ["PerRow"]
 
 
-@FAMILIES.register
 @dataclass(frozen=True)
 class PerRow(Family):
-    r"""One family for every row: :math:`q(z) = \prod_{i=1}^N q(z_i \mid \lambda_i)`.
+    r"""The same family for every row, :math:`q(z) = \prod_{i=1}^N q(z_i \mid \lambda_i)`.
 
     Parameters are those of the family of one row, with a leading axis of length ``N``. The flat
     vector holds row after row.

@@ -43,10 +43,7 @@ class Part:
 
     @property
     def rows(self) -> int | None:
-        """Number of rows where it has entries of their own for every row.
-
-        Every range then holds all rows.
-        """
+        """Number of rows, where it has entries for every row; every range then holds all rows."""
         return self.family.rows if isinstance(self.family, PerRow | Encoded) else None
 
     @property
@@ -99,9 +96,8 @@ class Product(Family):
             if not part.family.has_density:
                 raise TypeError(
                     f"The group {part.name!r} has the family {part.family.short_name!r}, which has "
-                    "no density: it "
-                    "cannot be a factor of a product. Use it for the whole model (vi.SVGD, "
-                    "vi.Empirical)."
+                    "no density: it cannot be a factor of a product. Use it for the whole model "
+                    "(vi.SVGD, vi.Empirical)."
                 )
         names = [part.name for part in self.parts]
         if not names or len(set(names)) < len(names):
@@ -142,31 +138,31 @@ class Product(Family):
     def noise(self, key: jax.Array, params: Params) -> Noise:
         keys = jax.random.split(key, len(self.parts))
         return tuple(
-            part.family.noise(key, own)
-            for part, own, key in zip(self.parts, self._split(params), keys, strict=True)
+            part.family.noise(key, of_part)
+            for part, of_part, key in zip(self.parts, self._split(params), keys, strict=True)
         )
 
     def draw(self, params: Params, noise: Noise) -> jax.Array:
         split = zip(self.parts, self._split(params), noise, strict=True)
-        return self._assemble([part.family.draw(own, e) for part, own, e in split])
+        return self._assemble([part.family.draw(of_part, e) for part, of_part, e in split])
 
     def draw_and_log_prob(self, params: Params, noise: Noise) -> tuple[jax.Array, jax.Array]:
         split = zip(self.parts, self._split(params), noise, strict=True)
-        pieces = [part.family.draw_and_log_prob(own, e) for part, own, e in split]
+        pieces = [part.family.draw_and_log_prob(of_part, e) for part, of_part, e in split]
         terms = [part.weighted(log_q) for part, (_, log_q) in zip(self.parts, pieces, strict=True)]
         return self._assemble([z for z, _ in pieces]), sum(terms)  # type: ignore[return-value]
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         terms = [
-            part.weighted(part.family.log_prob(own, z[part.entries]))
-            for part, own in zip(self.parts, self._split(params), strict=True)
+            part.weighted(part.family.log_prob(of_part, z[part.entries]))
+            for part, of_part in zip(self.parts, self._split(params), strict=True)
         ]
         return sum(terms)  # type: ignore[return-value]
 
     def entropy(self, params: Params) -> jax.Array | None:
         total = jnp.zeros(())
-        for part, own in zip(self.parts, self._split(params), strict=True):
-            entropy = part.family.entropy(own)
+        for part, of_part in zip(self.parts, self._split(params), strict=True):
+            entropy = part.family.entropy(of_part)
             if entropy is None:
                 return None
             total = total + part.weighted(entropy)
@@ -174,17 +170,24 @@ class Product(Family):
 
     def mean(self, params: Params) -> jax.Array:
         return self._assemble(
-            [p.family.mean(own) for p, own in zip(self.parts, self._split(params), strict=True)]
+            [
+                p.family.mean(of_part)
+                for p, of_part in zip(self.parts, self._split(params), strict=True)
+            ]
         )
 
     def std(self, params: Params) -> jax.Array:
         return self._assemble(
-            [p.family.std(own) for p, own in zip(self.parts, self._split(params), strict=True)]
+            [
+                p.family.std(of_part)
+                for p, of_part in zip(self.parts, self._split(params), strict=True)
+            ]
         )
 
     def cov(self, params: Params) -> jax.Array:
         blocks = [
-            part.family.cov(own) for part, own in zip(self.parts, self._split(params), strict=True)
+            part.family.cov(of_part)
+            for part, of_part in zip(self.parts, self._split(params), strict=True)
         ]
         order = self._order()
         cov: jax.Array = jax.scipy.linalg.block_diag(*blocks)[jnp.ix_(order, order)]
@@ -192,7 +195,10 @@ class Product(Family):
 
     def units(self, params: Params) -> Params:
         return self._join(
-            [p.family.units(own) for p, own in zip(self.parts, self._split(params), strict=True)]
+            [
+                p.family.units(of_part)
+                for p, of_part in zip(self.parts, self._split(params), strict=True)
+            ]
         )
 
     def trains(self, name: str) -> bool:
@@ -209,14 +215,16 @@ class Product(Family):
 
     def _join(self, pieces: list[Params]) -> Params:
         named = zip(self.parts, pieces, strict=True)
-        return {f"{part.name}.{name}": value for part, own in named for name, value in own.items()}
+        return {
+            f"{part.name}.{name}": value for part, values in named for name, value in values.items()
+        }
 
     def _split(self, params: Params) -> list[Params]:
-        own: dict[str, Params] = {part.name: {} for part in self.parts}
+        by_part: dict[str, Params] = {part.name: {} for part in self.parts}
         for name, value in params.items():
             owner, _, inner = name.partition(".")
-            own[owner][inner] = value
-        return [own[part.name] for part in self.parts]
+            by_part[owner][inner] = value
+        return [by_part[part.name] for part in self.parts]
 
     def _order(self) -> np.ndarray:
         """Where each entry of the flat vector lies among the concatenated parts."""
