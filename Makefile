@@ -60,6 +60,7 @@ test-lowest: $(VENV)/.created ## the quick tests on the lowest versions that pyp
 lint: $(VENV)/.group-lint ## formatting and lint rules, without changing anything
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python .ci/lint_exceptions.py
 
 format: $(VENV)/.group-lint ## format, and repair what can be repaired
 	$(BIN)/ruff check --fix .
