@@ -167,8 +167,7 @@ def limits(exact, method, estimator, dtype):
       unit noise, so the mean's error has a standard deviation of 0.022 sd, and log sd's
       (information 2) of 0.016: 0.1 and 0.06 are four of these. With sticking-the-landing the noise
       vanishes where the family is exact (float32 leaves its rounding), and is larger where mean
-      field leaves correlations out. Low rank is exact too, but shares the variance between its
-      diagonal and its directions, which settle slowly: it gets the limits of noise.
+      field leaves correlations out.
     - Amortised Stein: 0.21 x 2,000 iterates, of the noise of 100 draws a step: well within the same
       limits.
     - Particles: no noise. Deterministic particles are narrower than p, the more so the fewer
@@ -181,10 +180,9 @@ def limits(exact, method, estimator, dtype):
         return 0.02, 0.1
     if is_flow_like(method):
         return 0.3, 0.18
-    # low rank is exact too; see above
-    full_rank = has_elbo(method) and vi.METHODS[method].family_name == "full_rank"
+    exact_family = has_elbo(method) and vi.METHODS[method].family_name in ("full_rank", "low_rank")
     alone = is_mean_field(method) and len(exact.mean) == 1
-    if estimator == "sticking_the_landing" and (full_rank or alone):
+    if estimator == "sticking_the_landing" and (exact_family or alone):
         return (2e-3, 2e-3) if dtype == "float64" else (1e-2, 1e-2)
     return 0.1 * noise_of_the_mean(exact, method, estimator), 0.06
 
@@ -218,9 +216,11 @@ def test_bias_over_32_seeds(family, estimator):
     means, stds = _fits(target, algorithm, seeds=32)
     error = (means - exact.mean[0]) / np.sqrt(exact.cov[0, 0])
     log_sd = np.log(stds / np.sqrt(exact.cov[0, 0]))
-    if estimator == "sticking_the_landing" and family != "low_rank":  # see `limits`
-        assert np.abs(error).max() < 1e-3
-        assert np.abs(log_sd).max() < 1e-3
+    # Where the noise vanishes nothing remains but the way there: the first 2,000 of 10,000 iterates
+    # weigh 0.2^9 = 5e-7.
+    if estimator == "sticking_the_landing":
+        assert np.abs(error).max() < 1e-6
+        assert np.abs(log_sd).max() < 1e-6
         return
     for values, limit in ((error, 0.1), (log_sd, 0.06)):
         standard_error = values.std(ddof=1) / np.sqrt(len(values))

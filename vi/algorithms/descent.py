@@ -28,7 +28,7 @@ class Descent(Algorithm):
         What is fitted.
     optimizer : optax.GradientTransformation
         Any optax transformation that needs no line search. If it takes extra arguments it is handed
-        ``value`` (the loss), ``grad`` and ``units=family.units(params)``.
+        ``value`` (the loss), ``grad``, ``units=family.units(params)`` and ``noise_vanishes``.
     averaging : Averaging or None
         How iterates are averaged; ``None`` reports the iterate itself.
     n_draws : int
@@ -70,8 +70,13 @@ class Descent(Algorithm):
         """The draws that noises make, ``(n_draws, D)``."""
         return batched(lambda noise: self.family.draw(params, noise), noises)
 
-    def descend(self, state: State, loss: jax.Array, gradient: Params) -> tuple[State, jax.Array]:
-        """The state after one step of the optimiser, and the loss for :meth:`Algorithm.tell`."""
+    def descend(
+        self, state: State, loss: jax.Array, gradient: Params, *, noise_vanishes: bool = False
+    ) -> tuple[State, jax.Array]:
+        """The state after one step of the optimiser, and the loss for :meth:`Algorithm.tell`.
+
+        ``noise_vanishes`` is handed to the optimiser: whether the gradient is zero at the optimum.
+        """
         frozen = [name for name in gradient if not self.family.trains(name)]
         gradient = gradient | {name: jnp.zeros_like(gradient[name]) for name in frozen}
         updates, optimizer_state = self._transformation().update(
@@ -81,6 +86,7 @@ class Descent(Algorithm):
             value=loss,
             grad=gradient,
             units=self.family.units(state.params),
+            noise_vanishes=noise_vanishes,
         )
         # a zero gradient does not keep a frozen parameter: the optimiser's momentum would move it
         params = optax.apply_updates(state.params, updates) | {

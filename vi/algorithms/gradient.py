@@ -62,4 +62,5 @@ class Gradient(Descent):
             return self.objective.loss(self.family, params, question.noise, linearised)
 
         loss, gradient = jax.value_and_grad(loss_of)(state.params)
-        return self.descend(state, loss, gradient)
+        vanishes = self.objective.noise_vanishes
+        return self.descend(state, loss, gradient, noise_vanishes=vanishes)

@@ -36,6 +36,9 @@ class Objective(abc.ABC):
     needs_entropy: bool = False
     """Whether it can be used only with families that have a closed-form entropy."""
 
+    noise_vanishes: bool = False
+    """Whether a single draw's gradient is zero at an optimum at which q is exact."""
+
     @abc.abstractmethod
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         """Scalar to be minimised, from the draws that ``K`` noises (leading axis) make."""

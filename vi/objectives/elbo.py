@@ -59,8 +59,8 @@ class StickingTheLanding(Objective):
     .. math:: \frac1K\sum_k \beta \log q(z_k \mid \mathrm{stop}(\lambda)) - \log p(z_k)
 
     The dropped term has expectation zero. Where the family contains the posterior, a single draw
-    gives the exact gradient, 0, at the optimum. (With ``beta`` other than 1 the gradient stays
-    unbiased; its noise no longer vanishes.)
+    gives the exact gradient, 0, at the optimum. (With ``beta`` other than 1 the posterior raised to
+    ``1 / beta`` takes its place.)
 
     References
     ----------
@@ -71,6 +71,7 @@ class StickingTheLanding(Objective):
     short_name = "sticking_the_landing"
     loss_name = "minus the ELBO"
     has_elbo = True
+    noise_vanishes = True
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         points = _draws(family, params, noises)

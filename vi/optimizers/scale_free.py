@@ -24,6 +24,7 @@ def scale_free_adam(
     stride_growth: float = 0.05,
     stride_threshold: float = 0.7,
     max_stride: float = 1e8,
+    floor: float = 0.2,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Adam whose steps are measured in the parameters' natural units.
 
@@ -45,6 +46,13 @@ def scale_free_adam(
     their logarithm. The second moment's memory grows like :math:`t^c` (Adafactor's rule), so that
     large gradients of the beginning are forgotten. Nothing depends on the number of steps planned.
 
+    Dividing by :math:`\sqrt{v_t}` keeps steps as long as the rate says however small the gradient
+    is. That is wrong where the gradient's noise vanishes at the optimum (the objective says so in
+    ``noise_vanishes``): as ``v`` decays, the step divided by it outgrows what is stable, and
+    iterates are thrown back by up to some tenths of a unit, again and again. Such a gradient is
+    divided by :math:`\max(\sqrt{v_t}, f - \max_j \sqrt{v_{t,j}})`: below the floor ``f`` steps
+    vanish with the gradient, and iterates converge.
+
     Parameters
     ----------
     learning_rate : float
@@ -57,6 +65,9 @@ def scale_free_adam(
         ``c``, exponent of the second moment's memory.
     stride_growth, stride_threshold, max_stride : float
         ``kappa``, ``tau`` and the largest stride.
+    floor : float
+        ``f``, a root mean square of the gradient in units. A normal's gradient has one of 1 an sd
+        from the optimum.
 
     References
     ----------
@@ -79,6 +90,7 @@ def scale_free_adam(
         params: optax.Params | None = None,
         *,
         units: Any = None,
+        noise_vanishes: bool = False,
         **extra: Any,
     ) -> tuple[optax.Updates, Any]:
         if units is None:
@@ -96,7 +108,10 @@ def scale_free_adam(
         scaled = gradient * unit
         first = first + (1 - beta1) * (scaled - first)
         second = second + forget * (jnp.square(scaled) - second)
-        direction = first / correction / (jnp.sqrt(second) + 1e-8)
+        size = jnp.sqrt(second)
+        if noise_vanishes:
+            size = jnp.maximum(size, floor - jnp.max(size))
+        direction = first / correction / (size + 1e-8)
         straightness = (jnp.minimum(jnp.abs(direction), 1) - stride_threshold) / (
             1 - stride_threshold
         )
