@@ -1,6 +1,7 @@
 # Set up, test and build. Needs make, git and some Python 3; everything else goes into .venv/ and .tools/ of this checkout.
 #   PYTHON=/path/to/python   the interpreter to make .venv with (else the first one >= 3.12 that works)
 #   TESTS=tests/test_x.py    what to test
+#   ISAS="SSE4_2 AVX2" SEEDS="1000"   what test-robust varies
 #   WORKERS=4                processes for the tests (0: none besides pytest's own)
 
 PYTHON ?=
@@ -12,10 +13,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := sh .ci/uv
 PYTEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 8
+# instruction sets of this machine that XLA can be told to stay within, and other seeds, for test-robust
+ISAS ?= $(shell for isa in SSE4_2 AVX AVX2 AVX512; do grep -qiwE "$$isa|$${isa}F" /proc/cpuinfo && echo $$isa; done)
+SEEDS ?= 1000 2000
+ROBUST ?= $(addprefix tests/,algorithms approximation data families inference models optimizers training \
+    foundation/test_precision.py targets/batches targets/test_found.py test_correctness.py)
 export PYTHON
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-slow test-all test-lowest lint format types docs wheel bench bench-peers clean distclean
+.PHONY: help env demo test test-slow test-all test-robust test-lowest lint format types docs wheel bench bench-peers clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -51,6 +57,13 @@ test-slow: $(VENV)/.group-test ## only the slow tests
 
 test-all: $(VENV)/.group-test ## every test
 	$(PYTEST) -m "slow or not slow" $(TESTS) $(ARGS)
+
+test-robust: $(VENV)/.group-test ## tests with tolerances, in the rounding of other processors and from other seeds
+	@failed=; for isa in $(ISAS); do echo "== $$isa =="; \
+	    XLA_FLAGS="$$XLA_FLAGS --xla_cpu_max_isa=$$isa" $(PYTEST) $(ROBUST) $(ARGS) || failed="$$failed $$isa"; done; \
+	for seed in $(SEEDS); do echo "== VI_TEST_SEED=$$seed =="; \
+	    VI_TEST_SEED=$$seed $(PYTEST) $(ROBUST) $(ARGS) || failed="$$failed $$seed"; done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 test-lowest: $(VENV)/.created ## the quick tests on the lowest versions that pyproject.toml allows
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-lowest

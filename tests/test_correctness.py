@@ -12,6 +12,7 @@ import pymc as pm
 import pytest
 from methods import has_elbo, is_flow_like, is_mean_field, is_particles, steps_of
 from problems import PROBLEMS, conjugate_normal
+from seeds import seed
 
 import vi
 from vi.algorithms import Gradient
@@ -233,14 +234,16 @@ def _fits(target, algorithm, seeds):
     """Means and standard deviations of one-dimensional fits from many seeds at once."""
     with precision(target.dtype):
         family = algorithm.family
-        params = family.init(jax.numpy.zeros(1), jax.numpy.full(1, np.log(2.0)), jax.random.key(1))
+        params = family.init(
+            jax.numpy.zeros(1), jax.numpy.full(1, np.log(2.0)), jax.random.key(seed(1))
+        )
         batch, buffer = target.batch(), np.zeros(BUFFER)
 
         def run(state, n):
             return compiled_loop(target, algorithm, state, batch, buffer, n)[0]
 
         states = jax.vmap(lambda key: algorithm.init(params, key))(
-            jax.random.split(jax.random.key(0), seeds)
+            jax.random.split(jax.random.key(seed(0)), seeds)
         )
         advance = jax.jit(jax.vmap(run, in_axes=(0, None)))
         for n in (BUFFER, STEPS - BUFFER):
@@ -399,11 +402,11 @@ def test_full_rank_in_many_dimensions(dim, estimator):
     with pm.Model() as model:
         pm.Normal("x", 3.0 * scale, scale, shape=dim)
     limit = 0.02 if estimator == "sticking_the_landing" else 0.1 * np.sqrt(dim / 3)
-    for seed in range(2):
+    for n in range(2):
         approx = vi.fit(
             method="fullrank_advi",
             model=model,
-            random_seed=seed,
+            random_seed=n,
             estimator=estimator,
             start={"x": np.zeros(dim)},
             progressbar=False,

@@ -11,6 +11,7 @@ import pymc as pm
 import pytest
 import scipy.stats
 from problems import conjugate_normal, conjugate_regression, correlated_gaussian
+from seeds import seed
 
 import vi
 from vi.algorithms.stein import Stein
@@ -125,7 +126,7 @@ def test_amortised_direction_has_no_bias():
             [(new.params[name] - params[name]).ravel() for name in ("mu", "L_tril")]
         )
 
-    steps = np.asarray(gradient(jax.random.split(jax.random.key(1), 20_000)))
+    steps = np.asarray(gradient(jax.random.split(jax.random.key(seed(1)), 20_000)))
     standard_error = steps.std(axis=0) / np.sqrt(len(steps))
     assert np.all(np.abs(steps.mean(axis=0)) < 5 * standard_error)
 

@@ -12,6 +12,7 @@ import pymc as pm
 import pytest
 from problems import conjugate_normal
 from scipy import stats
+from seeds import seed
 
 import vi
 from vi.foundation.precision import precision
@@ -73,7 +74,8 @@ def test_draws_and_their_densities(normals):
     with precision(np.dtype("float64")):
         one = jax.tree.map(lambda leaf: leaf[-1], normals)
         points, log_q = (
-            np.asarray(a) for a in jax.jit(draw_from, static_argnums=2)(one, jax.random.key(1), n)
+            np.asarray(a)
+            for a in jax.jit(draw_from, static_argnums=2)(one, jax.random.key(seed(1)), n)
         )
     cov = dense(normals, -1)
     np.testing.assert_allclose(
