@@ -28,6 +28,15 @@ class Problem:
         return np.sqrt(np.diag(self.cov))
 
 
+def noise(steps: int) -> float:
+    """Standard deviation of the mean of an averaged fit with one draw a step, in sds of q.
+
+    That of log sd is smaller by sqrt(2). The default average is that of about 0.21 n iterates, and
+    their gradients have unit noise (information 2 of log sd).
+    """
+    return 1.0 / np.sqrt(0.21 * steps)
+
+
 @functools.cache
 def conjugate_normal() -> Problem:
     """Ten observations of N(mu, 1) with mu ~ N(0, 1): the posterior sd is 1 / sqrt(11)."""

@@ -11,7 +11,7 @@ import numpy as np
 import pymc as pm
 import pytest
 from methods import has_elbo, is_flow_like, is_mean_field, is_particles, steps_of
-from problems import PROBLEMS, conjugate_normal
+from problems import PROBLEMS, conjugate_normal, noise
 from seeds import seed
 
 import vi
@@ -164,11 +164,10 @@ def test_pathfinder_comes_near(problem, backend, dtype):
 def limits(exact, method, estimator, dtype):
     """Errors allowed of the mean (in sds) and of log sd.
 
-    - Normal families: the averaged iterate is the mean of about 0.21 x 10,000 = 2,100 iterates of
-      unit noise, so the mean's error has a standard deviation of 0.022 sd, and log sd's
-      (information 2) of 0.016: 0.1 and 0.06 are four of these. With sticking-the-landing the noise
-      vanishes where the family is exact (float32 leaves its rounding), and is larger where mean
-      field leaves correlations out.
+    - Normal families: five standard deviations of the noise of the average, 0.11 and 0.077, and the
+      bias of an average of equivalent parameters. With sticking-the-landing the noise vanishes where
+      the family is exact (float32 leaves its rounding), and is larger where mean field leaves
+      correlations out.
     - Amortised Stein: 0.21 x 2,000 iterates, of the noise of 100 draws a step: well within the same
       limits.
     - Particles: no noise. Deterministic particles are narrower than p, the more so the fewer
@@ -185,7 +184,21 @@ def limits(exact, method, estimator, dtype):
     alone = is_mean_field(method) and len(exact.mean) == 1
     if estimator == "sticking_the_landing" and (exact_family or alone):
         return (2e-3, 2e-3) if dtype == "float64" else (1e-2, 1e-2)
-    return 0.1 * noise_of_the_mean(exact, method, estimator), 0.06
+    limit = 5 * noise(STEPS)
+    bias = turning(STEPS) if vi.METHODS[method].family_name == "low_rank" else 0.0
+    return limit * noise_of_the_mean(exact, method, estimator), limit / np.sqrt(2) + bias
+
+
+def turning(steps):
+    """How much the average of a low-rank fit with noise can lower log sd.
+
+    Parameters that differ by a rotation of (d, U) are one q; noise moves them along a circle, by
+    the rate r in each step, and the default average remembers about n / 9 steps: their angle has
+    the variance r^2 n / 18, and the average of points of a circle is nearer to its centre by a
+    share of half of that.
+    """
+    rate = 0.05 / np.sqrt(1 + steps / 200)
+    return rate**2 * steps / 36
 
 
 def noise_of_the_mean(exact, method, estimator):
@@ -205,7 +218,7 @@ def noise_of_the_mean(exact, method, estimator):
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", NORMAL)
 def test_bias_over_32_seeds(family, estimator):
-    """No bias that 32 seeds can see (3 standard errors + 0.005), and no single fit far off."""
+    """No bias that 32 seeds can see beyond what is known, and no single fit far off (5 sds)."""
     exact = conjugate_normal()
     target = from_pymc(exact.model, backend="jax")
     algorithm = Gradient(
@@ -223,11 +236,15 @@ def test_bias_over_32_seeds(family, estimator):
         assert np.abs(error).max() < 1e-6
         assert np.abs(log_sd).max() < 1e-6
         return
-    for values, limit in ((error, 0.1), (log_sd, 0.06)):
+    bias = turning(STEPS) if family == "low_rank" else 0.005
+    for values, sd, known in (
+        (error, noise(STEPS), 0.005),
+        (log_sd, noise(STEPS) / np.sqrt(2), bias),
+    ):
         standard_error = values.std(ddof=1) / np.sqrt(len(values))
         assert standard_error > 1e-5, "the seeds did not change anything"
-        assert abs(values.mean()) < 3 * standard_error + 0.005
-        assert np.abs(values).max() < limit
+        assert abs(values.mean()) < 4 * standard_error + known
+        assert np.abs(values).max() < 5 * sd + known
 
 
 def _fits(target, algorithm, seeds):

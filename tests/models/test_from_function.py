@@ -12,6 +12,7 @@ import numpy as np
 import pymc as pm
 import pytest
 from jax.scipy.stats import norm
+from problems import noise
 
 import vi
 from vi.foundation.precision import precision
@@ -336,15 +337,16 @@ def test_an_epoch_of_batches_averages_to_the_full_data(backend, dtype):
 
 
 def test_batches_have_the_posterior_of_all_rows():
-    """Normal posterior: precision 1 + sum (1 + k)^2. The noise of batches of half the rows is
-    averaged down.
+    """Normal posterior: precision 1 + sum (1 + k)^2.
+
+    Batches of half the rows at most double the variance of a gradient.
     """
     slope = 1 + ROWS["k"]
     variance = 1 / (1 + np.sum(slope**2))
     mean = variance * np.sum(slope * ROWS["y"])
     approx = quiet(pair, 10_000, init=np.float64(0.0), data=ROWS, batch_size=6)
-    assert abs(approx.mean.eval()[0] - mean) < 0.1 * np.sqrt(variance)
-    assert abs(np.log(approx.std.eval()[0] / np.sqrt(variance))) < 0.1
+    assert abs(approx.mean.eval()[0] - mean) < 5 * noise(10_000) * np.sqrt(2 * variance)
+    assert abs(np.log(approx.std.eval()[0] / np.sqrt(variance))) < 5 * noise(10_000)
 
 
 def test_without_batches_a_pair_is_summed():
