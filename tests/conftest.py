@@ -4,10 +4,13 @@ flag stays as it was.
 
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from pytensor.compile.mode import Mode
+from pytensor.graph.basic import Variable
 from seeds import OFFSET, seed, shift
 
 # Importing PyTensor's JAX conversions switches JAX to 64 bits for the whole process. The library
@@ -59,3 +62,36 @@ def x64_flag_is_left_alone() -> Iterator[None]:
     after = bool(jax.config.jax_enable_x64)
     jax.config.update("jax_enable_x64", before)
     assert after == before, f"jax_enable_x64 was {before} before the test and is {after} after it"
+
+
+# Symbolic moments are evaluated in hundreds of tests, each time in a new graph; what compiles them
+# is not what these tests are about (tests of nodes choose their modes). Interpreted they take
+# milliseconds in place of a second.
+INTERPRETED = Mode("py", "fast_compile")
+_eval = Variable.eval
+
+
+def _interpreted(self: Variable, inputs_to_values: Any = None, **kwargs: Any) -> Any:
+    return _eval(self, inputs_to_values, **{"mode": INTERPRETED} | kwargs)
+
+
+Variable.eval = _interpreted
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``few(n)``: of a test's variants, ``n`` evenly spread ones are quick, the others slow.
+
+    What each variant costs is a compilation of its own; what it shows, its siblings show too.
+    """
+    variants: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("few"):
+            variants.setdefault((str(item.path), item.originalname), []).append(item)
+    for several in variants.values():
+        quick = several[0].get_closest_marker("few").args[0]
+        plain = [item for item in several if not item.get_closest_marker("slow")]
+        kept = {round(i * (len(plain) - 1) / max(quick - 1, 1)) for i in range(quick)}
+        for i, item in enumerate(plain):
+            if i not in kept:
+                item.add_marker(pytest.mark.slow)

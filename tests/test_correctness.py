@@ -82,6 +82,7 @@ METHODS = [
 ]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(list(AXES), MATRIX)
 def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
     """The default settings reach the optimum, whatever the combination; `limits` says how near."""
@@ -122,6 +123,7 @@ def in_one_go():
         yield pytest.param(problem, backend, dtype, marks=() if quick else pytest.mark.slow)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_laplace_is_exact(problem, backend, dtype):
     """The posterior is normal: mode, covariance and evidence to rounding.
@@ -141,6 +143,7 @@ def test_laplace_is_exact(problem, backend, dtype):
     assert approx.status.ending == "converged"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_pathfinder_comes_near(problem, backend, dtype):
     """The posterior is normal: one path ends near it, and the weighted draws of several have its
@@ -164,9 +167,9 @@ def test_pathfinder_comes_near(problem, backend, dtype):
 def limits(exact, method, estimator, dtype):
     """Errors allowed of the mean (in sds) and of log sd.
 
-    - Normal families: five standard deviations of the noise of the average, 0.11 and 0.077, and the
-      bias of an average of equivalent parameters. With sticking-the-landing the noise vanishes where
-      the family is exact (float32 leaves its rounding), and is larger where mean field leaves
+    - Normal families: five standard deviations of the noise of the average, 0.11 and 0.077, and
+      the bias of an average of equivalent parameters. With sticking-the-landing the noise vanishes
+      where the family is exact (float32 leaves its rounding), and is larger where mean field leaves
       correlations out.
     - Amortised Stein: 0.21 x 2,000 iterates, of the noise of 100 draws a step: well within the same
       limits.
@@ -270,6 +273,7 @@ def _fits(target, algorithm, seeds):
     return np.asarray(means)[:, 0], np.asarray(stds)[:, 0]
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_backends_agree(problem, method):
@@ -365,6 +369,7 @@ def _exact_params(family, exact):
     return params
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):

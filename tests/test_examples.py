@@ -90,6 +90,7 @@ def test_readme_example(tmp_path: Path) -> None:
     assert "slope" in run("readme.py", cwd=tmp_path)
 
 
+@pytest.mark.few(70)
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name: str) -> None:
     module = importlib.import_module(name)
@@ -100,6 +101,7 @@ def test_docstrings(name: str) -> None:
         assert not report, "".join(report)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in PAGES]
 )
@@ -204,6 +206,7 @@ def test_example_page(name: str, tmp_path: Path) -> None:
     assert is_png(tmp_path / f"{name}.png")
 
 
+@pytest.mark.slow
 def test_iris_in_small() -> None:
     """Particles, a tracked node on data of its own, and a second optimiser on the same inference
     object.
@@ -238,6 +241,7 @@ def section(program: str, name: str) -> str:
     return text.split(f"# [{name}]\n")[1].split(f"# [{name} end]")[0]
 
 
+@pytest.mark.slow
 def test_hidden_markov_known_values(capsys: pytest.CaptureFixture[str]) -> None:
     """The likelihood, its gradient and the terms of the model, without the fit."""
     before, namespace = bool(jax.config.jax_enable_x64), {"__name__": "__main__"}

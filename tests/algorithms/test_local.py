@@ -87,6 +87,7 @@ def fitted(n=200, backend="jax"):
 # ---- the objective -------------------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_batches_average_to_the_full_elbo(backend, rng):
     """For given parameters and noise, the mean of the loss over a partition of the rows is the

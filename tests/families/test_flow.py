@@ -107,6 +107,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("kind", "dtype"), KINDS)
 def test_flows_of_the_user(kind, dtype, tmp_path):
     exact = correlated_gaussian()

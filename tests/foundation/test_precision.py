@@ -44,6 +44,7 @@ def floating_dtypes(tree):
     return {dtype.name for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)}
 
 
+@pytest.mark.few(3)
 @BACKENDS
 @DTYPES
 @pytest.mark.parametrize("method", ["advi", "fullrank_advi"])

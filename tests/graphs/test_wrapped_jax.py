@@ -69,6 +69,7 @@ def value_and_score(target, points):
     return np.asarray(value), np.asarray(score)
 
 
+@pytest.mark.few(2)
 @NARROW
 @pytest.mark.parametrize(
     ("backend", "dtype", "wrap"),

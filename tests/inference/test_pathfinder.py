@@ -93,6 +93,7 @@ def gamma():
     return model
 
 
+@pytest.mark.slow
 def test_weights_make_up_for_the_normals():
     """log sigma of a gamma variable is skewed: the normal's mean of sigma is off, the weighted
     draws' is not.
@@ -145,6 +146,7 @@ def test_bad_input():
         vi.fit(method="pathfinder", model=positive, random_seed=1)
 
 
+@pytest.mark.slow
 def test_modes_are_weighted_by_their_mass_not_by_the_paths_that_found_them():
     with pm.Model() as model:
         pm.Mixture("x", [0.3, 0.7], [pm.Normal.dist(-3.0, 0.5), pm.Normal.dist(3.0, 1.0)])

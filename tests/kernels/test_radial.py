@@ -56,6 +56,7 @@ def test_bad_bandwidths(name, bandwidth):
         KERNELS[name](bandwidth=bandwidth)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", RADIAL)
 def test_sums_are_those_of_automatic_differentiation(name, rng):
     """Of the profile as a function of two points; to rounding, and far from the origin too."""

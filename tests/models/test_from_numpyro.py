@@ -35,6 +35,7 @@ def model():
     return vi.targets.from_numpyro(hierarchy, SIGMA, y=Y)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_the_density_is_minus_numpyros_potential_energy(model, backend, rng):
     approx = vi.fit(model, 0, backend=backend, progressbar=False, random_seed=1)

@@ -23,6 +23,7 @@ def location_scale(unit):
     return model, y
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "method",
     [

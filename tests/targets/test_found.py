@@ -53,6 +53,7 @@ def batches(built, *names, size=B):
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("total_size", [None, N])
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
@@ -102,6 +103,7 @@ def test_every_row_comes_once_an_epoch(backend):
     assert len(np.unique(epochs, axis=0)) == len(epochs)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 @pytest.mark.parametrize("method", ["fullrank_advi", pytest.param("svgd", marks=pytest.mark.slow)])
 def test_fits_reach_the_posterior_of_the_full_data(method, backend):

@@ -123,6 +123,7 @@ def test_divergence_is_reported():
     assert on(4)["diverged"].startswith("DivergedError: NaN or infinity at step")
 
 
+@pytest.mark.slow
 def test_refusals():
     refused = on(4)["refused"]
     expected = [

@@ -100,6 +100,7 @@ def test_slots_say_what_the_model_says():
 # ---- data ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.few(1)
 @BACKENDS
 def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
     model, other = regression(30), regression(30, seed=1)
@@ -165,6 +166,7 @@ def test_length_of_a_dim_in_the_density(rng):
     np.testing.assert_allclose(after.log_prob(np.array([mu])), expected, rtol=1e-8)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("by_dims", [True, False])
 def test_a_latent_that_follows_the_data(by_dims):
     """Its fit cannot go on when the data get longer, and says so; a new fit can start."""
@@ -220,6 +222,7 @@ def test_a_model_that_grows_is_built_anew(backend, rng):
     )
 
 
+@pytest.mark.few(1)
 @BACKENDS
 def test_targets_go_with_their_model(backend):
     model = regression(8)
@@ -234,6 +237,7 @@ def test_targets_go_with_their_model(backend):
     assert [reference() for reference in gone] == [None, None]
 
 
+@pytest.mark.few(1)
 @BACKENDS
 def test_replacements(backend, rng):
     model, other = regression(20), regression(20, seed=1)

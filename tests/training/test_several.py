@@ -36,6 +36,7 @@ def two_modes():
     return model
 
 
+@pytest.mark.few(1)
 def test_the_best_of_two_modes_is_kept(backend):
     options = {"start_sigma": {"m": 3.0}, "restarts": RUNS, "backend": backend}
     approx = vi.fit(2_000, "advi", two_modes(), 1, **options, progressbar=False)
@@ -62,6 +63,7 @@ def test_the_best_of_two_modes_is_kept(backend):
     assert f"{RUNS} restarts: run {best} is the best" in approx.status.message
 
 
+@pytest.mark.few(1)
 def test_the_first_run_is_a_single_fit(backend):
     model = conjugate_regression().model
     single = vi.fit(500, "fullrank_advi", model, 3, backend=backend, progressbar=False)
@@ -85,6 +87,7 @@ def test_backends_agree():
     )
 
 
+@pytest.mark.few(1)
 def test_a_run_that_fails_does_not_stop_the_others(backend):
     """log p is not a number left of -1: runs that begin there, or come there, are out."""
     with pm.Model() as model:

@@ -68,6 +68,7 @@ def sd_close(values, sd):
 # ---- values --------------------------------------------------------------------------------------
 
 
+@pytest.mark.few(2)
 def test_moments_of_many_draws(mode):
     approx = normal()
     values = np.asarray(evaluate(approx.sample_node(approx.model["x"], N, random_seed=1), mode))
@@ -119,6 +120,7 @@ def constrained():
     return vi.MeanField(model=model, random_seed=1)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [None, 5])
 def test_nodes_of_a_list_share_their_draws(size):
     """Constrained variables are those of the value variables, and model.logp() that of
@@ -198,6 +200,7 @@ def test_a_part_without_draws_gets_the_leading_dimension():
 # ---- observed variables, data --------------------------------------------------------------------
 
 
+@pytest.mark.few(2)
 def test_posterior_predictive(mode):
     """Mean 1.5 x, variance (0.3 x)^2 + 0.5^2.
 
@@ -224,6 +227,7 @@ def test_deterministic_takes_the_mean_and_still_draws_the_noise():
     assert evaluate(approx.sample_node(nodes[2], deterministic=True)).shape == (3,)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("size", [None, 6])
 @pytest.mark.parametrize("kind", ["array", "list", "constant", "shared", "input"])
 def test_other_data_with_other_rows(size, kind):
@@ -310,6 +314,7 @@ def zoo():
     return distributions()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", [variable.name for variable in distributions().model.observed_RVs])
 def test_observed_variables_that_are_graphs(zoo, name):
     """Draws differ from row to row and from one evaluation to the next."""
@@ -368,6 +373,7 @@ def test_named_dimensions():
 # ---- freshness and seeds -------------------------------------------------------------------------
 
 
+@pytest.mark.few(2)
 def test_every_evaluation_draws_anew(mode):
     """Both q's draws and the noise, in a function of its own and without a word of warning."""
     approx = regression()
@@ -523,6 +529,7 @@ def test_symbolic_size_in_jax():
 # ---- gradients -----------------------------------------------------------------------------------
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("size", [None, 3])
 def test_gradient_is_the_reparameterisation_gradient(mode, size):
     """Draw z = mu + softplus(rho) e: of sum z^2, the gradients are sum 2 z and sum 2 z e
@@ -566,6 +573,7 @@ def test_gradient_of_full_rank():
     np.testing.assert_allclose(by_packed, [0, 0, 0, e[0], e[1], e[2] * slope], rtol=1e-9)
 
 
+@pytest.mark.few(2)
 def test_moments_have_gradients_and_run_in_jax(mode):
     approx = normal()
     rho = approx.shared_params["rho"]

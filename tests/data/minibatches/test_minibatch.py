@@ -95,6 +95,7 @@ def test_types_are_kept_or_cast():
     assert vi.Minibatch(np.arange(4), batch_size=2, dtype="float32").eval().dtype == "float32"
 
 
+@pytest.mark.few(1)
 @BOTH
 @pytest.mark.parametrize("dims", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_all_rows_after_the_fit(minibatch, dims):
@@ -169,6 +170,7 @@ def test_a_node_takes_test_data():
 SLOW = [pytest.param({"method": name}, marks=pytest.mark.slow) for name in ("nfvi", "asvgd")]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("options", [{"obj_n_mc": 4}, {"method": "svgd"}, *SLOW], ids=str)
 def test_methods_run_on_both_backends_alike(options):
     model = regression()

@@ -17,6 +17,7 @@ WORDS = np.array([123, 456], np.uint32)
 WAYS = [{}, {"drop_last": True}, {"short_last": True}, {"replace": True}]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize(("n", "size"), [(1, 1), (10, 3), (12_345, 256)])
 def test_host_and_jax_agree(n, size, way):
@@ -57,6 +58,7 @@ def test_dropped_and_short_batches():
         np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(n))
 
 
+@pytest.mark.slow
 def test_every_order_is_equally_likely():
     """Chi squared over the 120 orders of 5 rows: 119 degrees of freedom, five standard
     deviations of sqrt(2 * 119).

@@ -16,6 +16,7 @@ from vi.targets.base import StepInputs
 from vi.targets.batches.setting import GraphSetting
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("backend", BACKENDS)
 @BOTH
 def test_batches_add_up(minibatch, backend):
@@ -52,6 +53,7 @@ def exact(model):
     return from_pymc(whole, backend="jax").log_prob(np.random.default_rng(3).normal(size=(2, 3)))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("backend", EITHER)
 @pytest.mark.parametrize("build", [vector_model, matrix_model])
 @pytest.mark.parametrize("total_size", [N, (N, None), (N, ...), [N, 3], (N, 3)], ids=str)
@@ -115,6 +117,7 @@ def test_scale_in_place_of_total_size():
     np.testing.assert_allclose(b, a * N / B, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_documented_example_of_pymc():
     """40,000 x 100 in the documentation: total_size is a shape. Here with fewer rows."""
     rows = np.random.default_rng(0).random((400, 10))
@@ -132,6 +135,7 @@ def test_the_documented_example_of_pymc():
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "options", [{"replace": True}, {"drop_last": True}, {"short_last": True}], ids=str
 )

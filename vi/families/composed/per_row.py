@@ -9,12 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vi.families.family import Family, Noise, Params
+from vi.families.family import FAMILIES, Family, Noise, Params
 from vi.foundation.numbers import whole
 
 __all__ = ["PerRow"]
 
 
+@FAMILIES.register
 @dataclass(frozen=True)
 class PerRow(Family):
     r"""The same family for every row, :math:`q(z) = \prod_{i=1}^N q(z_i \mid \lambda_i)`.
