@@ -12,6 +12,8 @@ from arviz_base import dict_to_dataset
 from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants, find_observations
 from pytensor.graph.traversal import ancestors
 
+from vi.foundation.version import __version__
+
 __all__ = ["fit_record", "to_datatree"]
 
 
@@ -106,6 +108,4 @@ def fit_record(
 
 
 def _library() -> dict[str, str]:
-    from vi.foundation.version import __version__
-
     return {"inference_library": "pymc-vi", "inference_library_version": __version__}
