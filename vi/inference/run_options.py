@@ -33,8 +33,6 @@ class RunOptions:
 
     Parameters
     ----------
-    n : int
-        Steps, or the most iterations.
     optimizer : optax.GradientTransformation
         The optimiser.
     averaging : Averaging or None
@@ -45,6 +43,8 @@ class RunOptions:
         Draws a step that were asked for, if any.
     max_gradient_norm : float or None
         The limit of the gradient's norm.
+    n : int
+        Steps, or the most iterations.
     callbacks : tuple of callables
         What is called between steps.
     progressbar : bool
@@ -63,12 +63,12 @@ class RunOptions:
         Names of the arguments that were given, for methods that do not take them.
     """
 
-    n: int = 10_000
     optimizer: optax.GradientTransformation = field(default_factory=scale_free_adam)
     averaging: Averaging | None = None
-    averaging_is_open: bool = True
     n_draws: int | None = None
     max_gradient_norm: float | None = None
+    n: int = 10_000
+    averaging_is_open: bool = True
     callbacks: tuple[Callback, ...] = ()
     progressbar: bool = True
     backend: str = "auto"
