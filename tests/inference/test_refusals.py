@@ -197,7 +197,7 @@ def test_start_that_depends_on_variables(model):
         ({"callbacks": [None]}, TypeError, "None in callbacks cannot be called"),
         ({"obj_optimizer": vi.adam}, TypeError, "not an optimiser.*Call it"),
         ({"obj_optimizer": optax.adam}, TypeError, "not an optimiser.*Call it"),
-        ({"obj_optimizer": "adam"}, TypeError, "obj_optimizer='adam'"),
+        ({"obj_optimizer": "adm"}, ValueError, "obj_optimizer='adm' is unknown"),
         ({"averaging": "median"}, ValueError, "averaging='median'.*polynomial"),
         ({"total_grad_norm_constraint": -1.0}, ValueError, "total_grad_norm_constraint=-1.0"),
         ({"total_grad_norm_constraint": np.nan}, ValueError, "total_grad_norm_constraint=nan"),
