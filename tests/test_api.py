@@ -17,6 +17,8 @@ from pymc.variational import ADVI as PymcADVI
 from pymc.variational import fit as pymc_fit
 
 import vi
+from vi.inference import RunOptions
+from vi.inference.pymc_arguments import RetiredOfFit
 
 FIT = {"n": 5, "model": None, "progressbar": False, "random_seed": 1}
 
@@ -33,8 +35,10 @@ def test_fit_takes_pymcs_arguments_in_pymcs_order():
     assert [p.name for p in theirs if p.kind is p.POSITIONAL_OR_KEYWORD] == [
         p.name for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD
     ]
-    assert {p.name for p in theirs} <= set(ours)
-    assert not any(p.kind is p.VAR_KEYWORD for p in ours.values())
+    retired = RetiredOfFit.__annotations__
+    assert {p.name for p in theirs} <= {*ours, *retired}
+    assert [p.name for p in ours.values() if p.kind is p.VAR_KEYWORD] == ["retired"]
+    assert not retired.keys() & ours.keys()
 
 
 def test_inference_fit_takes_pymcs_arguments_in_pymcs_order():
@@ -56,9 +60,10 @@ def test_every_option_of_fit_reaches_the_inference():
         inspect.signature(vi.fit).parameters,
         inspect.signature(vi.Inference.fit).parameters,
     )
-    for name, parameter in method.items():
-        if name != "self":
-            assert one_liner[name].default == parameter.default, name
+    retired = {"self", "progressbar_theme", "retired"}
+    for name in method.keys() - retired:
+        assert one_liner[name].default == method[name].default, name
+    assert set(inspect.signature(RunOptions.checked).parameters) == method.keys() - retired
 
 
 @pytest.mark.parametrize("name", ["compile_kwargs", "fn_kwargs", "progressbar_theme"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,7 +13,6 @@ from vi.algorithms import State
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.training_data import lost_data
 from vi.diagnostics.status import Status
-from vi.families import Params
 
 __all__ = ["copied", "portable", "restored", "state_from_numpy", "state_to_numpy"]
 
@@ -30,7 +30,8 @@ def state_from_numpy(state: State) -> State:
 def copied(fit: FitState) -> FitState:
     """A record that shares nothing with the run that goes on: arrays and loss trace of its own."""
     run = None if fit.run is None else state_from_numpy(state_to_numpy(fit.run))
-    start: Params = {name: jax.numpy.asarray(v) for name, v in fit.start.items()}
+    # NumPy's arrays: JAX's would be float32 outside of the precision of the fit
+    start: dict[str, Any] = {name: np.array(value) for name, value in fit.start.items()}
     return replace(
         fit,
         point=copy.copy(fit.point),
