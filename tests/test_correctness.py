@@ -143,7 +143,7 @@ def test_laplace_is_exact(problem, backend, dtype):
     assert approx.status.ending == "converged"
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_pathfinder_comes_near(problem, backend, dtype):
     """The posterior is normal: one path ends near it, and the weighted draws of several have its
@@ -273,7 +273,7 @@ def _fits(target, algorithm, seeds):
     return np.asarray(means)[:, 0], np.asarray(stds)[:, 0]
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_backends_agree(problem, method):

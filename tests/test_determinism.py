@@ -106,6 +106,7 @@ def test_callbacks_and_bar_change_nothing(method, backend):
     assert_same(watched, run(method, backend))
 
 
+@pytest.mark.few(4)
 def test_copies_go_on_like_the_original(method, backend, tmp_path):
     """A deep copy, a pickle and a file, each refined, equal the run that was never cut."""
     whole = run(method, backend, cuts=(100, 200))
@@ -123,6 +124,7 @@ def test_copies_go_on_like_the_original(method, backend, tmp_path):
     assert len(cut.hist) == 100, "the original does not follow its copies"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("found", IN_ONE_GO, ids=lambda method: method.__name__)
 def test_what_is_found_in_one_go(found, backend, tmp_path):
     """The same again, and in a deep copy, a pickle and a file."""

@@ -81,6 +81,7 @@ def is_png(path: Path) -> bool:
     return path.stat().st_size > 5_000 and path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_readme_example(tmp_path: Path) -> None:
     (tmp_path / "readme.py").write_text(
         run(ROOT / ".ci" / "readme_example.py", cwd=tmp_path), encoding="utf-8"

@@ -97,12 +97,6 @@ def test_a_users_own_callbacks_module_is_left_alone(tmp_path: Path) -> None:
     )
 
 
-def test_import_does_not_change_jax_precision(tmp_path: Path) -> None:
-    flag = "jax.config.jax_enable_x64"
-    code = f"import jax; before = {flag}; import vi; print(before == {flag})"
-    assert run_away_from_the_checkout(code, tmp_path) == "True"
-
-
 def test_what_is_imported_is_declared() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"].values()
     declared = {

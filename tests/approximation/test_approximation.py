@@ -62,7 +62,7 @@ def test_live_from_construction():
     assert advi.approx.ndim == 3
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("method", METHODS)
 def test_moments_are_those_of_the_draws(method):
     problem = conjugate_regression()
@@ -78,7 +78,7 @@ def test_moments_are_those_of_the_draws(method):
     np.testing.assert_allclose(np.cov(z.T) / scale, approx.cov.eval() / scale, atol=1.5 * error)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("method", METHODS)
 def test_log_densities(method, backend):
     """log q against SciPy; log p against the exact posterior and evidence."""
@@ -101,7 +101,7 @@ def test_log_densities(method, backend):
             approx.logq(z)
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("mode", [None, "JAX"])
 @pytest.mark.parametrize("method", METHODS)
 def test_nodes_of_every_method(method, mode):

@@ -18,6 +18,7 @@ def test_every_base_can_be_made_by_its_name():
     assert set(BASES) == set(BASES.standalone)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("base", list(BASES))
 def test_contract(base):
     vi.testing.check_family(MeanField(BASES[base]()), 2)

@@ -107,7 +107,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "dtype"), KINDS)
 def test_flows_of_the_user(kind, dtype, tmp_path):
     exact = correlated_gaussian()
@@ -179,6 +179,7 @@ def test_wrong_flows():
         vi.fit(3, method="nfvi", model=model, estimator="closed_form", progressbar=False)
 
 
+@pytest.mark.slow
 def test_without_flowjax_the_install_command_is_named(tmp_path):
     """In a process that cannot import flowjax, everything else works."""
     code = """

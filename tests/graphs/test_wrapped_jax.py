@@ -154,6 +154,7 @@ def several(params):
     }
 
 
+@pytest.mark.few(1)
 @NARROW
 @pytest.mark.parametrize(("backend", "dtype"), [("jax", "float64"), ("pytensor", "float32")])
 def test_several_outputs_and_many_draws(backend, dtype):

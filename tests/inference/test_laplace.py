@@ -34,6 +34,7 @@ def two_modes():
     return model
 
 
+@pytest.mark.few(1)
 def test_ten_starts_on_a_bowl(backend):
     with pm.Model() as model:
         x, y = pm.Flat("x"), pm.Flat("y")

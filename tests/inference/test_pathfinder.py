@@ -113,6 +113,7 @@ def test_weights_make_up_for_the_normals():
     assert abs(np.log(sigma.std() / exact.std())) < 5 * np.sqrt((exact.stats("k") + 2) / (4 * n))
 
 
+@pytest.mark.slow
 def test_a_normal_that_is_far_from_the_posterior_says_so():
     """No normal covers the tails of a Cauchy density: the weights have no variance."""
     with pm.Model() as model:

@@ -102,7 +102,7 @@ def by_hand(z):
     return density(values) + log_det
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("backend", "dtype"), EVALUATIONS)
 def test_log_p_is_the_function_and_the_log_jacobian(backend, dtype, rng):
     model = vi.targets.from_function(
@@ -208,7 +208,7 @@ def test_a_model_in_whose_block_it_is_made_is_left_alone():
 # ---- fits ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "method",
     [m for m in vi.METHODS if m != "nfvi"] + [pytest.param("nfvi", marks=pytest.mark.slow)],

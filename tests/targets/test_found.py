@@ -84,6 +84,7 @@ def test_batches_add_up_to_the_full_data(backend, dtype, total_size):
     assert np.all(spread > 1.0), "the batches are different"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_every_row_comes_once_an_epoch(backend):
     built = model()

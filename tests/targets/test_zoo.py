@@ -176,7 +176,7 @@ def assert_same_variables(variables, expected):
         np.testing.assert_allclose(values, reference, rtol=1e-10, atol=1e-10, err_msg=name)
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(6)
 @models(*DOUBLE_QUICK, without=["jax"])
 def test_jax(entry, rng):
     model = entry.build()
@@ -348,6 +348,7 @@ def test_pytensor_float32(entry, rng):
         check_pytensor_float32(entry, rng)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["eight_schools", "poisson"])
 def test_pytensor_float32_compiled(name, rng):
     check_pytensor_float32(next(entry for entry in MODELS if entry.name == name), rng)

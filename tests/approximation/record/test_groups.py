@@ -131,6 +131,7 @@ def test_freezing_keeps_what_was_reported():
     assert not np.array_equal(approx.iterate["normal.mu"], reported["normal.mu"])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "optimizer", [vi.adam(learning_rate=0.1), vi.momentum(learning_rate=1e-3)], ids=lambda o: o.name
 )

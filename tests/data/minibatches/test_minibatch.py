@@ -170,7 +170,7 @@ def test_a_node_takes_test_data():
 SLOW = [pytest.param({"method": name}, marks=pytest.mark.slow) for name in ("nfvi", "asvgd")]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"obj_n_mc": 4}, {"method": "svgd"}, *SLOW], ids=str)
 def test_methods_run_on_both_backends_alike(options):
     model = regression()

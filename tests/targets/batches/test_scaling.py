@@ -53,7 +53,7 @@ def exact(model):
     return from_pymc(whole, backend="jax").log_prob(np.random.default_rng(3).normal(size=(2, 3)))
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("backend", EITHER)
 @pytest.mark.parametrize("build", [vector_model, matrix_model])
 @pytest.mark.parametrize("total_size", [N, (N, None), (N, ...), [N, 3], (N, 3)], ids=str)
@@ -74,6 +74,7 @@ def test_two_likelihoods_with_different_numbers_of_rows(backend):
     check_unbiased(model, backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", EITHER)
 def test_matrix_factorisation_draws_rows_and_columns_apart(backend):
     rng = np.random.default_rng(2)
