@@ -141,8 +141,8 @@ OF_APPROXIMATION = {
     ],
     "freeze": [{"groups": ("nothing",)}, {"groups": ("mu", "sigma")}, {"groups": ()}],
     "unfreeze": [{"groups": ("nothing",)}],
-    "change": [{"function": raising()}],
-    "advance": [{"plan": raising(), "n": 3}],
+    "change": [{"function": raising()}, {"function": lambda record: None}],
+    "advance": [{"plan": raising(), "n": 3}, {"plan": lambda record: 3, "n": 3}],
     "sample": [
         {"draws": 0},
         {"draws": 2.5},

@@ -67,7 +67,7 @@ class LiveRecord:
             changes it.
         """
         with self.alone():
-            self._record = function(self._record)
+            self._record = _checked(function(self._record))
             return self.publish()
 
     def advance(
@@ -112,7 +112,7 @@ class LiveRecord:
 
         with self.alone():
             try:
-                planned = plan(self._record)
+                planned = _checked(plan(self._record))
                 self._record = run_steps(
                     planned,
                     n,
@@ -222,3 +222,13 @@ def _failed(record: FitState, error: BaseException) -> Status:
         "here."
     )
     return Status("failed", record.status.step, why)
+
+
+def _checked(record: Any) -> FitState:
+    """A record, and nothing else: what would break at the next question is refused now."""
+    if not isinstance(record, FitState):
+        raise TypeError(
+            f"The function must return the next record, a FitState "
+            f"(dataclasses.replace(record, ...)); it returned {record!r}."
+        )
+    return record
