@@ -276,6 +276,24 @@ def test_a_failing_callback_keeps_what_was_done(inference):
     assert inference.status.ending == "max_steps"
 
 
+def test_losses_that_were_kept_stay_where_no_more_are_kept(inference):
+    before = inference.hist.copy()
+    inference.fit(3, score=False, **QUIET)
+    np.testing.assert_array_equal(inference.hist, before)
+    assert inference.status.step == len(before) + 3
+
+
+def test_a_refused_call_leaves_shared_parameters_that_a_user_has_set(inference):
+    shared = inference.approx.params[0]
+    shared.set_value(shared.get_value() + 1.0)
+    value = shared.get_value()
+    with pytest.raises(ValueError, match="n=-1"):
+        inference.approx.refine(-1)
+    with pytest.raises(RuntimeError, match="no"):
+        inference.approx.advance(raising(), 3)
+    np.testing.assert_array_equal(shared.get_value(), value)
+
+
 def test_a_change_from_a_callback_is_refused(inference):
     messages = []
 

@@ -125,9 +125,9 @@ class LiveRecord:
             except BaseException as error:
                 if begun:
                     self._record = replace(self._record, status=_failed(self._record, error))
+                    self.publish()
                 raise
-            finally:
-                self.publish()
+            self.publish()
         if self._record.status.ending == "diverged":
             raise DivergedError(self._record.status.message, self)
         return self

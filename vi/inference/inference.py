@@ -154,7 +154,7 @@ class Inference(abc.ABC):
             all.
         restarts : int
             Fits from so many starts with random keys of their own, all at once, of which the best
-            by ELBO is kept (:class:`vi.approximation.steps.restarts.Restarts`). The ``fit`` group
+            by ELBO is kept (:class:`vi.training.SeveralRuns`). The ``fit`` group
             of the draws and the status say whether they agree. Callbacks see the run that leads at
             the time, with its losses.
         progressbar_theme

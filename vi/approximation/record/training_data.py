@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from vi.data import Stream
 from vi.foundation.kept import Keeper
@@ -44,8 +43,7 @@ def lost_data(argument: str, holder: str) -> str:
     holder : str
         What could not hold them, ``"file"`` or ``"pickle"``.
     """
-    how: Any = argument.rstrip("=")
     return (
         f"It was fitted with {argument}, which a {holder} cannot hold: give it again, "
-        f"refine(n, {how}=...)."
+        f"refine(n, {argument}...)."
     )

@@ -89,7 +89,8 @@ def run_steps(
 
     def record() -> None:
         nonlocal fit
-        losses = fit.losses if run.losses is None else run.losses
+        trace = run.losses if fit.keep_losses else None
+        losses = fit.losses if trace is None else trace
         status = Status("running", run.step, "a run is going on.")
         fit = replace(fit, run=run.state, losses=losses, status=status)
         commit(fit)
@@ -112,8 +113,7 @@ def run_steps(
             logger.info("%s", status)
     finally:
         run.close()
-    losses = fit.losses if fit.keep_losses else fit.losses[:0]
-    return replace(fit, status=status, losses=losses)
+    return replace(fit, status=status)
 
 
 def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:
@@ -121,9 +121,12 @@ def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:
     algorithm, state = fit.algorithm, fit.run
     assert algorithm is not None
     assert state is not None
+    states = first_states(
+        fit, restarts
+    )  # before the supply, whose thread would be left if it fails
     supply = supply_for(target, state, fit.data.stream)
     if restarts > 1:
-        return SeveralRuns(target, algorithm, first_states(fit, restarts), supply)
+        return SeveralRuns(target, algorithm, states, supply)
     history = History(fit.losses) if fit.keep_losses else None
     if fit.devices is not None:
         return SharedRun(target, algorithm, state, supply, history, fit.devices)
