@@ -2,6 +2,7 @@
 flag stays as it was.
 """
 
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -80,10 +81,14 @@ Variable.eval = _interpreted
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``few(n)``: of a test's variants, ``n`` evenly spread ones are quick, the others slow.
+    """Refuse names that differ between processes, and mark variants slow.
 
-    What each variant costs is a compilation of its own; what it shows, its siblings show too.
+    ``few(n)``: of a test's variants, ``n`` evenly spread ones are quick, the others slow. What
+    each variant costs is a compilation of its own; what it shows, its siblings show too.
     """
+    addresses = [item.nodeid for item in items if re.search(r"\b0x[0-9a-f]{6,}", item.nodeid)]
+    if addresses:
+        raise pytest.UsageError(f"names with an address are another in each worker: {addresses}")
     variants: dict[tuple[str, str], list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("few"):

@@ -123,7 +123,7 @@ def test_one_that_is_not_registered_is_saved_too(tmp_path):
         {"obj_n_mc": 3},
         {"total_grad_norm_constraint": 1.0},
     ],
-    ids=str,
+    ids=lambda option: next(iter(option)),
 )
 def test_options_that_an_algorithm_does_not_use_are_refused(option):
     inference = ClimbInference(model=conjugate_normal().model)
