@@ -17,7 +17,7 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 8
 ISAS ?= $(shell for isa in SSE4_2 AVX AVX2 AVX512; do grep -qiwE "$$isa|$${isa}F" /proc/cpuinfo && echo $$isa; done)
 SEEDS ?= 1000 2000
 ROBUST ?= $(addprefix tests/,algorithms approximation data families inference models optimizers training \
-    foundation/test_precision.py targets/batches targets/test_found.py test_correctness.py)
+    foundation/test_precision.py targets/batches test_correctness.py)
 export PYTHON
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

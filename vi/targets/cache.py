@@ -82,7 +82,7 @@ def fingerprint(model: pm.Model, setting: GraphSetting) -> tuple[Any, ...]:
     observed = [model.rvs_to_values[variable] for variable in model.observed_RVs]
     transforms = [model.rvs_to_transforms.get(variable) for variable in model.free_RVs]
     encoder_inputs = [graph for graphs in setting.encoded.values() for graph in graphs]
-    exchanged = [*setting.replacements.values(), *encoder_inputs, setting.fed]
+    exchanged = [*setting.replacements.values(), *encoder_inputs, setting.streamed]
     return tuple(_Same(item) for item in [*variables, *observed, *transforms, *exchanged])
 
 

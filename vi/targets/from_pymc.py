@@ -15,8 +15,8 @@ from vi.targets.backends.gradient_checks import check_gradient
 from vi.targets.backends.jax_target import JaxTarget
 from vi.targets.backends.pytensor_target import PytensorTarget
 from vi.targets.base import Target
-from vi.targets.batches.found import has_batches
 from vi.targets.batches.local_rows import with_rows
+from vi.targets.batches.search import has_batches
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.cache import Entry, cache_of, check_shapes, data_shapes, fingerprint
 from vi.targets.model.graph import ModelGraph, build_graph

@@ -240,4 +240,4 @@ def test_rows_with_nan_in_a_stream(rows, files):
     approx = vi.fit(
         100, model=model_of(head(source, 30)), data=Stream(source, B, nan="drop"), progressbar=False
     )
-    assert approx.record.data.training.fed.n_rows == N - 1
+    assert approx.record.data.training.streamed.n_rows == N - 1

@@ -11,8 +11,8 @@ from vi.algorithms import Algorithm, Gradient, Local, LocalPart
 from vi.approximation.record.fit_state import FitState
 from vi.families import Params, Product
 from vi.foundation.precision import precision
-from vi.targets.batches.found import Rows
 from vi.targets.batches.local_rows import all_rows, training_rows
+from vi.targets.batches.rows import Rows
 from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["encoded", "for_rows", "local_setting"]

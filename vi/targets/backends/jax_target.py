@@ -112,16 +112,16 @@ class JaxTarget(Target):
 
     def at_step(self, inputs: Inputs, words: Any, step: Any) -> StepInputs:
         rows: list[Any] = list(draw_rows(self.graph.rows, inputs.counts, words, step, jnp))
-        # Only one minibatch without others beside it may be short: see vi.targets.batches.scaling.
+        # Only one minibatch without others beside it may be short: see vi.targets.batches.density.
         if rows and (sampling := self.graph.rows[0].sampling).short_last:
             n = inputs.counts[0]
             rows = [Short(rows[0], short_steps(step, n, sampling), sampling.last_size(n))]
         streamed: tuple[Any, ...] = ()
-        if self.graph.fed is not None:
+        if self.graph.streamed is not None:
             block = inputs.block
             assert block is not None
             place = step - block.first
-            streamed = tuple(block.arrays[name][place] for name in self.graph.fed.inputs)
+            streamed = tuple(block.arrays[name][place] for name in self.graph.streamed.inputs)
         return StepInputs(inputs.arrays, tuple(rows), streamed)
 
     def rows_of_step(self, inputs: StepInputs) -> dict[str, RowsOfStep]:
@@ -129,10 +129,10 @@ class JaxTarget(Target):
 
     def sample_inputs(self) -> Inputs:
         """What checks read: the inputs, with a few sample rows where rows are streamed."""
-        fed = self.graph.fed
-        if fed is None:
+        streamed = self.graph.streamed
+        if streamed is None:
             return self.batch()
-        sample = {name: fed.sample[name][None, : fed.size] for name in fed.inputs}
+        sample = {name: streamed.sample[name][None, : streamed.size] for name in streamed.inputs}
         return replace(self.batch(), block=StreamedBlock(np.uint32(0), self.place(sample)))
 
     def log_density(self, z: jax.Array, inputs: Batch) -> jax.Array:

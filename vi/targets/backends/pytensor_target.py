@@ -24,9 +24,9 @@ from vi.foundation.precision import precision
 from vi.graphs.gradient import gradient
 from vi.graphs.to_float32 import to_float32
 from vi.targets.base import Batch, Inputs, StepInputs, Target
-from vi.targets.batches.found import Rows
 from vi.targets.batches.local_rows import LocalRows
 from vi.targets.batches.row_numbers import draw_rows, lengths_function
+from vi.targets.batches.rows import Rows
 from vi.targets.model.graph import ModelGraph
 
 __all__ = ["PytensorTarget"]
@@ -78,9 +78,9 @@ class PytensorTarget(Target):
 
     def place(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Streamed arrays in the types of the graph."""
-        fed = self.graph.fed
-        assert fed is not None
-        types = {name: variable.dtype for name, variable in fed.inputs.items()}
+        streamed = self.graph.streamed
+        assert streamed is not None
+        types = {name: variable.dtype for name, variable in streamed.inputs.items()}
         return {
             name: self._cast(array.astype(types[name], copy=False))
             for name, array in arrays.items()
@@ -94,11 +94,11 @@ class PytensorTarget(Target):
             if short_steps(np.uint32(step), n, sampling):
                 rows[0] = rows[0][: sampling.last_size(n)].copy()
         streamed: tuple[Any, ...] = ()
-        if self.graph.fed is not None:
+        if self.graph.streamed is not None:
             block = inputs.block
             assert block is not None
             place = step - int(block.first)
-            streamed = tuple(block.arrays[name][place] for name in self.graph.fed.inputs)
+            streamed = tuple(block.arrays[name][place] for name in self.graph.streamed.inputs)
         return StepInputs(inputs.arrays, tuple(rows), streamed)
 
     def rows_of_step(self, inputs: StepInputs) -> dict[str, RowsOfStep]:

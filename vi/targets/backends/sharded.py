@@ -51,8 +51,8 @@ class ShardedTarget(Target):
     def __init__(self, target: JaxTarget, devices: Devices) -> None:
         for rows in target.graph.rows:
             _check_size(rows.size, devices.count)
-        if target.graph.fed is not None:
-            _check_size(target.graph.fed.size, devices.count)
+        if target.graph.streamed is not None:
+            _check_size(target.graph.streamed.size, devices.count)
         self.graph, self.layout = target.graph, target.layout
         self.names, self.dtype = target.names, target.dtype
         self.has_local = target.has_local

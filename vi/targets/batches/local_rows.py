@@ -15,7 +15,8 @@ from vi.foundation.layout import Layout
 from vi.graphs.interpret import interpret
 from vi.graphs.lengths import with_open_rows
 from vi.targets.base import StepInputs
-from vi.targets.batches.found import Batches, Rows, find_batches
+from vi.targets.batches.rows import Rows
+from vi.targets.batches.search import Batches, find_batches
 
 __all__ = [
     "LocalRows",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from pytensor.tensor import as_tensor
 
 from vi.foundation.tracing_errors import first_line
 from vi.graphs.interpret import interpret, interpreted
-from vi.targets.batches.found import Rows, StreamedRows
+from vi.targets.batches.picks import Pick, pick_rows
+from vi.targets.batches.rows import Rows, StreamedRows
 
 __all__ = ["check_mixing", "not_drawn_together"]
 
@@ -28,20 +28,11 @@ cumulative sum) changes a part by about 1 / B of itself and more, unless batches
 ATTEMPTS = 3
 """Batches that are looked at: one may happen to hold the row that decides, a maximum say."""
 
-MORE = 20_000
-"""Up to so many rows a batch is compared with all rows; of more, with some thousands.
-
-The comparison costs an evaluation of the term for these rows when a target is built.
-"""
-
 MOVED = 0.5
 """Standard deviation of the noise by which points lie beside the initial one.
 
 There coefficients are 0 and hide what they multiply.
 """
-
-PERMUTED = 10**7
-"""Rows in all from which on row numbers are drawn with replacement: a permutation takes memory."""
 
 
 class Verdict(enum.Enum):
@@ -149,7 +140,7 @@ class _Look:
     def verdict(self, whole: Any) -> Verdict:
         """What a few batches say, and the full data where they are given."""
         for _ in range(ATTEMPTS):
-            picks = [_pick(rows, self.generator) for rows in self.batches]
+            picks = [pick_rows(rows, self.generator) for rows in self.batches]
             first = self._parts(picks)
             for i in range(len(picks)):
                 if not self._row_by_row(picks, i, first):
@@ -159,7 +150,7 @@ class _Look:
             return Verdict.OTHER_DATA
         return Verdict.ROW_BY_ROW
 
-    def _row_by_row(self, picks: Sequence[_Pick], i: int, first: Any) -> bool:
+    def _row_by_row(self, picks: Sequence[Pick], i: int, first: Any) -> bool:
         """Whether along some axis the parts of rows stay when batch ``i`` has others beside."""
         pick = picks[i]
         size, half = pick.rows.size, pick.rows.size // 2
@@ -177,7 +168,7 @@ class _Look:
             if n == size
         )
 
-    def _parts(self, picks: Sequence[_Pick], changed: int | None = None, kind: str = "") -> Any:
+    def _parts(self, picks: Sequence[Pick], changed: int | None = None, kind: str = "") -> Any:
         """The unsummed term for the first rows of all picks, but for other rows of one of them."""
         kinds = [kind if i == changed else "first" for i in range(len(picks))]
         numbers = {p.rows: p.numbers(kind) for p, kind in zip(picks, kinds, strict=True)}
@@ -201,65 +192,6 @@ class _Look:
         if not full.ndim or len(full) <= rows.max():
             return False
         return _same((full / _total_size_factor(self.variable, self.model))[rows], batch)
-
-
-@dataclass(frozen=True, eq=False)
-class _Pick:
-    """Numbers of the rows that one batch has in the checks.
-
-    Parameters
-    ----------
-    rows : Rows or StreamedRows
-        The batch.
-    first : array
-        A batch, ``(B,)``.
-    shared : array
-        One whose first half is that of ``first``, ``(B,)``.
-    more : array
-        Many rows with those of ``first`` among them.
-    before : int
-        How many come before them.
-    """
-
-    rows: Rows | StreamedRows
-    first: np.ndarray
-    shared: np.ndarray
-    more: np.ndarray
-    before: int
-
-    def numbers(self, kind: str) -> np.ndarray:
-        """The row numbers of ``"first"``, ``"reverse"``, ``"shared"`` or ``"more"``."""
-        if kind == "reverse":
-            return self.first[::-1]
-        numbers: np.ndarray = getattr(self, kind)
-        return numbers
-
-    def arrays(self, kind: str) -> list[np.ndarray]:
-        """What the term reads of them: their numbers, or streamed rows themselves."""
-        numbers = self.numbers(kind)
-        if isinstance(self.rows, StreamedRows):
-            sample = self.rows.sample
-            return [np.ascontiguousarray(sample[name][numbers]) for name in self.rows.inputs]
-        return [np.ascontiguousarray(numbers, np.int64)]
-
-
-def _pick(rows: Rows | StreamedRows, generator: np.random.Generator) -> _Pick:
-    """Random rows of a batch."""
-    size = rows.size
-    n = len(next(iter(rows.sample.values()))) if isinstance(rows, StreamedRows) else rows.count()
-    if n < PERMUTED:
-        first = generator.permutation(n)[:size]
-    else:
-        first = generator.integers(n, size=size)
-    if len(first) < size:  # the sample of a stream may be shorter than a batch
-        first = generator.integers(n, size=size)
-    half = size // 2
-    shared = np.concatenate([first[:half], generator.integers(n, size=size - half)])
-    every = np.arange(n) if n <= MORE else generator.integers(n, size=max(8 * size, MORE // 8))
-    others = np.setdiff1d(every, first)
-    before = len(others) // 2
-    more = np.concatenate([others[:before], first, others[before:]])
-    return _Pick(rows, first, shared, more, before)
 
 
 def _local_value(point: np.ndarray, rows: np.ndarray) -> np.ndarray:

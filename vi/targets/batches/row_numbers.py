@@ -10,7 +10,7 @@ import pytensor
 
 from vi.data.minibatches.row_numbers import row_numbers
 from vi.graphs.interpret import INTERPRETER
-from vi.targets.batches.found import Rows
+from vi.targets.batches.rows import Rows
 
 __all__ = ["draw_rows", "lengths_function"]
 

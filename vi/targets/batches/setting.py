@@ -8,7 +8,7 @@ from typing import Any
 
 from pytensor.graph.basic import Variable
 
-from vi.targets.batches.found import StreamedRows
+from vi.targets.batches.rows import StreamedRows
 
 __all__ = ["GraphSetting"]
 
@@ -26,7 +26,7 @@ class GraphSetting:
     scale : "rows", dict or None
         What terms that see a batch are multiplied by, where the model does not say: ``"rows"`` is N
         / B for all of them, a dict gives ``"rows"`` or a number by name.
-    fed : StreamedRows, optional
+    streamed : StreamedRows, optional
         Containers whose rows come from a stream.
     compare : bool
         Whether batches are of the model's own data, so that the two must agree.
@@ -41,7 +41,7 @@ class GraphSetting:
     training: bool = True
     replacements: Mapping[Variable, Variable] = field(default_factory=dict)
     scale: Any = None
-    fed: StreamedRows | None = None
+    streamed: StreamedRows | None = None
     compare: bool = True
     locals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -50,7 +50,9 @@ class GraphSetting:
     @property
     def plain(self) -> bool:
         """Whether nothing but batches in the model could make training differ from the rest."""
-        return self.jacobian and not (self.replacements or self.scale or self.fed or self.locals)
+        return self.jacobian and not (
+            self.replacements or self.scale or self.streamed or self.locals
+        )
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -62,7 +64,7 @@ class GraphSetting:
             self.training,
             replaced,
             scale,
-            id(self.fed),
+            id(self.streamed),
             tuple(sorted(self.locals.items())),
             read,
             self.jacobian,

@@ -12,7 +12,7 @@ from pytensor.graph.traversal import ancestors
 
 from vi.graphs.lengths import rebuild_with_other_lengths, with_open_rows
 from vi.graphs.replacements import like
-from vi.targets.batches.found import find_batches
+from vi.targets.batches.search import find_batches
 from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["full_model"]

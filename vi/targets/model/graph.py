@@ -22,9 +22,10 @@ from vi.foundation.layout import Layout
 from vi.graphs.parameter_checks import checks_as_densities
 from vi.graphs.replacements import check_replacements
 from vi.graphs.wrapped_jax import with_jax_ops
-from vi.targets.batches.found import Rows, StreamedRows, find_batches
+from vi.targets.batches.density import in_setting
 from vi.targets.batches.local_rows import of_any_length
-from vi.targets.batches.scaling import in_setting
+from vi.targets.batches.rows import Rows, StreamedRows
+from vi.targets.batches.search import find_batches
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.checks import check_variables, refuse_random_inputs, refuse_whole_numbers
 from vi.targets.model.layout_from import layout_from
@@ -63,7 +64,7 @@ class ModelGraph:
         when one changes.
     rows : tuple of Rows
         Minibatches; their row numbers are arguments of the log density.
-    fed : StreamedRows, optional
+    streamed : StreamedRows, optional
         Containers whose rows come from a stream; they are the last arguments of the log density.
     local : dict of {str: Rows}
         The rows with which each local variable goes.
@@ -78,7 +79,7 @@ class ModelGraph:
     shared: tuple[SharedVariable, ...]
     baked: tuple[tuple[SharedVariable, Any], ...]
     rows: tuple[Rows, ...] = ()
-    fed: StreamedRows | None = None
+    streamed: StreamedRows | None = None
     local: dict[str, Rows] = field(default_factory=dict)
     encoded: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -92,7 +93,7 @@ class ModelGraph:
         """The inputs that change from step to step: row numbers, then streamed rows."""
         return [
             *(rows.index for rows in self.rows),
-            *(self.fed.inputs.values() if self.fed else ()),
+            *(self.streamed.inputs.values() if self.streamed else ()),
         ]
 
     def stale(self) -> bool:
@@ -175,7 +176,7 @@ def build_graph(
         tuple(shared),
         tuple(baked),
         rows,
-        setting.fed,
+        setting.streamed,
         local,
         encoded,
     )

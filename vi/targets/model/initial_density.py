@@ -14,7 +14,8 @@ from pytensor.tensor import as_tensor
 
 from vi.graphs.interpret import interpret
 from vi.graphs.wrapped_jax import with_jax_ops
-from vi.targets.batches.found import Rows, find_batches
+from vi.targets.batches.rows import Rows
+from vi.targets.batches.search import find_batches
 from vi.targets.model.checks import refuse_random_inputs
 
 __all__ = ["check_initial_density"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,88 +19,9 @@ from vi.data.missing import refuse_nan
 from vi.foundation.lengths import refuse_lengths
 from vi.graphs.interpret import interpret
 from vi.graphs.lengths import rebuild_with_other_lengths
+from vi.targets.batches.rows import Rows
 
-__all__ = ["Batches", "Rows", "StreamedRows", "find_batches", "has_batches", "is_batch"]
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """The rows, or entries of another axis, that a minibatch takes.
-
-    Parameters
-    ----------
-    key : object
-        What makes two minibatches the same: minibatches with equal keys hold the same rows.
-    index : TensorVariable
-        Symbolic row numbers.
-    length : TensorVariable
-        Symbolic number of rows of the full data.
-    sampling : Sampling
-        How rows are chosen.
-    words : tuple of two int, or None
-        Key of the rows where they do not follow the run's key.
-    """
-
-    key: Any
-    index: Any
-    length: Any
-    sampling: Sampling
-    words: tuple[int, int] | None
-
-    @property
-    def size(self) -> int:
-        """Rows of a batch."""
-        return self.sampling.size
-
-    @property
-    def marks(self) -> tuple[Any, ...]:
-        """Variables that say that a graph sees these rows."""
-        return (self.index,)
-
-    @property
-    def factor(self) -> Any:
-        """Rows in all over rows of a batch, symbolic."""
-        return self.length.astype("float64") / self.index.shape[0]
-
-    def count(self) -> int:
-        """Rows in all, at present."""
-        return int(interpret([], [self.length], [])[0])
-
-
-@dataclass(frozen=True, eq=False)
-class StreamedRows:
-    """Data containers of a model whose rows come from a stream, batch by batch.
-
-    Parameters
-    ----------
-    inputs : dict of {str: TensorVariable}
-        What takes the place of each container.
-    n_rows : int
-        Rows in all.
-    size : int
-        Rows of a batch.
-    sample : dict of {str: array}
-        Some rows, for checks.
-    """
-
-    inputs: dict[str, Any]
-    n_rows: int
-    size: int
-    sample: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def marks(self) -> tuple[Any, ...]:
-        """Variables that say that a graph sees these rows."""
-        return tuple(self.inputs.values())
-
-    @property
-    def factor(self) -> float:
-        """Rows in all over rows of a batch."""
-        return self.n_rows / self.size
-
-    def count(self) -> int:
-        """Rows in all."""
-        return self.n_rows
+__all__ = ["Batches", "find_batches", "has_batches", "is_batch"]
 
 
 @dataclass(frozen=True, eq=False)
