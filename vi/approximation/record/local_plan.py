@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
 
 from vi.algorithms import Algorithm, Gradient, Local, LocalPart
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.local_groups import LocalGroup
 from vi.families import Params, Product
 from vi.foundation.precision import precision
 from vi.targets.batches.local_rows import all_rows, training_rows
 from vi.targets.batches.rows import Rows
 from vi.targets.batches.setting import GraphSetting
 
-__all__ = ["encoded", "for_rows", "local_setting"]
+__all__ = ["LocalPlan", "encoded", "for_rows", "local_setting", "plan_of"]
 
 
 def encoded(fit: FitState, params: Params) -> Params:
@@ -45,16 +47,83 @@ def encoded(fit: FitState, params: Params) -> Params:
     return params
 
 
+@dataclass(frozen=True, eq=False)
+class LocalPlan:
+    """How variables with an entry for every row are fitted on the data of one fit.
+
+    Parameters
+    ----------
+    groups : tuple of LocalGroup
+        The variables, their rows in all, and what encodes them.
+    rows : dict of {str: Rows}
+        The rows with which each variable goes while training, by its name.
+    """
+
+    groups: tuple[LocalGroup, ...]
+    rows: dict[str, Rows]
+
+    @property
+    def in_all(self) -> dict[str, int]:
+        """Rows in all of each variable."""
+        return _in_all(self.groups)
+
+    def setting(self, setting: GraphSetting) -> GraphSetting:
+        """A setting of training, with the rows that the variables have in it."""
+        sizes = {name: (self.rows[name].size, n) for name, n in self.in_all.items()}
+        read = {g.variables[0]: g.inputs for g in self.groups if g.encoder is not None}
+        return replace(setting, locals=sizes, encoded=read)
+
+    def parts(self) -> tuple[LocalPart, ...]:
+        """What the algorithm has to know of each group's rows.
+
+        Raises
+        ------
+        ValueError
+            If variables of one group go with different rows.
+        """
+        parts = []
+        for group in self.groups:
+            own = [self.rows[name] for name in group.variables]
+            if any(other.key != own[0].key for other in own):
+                raise ValueError(
+                    f"The variables {', '.join(group.variables)} of one local group go with "
+                    "different minibatches; give each its group."
+                )
+            sampling = own[0].sampling
+            wraps = not sampling.drop_last and group.rows % sampling.size != 0
+            parts.append(
+                LocalPart(
+                    group.part,
+                    group.variables[0],
+                    sampling.size,
+                    sampling.replace or wraps,
+                    group.encoder,
+                )
+            )
+        return tuple(parts)
+
+
+def plan_of(fit: FitState) -> LocalPlan:
+    """The plan of a fit's local variables, made once for its data.
+
+    It is made anew where a length has changed since: that it no longer fits is then said in the
+    words of the search for rows.
+    """
+    in_all = _in_all(fit.local)
+
+    def make() -> LocalPlan:
+        rows = training_rows(fit.model, in_all, fit.data.training.replacements)
+        return LocalPlan(fit.local, rows)
+
+    plan = fit.data.compiled(("local plan", *in_all.items()), make)
+    return make() if any(plan.rows[name].count() != n for name, n in in_all.items()) else plan
+
+
 def local_setting(fit: FitState, setting: GraphSetting) -> GraphSetting:
-    """The setting with the rows that local variables have in it."""
-    in_all = {name: group.rows for group in fit.local for name in group.variables}
-    if not setting.training:
-        return replace(setting, locals={name: (n, n) for name, n in in_all.items()})
-    rows = _training_rows(fit, setting)
-    read = {group.variables[0]: group.inputs for group in fit.local if group.encoder is not None}
-    return replace(
-        setting, locals={name: (rows[name].size, n) for name, n in in_all.items()}, encoded=read
-    )
+    """A setting with the rows that local variables have in it: those of a batch, or all."""
+    if setting.training:
+        return plan_of(fit).setting(setting)
+    return replace(setting, locals={name: (n, n) for name, n in _in_all(fit.local).items()})
 
 
 def for_rows(fit: FitState, algorithm: Algorithm) -> Algorithm:
@@ -75,36 +144,8 @@ def for_rows(fit: FitState, algorithm: Algorithm) -> Algorithm:
             "compares points in all coordinates, and a batch has only some. Leave local out of the "
             "groups."
         )
-    rows = _training_rows(fit, fit.data.training)
-    parts = []
-    for group in fit.local:
-        own = [rows[name] for name in group.variables]
-        if any(other.key != own[0].key for other in own):
-            raise ValueError(
-                f"The variables {', '.join(group.variables)} of one local group go with different "
-                "minibatches; give "
-                "each its group."
-            )
-        sampling = own[0].sampling
-        repeats = sampling.replace or (not sampling.drop_last and group.rows % sampling.size != 0)
-        parts.append(
-            LocalPart(group.part, group.variables[0], sampling.size, repeats, group.encoder)
-        )
-    return Local(family, algorithm, tuple(parts))
+    return Local(family, algorithm, plan_of(fit).parts())
 
 
-def _training_rows(fit: FitState, setting: GraphSetting) -> dict[str, Rows]:
-    """The rows with which each local variable goes while training, by its name.
-
-    Made once for the data of a fit, and anew where a length has changed since: that it no longer
-    fits is then said in the words of the search.
-    """
-    in_all = {name: group.rows for group in fit.local for name in group.variables}
-
-    def find() -> dict[str, Rows]:
-        return training_rows(fit.model, in_all, setting.replacements)
-
-    rows = fit.data.compiled(("training rows", *in_all.items()), find)
-    if any(rows[name].count() != n for name, n in in_all.items()):
-        return find()
-    return rows
+def _in_all(groups: Sequence[LocalGroup]) -> dict[str, int]:
+    return {name: group.rows for group in groups for name in group.variables}

@@ -38,7 +38,9 @@ Far above the rounding of long sums, far below the difference of a wrong branch,
 order of the term itself.
 """
 
-type Evaluation = Callable[[Any, StepInputs], tuple[Any, Any]]
+type Looks = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, float | None]]
+"""Log p, its score ``(D,)``, and its derivative along a direction by forward mode, if there is
+one, at a point ``(D,)``."""
 
 
 def check_gradient(target: JaxTarget, start: np.ndarray) -> None:
@@ -54,18 +56,40 @@ def check_gradient(target: JaxTarget, start: np.ndarray) -> None:
         whole = [rows.rows if isinstance(rows, Short) else rows for rows in inputs.rows]
         inputs = replace(inputs, rows=tuple(whole))
         start = np.asarray(start, target.dtype)
-        try:
-            jax.eval_shape(target.value_and_score, start[None], inputs)
-        except Exception as error:
-            raise ConversionError(f"tracing in JAX failed: {what_tracing_met(error)}") from error
-        evaluate = jax.jit(target.value_and_score)
-        _look_for_lost_gradients(target, evaluate, start, inputs)
-        _compare_with_forward_mode(target, evaluate, start, inputs)
+        look = _looks(target, start, inputs)
+        _look_for_lost_gradients(target, look, start)
+        _compare_with_forward_mode(target, look, start)
 
 
-def _look_for_lost_gradients(
-    target: JaxTarget, evaluate: Evaluation, start: np.ndarray, inputs: StepInputs
-) -> None:
+def _looks(target: JaxTarget, start: np.ndarray, inputs: StepInputs) -> Looks:
+    """Both modes in one compiled function: they share log p itself, and its compilation."""
+
+    def reverse(point: jax.Array, inputs: StepInputs) -> Any:
+        return target.value_and_score(point[None], inputs)
+
+    def both(point: jax.Array, direction: jax.Array, inputs: StepInputs) -> Any:
+        along = jax.jvp(lambda z: target.log_density(z, inputs), (point,), (direction,))[1]
+        return *reverse(point, inputs), along
+
+    function: Callable[..., Any] = jax.jit(both)
+    try:
+        jax.eval_shape(reverse, start, inputs)
+    except Exception as error:
+        raise ConversionError(f"tracing in JAX failed: {what_tracing_met(error)}") from error
+    try:
+        jax.eval_shape(function, start, start, inputs)
+    except (NotImplementedError, TypeError, ValueError):
+        # an operation without forward mode (a custom_vjp, say): nothing to compare with
+        function = jax.jit(lambda point, direction, inputs: (*reverse(point, inputs), None))
+
+    def look(point: np.ndarray, direction: np.ndarray) -> tuple[float, np.ndarray, float | None]:
+        value, score, along = called_afresh(function, point, direction, inputs)
+        return float(value[0]), np.asarray(score)[0], None if along is None else float(along)
+
+    return look
+
+
+def _look_for_lost_gradients(target: JaxTarget, look: Looks, start: np.ndarray) -> None:
     """Refuse a gradient that is not finite at a point where log p is.
 
     Reverse mode through a ``where`` is NaN where the branch not taken overflows. The points are as
@@ -74,32 +98,27 @@ def _look_for_lost_gradients(
     generator = np.random.default_rng(1)
     for _ in range(CHECKED_POINTS):
         point = (start + generator.standard_normal(start.shape)).astype(target.dtype)
-        value, score = (np.asarray(a)[0] for a in called_afresh(evaluate, point[None], inputs))
+        value, score, _ = look(point, np.zeros_like(point))
         bad = np.flatnonzero(~np.isfinite(score))
         if np.isfinite(value) and bad.size:
             raise WrongGradientError(
                 f"JAX's gradient in {target.layout.describe(bad)} is not finite at a point where "
-                f"log p is {float(value):.6g}"
+                f"log p is {value:.6g}"
             )
 
 
-def _compare_with_forward_mode(
-    target: JaxTarget, evaluate: Evaluation, start: np.ndarray, inputs: StepInputs
-) -> None:
+def _compare_with_forward_mode(target: JaxTarget, look: Looks, start: np.ndarray) -> None:
     """Refuse a gradient that contradicts forward mode along a random direction."""
-    forward = jax.jit(lambda z, v: jax.jvp(lambda x: target.log_density(x, inputs), (z,), (v,))[1])
     generator = np.random.default_rng(0)
     tolerance = TOLERANCE[target.dtype.name]
     for _ in range(CHECKED_POINTS):
         point = (start + NEAR * generator.standard_normal(start.shape)).astype(target.dtype)
         direction = generator.standard_normal(start.shape).astype(target.dtype)
-        value, score = (np.asarray(a)[0] for a in evaluate(point[None], inputs))
+        value, score, expected = look(point, direction)
+        if expected is None:
+            return
         if not np.isfinite(value):
             continue
-        try:
-            expected = float(forward(point, direction))
-        except (NotImplementedError, TypeError, ValueError):
-            return  # an operation without forward mode (a custom_vjp, say): nothing to compare with
         terms = np.abs(score * direction)
         got = float(score @ direction)
         if not abs(got - expected) <= tolerance * (float(terms.sum()) + 1.0):
