@@ -12,7 +12,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 UV := sh .ci/uv
-PYTEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 8
+PYTEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 # instruction sets of this machine that XLA can be told to stay within, and other seeds, for test-robust
 ISAS ?= $(shell for isa in SSE4_2 AVX AVX2 AVX512; do grep -qiwE "$$isa|$${isa}F" /proc/cpuinfo && echo $$isa; done)
 SEEDS ?= 1000 2000

@@ -82,7 +82,7 @@ METHODS = [
 ]
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 @pytest.mark.parametrize(list(AXES), MATRIX)
 def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
     """The default settings reach the optimum, whatever the combination; `limits` says how near."""
@@ -145,6 +145,7 @@ def test_laplace_is_exact(problem, backend, dtype):
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
+@pytest.mark.slow
 def test_pathfinder_comes_near(problem, backend, dtype):
     """The posterior is normal: one path ends near it, and the weighted draws of several have its
     moments.
@@ -218,6 +219,7 @@ def noise_of_the_mean(exact, method, estimator):
     return np.maximum(1.0, np.linalg.norm(np.eye(len(sd)) - exact.cov / np.outer(sd, sd), axis=1))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", NORMAL)
 def test_bias_over_32_seeds(family, estimator):
@@ -273,7 +275,7 @@ def _fits(target, algorithm, seeds):
     return np.asarray(means)[:, 0], np.asarray(stds)[:, 0]
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_backends_agree(problem, method):
@@ -302,6 +304,7 @@ def test_backends_agree(problem, method):
     )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_backends_evaluate_alike(problem, dtype, rng):
@@ -323,6 +326,7 @@ def test_backends_evaluate_alike(problem, dtype, rng):
     )
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", [MeanField(), FullRank()], ids=lambda family: family.short_name)
 def test_gradient_at_the_optimum_with_one_draw(family, estimator):
@@ -369,7 +373,7 @@ def _exact_params(family, exact):
     return params
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):
@@ -411,6 +415,7 @@ def test_draws_a_step_reduce_the_noise(draws):
     assert noise == pytest.approx(np.sqrt(0.5 / draws), rel=0.2)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dim", [50, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("estimator", ["sticking_the_landing", "closed_form"])
 def test_full_rank_in_many_dimensions(dim, estimator):

@@ -49,10 +49,12 @@ def method(request):
     return request.param
 
 
+@pytest.mark.few(5)
 def test_same_seed_same_numbers(method, backend):
     assert_same(run(method, backend), run(method, backend))
 
 
+@pytest.mark.few(2)
 def test_other_seed_other_numbers(method, backend):
     one, two = run(method, backend), run(method, backend, seed=5)
     assert not np.any(one.hist == two.hist)
@@ -68,6 +70,7 @@ def test_two_steps_differ(method, backend):
     assert len(np.unique(np.stack(tracker["first"]).reshape(20, -1)[:, 0])) == 20
 
 
+@pytest.mark.few(4)
 def test_score_false_keeps_no_losses_but_moves_the_random_state(method, backend):
     """PyMC freezes its random state when the loss is not asked for.
 
@@ -79,11 +82,13 @@ def test_score_false_keeps_no_losses_but_moves_the_random_state(method, backend)
         np.testing.assert_array_equal(value, silent.iterate[name])
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("cuts", [(100, 200), (1, 299), (133, 133, 34)])
 def test_fit_then_refine_is_one_longer_fit(method, backend, cuts):
     assert_same(run(method, backend, cuts=cuts), run(method, backend))
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("limit", [1, 7, 64])
 def test_chunk_length_changes_nothing(method, backend, limit, monkeypatch):
     whole = run(method, backend)
@@ -91,6 +96,7 @@ def test_chunk_length_changes_nothing(method, backend, limit, monkeypatch):
     assert_same(run(method, backend), whole)
 
 
+@pytest.mark.few(4)
 def test_callbacks_and_bar_change_nothing(method, backend):
     seen = []
     watched = run(
@@ -106,7 +112,7 @@ def test_callbacks_and_bar_change_nothing(method, backend):
     assert_same(watched, run(method, backend))
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_copies_go_on_like_the_original(method, backend, tmp_path):
     """A deep copy, a pickle and a file, each refined, equal the run that was never cut."""
     whole = run(method, backend, cuts=(100, 200))
@@ -124,7 +130,7 @@ def test_copies_go_on_like_the_original(method, backend, tmp_path):
     assert len(cut.hist) == 100, "the original does not follow its copies"
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("found", IN_ONE_GO, ids=lambda method: method.__name__)
 def test_what_is_found_in_one_go(found, backend, tmp_path):
     """The same again, and in a deep copy, a pickle and a file."""

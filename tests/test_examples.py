@@ -91,7 +91,7 @@ def test_readme_example(tmp_path: Path) -> None:
     assert "slope" in run("readme.py", cwd=tmp_path)
 
 
-@pytest.mark.few(70)
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name: str) -> None:
     module = importlib.import_module(name)
@@ -102,7 +102,7 @@ def test_docstrings(name: str) -> None:
         assert not report, "".join(report)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in PAGES]
 )

@@ -60,6 +60,7 @@ def test_the_objective_names_the_loss():
     )
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("kind", "family"), [(Gradient, MeanField()), (Stein, MeanField()), (Stein, Particles(3))]
 )

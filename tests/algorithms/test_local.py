@@ -89,6 +89,7 @@ def fitted(n=200, backend="jax"):
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
+@pytest.mark.slow
 def test_batches_average_to_the_full_elbo(backend, rng):
     """For given parameters and noise, the mean of the loss over a partition of the rows is the
     loss on all of them.
@@ -222,6 +223,7 @@ def test_fits_reach_the_optimum():
     assert np.all(np.abs(np.log(approx.std.eval() / sd)) < limit)
 
 
+@pytest.mark.slow
 def test_a_step_touches_the_rows_of_its_batch():
     """Parameters, optimiser and average of other rows keep every bit.
 
@@ -267,6 +269,7 @@ def test_a_step_touches_the_rows_of_its_batch():
         np.testing.assert_array_equal(count, visits)
 
 
+@pytest.mark.slow
 def test_the_compiled_loop_copies_no_array_of_all_rows():
     """In the loop's body every array with an axis of all rows is gathered from and scattered to
     in place.
@@ -300,6 +303,7 @@ def test_the_compiled_loop_copies_no_array_of_all_rows():
     assert not [line for block in bodies for line in block.splitlines() if whole.search(line)]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "optimizer", [vi.scale_free_adam(), optax.with_extra_args_support(optax.adam(0.05))]
 )
@@ -363,6 +367,7 @@ def test_backends_agree_and_runs_repeat(tmp_path):
         np.testing.assert_array_equal(going_on.std.eval(), whole.std.eval())
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["number", "data"])
 def test_the_ways_to_write_a_model_are_one(kind, rng):
     """A model of a batch, and models of all rows with batches in their place, have the same rows
@@ -424,6 +429,7 @@ def test_a_batch_length_written_as_a_number():
     assert approx.compute_log_likelihood(draws, **QUICK)["log_likelihood"]["y"].shape == (1, 3, N)
 
 
+@pytest.mark.slow
 def test_a_frozen_group_stays():
     approx = copy.deepcopy(fitted()).freeze("z")
     before = approx.averaged
@@ -438,6 +444,7 @@ def test_a_frozen_group_stays():
 # ---- families a row ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_rows_of_several_variables_lie_together(rng):
     """Two variables of a row share a full-rank family: the covariance is a block a row, whatever
     the flat order.
@@ -519,6 +526,7 @@ def amortised(encoder, **options):
     )
 
 
+@pytest.mark.slow
 def test_an_exact_encoder_has_no_noise():
     """Where the encoder gives the posterior, log p - log q of a batch is constant: any draw gives
     minus the evidence's log (on average over a partition), and a gradient of zero.
@@ -555,6 +563,7 @@ def encoded(n=1500):
 STL = "sticking_the_landing"
 
 
+@pytest.mark.slow
 def test_an_encoder_is_fitted():
     """The noise vanishes at the optimum, which the family contains: what remains of the KL is
     below 1e-3 a row.
@@ -569,6 +578,7 @@ def test_an_encoder_is_fitted():
     assert divergence.mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_encoders_after_the_fit(tmp_path):
     """Draws, moments and copies have all rows; a file keeps them and says that it cannot go on."""
     approx = encoded()
@@ -720,6 +730,7 @@ def test_streams_have_no_row_numbers():
         )
 
 
+@pytest.mark.slow
 def test_a_variable_of_all_rows_that_meets_a_batch():
     """The message names the variable and both cures, and the second one runs."""
     data = np.random.default_rng(0).normal(size=200)

@@ -40,6 +40,7 @@ def step_of(kernel, points, target, temperature=1.0):
     return np.asarray(new.params["particles"] - points), float(loss), np.asarray(score)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
 def test_direction_and_discrepancy_by_their_definitions(temperature, rng):
     points = rng.normal(size=(6, 2))
@@ -69,6 +70,7 @@ def test_direction_and_discrepancy_by_their_definitions(temperature, rng):
     assert loss > 0
 
 
+@pytest.mark.slow
 def test_standardised_steps_do_not_depend_on_units(rng):
     """Data in other units: the same steps in those units, the same discrepancy."""
     points, units = rng.normal(size=(20, 2)), np.array([0.1, 100.0])
@@ -86,6 +88,7 @@ def test_standardised_steps_do_not_depend_on_units(rng):
     assert raw[0] != pytest.approx(raw[1], rel=0.1)
 
 
+@pytest.mark.slow
 def test_expected_discrepancy_of_exact_draws(rng):
     """V-statistic of n exact draws: its mean is E[u(x, x)] / n, the U-statistic's being 0."""
     n, repeats, dim, h = 60, 200, 2, 1.5
@@ -147,6 +150,7 @@ def exact_draws(n, seed=0):
     return generator.normal(MU[which], SD[which])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_both_modes_of_a_mixture_are_found(backend):
     """The particles nearest each mode have its mean within 0.02 and its sd within 20 %.
@@ -173,6 +177,7 @@ def test_both_modes_of_a_mixture_are_found(backend):
     assert approx.hist[-1] < 1e-3 * approx.hist[0]
 
 
+@pytest.mark.slow
 def test_exact_draws_stay():
     start = exact_draws(500)
     approx = vi.Stein(vi.Empirical({"x": start}, model=mixture())).fit(1_000, progressbar=False)
@@ -208,6 +213,7 @@ def test_jitter_and_start():
     np.testing.assert_allclose(own.approx.std.eval(), [0.1, 1.0, 10.0], rtol=5 / np.sqrt(2 * 4_000))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("temperature", [0.5, 4.0])
 def test_temperature_widens_the_particles(temperature):
     exact = conjugate_normal()
@@ -219,6 +225,7 @@ def test_temperature_widens_the_particles(temperature):
     assert approx.std.eval()[0] == pytest.approx(sd, rel=0.05)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "kernel",
     ["rbf", "IMQ", vi.kernels.IMQ(bandwidth=3.0), lambda x, y: jnp.exp(-jnp.sum((x - y) ** 2) * 6)],
@@ -288,6 +295,7 @@ def test_bad_bandwidth_and_approximations():
         vi.ASVGD(model=mixture()).fit(2, obj_n_mc=1, progressbar=False)
 
 
+@pytest.mark.slow
 def test_amortised_with_another_family_and_draws():
     exact = correlated_gaussian()
     approx = vi.ASVGD(vi.LowRank(2, model=exact.model, random_seed=1)).fit(

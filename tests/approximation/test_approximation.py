@@ -62,7 +62,7 @@ def test_live_from_construction():
     assert advi.approx.ndim == 3
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("method", METHODS)
 def test_moments_are_those_of_the_draws(method):
     problem = conjugate_regression()
@@ -78,7 +78,7 @@ def test_moments_are_those_of_the_draws(method):
     np.testing.assert_allclose(np.cov(z.T) / scale, approx.cov.eval() / scale, atol=1.5 * error)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("method", METHODS)
 def test_log_densities(method, backend):
     """log q against SciPy; log p against the exact posterior and evidence."""
@@ -101,7 +101,7 @@ def test_log_densities(method, backend):
             approx.logq(z)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("mode", [None, "JAX"])
 @pytest.mark.parametrize("method", METHODS)
 def test_nodes_of_every_method(method, mode):
@@ -137,6 +137,7 @@ def test_moments_follow_the_run(backend):
     np.testing.assert_allclose(np.diag(tracker["cov"][-1]), std.eval() ** 2)
 
 
+@pytest.mark.few(1)
 def test_datatree(fitted):
     draws = fitted.sample(300, random_seed=3)
     assert isinstance(draws, xr.DataTree)
@@ -248,6 +249,7 @@ def test_start_and_seed_are_honoured_for_every_form_of_method():
         assert approx.random_seed == 11
 
 
+@pytest.mark.few(1)
 def test_the_model_need_not_be_in_context(backend):
     with schools():
         approx = vi.fit(20, method="advi", random_seed=1, backend=backend, progressbar=False)

@@ -188,6 +188,7 @@ def test_copies_and_files(tmp_path):
         np.testing.assert_array_equal(twin.particles, approx.particles)
 
 
+@pytest.mark.slow
 def test_restart_goes_back_to_the_draws_or_to_noise():
     inference = vi.Stein(vi.Empirical(posterior(), model=model(), random_seed=1))
     before = inference.approx.particles

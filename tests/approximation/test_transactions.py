@@ -193,6 +193,7 @@ def test_every_public_method_is_in_the_tables():
     assert methods_of(vi.Inference) == set(OF_INFERENCE) | {"algorithm", "run", "step"}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("where", "method", "arguments"), CASES)
 def test_a_refused_call_changes_nothing(inference, where, method, arguments):
     approx = inference.approx
@@ -255,6 +256,7 @@ def test_profiling_changes_nothing(inference):
     fresh.fit(3, restarts=2, **QUIET)  # it was never fitted
 
 
+@pytest.mark.slow
 def test_profiling_keeps_what_was_found_in_one_go():
     laplace = vi.fit(method="laplace", model=MODEL, random_seed=1)
     before = laplace.record
@@ -390,7 +392,7 @@ def diverge(kind: str) -> vi.Approximation:
     return vi.ADVI(model=explosive(kind == "stream"), **START).fit(**options)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["memory", "stream", "restarts", "devices", "local"])
 def test_divergence_names_the_variable_and_keeps_the_last_good_state(kind):
     threads = threading.active_count()

@@ -18,12 +18,13 @@ def test_every_base_can_be_made_by_its_name():
     assert set(BASES) == set(BASES.standalone)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("base", list(BASES))
 def test_contract(base):
     vi.testing.check_family(MeanField(BASES[base]()), 2)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("base", list(BASES))
 @pytest.mark.parametrize("family", [MeanField, FullRank])
 def test_draws_and_density_by_the_jacobian(family, base):

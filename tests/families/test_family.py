@@ -74,7 +74,7 @@ CONTRACTS = [
 ]
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("name", "dim"), CONTRACTS)
 def test_contract(name, dim):
     vi.testing.check_family(EXAMPLES[name](dim), dim, seed=seed(0))

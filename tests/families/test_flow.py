@@ -162,6 +162,7 @@ def test_a_flow_in_a_group():
     assert approx.sample(10)["sample_stats"]["log_q"].shape == (1, 10)
 
 
+@pytest.mark.slow
 def test_wrong_flows():
     import flowjax.distributions
 

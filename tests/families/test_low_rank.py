@@ -37,6 +37,7 @@ def factor_model(dim, rank, seed=0):
 
 
 @pytest.mark.parametrize("dim", [50, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_covariance_of_diagonal_plus_rank_8_is_recovered(dim):
     """Relative Frobenius error below 5 %, sds below 3 %.
 
@@ -69,6 +70,7 @@ def largest_intermediate(function, *arguments):
     return max(sizes(jax.make_jaxpr(function)(*arguments).jaxpr))
 
 
+@pytest.mark.slow
 def test_a_step_makes_no_array_larger_than_the_parameters():
     """O(D r) memory: nothing of size D x D, in any direction of the computation."""
     dim, rank = 5_000, 4

@@ -44,7 +44,7 @@ def floating_dtypes(tree):
     return {dtype.name for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)}
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @BACKENDS
 @DTYPES
 @pytest.mark.parametrize("method", ["advi", "fullrank_advi"])
@@ -74,6 +74,7 @@ def test_everything_has_the_dtype(model, backend, dtype, method):
     assert floating_dtypes(approx.state) == {dtype}
 
 
+@pytest.mark.few(1)
 @BACKENDS
 def test_float32_computes_in_float32(model, backend):
     """The precisions differ in the last bits: a float64 result rounded at the end would not."""

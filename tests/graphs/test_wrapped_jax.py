@@ -69,7 +69,7 @@ def value_and_score(target, points):
     return np.asarray(value), np.asarray(score)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @NARROW
 @pytest.mark.parametrize(
     ("backend", "dtype", "wrap"),
@@ -157,6 +157,7 @@ def several(params):
 @pytest.mark.few(1)
 @NARROW
 @pytest.mark.parametrize(("backend", "dtype"), [("jax", "float64"), ("pytensor", "float32")])
+@pytest.mark.slow
 def test_several_outputs_and_many_draws(backend, dtype):
     with pm.Model() as model:
         x = pm.Normal("x", shape=3)
@@ -243,6 +244,7 @@ def test_outputs_are_as_precise_as_inputs(backend):
     np.testing.assert_allclose(score, -1.0 + 1e-9, rtol=1e-14)
 
 
+@pytest.mark.few(2)
 @NARROW
 @BACKENDS
 @DTYPES

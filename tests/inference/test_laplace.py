@@ -93,6 +93,7 @@ def test_pymc_finds_the_same():
     )
 
 
+@pytest.mark.slow
 def test_the_best_of_many():
     found = vi.find_map(two_modes(), starts=20, start={"x": -0.5}, random_seed=2)
     ends = np.unique(found.optima["x"].round(3))
@@ -101,6 +102,7 @@ def test_the_best_of_many():
     assert found.log_prob == found.log_probs.max()
 
 
+@pytest.mark.few(1)
 def test_laplace_in_the_unconstrained_space(backend):
     """log sigma of a Gamma(a, b): the mode is log(a / b), the curvature there a."""
     approx = vi.fit(method="laplace", model=gamma(), backend=backend, start={"sigma": 4.0})
@@ -112,6 +114,7 @@ def test_laplace_in_the_unconstrained_space(backend):
     assert isinstance(approx, vi.FullRank)
 
 
+@pytest.mark.slow
 def test_laplace_does_not_depend_on_units():
     """Data in units of 1e4 and a parameter in units of 1e-4: exact all the same."""
     x = np.array([1.0, 2.0, 3.0, 4.0])
@@ -181,6 +184,7 @@ def test_bad_input():
         vi.find_map(discrete)
 
 
+@pytest.mark.slow
 def test_search_is_indifferent_to_units():
     """Rosenbrock's valley with coordinates in units of 1e-3 and 1e4."""
 

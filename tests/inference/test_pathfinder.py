@@ -123,6 +123,7 @@ def test_a_normal_that_is_far_from_the_posterior_says_so():
     assert "far from the posterior. Try more paths" in approx.status.message
 
 
+@pytest.mark.slow
 def test_seeds_and_settings():
     one, two = (vi.fit(method="pathfinder", model=gamma(), random_seed=seed) for seed in (1, 2))
     assert one.settings()["elbo"] != two.settings()["elbo"]
@@ -163,6 +164,7 @@ def test_modes_are_weighted_by_their_mass_not_by_the_paths_that_found_them():
     assert max(approx.settings()["elbo"]) < 0.0  # log evidence
 
 
+@pytest.mark.slow
 def test_rounding_does_not_spoil_the_weights():
     """In float32 log p of 725 is known to 6e-5, and many weights of a fit that is exact are the
     same.

@@ -36,6 +36,7 @@ def of_two(kernel):
     return k
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", list(KERNELS))
 def test_sums_are_those_of_differences(name, rng):
     """Central differences of k with steps of 1e-4 are right to 1e-7 or so."""

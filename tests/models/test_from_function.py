@@ -208,7 +208,7 @@ def test_a_model_in_whose_block_it_is_made_is_left_alone():
 # ---- fits ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "method",
     [m for m in vi.METHODS if m != "nfvi"] + [pytest.param("nfvi", marks=pytest.mark.slow)],
@@ -220,6 +220,7 @@ def test_every_method_fits_a_density(method):
     assert approx.sample(5)["posterior"]["x"].shape == (1, 5, 2)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_optimum_on_a_normal_density_is_exact(backend):
     """Full rank with sticking-the-landing has no noise left at the optimum: what remains is the
@@ -313,6 +314,7 @@ def full(mu):
     ("backend", "dtype"),
     [EVALUATIONS[0], *(pytest.param(*e, marks=pytest.mark.slow) for e in EVALUATIONS[1:3])],
 )
+@pytest.mark.slow
 def test_an_epoch_of_batches_averages_to_the_full_data(backend, dtype):
     """Each row comes once an epoch, so that the mean of log p and of its gradient over an epoch
     is exact.
@@ -338,6 +340,7 @@ def test_an_epoch_of_batches_averages_to_the_full_data(backend, dtype):
     assert np.mean(scores) == pytest.approx(float(score[0, 0]), rel=rtol)
 
 
+@pytest.mark.slow
 def test_batches_have_the_posterior_of_all_rows():
     """Normal posterior: precision 1 + sum (1 + k)^2.
 

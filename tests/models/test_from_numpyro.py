@@ -104,6 +104,7 @@ def scoped():
         numpyro.deterministic("wide", x > 0.7)
 
 
+@pytest.mark.slow
 def test_names_with_slashes_and_types_of_deterministic_sites():
     made = vi.targets.from_numpyro(scoped)
     draws = vi.MeanField(model=made, random_seed=1).sample(20, random_seed=1)["posterior"]

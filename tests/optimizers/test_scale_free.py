@@ -23,7 +23,7 @@ def location_scale(unit):
     return model, y
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "method",
     [
@@ -69,6 +69,7 @@ def test_known_noise_travels_too():
     assert abs(approx.mean.eval()[0] - y.sum() / precision) < 0.1 / np.sqrt(precision)
 
 
+@pytest.mark.slow
 def test_steps_do_not_depend_on_units():
     """With the start scaled as well, iterates are scaled: to first order in the step of 0.05, so
     to a few per cent.

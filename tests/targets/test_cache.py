@@ -37,7 +37,7 @@ def with_a_transform_that_mentions_it():
     return model
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @BACKENDS
 @pytest.mark.parametrize("build", [plain, with_a_transform_that_mentions_it])
 def test_models_go_with_all_that_was_built_for_them(build, backend):

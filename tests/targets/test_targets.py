@@ -47,6 +47,7 @@ def exchange(model, other):
 # ---- the layout ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_slices_tile_the_flat_vector():
     for name in ("many_shapes", "chained", "lkj_cholesky_cov", "nested", "dims_hierarchy"):
         model = next(entry for entry in zoo.entries() if entry.name == name).build()
@@ -131,6 +132,7 @@ def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
     )
 
 
+@pytest.mark.few(1)
 @BACKENDS
 def test_new_length_of_the_data(backend, rng):
     model, other = regression(30), regression(47, seed=1)
@@ -168,6 +170,7 @@ def test_length_of_a_dim_in_the_density(rng):
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("by_dims", [True, False])
+@pytest.mark.slow
 def test_a_latent_that_follows_the_data(by_dims):
     """Its fit cannot go on when the data get longer, and says so; a new fit can start."""
     with pm.Model(coords={"row": range(8)}) as model:
@@ -253,6 +256,7 @@ def test_replacements(backend, rng):
     assert not np.allclose(plain.log_prob(points), target.log_prob(points))
 
 
+@pytest.mark.slow
 def test_two_models_side_by_side(rng):
     models = [regression(20, seed=seed) for seed in (0, 1)]
     points = rng.normal(size=(3, 3))

@@ -176,7 +176,7 @@ def assert_same_variables(variables, expected):
         np.testing.assert_allclose(values, reference, rtol=1e-10, atol=1e-10, err_msg=name)
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 @models(*DOUBLE_QUICK, without=["jax"])
 def test_jax(entry, rng):
     model = entry.build()
@@ -220,7 +220,7 @@ def operation(reason):
     return rf"\b{re.escape(reason.partition(':')[0])}\b"
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 @models(gap="jax")
 def test_gap_in_jax(entry, monkeypatch):
     """Refused under ``"jax"``, and another backend under ``"auto"``: both name the operation."""
@@ -251,7 +251,7 @@ def test_gap_in_pytensor(entry):
         from_pymc(entry.build(), backend="pytensor")
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @models(*NUMBA, without=["pytensor"])
 def test_pytensor(entry, rng):
     """Compiled by PyTensor's default linker, against JAX where JAX can, against the interpreter
@@ -297,7 +297,7 @@ def assert_single_precision(entry, model, target, values, scores, points):
     assert_slopes(scores[1:].astype(DOUBLE), directions, differences, tolerance)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @models(*JAX_SINGLE, without=["jax", "jax-float32"])
 def test_jax_float32(entry, rng):
     model = entry.build()
@@ -312,6 +312,7 @@ def test_jax_float32(entry, rng):
         assert variable.dtype != DOUBLE, name
 
 
+@pytest.mark.few(1)
 @models(gap="jax-float32")
 def test_gap_in_jax_float32(entry):
     with pytest.raises(ValueError, match=operation(entry.gaps["jax-float32"])):
@@ -340,7 +341,7 @@ def check_pytensor_float32(entry, rng):
     assert_single_precision(entry, model, target, values, scores, points)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @models(*PYTENSOR_SINGLE, without=["pytensor", "pytensor-float32"])
 def test_pytensor_float32(entry, rng):
     """Every model's graph in float32, rewritten as for a compiler, but interpreted."""

@@ -65,7 +65,7 @@ FAULTS = [
 FAULTS += ["noise must not depend", "no gradient in the parameter 'rho'"]
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_check_sees_faults(fault):
     with pytest.raises(AssertionError, match="normalisation|score" if fault == "score" else fault):

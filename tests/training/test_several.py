@@ -37,6 +37,7 @@ def two_modes():
 
 
 @pytest.mark.few(1)
+@pytest.mark.slow
 def test_the_best_of_two_modes_is_kept(backend):
     options = {"start_sigma": {"m": 3.0}, "restarts": RUNS, "backend": backend}
     approx = vi.fit(2_000, "advi", two_modes(), 1, **options, progressbar=False)
@@ -121,6 +122,7 @@ def every(steps):
     return Called
 
 
+@pytest.mark.few(1)
 def test_callbacks_see_the_leading_run(backend):
     seen = []
 
@@ -154,6 +156,7 @@ def test_going_on_keeping_and_copying(tmp_path):
     assert "restart_elbo" not in approx.sample(1)["fit"]
 
 
+@pytest.mark.slow
 def test_rows_differ_from_run_to_run():
     y = vi.Minibatch(np.arange(1_000.0), batch_size=50)
     with pm.Model() as model:

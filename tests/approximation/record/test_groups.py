@@ -41,6 +41,7 @@ def two_groups(**options):
 @pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", pytest.param("pytensor", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("estimator", [None, "sticking_the_landing", "monte_carlo"])
+@pytest.mark.slow
 def test_a_product_reaches_the_product(backend, estimator):
     """x and z are full rank and y mean field: exact, so that log p - log q is constant where all
     is in the family.
@@ -61,6 +62,7 @@ def test_a_product_reaches_the_product(backend, estimator):
     assert entropy == pytest.approx(normal.entropy())
 
 
+@pytest.mark.slow
 def test_blocks_of_the_covariance():
     approx = vi.KLqp(two_groups()).fit(2_000, progressbar=False)
     cov = approx.cov.eval()
@@ -135,6 +137,7 @@ def test_freezing_keeps_what_was_reported():
 @pytest.mark.parametrize(
     "optimizer", [vi.adam(learning_rate=0.1), vi.momentum(learning_rate=1e-3)], ids=lambda o: o.name
 )
+@pytest.mark.slow
 def test_a_frozen_group_stays_with_momentum(optimizer):
     """Momentum from before the freeze must not move it."""
     inference = vi.KLqp(two_groups())

@@ -107,6 +107,7 @@ def test_chains_that_do_not_agree_say_so(gaussian):
         gaussian.sample_mcmc(30, 4, "rmh", tune=0, random_seed=1)
 
 
+@pytest.mark.few(1)
 def test_metric(gaussian, eight):
     """The covariance where q has a regular one, variances otherwise."""
     np.testing.assert_allclose(

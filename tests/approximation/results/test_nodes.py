@@ -122,6 +122,7 @@ def constrained():
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("size", [None, 5])
+@pytest.mark.slow
 def test_nodes_of_a_list_share_their_draws(size):
     """Constrained variables are those of the value variables, and model.logp() that of
     `approx.logp`.

@@ -59,6 +59,7 @@ def small_windows(files, **options):
 
 
 @pytest.mark.parametrize("backend", ["jax", pytest.param("pytensor", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_sorted_rows_give_the_posterior(backend, rows, files):
     stream = small_windows(files)
     approx = vi.fit(
@@ -74,6 +75,7 @@ def test_sorted_rows_give_the_posterior(backend, rows, files):
     assert not [t for t in threading.enumerate() if t.name == "vi.data.Stream" and t.is_alive()]
 
 
+@pytest.mark.slow
 def test_backends_and_cuts_see_the_same_rows(rows, files):
     losses = []
     for backend, cuts in (("jax", [120]), ("pytensor", [120]), ("jax", [1, 49, 70])):
@@ -86,6 +88,7 @@ def test_backends_and_cuts_see_the_same_rows(rows, files):
     np.testing.assert_array_equal(losses[0], losses[2])
 
 
+@pytest.mark.slow
 def test_in_memory_and_streamed_fits_agree_in_the_loss_of_an_epoch(rows, files):
     """q hardly moves with a tiny rate.
 

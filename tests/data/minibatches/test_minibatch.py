@@ -127,6 +127,7 @@ def test_all_rows_after_the_fit(minibatch, dims):
     assert az.loo(draws).n_data_points == N
 
 
+@pytest.mark.slow
 def test_log_likelihood_of_a_model_with_initial_values():
     _, y = data()
     with pm.Model() as model:
@@ -153,6 +154,7 @@ def test_a_minibatch_that_reaches_no_likelihood():
     assert approx.sample(7).posterior["prediction"].shape == (1, 7, N)
 
 
+@pytest.mark.slow
 def test_a_node_takes_test_data():
     x, y = vi.Minibatch(*data(), batch_size=B)
     with pm.Model() as model:
@@ -181,6 +183,7 @@ def test_methods_run_on_both_backends_alike(options):
     np.testing.assert_allclose(fits[0].hist, fits[1].hist, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_groups_and_refine():
     model = regression()
     cuts = []
@@ -194,6 +197,7 @@ def test_groups_and_refine():
     np.testing.assert_array_equal(*cuts)
 
 
+@pytest.mark.slow
 def test_rows_follow_the_seed_of_the_fit_or_their_own():
     def rows(model, seed):
         target = from_pymc(model, setting=GraphSetting())

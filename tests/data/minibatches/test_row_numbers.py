@@ -17,7 +17,7 @@ WORDS = np.array([123, 456], np.uint32)
 WAYS = [{}, {"drop_last": True}, {"short_last": True}, {"replace": True}]
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize(("n", "size"), [(1, 1), (10, 3), (12_345, 256)])
 def test_host_and_jax_agree(n, size, way):

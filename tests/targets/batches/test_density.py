@@ -53,7 +53,7 @@ def batches(built, *names, size=B):
     )
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("total_size", [None, N])
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
@@ -86,6 +86,7 @@ def test_batches_add_up_to_the_full_data(backend, dtype, total_size):
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
+@pytest.mark.slow
 def test_every_row_comes_once_an_epoch(backend):
     built = model()
     target = from_pymc(
@@ -107,6 +108,7 @@ def test_every_row_comes_once_an_epoch(backend):
 @pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 @pytest.mark.parametrize("method", ["fullrank_advi", pytest.param("svgd", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_fits_reach_the_posterior_of_the_full_data(method, backend):
     x, y, _ = data()
     with pm.Model() as built:
@@ -131,6 +133,7 @@ def test_fits_reach_the_posterior_of_the_full_data(method, backend):
     np.testing.assert_allclose(draws["sample_stats"]["log_p"][0], full, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_backends_take_the_same_rows_and_runs_repeat():
     built, losses = model(), []
     replace = batches(built, "rows", "target", "many")
@@ -144,6 +147,7 @@ def test_backends_take_the_same_rows_and_runs_repeat():
     np.testing.assert_array_equal(losses[0], losses[2])
 
 
+@pytest.mark.slow
 def test_arrays_may_be_given():
     """Other data of another length: what was given is fitted, unscaled."""
     built, (x, y, counts) = model(), data()
@@ -202,6 +206,7 @@ def test_bad_replacements():
         )
 
 
+@pytest.mark.slow
 def test_whole_numbers_of_another_width():
     """pm.Data keeps int64 arrays as int32; a minibatch of the same array is int64."""
     group = np.arange(N) % 3

@@ -16,7 +16,7 @@ from vi.targets.base import StepInputs
 from vi.targets.batches.setting import GraphSetting
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", BACKENDS)
 @BOTH
 def test_batches_add_up(minibatch, backend):
@@ -53,7 +53,7 @@ def exact(model):
     return from_pymc(whole, backend="jax").log_prob(np.random.default_rng(3).normal(size=(2, 3)))
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("backend", EITHER)
 @pytest.mark.parametrize("build", [vector_model, matrix_model])
 @pytest.mark.parametrize("total_size", [N, (N, None), (N, ...), [N, 3], (N, 3)], ids=str)
@@ -91,6 +91,7 @@ def test_matrix_factorisation_draws_rows_and_columns_apart(backend):
 
 
 @pytest.mark.parametrize("backend", EITHER)
+@pytest.mark.slow
 def test_potentials_are_scaled_when_told(backend):
     x, y = vi.Minibatch(*data(), batch_size=B)
     with pm.Model() as model:
@@ -136,7 +137,7 @@ def test_the_documented_example_of_pymc():
     )
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "options", [{"replace": True}, {"drop_last": True}, {"short_last": True}], ids=str
 )
@@ -236,6 +237,7 @@ def test_bad_scales(scale, error, message):
 
 
 @pytest.mark.parametrize("backend", EITHER)
+@pytest.mark.slow
 def test_int64_labels(backend):
     x, y = data()
     batch, labels = vi.Minibatch(x, (y > 0).astype(np.int64), batch_size=B)
