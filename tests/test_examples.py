@@ -91,7 +91,7 @@ def test_readme_example(tmp_path: Path) -> None:
     assert "slope" in run("readme.py", cwd=tmp_path)
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(35)
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name: str) -> None:
     module = importlib.import_module(name)

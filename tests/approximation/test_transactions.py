@@ -193,7 +193,6 @@ def test_every_public_method_is_in_the_tables():
     assert methods_of(vi.Inference) == set(OF_INFERENCE) | {"algorithm", "run", "step"}
 
 
-@pytest.mark.few(2)
 @pytest.mark.parametrize(("where", "method", "arguments"), CASES)
 def test_a_refused_call_changes_nothing(inference, where, method, arguments):
     approx = inference.approx
