@@ -28,7 +28,7 @@ def test_contract(name):
     assert hash(objective) == hash(ESTIMATORS[name]())
     assert isinstance(objective.loss_name, str)
     params = family.init(jnp.zeros(2), jnp.ones(2), jax.random.key(0))
-    for draws in (1, 4):
+    for draws in (objective.fewest_draws, 4):
         keys = jax.random.split(jax.random.key(1), draws)
         noises = jax.vmap(lambda key: family.noise(key, params))(keys)
 
@@ -62,6 +62,7 @@ def renyi():
         alpha: float = 0.5
         short_name = "a_bound"
         loss_name = "minus the Renyi bound"
+        fewest_draws = 2
 
         def loss(self, family, params, noises, log_prob):
             points, log_q = jax.vmap(lambda e: family.draw_and_log_prob(params, e))(noises)
@@ -111,3 +112,49 @@ def test_what_is_no_objective(estimator, error):
         pm.Normal("x", 1.0, 2.0)
     with pytest.raises(error, match=r"estimator=.*'sticking_the_landing'"):
         vi.ADVI(model=model, estimator=estimator)
+
+
+def test_fewer_draws_than_it_needs_are_refused(renyi):
+    inference = vi.KLqp(vi.MeanField(model=rows(), random_seed=1), estimator=renyi)
+    with pytest.raises(ValueError, match=r"obj_n_mc=1.*'a_bound' needs at least 2 draws a step"):
+        inference.fit(5, obj_n_mc=1, progressbar=False)
+    inference.fit(5, progressbar=False)
+    assert inference.approx.record.algorithm.n_draws == 2
+
+
+@pytest.mark.parametrize("where", ["model", "replacements", "stream", "local"])
+def test_batches_are_refused_for_what_is_not_linear_in_log_p(renyi, where):
+    """E[f(log p of a batch)] is not f(log p): a bound of importance weights would go elsewhere."""
+    x = np.arange(12.0)
+    model, options = rows(), {}
+    if where == "model":
+        model = rows(vi.Minibatch(x, batch_size=4))
+    elif where == "replacements":
+        options = {"more_replacements": {model["x"]: vi.Minibatch(x, batch_size=4)}}
+    elif where == "stream":
+        options = {"data": vi.data.Stream(vi.data.source_from({"x": x}), 4)}
+    groups = None
+    if where == "local":
+        with pm.Model() as model:
+            z = pm.Normal("z", shape=4)
+            pm.Normal("y", z, observed=vi.Minibatch(x, batch_size=4), total_size=12)
+        groups = [vi.Group([z], local=True)]
+    approx = (
+        vi.MeanField(model=model, random_seed=1)
+        if groups is None
+        else vi.Approximation(groups, model=model, random_seed=1)
+    )
+    before = approx.record
+    with pytest.raises(ValueError, match="'a_bound' does not say that it is linear in log p"):
+        vi.KLqp(approx, estimator=renyi).fit(5, progressbar=False, **options)
+    assert approx.record is before
+    vi.KLqp(approx, estimator="monte_carlo").fit(2, progressbar=False, **options)
+
+
+def rows(x=None):
+    """The mean of twelve rows, in a container or a batch."""
+    with pm.Model() as model:
+        x = pm.Data("x", np.arange(12.0)) if x is None else x
+        mean = pm.Normal("mean", 0.0, 10.0)
+        pm.Normal("y", mean, 1.0, observed=x, total_size=12)
+    return model

@@ -10,8 +10,9 @@ import pytest
 from pymc.distributions.transforms import Interval
 
 import vi
+from vi.approximation.record.log_density import target_of
 from vi.targets import from_pymc
-from vi.targets.cache import cache_of
+from vi.targets.cache import MOST_TARGETS, cache_of
 
 BACKENDS = pytest.mark.parametrize("backend", ["jax", "pytensor"])
 
@@ -62,3 +63,24 @@ def test_a_copy_of_a_model_has_targets_of_its_own():
     other.__dict__ = copy.copy(model.__dict__) | {"_vi_targets": copy.copy(cache_of(model))}
     assert not cache_of(other)
     assert from_pymc(model) is target
+
+
+def test_fits_on_other_data_do_not_pile_up():
+    model = plain()
+    for i in range(MOST_TARGETS + 2):
+        with_data = {"x": np.arange(6.0) + i}
+        vi.fit(2, model=model, data=with_data, random_seed=1, progressbar=False)
+    assert len(cache_of(model)) == MOST_TARGETS
+
+
+def test_streams_of_equal_rows_share_a_target():
+    with pm.Model() as model:
+        x = pm.Data("x", np.arange(6.0))
+        pm.Normal("y", pm.Normal("mean"), 1.0, observed=x)
+    targets = set()
+    for first in range(3):
+        source = vi.data.source_from({"x": np.arange(12.0) + first})
+        approx = vi.ADVI(model=model, random_seed=1)
+        approx.fit(3, data=vi.data.Stream(source, 6), progressbar=False)
+        targets.add(id(target_of(approx.approx.record, training=True)))
+    assert len(targets) == 1

@@ -102,6 +102,13 @@ class Algorithm(abc.ABC):
     has_elbo: bool = False
     """Whether the loss is minus the ELBO, so that several runs can be compared by it."""
 
+    linear_in_log_p: bool = False
+    """Whether a step's expectation is linear in log p and the score.
+
+    Only then may those of a batch, scaled to all rows, take their place: minibatches, streams and
+    local variables are refused without it.
+    """
+
     @property
     @abc.abstractmethod
     def loss_name(self) -> str:

@@ -42,6 +42,11 @@ class Gradient(Descent):
         return self.objective.has_elbo
 
     @property
+    def linear_in_log_p(self) -> bool:  # type: ignore[override]
+        """Whether the objective's loss is linear in log p."""
+        return self.objective.linear_in_log_p
+
+    @property
     def loss_name(self) -> str:
         return self.objective.loss_name
 

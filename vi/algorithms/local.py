@@ -87,6 +87,11 @@ class Local(Algorithm):
         return self.inner.has_elbo
 
     @property
+    def linear_in_log_p(self) -> bool:  # type: ignore[override]
+        """Whether the steps are linear in log p."""
+        return self.inner.linear_in_log_p
+
+    @property
     def loss_name(self) -> str:
         return self.inner.loss_name
 

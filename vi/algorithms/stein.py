@@ -55,6 +55,7 @@ class Stein(Descent):
     kernel: Kernel = field(default_factory=RBF)
     temperature: float = 1.0
     short_name = "stein"
+    linear_in_log_p = True  # the direction; the loss beside it is not what is followed
 
     @property
     def loss_name(self) -> str:

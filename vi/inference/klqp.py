@@ -64,13 +64,20 @@ class KLqp(Inference):
         )
 
     def algorithm(self, options: RunOptions) -> Gradient:
+        fewest = self.objective.fewest_draws
+        n_draws = max(self.approx.family.default_draws, fewest)
+        if options.n_draws is not None:
+            n_draws = options.n_draws
+            if n_draws < fewest:
+                raise ValueError(
+                    f"obj_n_mc={n_draws}: the objective {self.objective.short_name!r} needs at "
+                    f"least {fewest} draws a step; with fewer it is another objective."
+                )
         return Gradient(
             family=self.approx.family,
             optimizer=options.optimizer,
             averaging=options.averaging,
-            n_draws=self.approx.family.default_draws
-            if options.n_draws is None
-            else options.n_draws,
+            n_draws=n_draws,
             max_gradient_norm=options.max_gradient_norm,
             objective=self.objective,
         )

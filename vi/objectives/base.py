@@ -33,6 +33,16 @@ class Objective(abc.ABC):
     has_elbo: bool = False
     """Whether the loss estimates minus the ELBO, so that runs can be compared by it."""
 
+    linear_in_log_p: bool = False
+    """Whether the loss is linear in log p of each draw.
+
+    Only then is it unbiased with log p of a batch, scaled to all rows, in the place of log p:
+    minibatches, streams and local variables are refused without it.
+    """
+
+    fewest_draws: int = 1
+    """Draws a step below which it is another objective; what a fit takes at least by default."""
+
     needs_entropy: bool = False
     """Whether it can be used only with families that have a closed-form entropy."""
 

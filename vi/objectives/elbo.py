@@ -39,6 +39,7 @@ class ClosedFormEntropy(Objective):
     short_name = "closed_form"
     loss_name = "minus the ELBO"
     has_elbo = True
+    linear_in_log_p = True
     needs_entropy = True
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
@@ -71,6 +72,7 @@ class StickingTheLanding(Objective):
     short_name = "sticking_the_landing"
     loss_name = "minus the ELBO"
     has_elbo = True
+    linear_in_log_p = True
     noise_vanishes = True
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
@@ -99,6 +101,7 @@ class MonteCarlo(Objective):
     short_name = "monte_carlo"
     loss_name = "minus the ELBO"
     has_elbo = True
+    linear_in_log_p = True
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         points, log_q = batched(lambda noise: family.draw_and_log_prob(params, noise), noises)

@@ -15,6 +15,14 @@ __all__ = ["Entry", "TargetCache", "cache_of", "check_shapes", "data_shapes", "f
 
 ATTRIBUTE = "_vi_targets"
 
+MOST_TARGETS = 16
+"""Targets that a model keeps, those used last.
+
+Two backends in two precisions, training and all rows, make eight. A fit on data of its own
+(``data=``, replacements) has a target of its own: without a limit a model that is fitted day after
+day would hold the data of all days.
+"""
+
 
 class Entry(NamedTuple):
     """A target, and what it was built for.
@@ -43,6 +51,13 @@ class TargetCache(dict[Hashable, Entry]):
     keep its own key alive. An attribute makes all this one cycle, which Python's garbage collector
     takes away.
     """
+
+    def keep(self, key: Hashable, entry: Entry) -> None:
+        """Keep a target as the one used last, and let go of those used longest ago."""
+        self.pop(key, None)
+        self[key] = entry
+        for old in list(self)[:-MOST_TARGETS]:  # a copy: other threads may keep theirs meanwhile
+            self.pop(old, None)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """A copy or a pickle of the model has none: compiled code can be neither."""
@@ -82,7 +97,7 @@ def fingerprint(model: pm.Model, setting: GraphSetting) -> tuple[Any, ...]:
     observed = [model.rvs_to_values[variable] for variable in model.observed_RVs]
     transforms = [model.rvs_to_transforms.get(variable) for variable in model.free_RVs]
     encoder_inputs = [graph for graphs in setting.encoded.values() for graph in graphs]
-    exchanged = [*setting.replacements.values(), *encoder_inputs, setting.streamed]
+    exchanged = [*setting.replacements.values(), *encoder_inputs]
     return tuple(_Same(item) for item in [*variables, *observed, *transforms, *exchanged])
 
 

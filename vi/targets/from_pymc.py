@@ -70,9 +70,9 @@ def from_pymc(
     Returns
     -------
     Target
-        The target. It is kept with the model, as long as this lives: the same object is returned
-        for the same model as long as nothing was added to the model and no value that is part of
-        the compiled code (the length of a dim, a mask) changed; data may change freely.
+        The target. It is kept with the model, as one of the 16 used last: the same object is
+        returned for the same model as long as nothing was added to the model and no value that is
+        part of the compiled code (the length of a dim, a mask) changed; data may change freely.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def from_pymc(
     else:
         check_shapes(model, point)
         target = _build(model, backend, dtype, point, setting)
-    cache[key] = Entry(present, data_shapes(target), target)
+    cache.keep(key, Entry(present, data_shapes(target), target))
     return target
 
 

@@ -26,6 +26,7 @@ from vi.approximation.record.parameters import reported_params
 from vi.families import Family
 from vi.foundation.precision import precision
 from vi.foundation.seeds import START, key_from, resolve_seed
+from vi.targets.batches.search import has_batches
 from vi.targets.model.initial_density import check_initial_density
 from vi.targets.model.start import start_point, start_std
 from vi.targets.model.unconstrain import unconstrain
@@ -108,8 +109,11 @@ def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
     ------
     TypeError
         If variables are local and the algorithm cannot step on rows.
+    ValueError
+        If a step sees a batch and the algorithm is right with all rows only.
     """
     algorithm = for_rows(fit, algorithm)
+    _check_batches(fit, algorithm)
     with precision(fit.dtype):
         if fit.run is None:
             # what was found in one go is the start, not a part of the run
@@ -117,3 +121,25 @@ def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
             return replace(fit, algorithm=algorithm, run=run, losses=np.empty(0), notes={})
         run = algorithm.init(fit.run.params, fit.run.key)._replace(step=fit.run.step)
         return replace(fit, algorithm=algorithm, run=run)
+
+
+def _check_batches(fit: FitState, algorithm: Algorithm) -> None:
+    """Refuse batches for steps that are not linear in log p: they would follow something else."""
+    if algorithm.linear_in_log_p:
+        return
+    training = fit.data.training
+    replacements = training.replacements.values()
+    if not (training.streamed or has_batches(fit.model, replacements)):
+        return
+    objective = getattr(algorithm, "objective", None)
+    what = (
+        f"algorithm {algorithm.short_name!r}"
+        if objective is None
+        else f"objective {objective.short_name!r}"
+    )
+    raise ValueError(
+        f"The {what} does not say that it is linear in log p, and a step would see a batch: with "
+        "N / B times the log likelihood of a batch in the place of all rows' it would go "
+        "elsewhere. Fit all rows, or use an estimator of the ELBO; if it is linear, say so in its "
+        "class: linear_in_log_p = True."
+    )

@@ -79,6 +79,13 @@ class StreamedRows:
     sample: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
+    def key(self) -> tuple[Any, ...]:
+        """What compiled code depends on: streams with equal keys share it, whatever they bring."""
+        types = tuple((name, variable.type) for name, variable in self.inputs.items())
+        rows = tuple((name, array.shape[1:]) for name, array in self.sample.items())
+        return self.n_rows, self.size, types, rows
+
+    @property
     def marks(self) -> tuple[Any, ...]:
         """Variables that say that a graph sees these rows."""
         return tuple(self.inputs.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,9 +98,10 @@ def is_batch(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp | TakeRows)
 
 
-def has_batches(model: Any) -> bool:
-    """Whether a PyMC model has batches in it."""
+def has_batches(model: Any, also: Iterable[Any] = ()) -> bool:
+    """Whether a PyMC model, or other graphs, have batches in them."""
     every = [
+        *also,
         *model.basic_RVs,
         *model.deterministics,
         *model.potentials,

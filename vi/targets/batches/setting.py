@@ -64,7 +64,7 @@ class GraphSetting:
             self.training,
             replaced,
             scale,
-            id(self.streamed),
+            None if self.streamed is None else self.streamed.key,
             tuple(sorted(self.locals.items())),
             read,
             self.jacobian,
