@@ -112,8 +112,8 @@ def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
     ValueError
         If a step sees a batch and the algorithm is right with all rows only.
     """
-    algorithm = for_rows(fit, algorithm)
     _check_batches(fit, algorithm)
+    algorithm = for_rows(fit, algorithm)
     with precision(fit.dtype):
         if fit.run is None:
             # what was found in one go is the start, not a part of the run
