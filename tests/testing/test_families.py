@@ -10,6 +10,7 @@ import pytest
 
 import vi
 from vi.families import MeanField
+from vi.testing.families import _check_gradient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Wrong(MeanField):
 
     def draw(self, params, noise):
         stopped = {"mu": params["mu"], "rho": jax.lax.stop_gradient(params["rho"])}
+        if self.fault == "gradient of draws in 'rho'":  # the right draw, twice the gradient
+            params = {"mu": params["mu"], "rho": 2 * params["rho"] - stopped["rho"]}
         return super().draw(
             stopped if self.fault == "no gradient in the parameter 'rho'" else params, noise
         )
@@ -63,11 +66,61 @@ FAULTS = [
     "keys of the parameters",
 ]
 FAULTS += ["noise must not depend", "no gradient in the parameter 'rho'"]
+FAULTS += ["gradient of draws in 'rho'"]
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_check_sees_faults(fault):
     with pytest.raises(AssertionError, match="normalisation|score" if fault == "score" else fault):
         vi.testing.check_family(Wrong(fault=fault))
     vi.testing.check_family(Wrong(fault=""))
+
+
+@dataclasses.dataclass(frozen=True)
+class HardChoice(MeanField):
+    """A mixture of two normals a distance apart, whose draw chooses one of them by a threshold.
+
+    The density is right and so are the moments; the choice has no gradient in the weight.
+    """
+
+    apart: float = 4.0
+    exact_moments = False
+    short_name = "hard_choice"
+
+    def init(self, mean, std, key):
+        return super().init(mean, std, key) | {"logit": jnp.zeros(())}
+
+    def units(self, params):
+        return super().units(params) | {"logit": jnp.ones(())}
+
+    def noise(self, key, params):
+        of_choice, of_draw = jax.random.split(key)
+        return jax.random.uniform(of_choice), super().noise(of_draw, params)
+
+    def draw(self, params, noise):
+        second = noise[0] < jax.nn.sigmoid(params["logit"])
+        return super().draw(params, noise[1]).at[0].add(jnp.where(second, self.apart, 0.0))
+
+    def log_prob(self, params, z):
+        first = super().log_prob(params, z)
+        second = super().log_prob(params, z.at[0].add(-self.apart))
+        return jnp.logaddexp(
+            jax.nn.log_sigmoid(-params["logit"]) + first,
+            jax.nn.log_sigmoid(params["logit"]) + second,
+        )
+
+    def draw_and_log_prob(self, params, noise):
+        z = self.draw(params, noise)
+        return z, self.log_prob(params, z)
+
+    def entropy(self, params):
+        return None
+
+
+def test_a_choice_without_a_gradient_is_seen():
+    params = HardChoice().init(jnp.zeros(2), jnp.ones(2), jax.random.key(0))
+    with pytest.raises(
+        AssertionError, match="gradient of draws in 'logit' is not that of the dens"
+    ):
+        _check_gradient(HardChoice(), params, 20_000, 0)

@@ -18,6 +18,9 @@ STANDARD_ERRORS = 5.0
 DIRECTIONS = 5
 """Random directions in which the score is checked."""
 
+GRADIENTS = 3
+"""Functions and directions, for each parameter, in which the gradient of draws is checked."""
+
 
 def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int = 0) -> None:
     r"""Check that a family keeps the contract of :class:`vi.families.Family`.
@@ -43,7 +46,9 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         the noise of the start for particles); ``mean``, ``std``, ``cov`` and ``entropy`` are those
         of the draws; ``draw_and_log_prob`` agrees with ``draw`` and ``log_prob``; the density is
         normalised (:math:`E_q[r / q] = 1` for a normal ``r`` narrower than q) and its score has
-        mean zero along random directions; units are positive and shaped like the parameters;
+        mean zero along random directions; the gradient of expectations through draws is that of
+        the density, :math:`E[\partial f(z(\lambda, \epsilon))] = E_q[f\, \partial \log q]`, in
+        each parameter; units are positive and shaped like the parameters;
         float32 stays float32.
 
     Examples
@@ -65,6 +70,7 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         _check_init(family, dim)
         if family.has_density:
             _check_density(family, params, draws, seed)
+            _check_gradient(family, params, draws, seed)
         _check_moments(family, params, draws, seed)
         _check_units(family, params)
     with precision(np.dtype("float32")):
@@ -185,6 +191,52 @@ def _check_density(family: Family, params: Params, draws: int, seed: int) -> Non
         far = _moved(family, params, jax.random.key(seed + i), 1.0)
         slope = np.asarray(slope_along({name: far[name] - params[name] for name in params}))
         _compare(f"score of log_prob in {', '.join(params)}", slope[:, None], np.zeros(1))
+
+
+def _check_gradient(family: Family, params: Params, draws: int, seed: int) -> None:
+    """Compare the gradient through draws with the one that the density gives, draw by draw.
+
+    What steps follow is the first alone: a draw whose gradient is twice too large, or goes straight
+    through a choice, has the right density and ends elsewhere. The functions are waves over q's
+    width: bounded, so that heavy tails do not drown what is looked for.
+    """
+    keys = jax.random.split(jax.random.key(seed + 3), draws)
+    mean = jax.lax.stop_gradient(family.mean(params))
+    std = jax.lax.stop_gradient(family.std(params))
+
+    @jax.jit
+    def both(direction: Params, wave: jax.Array, phase: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def f(z: jax.Array) -> jax.Array:
+            return jnp.sin(jnp.sum(wave * (z - mean) / std) + phase)
+
+        def one(key: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+            noise = family.noise(key, params)
+            value, through = jax.jvp(
+                lambda own: f(family.draw(own, noise)), (params,), (direction,)
+            )
+            z = family.draw(params, noise)
+            slope = jax.jvp(lambda own: family.log_prob(own, z), (params,), (direction,))[1]
+            return through, (value, slope)
+
+        through, (values, slopes) = jax.vmap(one)(keys)
+        return through, (values - jnp.mean(values)) * slopes
+
+    for name, value in params.items():
+        unit = family.units(params)[name]
+        for i in range(GRADIENTS):
+            of_wave, of_direction, of_phase = jax.random.split(jax.random.key(seed + i), 3)
+            direction = {other: jnp.zeros_like(entries) for other, entries in params.items()}
+            direction[name] = unit * jax.random.normal(of_direction, value.shape, value.dtype)
+            wave = jax.random.normal(of_wave, mean.shape, mean.dtype)
+            phase = jax.random.uniform(of_phase, (), mean.dtype, 0.0, 2.0 * math.pi)
+            through, by_density = (np.asarray(a) for a in both(direction, wave, phase))
+            difference = through - by_density
+            allowed = STANDARD_ERRORS * difference.std() / math.sqrt(draws) + 1e-9
+            assert abs(difference.mean()) <= allowed, (
+                f"the gradient of draws in {name!r} is not that of the density: a derivative of an "
+                f"expectation is {through.mean():.4g} through draw(), {by_density.mean():.4g} by "
+                f"log_prob() (5 standard errors of the difference: {allowed:.2g})"
+            )
 
 
 def _check_units(family: Family, params: Params) -> None:
