@@ -92,14 +92,14 @@ def test_names_classes_and_objects_are_taken_and_files_hold_them(renyi, tmp_path
     np.testing.assert_array_equal(fits[3].hist, again.hist)
 
 
-def test_the_weight_of_the_entropy_goes_to_objectives_that_have_one(renyi):
+def test_beta_goes_to_objectives_that_have_its_weights(renyi):
     with pm.Model() as model:
         pm.Normal("x", 1.0, 2.0)
     for kind in ESTIMATORS.values():
-        if "beta" in {field.name for field in fields(kind)}:
+        if "entropy_weight" in {field.name for field in fields(kind)}:
             made = vi.ADVI(model=model, estimator=kind, beta=2.0).objective
-            assert made == kind(beta=2.0)
-    for given in ("a_bound", renyi(), ESTIMATORS["monte_carlo"](beta=2.0)):
+            assert made == kind(entropy_weight=2.0, prior_weight=2.0)
+    for given in ("a_bound", renyi(), ESTIMATORS["monte_carlo"](entropy_weight=2.0)):
         with pytest.raises(TypeError, match=r"beta=0\.5.*give an instance"):
             vi.ADVI(model=model, estimator=given, beta=0.5)
 

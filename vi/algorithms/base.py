@@ -109,6 +109,9 @@ class Algorithm(abc.ABC):
     local variables are refused without it.
     """
 
+    prior_weight: float = 1.0
+    """What multiplies the log prior, log Jacobians included, in the log density of the steps."""
+
     @property
     @abc.abstractmethod
     def loss_name(self) -> str:

@@ -47,6 +47,11 @@ class Gradient(Descent):
         return self.objective.linear_in_log_p
 
     @property
+    def prior_weight(self) -> float:  # type: ignore[override]
+        """What multiplies the log prior in the log density of the steps."""
+        return self.objective.prior_weight
+
+    @property
     def loss_name(self) -> str:
         return self.objective.loss_name
 

@@ -92,6 +92,11 @@ class Local(Algorithm):
         return self.inner.linear_in_log_p
 
     @property
+    def prior_weight(self) -> float:  # type: ignore[override]
+        """What multiplies the log prior in the log density of the steps."""
+        return self.inner.prior_weight
+
+    @property
     def loss_name(self) -> str:
         return self.inner.loss_name
 

@@ -11,7 +11,7 @@ from vi.approximation.named import StartOptions
 from vi.families import Base, Elliptical, Normal
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
-from vi.inference.options import objective_from
+from vi.inference.options import check_prior, objective_from
 from vi.inference.run_options import RunOptions
 from vi.objectives import ESTIMATORS, Objective
 
@@ -21,14 +21,18 @@ __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
 class KLqp(Inference):
     r"""Minimise :math:`KL(q \| p)`, that is, maximise the ELBO.
 
-    .. math:: \mathrm{ELBO}_\beta = E_q[\log p(x, z)] + \beta H[q]
+    .. math:: \mathrm{ELBO}_\beta = E_q[\log p(y \mid z)] - \beta\, KL(q \| p(z))
 
     Parameters
     ----------
     approx : Approximation
         What is fitted.
     beta : float
-        Weight of the entropy (1: the ELBO).
+        Weight of the divergence from the prior, as in PyMC (1: the ELBO). With more than 1 the
+        likelihood counts less, its power :math:`1 / \beta` (tempering, the beta-VAE); with less
+        than 1, more. Observed variables and Potentials are the likelihood, free variables with the
+        log Jacobians of their transforms the prior. The entropy alone is weighed by an estimator's
+        own ``entropy_weight``: ``estimator=vi.objectives.MonteCarlo(entropy_weight=0.5)``.
     estimator : {"closed_form", "sticking_the_landing", "monte_carlo"} or Objective, optional
         How the gradient is estimated; these three have the same expectation. An objective, its
         class, or the name of one in ``vi.objectives.ESTIMATORS``. By default the one that suits
@@ -41,6 +45,8 @@ class KLqp(Inference):
     ------
     TypeError
         If the approximation has no density (particles).
+    ValueError
+        If `beta` is not 1, and the model a log density whose prior is not known.
     """
 
     estimators: Collection[str] = ESTIMATORS
@@ -62,6 +68,7 @@ class KLqp(Inference):
         self.objective = objective_from(
             approx.family.default_estimator if estimator is None else estimator, beta
         )
+        check_prior(approx.model, self.objective)
 
     def algorithm(self, options: RunOptions) -> Gradient:
         fewest = self.objective.fewest_draws

@@ -9,10 +9,11 @@ from typing import Any
 import optax
 
 from vi.foundation.numbers import number
+from vi.models.density_model import DensityModel
 from vi.objectives import ESTIMATORS, Objective
 from vi.optimizers import AVERAGINGS, OPTIMIZERS, Averaging, PolynomialAverage, scale_free_adam
 
-__all__ = ["averaging_from", "objective_from", "optimizer_from"]
+__all__ = ["averaging_from", "check_prior", "objective_from", "optimizer_from"]
 
 
 def objective_from(estimator: Any, beta: float) -> Objective:
@@ -21,17 +22,30 @@ def objective_from(estimator: Any, beta: float) -> Objective:
     if isinstance(estimator, str) and estimator in ESTIMATORS:
         estimator = ESTIMATORS[estimator]
     if inspect.isclass(estimator) and issubclass(estimator, Objective):
-        if "beta" in inspect.signature(estimator).parameters:
-            return estimator(beta=beta)  # type: ignore[call-arg]
+        if {"entropy_weight", "prior_weight"} <= inspect.signature(estimator).parameters.keys():
+            return estimator(entropy_weight=beta, prior_weight=beta)  # type: ignore[call-arg]
     elif isinstance(estimator, Objective) and beta == 1.0:
         return estimator
     if beta != 1.0:
         raise TypeError(
-            f"beta={beta!r}: the objective {estimator!r} takes it as a setting of its own, or not "
-            "at all; give an instance with it as estimator=, and leave beta= out."
+            f"beta={beta!r} becomes the settings entropy_weight and prior_weight of an objective, "
+            f"and {estimator!r} is made already or does not have them. Leave beta= out; give an "
+            "instance with these settings as estimator=."
         )
     objective: Objective = ESTIMATORS.instance("estimator", estimator)
     return objective
+
+
+def check_prior(model: Any, objective: Objective) -> None:
+    """Refuse to weigh the prior of a log density that does not say which part of it is one."""
+    unknown = isinstance(model, DensityModel) and model.log_prior is None
+    if objective.prior_weight != 1.0 and unknown:
+        raise ValueError(
+            "beta weighs the divergence from the prior, and a log density that returns one number "
+            "does not say what its prior is. Let it return the pair (log_prior, log_likelihood); "
+            "or weigh the entropy alone, estimator=vi.objectives.MonteCarlo(entropy_weight="
+            f"{objective.prior_weight:g})."
+        )
 
 
 def optimizer_from(given: Any) -> optax.GradientTransformation:

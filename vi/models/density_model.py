@@ -62,6 +62,8 @@ class DensityModel(pm.Model):
         self.structure = structure
         self.row_scales: dict[str, str] = {}
         """Potentials that are sums over the rows of a batch, so that they are scaled by N / B."""
+        self.log_prior: Callable[[], Any] | None = None
+        """Makes the graph of the log prior, in the free variables, where it is known."""
         with self:
             for name, value in start.items():
                 # float64 in the graph, whatever the precision of the fit: some of PyMC's transforms

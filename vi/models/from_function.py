@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -145,6 +146,9 @@ def from_function(
         rows = [row_data(array, nan="allow") for array in arrays]
         if batch_size is None:
             _potential("log_density", log_density, [*leaves, *rows])
+            if is_pair(returned):
+                prior = replace(log_density, part=0)
+                model.log_prior = lambda: JaxOp(prior)(*leaves, *rows)
             return model
         few = jax.tree.unflatten(data_structure, [array[:batch_size] for array in arrays])
         batches = Minibatch(*rows, batch_size=batch_size, nan="allow")
@@ -153,6 +157,7 @@ def from_function(
             fn, structure, None, len(start), dtype, 0, few
         )  # of no rows: what it is given does not matter
         _potential("log_prior", prior, leaves)
+        model.log_prior = lambda: model["log_prior"]
         _potential(
             "log_likelihood",
             LogDensity(fn, structure, data_structure, len(start), dtype, 1),

@@ -14,7 +14,7 @@ from pytensor.tensor.type import TensorType
 
 from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
-from vi.models.density_model import Computed, DensityModel
+from vi.models.density_model import Computed, DensityModel, LogDensity
 from vi.models.from_function import from_function
 from vi.models.numpyro_transform import import_numpyro
 
@@ -87,8 +87,18 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     def log_density(params: dict[str, Any]) -> Any:
         return util.log_density(handlers.seed(model, 0), args, kwargs, params)[0]
 
+    def log_prior(params: dict[str, Any]) -> Any:
+        # that of all sites is observed or not: what is observed is the likelihood
+        hidden = handlers.block(
+            handlers.seed(model, 0), hide_fn=lambda site: site.get("is_observed", False)
+        )
+        return util.log_density(hidden, args, kwargs, params)[0]
+
     _check_supports(sites, init, supports)
     pymc_model = from_function(log_density, init, constraints=supports)
+    prior = LogDensity(log_prior, pymc_model.structure, None, len(init), pymc_model.dtype)
+    leaves = list(pymc_model.free_RVs)
+    pymc_model.log_prior = lambda: JaxOp(prior)(*leaves)
     with precision(pymc_model.dtype):
         computed = {
             name: jnp.asarray(site["value"])

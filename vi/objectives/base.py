@@ -46,6 +46,9 @@ class Objective(abc.ABC):
     needs_entropy: bool = False
     """Whether it can be used only with families that have a closed-form entropy."""
 
+    prior_weight: float = 1.0
+    """What multiplies the log prior, log Jacobians included, in the log density of the steps."""
+
     noise_vanishes: bool = False
     """Whether a single draw's gradient is zero at an optimum at which q is exact."""
 

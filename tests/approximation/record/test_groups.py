@@ -87,7 +87,9 @@ def test_names_of_groups_and_parameters():
 def test_fit_takes_an_inference_over_groups():
     approx = vi.fit(50, method=vi.KLqp(two_groups(), beta=2.0), progressbar=False)
     assert len(approx.hist) == 50
-    assert approx.settings()["objective"] == "ClosedFormEntropy(beta=2.0)"
+    assert approx.settings()["objective"] == (
+        "ClosedFormEntropy(entropy_weight=2.0, prior_weight=2.0)"
+    )
 
 
 def test_variables_as_objects_and_value_names():

@@ -78,6 +78,9 @@ def decode(spec: Any, replace: dict[str, Any] | None = None) -> Any:
         name: known[name] if name in known else decode(value)
         for name, value in spec["settings"].items()
     }
+    if spec["kind"] == "objective" and "beta" in settings:
+        # 0.1.0 weighed the entropy alone, under the name that now weighs the prior too
+        settings["entropy_weight"] = settings.pop("beta")
     if spec["kind"] == "optimizer":
         return OPTIMIZERS[spec["name"]](**settings)
     return REGISTRIES[spec["kind"]][spec["name"]](**settings)

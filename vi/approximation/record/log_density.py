@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pymc as pm
 
 from vi.approximation.record.fit_state import FitState
@@ -58,4 +60,6 @@ def model_of_all_rows(fit: FitState) -> pm.Model:
 
 def _setting(fit: FitState, training: bool) -> GraphSetting:
     setting = fit.data.training if training else fit.data.all_rows
+    if training and fit.algorithm is not None:
+        setting = replace(setting, prior_weight=fit.algorithm.prior_weight)
     return local_setting(fit, setting) if fit.local else setting

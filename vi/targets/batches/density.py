@@ -66,7 +66,8 @@ def in_setting(
     ]
     in_model = find_batches([*terms, *values, *graphs])
     setting = _with_row_scales(model, setting)
-    if not (in_model.tensors or setting.replacements or setting.streamed or setting.locals):
+    exchanged = setting.replacements or setting.streamed or setting.locals
+    if not (in_model.tensors or exchanged or setting.prior_weight != 1.0):
         return model.logp(jacobian=setting.jacobian), list(graphs), (), {}
 
     places = _places(model, setting)
@@ -92,7 +93,12 @@ def in_setting(
         else:
             given = clone_replace([terms[i]], replace=places)[0] if places else terms[i]
             term = as_tensor(given, allow_xtensor_conversion=True)
-        total.append(term.sum())
+        weight = setting.prior_weight if variable in model.free_RVs else 1.0
+        total.append(term.sum() if weight == 1.0 else weight * term.sum())
+    if setting.prior_weight != 1.0 and getattr(model, "log_prior", None) is not None:
+        # of a density, whose free variables are flat: its prior is in one of its Potentials
+        prior = model.replace_rvs_by_values([model.log_prior()])[0]
+        total.append((setting.prior_weight - 1.0) * prior)
     log_prob = pt.add(*total) if len(total) > 1 else total[0]
     return log_prob, in_place[2 * k :], batches.rows if setting.training else (), local
 

@@ -36,6 +36,8 @@ class GraphSetting:
         By name of a local variable, what an encoder reads: tensors with a row for each of its rows.
     jacobian : bool
         Whether the log Jacobian determinants of the transforms are part of the log density.
+    prior_weight : float
+        What multiplies the log prior, log Jacobians included.
     """
 
     training: bool = True
@@ -46,10 +48,13 @@ class GraphSetting:
     locals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     jacobian: bool = True
+    prior_weight: float = 1.0
 
     @property
     def plain(self) -> bool:
         """Whether nothing but batches in the model could make training differ from the rest."""
+        if self.prior_weight != 1.0:
+            return False
         return self.jacobian and not (
             self.replacements or self.scale or self.streamed or self.locals
         )
@@ -68,4 +73,5 @@ class GraphSetting:
             tuple(sorted(self.locals.items())),
             read,
             self.jacobian,
+            self.prior_weight,
         )
