@@ -134,6 +134,14 @@ class Target(Keeper, abc.ABC):
         """Length ``D`` of the flat vector."""
         return self.layout.dim
 
+    def watch(self) -> Any:
+        """A new watch of the data that it reads, from now on; None where there are none."""
+        return None
+
+    def stale(self) -> tuple[str, ...]:
+        """Names of data that are part of the compiled code and have changed since."""
+        return ()
+
     @abc.abstractmethod
     def batch(self) -> Inputs:
         """The current values of everything the log density reads.

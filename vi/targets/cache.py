@@ -7,11 +7,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pymc as pm
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.random.type import RandomType
 
 from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
+from vi.targets.model.data_watch import DataWatch
 
-__all__ = ["Entry", "TargetCache", "cache_of", "check_shapes", "data_shapes", "fingerprint"]
+__all__ = [
+    "Entry",
+    "TargetCache",
+    "cache_of",
+    "check_shapes",
+    "data_shapes",
+    "fingerprint",
+    "watched",
+]
 
 ATTRIBUTE = "_vi_targets"
 
@@ -52,6 +64,11 @@ class TargetCache(dict[Hashable, Entry]):
     takes away.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.watches: dict[bool, DataWatch] = {}
+        """What watches the model's data: for fits (True), which refuse NaN, and for the rest."""
+
     def keep(self, key: Hashable, entry: Entry) -> None:
         """Keep a target as the one used last, and let go of those used longest ago."""
         self.pop(key, None)
@@ -68,6 +85,17 @@ def cache_of(model: pm.Model) -> TargetCache:
     """The targets that are kept for a model."""
     cache: TargetCache = model.__dict__.setdefault(ATTRIBUTE, TargetCache())
     return cache
+
+
+def watched(model: pm.Model) -> list[SharedVariable]:
+    """The shared variables that a model reads, but for random generators."""
+    graphs = [*model.basic_RVs, *model.deterministics, *model.potentials]
+    graphs += [*model.rvs_to_values.values()]
+    return [
+        variable
+        for variable in ancestors(graphs)
+        if isinstance(variable, SharedVariable) and not isinstance(variable.type, RandomType)
+    ]
 
 
 def check_shapes(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:

@@ -78,8 +78,7 @@ def train(
     progress.begin()
     with _deferred_interrupt() as interrupted:
         while run.step < goal:
-            if run.step >= available:
-                inputs, available = run.supply.at(run.step)
+            inputs, available = run.supply.at(run.step)
             until = min(
                 [goal - run.step, available - run.step, limit]
                 + [every - run.step % every for every in intervals]

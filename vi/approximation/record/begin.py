@@ -23,6 +23,7 @@ from vi.approximation.record.local_groups import (
 )
 from vi.approximation.record.local_plan import for_rows
 from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.present_data import watch_data
 from vi.families import Family
 from vi.foundation.precision import precision
 from vi.foundation.seeds import START, key_from, resolve_seed
@@ -81,6 +82,7 @@ def begin(
             params = with_weights(local, params)
     record = FitState(beginning, family, layout, point, seed, params, local)
     check_encoders(local, reported_params(record))
+    watch_data(record)
     return record
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of
+from vi.approximation.record.present_data import refuse_changed_data
 from vi.approximation.steps.divergence import diagnosed
 from vi.approximation.steps.restarts import comparison, first_states
 from vi.diagnostics.agreement import describe
@@ -124,7 +125,12 @@ def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:
     states = first_states(
         fit, restarts
     )  # before the supply, whose thread would be left if it fails
-    supply = supply_for(target, state, fit.data.stream)
+    supply = supply_for(
+        target,
+        state,
+        fit.data.stream,
+        lambda names: refuse_changed_data(fit, names, finite=True),
+    )
     if restarts > 1:
         return SeveralRuns(target, algorithm, states, supply)
     history = History(fit.losses) if fit.keep_losses else None

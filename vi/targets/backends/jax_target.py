@@ -20,6 +20,7 @@ from vi.graphs.to_jax import jax_function
 from vi.targets.base import Batch, Inputs, StepInputs, StreamedBlock, Target
 from vi.targets.batches.local_rows import LocalRows
 from vi.targets.batches.row_numbers import draw_rows, lengths_function
+from vi.targets.model.data_watch import DataWatch
 from vi.targets.model.graph import ModelGraph
 
 __all__ = ["JaxTarget", "Placed", "Short"]
@@ -84,6 +85,12 @@ class JaxTarget(Target):
                 lambda z: self.log_density(z, inputs), points, batch_size=BLOCK
             )
         )
+
+    def watch(self) -> DataWatch:
+        return self.graph.watch()
+
+    def stale(self) -> tuple[str, ...]:
+        return self.graph.stale()
 
     def batch(self) -> Inputs:
         return self.batch_on(jax.device_put, self.placed)

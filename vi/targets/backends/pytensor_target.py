@@ -27,6 +27,7 @@ from vi.targets.base import Batch, Inputs, StepInputs, Target
 from vi.targets.batches.local_rows import LocalRows
 from vi.targets.batches.row_numbers import draw_rows, lengths_function
 from vi.targets.batches.rows import Rows
+from vi.targets.model.data_watch import DataWatch
 from vi.targets.model.graph import ModelGraph
 
 __all__ = ["PytensorTarget"]
@@ -71,6 +72,12 @@ class PytensorTarget(Target):
         self._point = np.empty(self.dim, dtype)
         # the buffer above and PyTensor's functions serve one thread at a time
         self._lock = threading.Lock()
+
+    def watch(self) -> DataWatch:
+        return self.graph.watch()
+
+    def stale(self) -> tuple[str, ...]:
+        return self.graph.stale()
 
     def batch(self) -> Inputs:
         arrays = tuple(self._cast(shared.get_value(borrow=True)) for shared in self.graph.shared)

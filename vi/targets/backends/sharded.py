@@ -14,6 +14,7 @@ from vi.foundation.devices import Devices
 from vi.foundation.precision import precision
 from vi.targets.backends.jax_target import JaxTarget, Placed, Short
 from vi.targets.base import Batch, Inputs, StepInputs, Target
+from vi.targets.model.data_watch import DataWatch
 
 __all__ = ["DIVIDED_BYTES", "ShardedTarget", "shared_by"]
 
@@ -61,6 +62,12 @@ class ShardedTarget(Target):
         self._devices = devices
         self._placed: Placed = {}
         target.placed.clear()  # what its check needed on one device would stay beside the others
+
+    def watch(self) -> DataWatch:
+        return self.graph.watch()
+
+    def stale(self) -> tuple[str, ...]:
+        return self.graph.stale()
 
     def batch(self) -> Inputs:
         return self._target.batch_on(

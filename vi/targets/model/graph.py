@@ -28,6 +28,7 @@ from vi.targets.batches.rows import Rows, StreamedRows
 from vi.targets.batches.search import find_batches
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.checks import check_variables, refuse_random_inputs, refuse_whole_numbers
+from vi.targets.model.data_watch import DataWatch
 from vi.targets.model.layout_from import layout_from
 
 __all__ = ["ModelGraph", "build_graph"]
@@ -96,11 +97,16 @@ class ModelGraph:
             *(self.streamed.inputs.values() if self.streamed else ()),
         ]
 
-    def stale(self) -> bool:
-        """Whether a value that was compiled in has changed since."""
-        return any(
-            not np.array_equal(variable.get_value(borrow=True), value)
+    def watch(self) -> DataWatch:
+        """A watch of everything that the graphs read, or have compiled in, from now on."""
+        return DataWatch([*self.shared, *(variable for variable, _ in self.baked)])
+
+    def stale(self) -> tuple[str, ...]:
+        """Names of the variables whose value was compiled in and has changed since."""
+        return tuple(
+            variable.name or "a shared variable"
             for variable, value in self.baked
+            if not np.array_equal(variable.get_value(borrow=True), value)
         )
 
 

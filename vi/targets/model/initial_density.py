@@ -15,7 +15,7 @@ from pytensor.tensor import as_tensor
 from vi.graphs.interpret import interpret
 from vi.graphs.wrapped_jax import with_jax_ops
 from vi.targets.batches.rows import Rows
-from vi.targets.batches.search import find_batches
+from vi.targets.batches.search import Batches, find_batches
 from vi.targets.model.checks import refuse_random_inputs
 
 __all__ = ["check_initial_density"]
@@ -23,10 +23,23 @@ __all__ = ["check_initial_density"]
 _FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
 
 
-def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
+def check_initial_density(
+    model: pm.Model, point: Mapping[str, np.ndarray], *, finite: bool = True
+) -> None:
     """Refuse a start at which the log density is not finite, naming terms, data and values.
 
-    It is evaluated by PyTensor's interpreter, so nothing is compiled.
+    It is evaluated by PyTensor's interpreter, so nothing is compiled, and indices that do not exist
+    are errors: JAX takes the last entry in their place. Of minibatches a batch is evaluated, with
+    the rows in it that have the smallest and the largest whole numbers.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    point : mapping of {str: array}
+        The start, by value name.
+    finite : bool
+        Whether a value that is not finite is refused; if not, only what cannot be evaluated is.
     """
     terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
     outputs = [
@@ -41,7 +54,7 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
     outputs = minibatches.swapped(outputs, full=False)
     for rows in minibatches.rows:
         inputs.append(rows.index)
-        values.append(np.arange(rows.size))
+        values.append(_telling_rows(minibatches, rows))
     refuse_random_inputs(model, graph_inputs(outputs))
     outputs = with_jax_ops(outputs)
     try:
@@ -57,7 +70,7 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
         for term, result in zip(terms, results, strict=True)
         if isinstance(result, str) or not np.isfinite(np.sum(result))
     }
-    if bad:
+    if bad and finite:
         listed = ", ".join(f"{term.name} ({what})" for term, what in bad.items())
         raise ValueError(
             f"The log density is not finite at the start. Terms that are not finite: {listed}. "
@@ -65,6 +78,22 @@ def check_initial_density(model: pm.Model, point: Mapping[str, np.ndarray]) -> N
             "Check the observed data and the support of the priors, or pass start={name: value}. "
             "model.debug() shows the parameters."
         )
+
+
+def _telling_rows(batches: Batches, rows: Rows) -> np.ndarray:
+    """Row numbers of a batch, among them those of the extremes of whole numbers in the data."""
+    telling: list[int] = []
+    for data, axes in batches.tensors.values():
+        axis = next((axis for axis, its_rows in axes if its_rows is rows), None)
+        if axis is None or not np.issubdtype(data.dtype, np.integer):
+            continue
+        array = np.moveaxis(np.asarray(interpret([], [data], [])[0]), axis, 0)
+        if array.size:
+            flat = array.reshape(len(array), -1)
+            telling += [int(flat.min(axis=1).argmin()), int(flat.max(axis=1).argmax())]
+    chosen = list(dict.fromkeys(telling))[: rows.size]
+    others = [row for row in range(rows.size) if row not in chosen]
+    return np.array(chosen + others[: rows.size - len(chosen)])
 
 
 def _shapes_of_a_batch(
