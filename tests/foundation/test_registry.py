@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 
 import pytest
@@ -182,3 +183,41 @@ def test_modules_of_a_package_are_imported(tmp_path, monkeypatch):
 
     import_modules(a_room.__name__, a_room.__path__)
     assert a_room.seen == ["part"]
+
+
+def test_what_could_not_be_made_is_refused(shapes):
+    class Open(Shape, abc.ABC):
+        @abc.abstractmethod
+        def area(self):
+            """What a shape has."""
+
+    with pytest.raises(TypeError, match="Open cannot be registered: it lacks area"):
+        shapes.register(name="open")(Open)
+
+
+def test_fields_without_a_decorator_are_refused(shapes):
+    @dataclass(frozen=True)
+    class Parent(Shape):
+        radius: float = 1.0
+
+    class Child(Parent):
+        height: float = 2.0
+        short_name = "child"
+
+    with pytest.raises(TypeError, match="frozen=True"):
+        shapes.register(Child)
+    # none of its own: the parent's decorator is enough
+    shapes.register(name="plain")(type("Plain", (Parent,), {}))
+    assert "plain" in shapes
+
+
+def test_a_name_in_the_place_of_a_class(shapes):
+    with pytest.raises(TypeError, match=r"write register\(name='square'\)"):
+        shapes.register("square")
+
+
+@pytest.mark.parametrize(("what", "article"), [("optimiser", "an"), ("kernel", "a")])
+def test_words(what, article):
+    registry = Registry(what, of=Shape)
+    with pytest.raises(TypeError, match=f"registered as {article} {what}"):
+        registry.register(int)

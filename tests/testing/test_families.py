@@ -124,3 +124,27 @@ def test_a_choice_without_a_gradient_is_seen():
         AssertionError, match="gradient of draws in 'logit' is not that of the dens"
     ):
         _check_gradient(HardChoice(), params, 20_000, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Elsewhere(MeanField):
+    """A density that has nothing to do with the draws, nor with the parameters."""
+
+    short_name = "elsewhere"
+    default_estimator = "monte_carlo"
+
+    def entropy(self, params):
+        return None
+
+    def log_prob(self, params, z):
+        return -jnp.sum(z**2)
+
+    def draw_and_log_prob(self, params, noise):
+        z = self.draw(params, noise)
+        return z, self.log_prob(params, z)
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+def test_a_density_of_something_else_is_seen(dim):
+    with pytest.raises(AssertionError, match="log_prob"):
+        vi.testing.check_family(Elsewhere(), dim)

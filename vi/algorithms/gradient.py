@@ -66,10 +66,23 @@ class Gradient(Descent):
         self, state: State, question: Question, log_prob: jax.Array, score: jax.Array, rows: Rows
     ) -> tuple[State, jax.Array]:
         def linearised(z: jax.Array) -> jax.Array:
+            if jnp.shape(z) != question.points.shape:
+                raise TypeError(
+                    f"The objective {self.objective.short_name!r} asks for log p at points of the "
+                    f"shape {jnp.shape(z)}; it is known at the draws alone, all "
+                    f"{len(question.points)} of them in one call: {question.points.shape}."
+                )
             return log_prob + jnp.sum(score * (z - jax.lax.stop_gradient(question.points)), axis=-1)
 
         def loss_of(params: Params) -> jax.Array:
-            return self.objective.loss(self.family, params, question.noise, linearised)
+            loss = self.objective.loss(self.family, params, question.noise, linearised)
+            if getattr(loss, "shape", None) != ():
+                got = f"the shape {loss.shape}" if hasattr(loss, "shape") else type(loss).__name__
+                raise TypeError(
+                    f"loss() of the objective {self.objective.short_name!r} must return one "
+                    f"number, a JAX scalar; got {got}."
+                )
+            return loss
 
         loss, gradient = jax.value_and_grad(loss_of)(state.params)
         vanishes = self.objective.noise_vanishes

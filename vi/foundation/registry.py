@@ -44,6 +44,7 @@ class Registry[T](Mapping[str, T]):
 
     def __init__(self, what: str, *, of: type | None = None, frozen: bool = True) -> None:
         self.what = what
+        self.a_what = f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
         self._of = of
         self._frozen = frozen and of is not None
         self._entries: dict[str, T] = {}
@@ -87,6 +88,8 @@ class Registry[T](Mapping[str, T]):
         ValueError
             If another entry has the name or an alias already.
         """
+        if isinstance(item, str):
+            raise TypeError(f"register({item!r}) enters a text: write register(name={item!r}).")
         if item is None:
             return lambda item: self._enter(item, name, tuple(aliases), replace)
         return self._enter(item, name, tuple(aliases), replace)
@@ -96,8 +99,8 @@ class Registry[T](Mapping[str, T]):
         name = name or getattr(item, "short_name", None) or getattr(item, "__name__", None)
         if not isinstance(name, str) or name != name.lower():
             raise TypeError(
-                f"{item!r} needs a name to be registered as a {self.what}: a short_name in lower "
-                "case, or register(name=...)."
+                f"{item!r} needs a name in lower case to be registered as {self.a_what}, and has "
+                f"{name!r}: give it a short_name, or write register(name=...)."
             )
         # a subclass inherits its parent's aliases; they stay the parent's
         own = vars(item).get("aliases", ()) if inspect.isclass(item) else ()
@@ -127,17 +130,27 @@ class Registry[T](Mapping[str, T]):
         """Refuse what is not of the kind."""
         if self._of is None:
             if not callable(item):
-                raise TypeError(f"{item!r} cannot be registered as a {self.what}: give a function.")
+                raise TypeError(f"{item!r} cannot be registered as {self.a_what}: give a function.")
             return
         if not (inspect.isclass(item) and issubclass(item, self._of)):
             raise TypeError(
-                f"{item!r} cannot be registered as a {self.what}: give a subclass of "
+                f"{item!r} cannot be registered as {self.a_what}: give a subclass of "
                 f"{self._of.__name__}."
             )
+        if inspect.isabstract(item):
+            lacking = ", ".join(sorted(getattr(item, "__abstractmethods__", ())))
+            raise TypeError(f"{item.__name__} cannot be registered: it lacks {lacking}.")
         params = getattr(item, "__dataclass_params__", None)
-        if self._frozen and not (is_dataclass(item) and params is not None and params.frozen):
+        fields_of_its_own = [
+            name
+            for name in inspect.get_annotations(item)
+            if not any(hasattr(base, name) for base in item.__bases__)
+        ]
+        undecorated = fields_of_its_own and "__dataclass_params__" not in vars(item)
+        frozen = is_dataclass(item) and params is not None and params.frozen
+        if self._frozen and (undecorated or not frozen):
             raise TypeError(
-                f"{item.__name__} cannot be registered as a {self.what}: a file holds the fields "
+                f"{item.__name__} cannot be registered as {self.a_what}: a file holds the fields "
                 "of a frozen dataclass; write @dataclass(frozen=True) below the register line."
             )
 
@@ -154,7 +167,7 @@ class Registry[T](Mapping[str, T]):
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return f"<Registry of {self.what}: {self.listed()}>"
+        return f"<Registry of {self.what}: {', '.join(self._entries)}>"
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -201,13 +214,13 @@ class Registry[T](Mapping[str, T]):
         if isinstance(value, str):
             if value not in self:
                 raise ValueError(
-                    f"{argument}={value!r} is unknown; use {listed}, or an instance of a "
-                    f"{self.what}."
+                    f"{argument}={value!r} is unknown; use {listed}, or an instance of "
+                    f"{self.a_what}."
                 )
             entry = self[value]
         elif of is None or not (inspect.isclass(value) and issubclass(value, of)):
             raise TypeError(
-                f"{argument}={value!r}: give a {self.what} by name ({listed}), or an instance of "
+                f"{argument}={value!r}: give {self.a_what} by name ({listed}), or an instance of "
                 "one."
             )
         if missing := _required(entry):

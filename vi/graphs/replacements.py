@@ -19,12 +19,7 @@ def check_replacements(
 ) -> None:
     """Refuse replacements of variables that the model does not use."""
     used = set(ancestors(outputs))
-    for old, new in replacements.items():
-        if not isinstance(old, Variable) or not isinstance(new, Variable):
-            raise TypeError(
-                f"more_replacements maps PyTensor variables to PyTensor variables, got {old!r}: "
-                f"{new!r}."
-            )
+    for old in replacements:
         if old not in used:
             raise ValueError(
                 f"more_replacements: {old} is not part of the model's log density. Replace data or "
@@ -38,8 +33,14 @@ def as_variables(replacements: Any) -> dict[Variable, Variable]:
         raise TypeError(
             f"more_replacements must be a dict of {{variable: replacement}}, got {replacements!r}."
         )
+    for old, new in replacements.items():
+        if not isinstance(old, Variable):
+            raise TypeError(
+                f"more_replacements maps PyTensor variables to PyTensor variables, got {old!r}: "
+                f"{new!r}."
+            )
     return {
-        old: like(old, new) if isinstance(old, Variable) and not isinstance(new, Variable) else new
+        old: new if isinstance(new, Variable) else like(old, new)
         for old, new in replacements.items()
     }
 

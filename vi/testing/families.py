@@ -45,8 +45,10 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         ``init`` has the mean and the scale asked for (to 0.15 sd where moments are estimates, to
         the noise of the start for particles); ``mean``, ``std``, ``cov`` and ``entropy`` are those
         of the draws; ``draw_and_log_prob`` agrees with ``draw`` and ``log_prob``; the density is
-        normalised (:math:`E_q[r / q] = 1` for a normal ``r`` narrower than q) and its score has
-        mean zero along random directions; the gradient of expectations through draws is that of
+        normalised (:math:`E_q[r / q] = 1` for a normal ``r`` narrower than q), is that of the draws
+        (Stein's identities, :math:`E_q[\nabla_z \log q] = 0` and
+        :math:`E_q[(z - m) \nabla_z \log q^\top] = -I`), and its score has mean zero along random
+        directions; the gradient of expectations through draws is that of
         the density, :math:`E[\partial f(z(\lambda, \epsilon))] = E_q[f\, \partial \log q]`, in
         each parameter; units are positive and shaped like the parameters;
         float32 stays float32.
@@ -182,6 +184,14 @@ def _check_density(family: Family, params: Params, draws: int, seed: int) -> Non
         - 0.5 * len(mean) * math.log(2 * math.pi)
     )
     _compare("normalisation of log_prob (E[r / q])", np.exp(log_r - log_q)[:, None], np.ones(1))
+    slopes = np.asarray(jax.jit(jax.vmap(jax.grad(family.log_prob, 1), (None, 0)))(params, points))
+    _compare("mean of the gradient of log_prob in z", slopes, np.zeros(len(mean)))
+    products = (np.asarray(points) - mean)[:, :, None] * slopes[:, None, :]
+    _compare(
+        "mean of (z - mean) times the gradient of log_prob in z",
+        products.reshape(len(products), -1),
+        -np.eye(len(mean)).ravel(),
+    )
     slope_along = jax.jit(
         lambda direction: jax.vmap(
             lambda z: jax.jvp(lambda p: family.log_prob(p, z), (params,), (direction,))[1]

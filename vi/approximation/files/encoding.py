@@ -30,9 +30,9 @@ found too."""
 
 
 class LostError(ValueError):
-    """Something that was fitted with is code, which a file does not hold.
+    """Something that was fitted with is not in the file, or not here.
 
-    The message says what it was.
+    The message says what, and why: "f, which a file cannot hold".
     """
 
 
@@ -65,14 +65,22 @@ def decode(spec: Any, replace: dict[str, Any] | None = None) -> Any:
     Raises
     ------
     LostError
-        If it was code.
+        If it was code, or has a name that is not registered.
     """
     if not isinstance(spec, dict):
         return spec
     if "lost" in spec:
-        raise LostError(spec["lost"])
+        raise LostError(f"{spec['lost']}, which a file cannot hold")
     if "tuple" in spec:
         return tuple(decode(value) for value in spec["tuple"])
+    registry: Mapping[str, Any] = (
+        OPTIMIZERS if spec["kind"] == "optimizer" else REGISTRIES[spec["kind"]]
+    )
+    if spec["name"] not in registry:
+        raise LostError(
+            f"{spec['name']!r}, which is not registered here: import the module that registers it "
+            "first"
+        )
     known = replace or {}
     settings = {
         name: known[name] if name in known else decode(value)
@@ -81,9 +89,7 @@ def decode(spec: Any, replace: dict[str, Any] | None = None) -> Any:
     if spec["kind"] == "objective" and "beta" in settings:
         # 0.1.0 weighed the entropy alone, under the name that now weighs the prior too
         settings["entropy_weight"] = settings.pop("beta")
-    if spec["kind"] == "optimizer":
-        return OPTIMIZERS[spec["name"]](**settings)
-    return REGISTRIES[spec["kind"]][spec["name"]](**settings)
+    return registry[spec["name"]](**settings)
 
 
 def innermost(spec: dict[str, Any]) -> dict[str, Any]:

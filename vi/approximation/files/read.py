@@ -151,7 +151,7 @@ def _family(spec: Any) -> Family:
         family: Family = decode(spec)
     except LostError as error:
         raise ValueError(
-            f"{error} in the family is not one of vi's: load(..., family=...) with the one fitted."
+            f"The family that was fitted has {error}. Or give it: load(..., family=...)."
         ) from None
     return family
 
@@ -170,13 +170,14 @@ def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Al
                 decode(spec["settings"][name])
             except LostError as error:
                 lost.add(name)
-                known |= _STAND_INS[name](
-                    f"It was fitted with the {name} {error}, which a file cannot hold"
-                )
+                known |= _STAND_INS[name](f"It was fitted with the {name} {error}")
     if meta.get("encoders"):
         lost |= {"averaging", "optimizer"}
         known |= _STAND_INS["averaging"]("It was fitted with an encoder, which a file cannot hold")
-    algorithm: Algorithm = decode(spec, known)
+    try:
+        algorithm: Algorithm = decode(spec, known)
+    except LostError as error:
+        raise ValueError(f"It was fitted with the algorithm {error}.") from None
     if spec is not meta["algorithm"]:
         parts = [
             part["settings"] | {"encoder": None}

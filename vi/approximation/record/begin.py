@@ -9,7 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from vi.algorithms import Algorithm
+from vi.algorithms import Algorithm, Descent, Gradient, State
+from vi.algorithms.contract import (
+    check_contract,
+    check_draws,
+    check_optimizer_step,
+    is_foreign,
+)
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import refuse_strangers
@@ -115,8 +121,10 @@ def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
         If a step sees a batch and the algorithm is right with all rows only.
     """
     _check_batches(fit, algorithm)
+    inner = algorithm
     algorithm = for_rows(fit, algorithm)
     with precision(fit.dtype):
+        _check_strangers(fit, inner)
         if fit.run is None:
             # what was found in one go is the start, not a part of the run
             run = algorithm.init(fit.start, key_from(fit.seed))
@@ -145,3 +153,17 @@ def _check_batches(fit: FitState, algorithm: Algorithm) -> None:
         "elsewhere. Fit all rows, or use an estimator of the ELBO; if it is linear, say so in its "
         "class: linear_in_log_p = True."
     )
+
+
+def _check_strangers(fit: FitState, algorithm: Algorithm) -> None:
+    """Look at parts that users have written, before a step of theirs is compiled."""
+    objective = getattr(algorithm, "objective", algorithm)
+    if isinstance(algorithm, Descent) and is_foreign(algorithm.optimizer):
+        blank = State(fit.start, (), (), key_from(fit.seed), jax.numpy.zeros((), np.uint32))
+        check_optimizer_step(algorithm, blank)
+    if fit.local or not is_foreign(algorithm, objective, fit.family):
+        return
+    state = algorithm.init(fit.start, key_from(fit.seed))
+    check_contract(algorithm, state, fit.layout.dim)
+    if isinstance(algorithm, Gradient) and is_foreign(objective):
+        check_draws(algorithm.objective, algorithm.family, state.params, algorithm.noises(state))
