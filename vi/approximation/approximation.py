@@ -15,7 +15,7 @@ from vi.approximation.live_record import LiveRecord
 from vi.approximation.record.begin import begin, begin_again
 from vi.approximation.record.beginning import Beginning, precision_of
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.groups import Group, checked_groups
+from vi.approximation.record.groups import Group, family_or_groups
 from vi.approximation.record.log_density import model_of_all_rows, target_of
 from vi.approximation.record.parameters import averaged_params, iterate, reported_params
 from vi.approximation.record.settings import describe_settings
@@ -41,8 +41,9 @@ class Approximation(LiveRecord):
 
     Parameters
     ----------
-    family : Family or sequence of Group
-        What q is: one family for all variables, or groups of variables with a family each.
+    family : Family, str or sequence of Group
+        What q is: one family for all variables, by name too, or groups of variables with a family
+        each.
     model : pymc.Model, optional
         The model; the one in context by default.
     start : dict of {str: value}, optional
@@ -78,7 +79,7 @@ class Approximation(LiveRecord):
 
     def __init__(
         self,
-        family: Family | Sequence[Group],
+        family: Family | type[Family] | str | Sequence[Group],
         *,
         model: pm.Model | None = None,
         start: Mapping[str, Any] | None = None,
@@ -89,7 +90,7 @@ class Approximation(LiveRecord):
     ) -> None:
         model = model_in_context(model)
         check_variables(model)
-        kind = family if isinstance(family, Family) else checked_groups(family)
+        kind = family_or_groups(family)
         beginning = Beginning(model, kind, precision_of(model, dtype))
         self.scale_cost_to_minibatch = scale_cost_to_minibatch
         self._open(begin(beginning, start, start_sigma, random_seed))

@@ -49,7 +49,7 @@ def _density():
 def test_a_family_that_is_registered_elsewhere_can_be_given(tmp_path):
     FAMILIES.register(Theirs)
     try:
-        approx = vi.Approximation(model=_density(), family="theirs")
+        approx = vi.Approximation("theirs", model=_density())
         vi.KLqp(approx).fit(5, progressbar=False)
         approx.save(tmp_path / "q.vi")
     finally:

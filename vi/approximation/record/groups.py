@@ -12,7 +12,7 @@ from pytensor.graph.basic import Variable
 from vi.families import FAMILIES, Encoder, Family, Part, PerRow, Product
 from vi.foundation.layout import Layout
 
-__all__ = ["Group", "checked_groups", "members_of", "product_of", "refuse_strangers"]
+__all__ = ["Group", "family_or_groups", "members_of", "product_of", "refuse_strangers"]
 
 
 class Group:
@@ -200,8 +200,11 @@ def _inputs(inputs: Any) -> tuple[Any, ...]:
     return given
 
 
-def checked_groups(groups: Any) -> tuple[Group, ...]:
-    """The groups as a tuple; refuse what is neither a family nor a list of groups."""
+def family_or_groups(groups: Any) -> Family | tuple[Group, ...]:
+    """A family, by name too, or the groups as a tuple; refuse what is neither."""
+    if isinstance(groups, Family | str | type):
+        family: Family = FAMILIES.instance("family", groups)
+        return family
     if isinstance(groups, Group):
         groups = [groups]
     if (
@@ -210,7 +213,7 @@ def checked_groups(groups: Any) -> tuple[Group, ...]:
         or not all(isinstance(group, Group) for group in groups)
     ):
         raise TypeError(
-            "Expected an instance of a family (vi.families.FullRank()) or a list of vi.Group, got "
+            "Expected a family ('full_rank', vi.families.FullRank()) or a list of vi.Group, got "
             f"{groups!r}."
         )
     return tuple(groups)
