@@ -143,48 +143,56 @@ def run(code):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-SNAPSHOT = """
-import json, os
-import jax, pytensor
-def look():
-    flags = {k: str(v) for k, v in jax.config.values.items()}
-    return {"jax": flags, "env": dict(os.environ), "pytensor": str(pytensor.config)}
-look()  # reading all of PyTensor's settings makes it search for BLAS, once, and put that on PATH
-"""
-
-
-def test_import_changes_nothing():
-    """JAX's flags, the environment and PyTensor's settings after `import vi` are those after
-    `import pymc` alone.
-    """
-    report = run(
-        "import pymc\n" + SNAPSHOT + "before = look()\nimport vi\nafter = look()\n"
-        "differing = {k: [k2 for k2 in after[k] if after[k][k2] != before[k].get(k2)] for k in "
-        "('jax', 'env')}\n"
-        "print(json.dumps({**differing, 'same_pytensor': before['pytensor'] == after['pytensor'],\n"
-        "  'x64': bool(jax.config.jax_enable_x64), 'xla_flags': os.environ.get('XLA_FLAGS', ''),\n"
-        "  'devices': jax.device_count()}))"
-    )
-    assert report == {
-        "jax": [],
-        "env": [],
-        "same_pytensor": True,
-        "x64": False,
-        "xla_flags": "",
-        "devices": 1,
-    }
-
-
 FIT = """
 import numpy as np, pymc as pm, vi
 with pm.Model() as model:
     mu = pm.Normal("mu", 0.0, 2.0)
     pm.Normal("y", mu, 1.0, observed=np.ones(10))
-def fit(dtype):
-    approx = vi.fit(2000, "advi", model, 1, backend="jax", dtype=dtype, progressbar=False)
+def fit(dtype, n=2000):
+    approx = vi.fit(n, "advi", model, 1, backend="jax", dtype=dtype, progressbar=False)
     approx.sample(3)
     return [approx.mean.eval().dtype.name, float(approx.mean.eval()[0])]
 """
+
+
+SNAPSHOT = """
+import json, logging, os, random, sys, warnings
+import jax, numpy, pytensor
+def look():
+    plotting = sys.modules.get("matplotlib")
+    return {
+        "jax": {k: str(v) for k, v in jax.config.values.items()},
+        "environment": dict(os.environ),
+        "pytensor": {"all": str(pytensor.config)},
+        "warnings": {"filters": repr(warnings.filters)},
+        "logging": {"root": repr([logging.root.handlers, logging.root.level])},
+        "random": {"python": hash(random.getstate()), "numpy": repr(numpy.random.get_state())},
+        "matplotlib": {"rc": plotting and repr(dict(plotting.rcParams))},
+    }
+def changed(before, after):
+    return {k: [n for n in after[k] if after[k][n] != before[k].get(n)] for k in after}
+look()  # reading all of PyTensor's settings makes it search for BLAS, once, and put that on PATH
+"""
+# What PyTensor imports when a graph is compiled: numba, scipy and numpyro quiet warnings of theirs.
+BACKENDS = """
+import contextlib, pymc, pytensor.link.numba.dispatch, scipy.sparse, scipy.special
+with contextlib.suppress(ImportError):
+    import numpyro
+"""
+UNCHANGED = {
+    what: []
+    for what in ("jax", "environment", "pytensor", "warnings", "logging", "random", "matplotlib")
+}
+
+
+def test_import_and_a_fit_change_nothing():
+    """The process after `import vi`, and after a fit, is the one after `import pymc` alone."""
+    report = run(
+        f"{BACKENDS}{SNAPSHOT}before = look()\nimport vi\nthen = look()\n{FIT}"
+        "result = fit(None, 10)\n"
+        "print(json.dumps([changed(before, then), changed(before, look())]))"
+    )
+    assert report == [UNCHANGED, UNCHANGED]
 
 
 @pytest.mark.slow

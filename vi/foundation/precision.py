@@ -13,7 +13,7 @@ import numpy as np
 import pytensor
 from jax.sharding import Mesh
 
-__all__ = ["called_afresh", "guard_jax_config", "precision", "resolve_dtype"]
+__all__ = ["called_afresh", "precision", "resolve_dtype"]
 
 
 def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
@@ -98,17 +98,3 @@ def _no_mesh() -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
     empty: contextlib.AbstractContextManager[Any] = jax.set_mesh(Mesh(np.empty((), object), ()))
     return empty
-
-
-@contextlib.contextmanager
-def guard_jax_config() -> Iterator[None]:
-    """Undo what an import does to JAX's process-wide 64-bit switch.
-
-    PyTensor's JAX dispatch turns it on.
-    """
-    before = bool(jax.config.jax_enable_x64)
-    try:
-        yield
-    finally:
-        if bool(jax.config.jax_enable_x64) != before:
-            jax.config.update("jax_enable_x64", before)

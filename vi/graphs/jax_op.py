@@ -13,15 +13,12 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 
-from vi.foundation.precision import called_afresh, guard_jax_config, precision
+from vi.foundation.precision import called_afresh, precision
 from vi.foundation.tracing_errors import TRACING_ERRORS, what_tracing_met
 from vi.graphs.jax_derivatives import Pullback, ValueAndGradient
+from vi.graphs.jax_dispatch import JAXShapeTuple, jax_funcify
 from vi.graphs.jax_function import JaxFunction, floating_dtype, is_floating
 from vi.graphs.object_mode import in_object_mode
-
-with guard_jax_config():
-    from pytensor.link.jax.dispatch import jax_funcify
-    from pytensor.link.jax.dispatch.shape import JAXShapeTuple
 
 __all__ = ["JaxOp"]
 

@@ -7,19 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from pymc.logprob.utils import CheckParameterValue
 from pytensor.compile.mode import get_mode
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
+from pytensor.raise_op import Assert
 from pytensor.scalar.basic import Clip
 from pytensor.tensor.elemwise import Elemwise
 
-from vi.foundation.precision import guard_jax_config
-
-with guard_jax_config():
-    from pymc.logprob.utils import CheckParameterValue
-    from pytensor.link.jax.dispatch import jax_funcify
-    from pytensor.raise_op import Assert
+from vi.graphs.jax_dispatch import jax_funcify
 
 __all__ = ["ConversionError", "WrongGradientError", "jax_function"]
 

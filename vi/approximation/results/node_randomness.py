@@ -16,14 +16,11 @@ from pytensor.tensor.random.type import RandomGeneratorType, random_generator_ty
 from pytensor.tensor.type import TensorType
 
 from vi.families.family import Family
-from vi.foundation.precision import guard_jax_config
+from vi.graphs.jax_dispatch import jax_funcify
 from vi.graphs.jax_function import JaxFunction
 from vi.graphs.jax_op import JaxOp
 from vi.graphs.object_mode import in_object_mode
 from vi.graphs.self_advancing import SelfAdvancingGenerator
-
-with guard_jax_config():
-    from pytensor.link.jax.dispatch import jax_funcify
 
 __all__ = ["draws_of", "streams"]
 

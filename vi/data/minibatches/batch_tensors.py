@@ -19,11 +19,8 @@ from pytensor.tensor.variable import TensorVariable
 from vi.data.minibatches.row_numbers import Sampling, row_numbers, short_steps
 from vi.data.missing import refuse_masked, refuse_nan
 from vi.foundation.lengths import refuse_lengths
-from vi.foundation.precision import guard_jax_config
+from vi.graphs.jax_dispatch import jax_funcify
 from vi.graphs.object_mode import in_object_mode
-
-with guard_jax_config():
-    from pytensor.link.jax.dispatch import jax_funcify
 
 __all__ = ["MinibatchIndex", "MinibatchVariable", "TakeRows", "is_row_data", "row_data"]
 
