@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytensor
+from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.link.vm import VMLinker
+from pytensor.scalar.basic import Add, Mul
+from pytensor.scan.op import Scan
+from pytensor.tensor.elemwise import Elemwise
 
-__all__ = ["INTERPRETER", "interpret", "interpreted"]
+from vi.graphs.compiling import compiling
+from vi.graphs.rebuild import inline, on_inputs, rebuild
+
+__all__ = ["interpret", "interpreted"]
+
+MOST_INPUTS = 31
+"""NumPy's functions take 32 arrays, the result among them."""
 
 
-INTERPRETER = Mode(linker="py", optimizer="fast_compile")
+@node_rewriter([Elemwise])
+def _split_wide(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """A sum or product of many terms as one of partial ones.
+
+    Rewriting has flattened what a model wrote as ``a + b + c + ...`` into one operation.
+    """
+    if not isinstance(node.op.scalar_op, Add | Mul) or len(node.inputs) <= MOST_INPUTS:
+        return None
+    parts: list[Variable] = list(node.inputs)
+    while len(parts) > 1:
+        groups = [parts[i : i + MOST_INPUTS] for i in range(0, len(parts), MOST_INPUTS)]
+        parts = [node.op(*group) if len(group) > 1 else group[0] for group in groups]
+    return parts
+
+
+LAST = 100.0
+"""Position among PyTensor's rewrites: after those that flatten."""
+
+_INTERPRETER = Mode(linker="py", optimizer="fast_compile").register(
+    (dfs_rewriter(_split_wide), LAST)
+)
+_OF_A_LOOP = Mode(VMLinker(use_cloop=False, c_thunks=False), optimizer="fast_compile").register(
+    (dfs_rewriter(_split_wide), LAST)
+)
+"""The same for the inner graph of a scan, which insists on this linker."""
 
 
 def interpret(
@@ -25,13 +63,31 @@ def interpret(
 
 def interpreted(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Callable[..., Any]:
     """A function of the inputs that computes graphs without compiling anything."""
-    with pytensor.config.change_flags(mode="FAST_COMPILE"):  # for the inner graphs of scans
-        function = pytensor.function(
-            list(inputs), list(outputs), mode=INTERPRETER, on_unused_input="ignore"
+    graphs = rebuild(outputs, {}, _interpretable)
+    with compiling():
+        function: Callable[..., Any] = pytensor.function(
+            list(inputs), graphs, mode=_INTERPRETER, on_unused_input="ignore"
         )
+    return function
 
-    def computed(*values: Any) -> Any:
-        with pytensor.config.change_flags(mode="FAST_COMPILE"):
-            return function(*values)
 
-    return computed
+def _interpretable(node: Apply, inputs: list[Any]) -> Sequence[Any] | None:
+    """A node whose inner graph would be compiled, as one whose inner graph is not.
+
+    PyTensor links inner graphs by a mode of its own choice, unless the operation has one.
+    """
+    if isinstance(node.op, OpFromGraph):
+        return inline(node, inputs, _interpretable)
+    if isinstance(node.op, Scan):
+        op = copy.copy(node.op)
+        inner = op.fgraph.unfreeze()
+        outputs = rebuild(inner.outputs, {}, _interpretable)
+        op = op.clone_with_inner_graph(FunctionGraph(inner.inputs, outputs, clone=True).freeze())
+        op.mode = _OF_A_LOOP
+        of_loop: Sequence[Any] = op.make_node(*inputs).outputs
+        return of_loop
+    return (
+        None
+        if all(new is old for new, old in zip(inputs, node.inputs, strict=True))
+        else (on_inputs(node, inputs))
+    )

@@ -45,7 +45,7 @@ def timed(fit: FitState, n: int) -> Profile:
     The run ends early where a value stops being finite.
     """
     began = time.perf_counter()
-    run = run_of(fit, target_of(fit, training=True))
+    run = run_of(fit, target_of(fit, "steps"))
     try:
         inputs, until = run.supply.at(run.step)
         run.advance(inputs, 1)

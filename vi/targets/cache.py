@@ -14,6 +14,7 @@ from pytensor.tensor.random.type import RandomType
 from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.data_watch import DataWatch
+from vi.targets.model.shapes import rv_shapes
 
 __all__ = [
     "Entry",
@@ -66,8 +67,8 @@ class TargetCache(dict[Hashable, Entry]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.watches: dict[bool, DataWatch] = {}
-        """What watches the model's data: for fits (True), which refuse NaN, and for the rest."""
+        self.watches: dict[str, DataWatch] = {}
+        """What watches the model's data, by what they are read for: each refuses something else."""
 
     def keep(self, key: Hashable, entry: Entry) -> None:
         """Keep a target as the one used last, and let go of those used longest ago."""
@@ -100,9 +101,9 @@ def watched(model: pm.Model) -> list[SharedVariable]:
 
 def check_shapes(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
     """Refuse a point whose shapes are no longer those of the model."""
-    shapes = model.eval_rv_shapes()
+    shapes = rv_shapes(model)
     for value in model.value_vars:
-        now, before = tuple(int(n) for n in shapes[value.name]), np.shape(point[value.name])
+        now, before = shapes[value.name], np.shape(point[value.name])
         if now != before:
             raise ValueError(
                 f"{value.name} has shape {now} now, it had shape {before} at the start of the fit: "

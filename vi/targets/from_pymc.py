@@ -20,6 +20,7 @@ from vi.targets.batches.search import has_batches
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.cache import Entry, cache_of, check_shapes, data_shapes, fingerprint
 from vi.targets.model.graph import ModelGraph, build_graph
+from vi.targets.model.shapes import initial_point
 
 __all__ = ["Backend", "check_backend", "from_pymc"]
 
@@ -94,7 +95,7 @@ def from_pymc(
     """
     backend = check_backend(backend)
     dtype = np.dtype(dtype)
-    point = model.initial_point() if start is None else start
+    point = initial_point(model) if start is None else start
     shapes = tuple((name, np.shape(value)) for name, value in sorted(point.items()))
     if setting is None:
         setting = GraphSetting(bool(more_replacements), more_replacements or {})

@@ -8,7 +8,7 @@ import pymc as pm
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import local_setting
-from vi.approximation.record.present_data import check_present_data
+from vi.approximation.record.present_data import Use, check_present_data
 from vi.targets.backends.sharded import shared_by
 from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
@@ -29,10 +29,11 @@ def check_variables_are_the_same(fit: FitState) -> None:
         )
 
 
-def target_of(fit: FitState, *, training: bool = False) -> Target:
-    """The model's log density on the backend of the fit; ``training``: on its data and devices."""
+def target_of(fit: FitState, use: Use = "log_prob") -> Target:
+    """The model's log density on the backend of the fit; for steps on its data and devices."""
     check_variables_are_the_same(fit)
-    check_present_data(fit, training=training)
+    check_present_data(fit, use)
+    training = use == "steps"
     setting = _setting(fit, training)
     target = from_pymc(
         fit.model, backend=fit.backend, dtype=fit.dtype, start=fit.point, setting=setting

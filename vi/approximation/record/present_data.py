@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from vi.approximation.record.fit_state import FitState
 from vi.foundation.tracing_errors import first_line
 from vi.targets.batches.search import find_batches
 from vi.targets.cache import cache_of, watched
 from vi.targets.model.data_watch import DataWatch, names_of
-from vi.targets.model.initial_density import check_initial_density
+from vi.targets.model.initial_density import check_deterministics, check_initial_density
 
-__all__ = ["check_present_data", "refuse_changed_data", "watch_data"]
+__all__ = ["Use", "check_present_data", "refuse_changed_data", "watch_data"]
+
+type Use = Literal["steps", "log_prob", "draws"]
+"""What data are read for: each has more to look at than the next.
+
+Steps need a log density that is finite, values of log p one that can be evaluated, and draws need
+deterministics alone: predictors for predictions have other lengths than the observations.
+"""
 
 logger = logging.getLogger("vi")
 
@@ -20,10 +28,10 @@ logger = logging.getLogger("vi")
 def watch_data(fit: FitState) -> None:
     """Watch the data of the model from now on: they have just been looked at."""
     shared = watched(fit.model)
-    cache_of(fit.model).watches |= {training: DataWatch(shared) for training in (True, False)}
+    cache_of(fit.model).watches |= {use: DataWatch(shared) for use in get_args(Use.__value__)}
 
 
-def check_present_data(fit: FitState, *, training: bool) -> None:
+def check_present_data(fit: FitState, use: Use) -> None:
     """Look at the model's data where they are others than at the last look.
 
     The only place that knows what may have changed between two calls; a run asks its supply in the
@@ -33,9 +41,8 @@ def check_present_data(fit: FitState, *, training: bool) -> None:
     ----------
     fit : FitState
         Whose model it is.
-    training : bool
-        Whether steps are made on the data: values that are not finite are refused then, and
-        minibatches that replace them are looked at too.
+    use : {"steps", "log_prob", "draws"}
+        What the data are read for. For steps, minibatches that replace them are looked at too.
 
     Raises
     ------
@@ -44,24 +51,24 @@ def check_present_data(fit: FitState, *, training: bool) -> None:
         fit together.
     """
     watches = cache_of(fit.model).watches
-    if training not in watches:  # of a file, say: nobody has looked yet
+    if use not in watches:  # of a file, say: nobody has looked yet
         watch_data(fit)
-        refuse_changed_data(fit, [], finite=training)
+        refuse_changed_data(fit, [], use)
         return
-    watch = watches[training]
+    watch = watches[use]
     changed = watch.changed()
     if changed:
         if doubtful := watch.doubtful():
-            refuse_changed_data(fit, names_of(doubtful), training)
+            refuse_changed_data(fit, names_of(doubtful), use)
         watch.accept()
         names = ", ".join(names_of(changed))
         logger.info("The data have changed (%s); the present ones count from now on.", names)
-    if training:
+    if use == "steps":
         find_batches(list(fit.data.training.replacements.values()))  # refuses lengths that differ
 
 
-def refuse_changed_data(fit: FitState, names: Sequence[str], finite: bool) -> None:
-    """Refuse data with which the model cannot be evaluated.
+def refuse_changed_data(fit: FitState, names: Sequence[str], use: Use) -> None:
+    """Refuse data with which what they are read for cannot be computed.
 
     Raises
     ------
@@ -69,10 +76,16 @@ def refuse_changed_data(fit: FitState, names: Sequence[str], finite: bool) -> No
         With the names of what has changed, and what is wrong.
     """
     try:
-        check_initial_density(fit.model, fit.point, finite=finite)
-        find_batches(list(fit.data.training.replacements.values()))
+        if use == "draws":
+            check_deterministics(fit.model, fit.point)
+        else:
+            check_initial_density(fit.model, fit.point, finite=use == "steps")
+            find_batches(list(fit.data.training.replacements.values()))
     except (ValueError, IndexError, TypeError) as error:
         what = f"The data have changed ({', '.join(names)})" if names else "Look at the data"
+        which = "deterministics" if use == "draws" else "log density"
+        hint = " sample(log_prob=False) draws without it." if use == "log_prob" else ""
         raise ValueError(
-            f"{what}, and the model cannot be evaluated with them: {first_line(error)}"
+            f"{what}, and the model's {which} cannot be evaluated with them: {first_line(error)}."
+            f"{hint}"
         ) from error

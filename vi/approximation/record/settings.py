@@ -18,7 +18,7 @@ def describe_settings(fit: FitState) -> dict[str, Any]:
     """How a fit was made, as values that any file format can hold as attributes."""
     settings: dict[str, Any] = {
         "family": fit.family.short_name,
-        "backend": target_of(fit).backend,
+        "backend": target_of(fit, "draws").backend,
         "dtype": fit.dtype.name,
         "random_seed": fit.seed,
         "steps": len(fit.losses) if fit.run is None else int(fit.run.step),

@@ -192,7 +192,7 @@ def initvals(
     """
     check_count("chains", chains)
     points = starting_points(fit, int(chains), resolve_seed(random_seed))
-    values = target_of(fit).constrain(points, fit.layout.names)
+    values = target_of(fit, "draws").constrain(points, fit.layout.names)
     return [{name: value[i] for name, value in values.items()} for i in range(int(chains))]
 
 

@@ -85,7 +85,8 @@ def sample(
         fit.dtype,
         density=log_prob,
     )
-    target = target_of(fit)
+    has_log_p = log_prob and fit.data.stream is None
+    target = target_of(fit, "log_prob" if has_log_p else "draws")
     over_rows = row_variables(fit)
     posterior = target.constrain(points, tuple(n for n in target.names if n not in over_rows))
     if rows:
@@ -93,7 +94,7 @@ def sample(
     if include_transformed:
         values = fit.layout.unflatten(points)
         posterior |= {name: v for name, v in values.items() if name not in posterior}
-    stats = {"log_p": _log_p(points, target)} if log_prob and fit.data.stream is None else {}
+    stats = {"log_p": _log_p(points, target)} if has_log_p else {}
     stats |= {} if log_q is None else {"log_q": log_q}
     record = fit_record(fit.losses, describe_settings(fit), fit.starts)
     streamed = () if fit.data.stream is None else tuple(fit.data.stream.fields)

@@ -14,6 +14,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import model_of_all_rows
 from vi.approximation.results.draws import sample
 from vi.approximation.results.streamed_rows import in_blocks, row_variables
+from vi.graphs.compiling import compiling
 
 __all__ = ["compute_log_likelihood", "sample_posterior_predictive"]
 
@@ -48,9 +49,10 @@ def sample_posterior_predictive(
     frozen = {"freeze_vars": local} if local else {}
 
     def predict(model: pm.Model, **more: Any) -> xr.DataTree:
-        tree: xr.DataTree = pm.sample_posterior_predictive(
-            idata, model=model, **({"progressbar": False} | frozen | options | more)
-        )
+        with compiling():
+            tree: xr.DataTree = pm.sample_posterior_predictive(
+                idata, model=model, **({"progressbar": False} | frozen | options | more)
+            )
         return tree
 
     return _of_all_rows(fit, predict, "posterior_predictive", block_rows)
@@ -78,7 +80,7 @@ def compute_log_likelihood(
 
     def compute(model: pm.Model, **more: Any) -> xr.DataTree:
         settings = {"progressbar": False} | options | more
-        with _without_initial_values(model):
+        with compiling(), _without_initial_values(model):
             group = pm.compute_log_likelihood(
                 idata, model=model, extend_inferencedata=False, **settings
             )

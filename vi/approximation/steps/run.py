@@ -82,7 +82,7 @@ def run_steps(
         if int(fit.run.step) > 0:
             return fit
         return replace(fit, status=Status("initialised", 0, "no step was done yet."))
-    target = target_of(fit, training=True)
+    target = target_of(fit, "steps")
     if fit.devices is not None:
         state = (fit.run, fit.seed, int(n))
         fit.devices.check_same("seed, start, state or number of steps", state)
@@ -129,7 +129,7 @@ def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:
         target,
         state,
         fit.data.stream,
-        lambda names: refuse_changed_data(fit, names, finite=True),
+        lambda names: refuse_changed_data(fit, names, "steps"),
     )
     if restarts > 1:
         return SeveralRuns(target, algorithm, states, supply)

@@ -21,6 +21,7 @@ from pytensor.xtensor.type import XTensorType
 from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.row_numbers import short_steps
 from vi.foundation.precision import precision
+from vi.graphs.compiling import compiling
 from vi.graphs.gradient import gradient
 from vi.graphs.to_float32 import to_float32
 from vi.targets.base import Batch, Inputs, StepInputs, Target
@@ -58,7 +59,8 @@ class PytensorTarget(Target):
         self.names = tuple(graph.variables)
         self.dtype = dtype
         inputs, (log_prob,) = self._in_precision([graph.log_prob])
-        with pytensor.config.change_flags(floatX=dtype.name):  # the type of the zeros in a gradient
+        # floatX is the type of the zeros in a gradient
+        with compiling(), pytensor.config.change_flags(floatX=dtype.name):
             score = gradient(log_prob, inputs[0])
         outputs = [log_prob.astype(dtype.name), score.astype(dtype.name)]
         if dtype == np.float32:  # some gradients are in float64 whatever the graph is in
@@ -212,12 +214,13 @@ def _compile(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., Any
         writes > 1
     ):  # numba's fusion of writes that share an index drops some of them (seen with PyTensor 3.3.7)
         mode = mode.excluding("fuse_elemwise")
-    function = pytensor.function(
-        [pytensor.In(v, borrow=True) for v in inputs],
-        list(outputs),
-        mode=mode,
-        on_unused_input="ignore",
-    )
+    with compiling():
+        function = pytensor.function(
+            [pytensor.In(v, borrow=True) for v in inputs],
+            list(outputs),
+            mode=mode,
+            on_unused_input="ignore",
+        )
     function.trust_input = True
     compiled: Callable[..., Any] = function
     return compiled

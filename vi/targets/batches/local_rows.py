@@ -17,6 +17,7 @@ from vi.graphs.lengths import with_open_rows
 from vi.targets.base import StepInputs
 from vi.targets.batches.rows import Rows
 from vi.targets.batches.search import Batches, find_batches
+from vi.targets.model.shapes import initial_point, rv_shapes
 
 __all__ = [
     "LocalRows",
@@ -189,11 +190,11 @@ class LocalRows:
 
 def _own_lengths(model: pm.Model, names: Sequence[str]) -> dict[str, int]:
     """First axes of local variables as the model has them."""
-    shapes = model.initial_point()
+    shapes = initial_point(model)
     lengths = {}
     for name in names:
         value = model.rvs_to_values[model[name]]
-        constrained, shape = model.eval_rv_shapes()[name], np.shape(shapes[value.name])
+        constrained, shape = rv_shapes(model)[name], np.shape(shapes[value.name])
         if not shape:
             raise ValueError(
                 f"{name!r} is a scalar; a local variable has one entry a row: "

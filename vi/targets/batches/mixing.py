@@ -15,6 +15,7 @@ from vi.foundation.tracing_errors import first_line
 from vi.graphs.interpret import interpret, interpreted
 from vi.targets.batches.picks import Pick, pick_rows
 from vi.targets.batches.rows import Rows, StreamedRows
+from vi.targets.model.shapes import initial_point
 
 __all__ = ["check_mixing", "not_drawn_together"]
 
@@ -131,7 +132,7 @@ class _Look:
         self.generator = np.random.default_rng(0)
         point = {
             name: value + MOVED * self.generator.normal(size=np.shape(value))
-            for name, value in model.initial_point().items()
+            for name, value in initial_point(model).items()
         }
         self.values = [np.asarray(point[v.name], v.dtype) for v in model.value_vars]
         inputs = [*model.value_vars, *(mark for rows in batches for mark in rows.marks)]

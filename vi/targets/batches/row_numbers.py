@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pytensor
 
 from vi.data.minibatches.row_numbers import row_numbers
-from vi.graphs.interpret import INTERPRETER
+from vi.graphs.interpret import interpreted
 from vi.targets.batches.rows import Rows
 
 __all__ = ["draw_rows", "lengths_function"]
@@ -34,7 +33,4 @@ def lengths_function(rows: Sequence[Rows]) -> Callable[[], list[Any]]:
     """A function that returns the present number of rows in all of each minibatch."""
     if not rows:
         return list
-    function: Callable[[], list[Any]] = pytensor.function(
-        [], [r.length for r in rows], mode=INTERPRETER
-    )
-    return function
+    return interpreted([], [r.length for r in rows])

@@ -13,9 +13,10 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.type import RandomType
 
-from vi.graphs.interpret import INTERPRETER
+from vi.graphs.interpret import interpret
 from vi.graphs.jax_op import JaxOp
 from vi.graphs.wrapped_jax import function_of
+from vi.targets.model.shapes import initial_point, rv_shapes
 
 __all__ = [
     "check_mapping",
@@ -86,11 +87,11 @@ def check_start(model: pm.Model, start: Any, argument: str = "start") -> None:
     """Refuse start values for unknown names, of the wrong shape, or that are not numbers."""
     check_mapping(start, argument)
     shapes: dict[str, tuple[int, ...]] = {}
-    point = model.initial_point()
-    constrained = model.eval_rv_shapes()
+    point = initial_point(model)
+    constrained = rv_shapes(model)
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         shapes[value.name] = np.shape(point[value.name])
-        shapes[variable.name] = tuple(int(n) for n in constrained[variable.name])
+        shapes[variable.name] = constrained[variable.name]
     names = [variable.name for variable in model.free_RVs]
     for name, value in start.items():
         key = getattr(name, "name", name)
@@ -125,7 +126,7 @@ def real_numbers(value: Any, what: str) -> np.ndarray:
     if isinstance(value, Variable):
         if rvs_in_graph([value]):
             raise TypeError(f"{what} depends on random variables: {value}. Give numbers.")
-        value = value.eval(mode=INTERPRETER)
+        (value,) = interpret([], [value], [])
     try:
         array = np.asarray(value)
     except ValueError as error:

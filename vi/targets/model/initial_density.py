@@ -1,4 +1,4 @@
-"""Whether the log density is finite at the start; if not, what is responsible."""
+"""Whether the model can be evaluated at the start; if not, what is responsible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vi.targets.batches.rows import Rows
 from vi.targets.batches.search import Batches, find_batches
 from vi.targets.model.checks import refuse_random_inputs
 
-__all__ = ["check_initial_density"]
+__all__ = ["check_deterministics", "check_initial_density"]
 
 _FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
 
@@ -45,18 +45,10 @@ def check_initial_density(
     outputs = [
         as_tensor(term, allow_xtensor_conversion=True) for term in model.logp(terms, sum=False)
     ]
-    inputs, values = (
-        list(model.value_vars),
-        [np.asarray(point[value.name], value.dtype) for value in model.value_vars],
-    )
     minibatches = find_batches(outputs)
     minibatches.refuse_nan()
-    outputs = minibatches.swapped(outputs, full=False)
-    for rows in minibatches.rows:
-        inputs.append(rows.index)
-        values.append(_telling_rows(minibatches, rows))
+    inputs, outputs, values = _on_a_batch(model, outputs, minibatches, point)
     refuse_random_inputs(model, graph_inputs(outputs))
-    outputs = with_jax_ops(outputs)
     try:
         results = interpret(inputs, outputs, values)
     except _FAILED_CHECKS:  # a parameter outside its domain: find out whose
@@ -78,6 +70,34 @@ def check_initial_density(
             "Check the observed data and the support of the priors, or pass start={name: value}. "
             "model.debug() shows the parameters."
         )
+
+
+def check_deterministics(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
+    """Refuse data with which the model's deterministics cannot be evaluated.
+
+    Raises
+    ------
+    ValueError, IndexError
+        If shapes do not fit, or an index does not exist.
+    """
+    outputs = [
+        as_tensor(variable, allow_xtensor_conversion=True)
+        for variable in model.replace_rvs_by_values(model.deterministics)
+    ]
+    interpret(*_on_a_batch(model, outputs, find_batches(outputs), point))
+
+
+def _on_a_batch(
+    model: pm.Model, outputs: list[Any], minibatches: Batches, point: Mapping[str, np.ndarray]
+) -> tuple[list[Any], list[Any], list[np.ndarray]]:
+    """Inputs, graphs and values of the inputs, with some rows in the place of minibatches."""
+    inputs = list(model.value_vars)
+    values = [np.asarray(point[value.name], value.dtype) for value in model.value_vars]
+    outputs = minibatches.swapped(outputs, full=False)
+    for rows in minibatches.rows:
+        inputs.append(rows.index)
+        values.append(_telling_rows(minibatches, rows))
+    return inputs, with_jax_ops(outputs), values
 
 
 def _telling_rows(batches: Batches, rows: Rows) -> np.ndarray:

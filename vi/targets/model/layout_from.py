@@ -8,6 +8,7 @@ import numpy as np
 import pymc as pm
 
 from vi.foundation.layout import Layout, Slot
+from vi.targets.model.shapes import rv_shapes
 
 __all__ = ["layout_from"]
 
@@ -19,11 +20,11 @@ def layout_from(
 
     Local variables have as many rows as ``local`` says.
     """
-    constrained = model.eval_rv_shapes()
+    constrained = rv_shapes(model)
     slots, start = [], 0
     for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
         shape = tuple(np.shape(initial[value.name]))
-        inner = tuple(int(n) for n in constrained[variable.name])
+        inner = constrained[variable.name]
         if local and variable.name in local:
             shape, inner = (local[variable.name], *shape[1:]), (local[variable.name], *inner[1:])
         stop = start + int(np.prod(shape, dtype=int))

@@ -11,7 +11,9 @@ import xarray as xr
 from pymc.initial_point import make_initial_point_fn
 
 from vi.foundation.layout import Layout
+from vi.graphs.compiling import compiling
 from vi.targets.model.checks import check_mapping, check_start, real_numbers
+from vi.targets.model.shapes import initial_point, rv_shapes
 
 __all__ = ["start_point", "start_std"]
 
@@ -27,14 +29,14 @@ def start_point(
     Constrained ones are transformed, unconstrained ones taken as they are.
     """
     if start is None:
-        return dict(model.initial_point(random_seed=seed))
+        return initial_point(model, seed)
     check_mapping(start, "start")
     start = {
         getattr(name, "name", name): _aligned(model, name, value) for name, value in start.items()
     }
     check_start(model, start)
     names = {variable.name for variable in model.free_RVs}
-    shapes = model.eval_rv_shapes()
+    shapes = rv_shapes(model)
     overrides = {
         name: value
         if isinstance(value, str)
@@ -42,10 +44,11 @@ def start_point(
         for name, value in start.items()
         if name in names
     }
-    function = make_initial_point_fn(
-        model=model, overrides=overrides, jitter_rvs=set(), return_transformed=True
-    )
-    point = dict(function(seed))
+    with compiling():
+        function = make_initial_point_fn(
+            model=model, overrides=overrides, jitter_rvs=set(), return_transformed=True
+        )
+        point = dict(function(seed))
     _check_support(model, overrides, point)
     for name, value in start.items():
         if name not in names:

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
-import pytensor
 from pytensor.graph.replace import clone_replace
 
 from vi.foundation.layout import Layout
-from vi.graphs.interpret import INTERPRETER
+from vi.graphs.interpret import interpreted
 
 __all__ = ["unconstrain"]
 
@@ -89,6 +88,4 @@ def _forward(model: pm.Model, names: list[str]) -> Any:
             variable if transform is None else transform.forward(variable, *variable.owner.inputs)
         )
     outputs = clone_replace(outputs, replace=inputs, rebuild_strict=False)
-    return pytensor.function(
-        list(inputs.values()), outputs, mode=INTERPRETER, on_unused_input="ignore"
-    )
+    return interpreted(list(inputs.values()), outputs)

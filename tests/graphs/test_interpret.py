@@ -1,0 +1,110 @@
+"""Graphs evaluated without compiling, against the same graphs compiled."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from pytensor.compile.builders import OpFromGraph
+from pytensor.scan.op import Scan
+
+import vi
+from vi.graphs.interpret import interpret, interpreted
+
+MANY = 40
+WEIGHTS = np.linspace(-0.02, 0.03, MANY)
+START = pt.as_tensor(np.float64(0.5))
+
+
+def wide_sum(x):
+    return sum(WEIGHTS[i] * pt.cos(0.1 * i * x) for i in range(MANY))
+
+
+def loop(x, step):
+    return pytensor.scan(step, sequences=[x], outputs_info=[START], return_updates=False)
+
+
+def of_a_graph(x):
+    inner = pt.dvector()
+    return OpFromGraph([inner], [loop(inner, lambda a, b: 0.3 * pt.sin(a * b)).sum()])(x)
+
+
+GRAPHS = {
+    "sum": lambda x: wide_sum(x).sum(),
+    "product": lambda x: pt.mul(*[pt.cos(0.01 * i * x) for i in range(MANY)]).sum(),
+    "loop": lambda x: loop(x, lambda a, b: 0.3 * pt.sin(a * b) + wide_sum(b)).sum(),
+    "loop in a loop": lambda x: loop(x, lambda a, b: loop(x, lambda c, d: a * b * c + d)[-1]).sum(),
+    "graph as an operation": of_a_graph,
+}
+
+
+@pytest.mark.few(3)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_values_are_those_of_compiled_code(name, rng):
+    x = pt.dvector("x")
+    graphs = [GRAPHS[name](x), pytensor.grad(GRAPHS[name](x), x)]
+    values = rng.normal(size=4)
+    compiled = pytensor.function([x], graphs)(values)
+    # sums in another order: a thousand roundings of 1e-16
+    for ours, theirs in zip(interpret([x], graphs, [values]), compiled, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_inner_graphs_are_not_compiled():
+    x = pt.dvector("x")
+    function = interpreted([x], [GRAPHS["loop"](x), of_a_graph(x)])
+    function(np.ones(2))
+    operations = [node.op for node in function.maker.fgraph.toposort()]
+    scans = [op for op in operations if isinstance(op, Scan)]
+    assert len(scans) == 2
+    assert not any(isinstance(op, OpFromGraph) for op in operations)
+    assert [op._fn.maker.linker.c_thunks for op in scans] == [False, False]
+
+
+@pytest.mark.few(1)
+@pytest.mark.parametrize("backend", ["pytensor", "jax"])
+def test_a_linear_predictor_written_out(backend, rng):
+    """41 terms in one sum; the posterior of a linear regression is known."""
+    x = rng.normal(size=(50, MANY))
+    y = x @ np.ones(MANY) + rng.normal(size=50)
+    with pm.Model() as model:
+        mean = pm.Normal("a")
+        for i in range(MANY):
+            mean = mean + pm.Normal(f"b{i}") * x[:, i]
+        pm.Normal("y", mean, 1, observed=y)
+    approx = vi.fit(1, "advi", model, 1, backend=backend, progressbar=False)
+    design = np.column_stack([np.ones(50), x])
+    point = rng.normal(size=MANY + 1)
+    expected = -0.5 * (np.sum(point**2) + np.sum((y - design @ point) ** 2))
+    expected -= 0.5 * (50 + MANY + 1) * np.log(2 * np.pi)
+    np.testing.assert_allclose(approx.logp(point[None])[0], expected, rtol=1e-12)
+
+
+def test_partial_sums_of_partial_sums(rng):
+    x = pt.dvector("x")
+    (value,) = interpret([x], [pt.add(*[x * i for i in range(31 * 31 + 1)])], [np.ones(2)])
+    np.testing.assert_allclose(value, 31 * 31 * (31 * 31 + 1) / 2)
+
+
+@pytest.mark.slow
+def test_settings_of_the_process_stay(rng):
+    """Approximations that are built in several threads, and what PyTensor is set to meanwhile."""
+    before = str(pytensor.config)
+    y = rng.normal(size=30)
+
+    def build():
+        with pm.Model() as model:
+            rho = pm.Uniform("rho", -1, 1)
+            pm.AR("y", rho[None], 1.0, init_dist=pm.Normal.dist(0, 1), observed=y, ar_order=1)
+        vi.MeanField(model=model)
+
+    threads = [threading.Thread(target=build) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert str(pytensor.config) == before
