@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import xarray as xr
 
 from vi import data
+from vi.data.sources.registry import source_classes
 
 N, K = 137, 3
 X = np.arange(N * K, dtype=np.float32).reshape(N, K)
@@ -85,26 +87,54 @@ def loader(folder: Path) -> data.Source:
     return data.LoaderSource(batches, n_rows=N, names=("x", "y"))
 
 
-SOURCES = {
-    "arrays": lambda folder: data.ArraySource({"x": X, "y": Y}, chunk_rows=10),
-    "columns in Fortran order": lambda folder: data.source_from(
-        {"x": np.asfortranarray(X), "y": Y.tolist()}
-    ),
-    "memmaps": memmaps,
-    "npy": npy,
-    "dataset": lambda folder: data.source_from(dataset()),
-    "zarr": zarr,
-    "dask": dask,
-    "netcdf": netcdf,
-    "parquet": parquet,
-    "pandas": lambda folder: data.FrameSource(pd.DataFrame(COLUMNS), fields=PACKED),
-    "polars": polars,
-    "arrow": lambda folder: data.FrameSource(arrow_table(), fields=PACKED),
-    "loader": loader,
+EXAMPLES = {
+    data.ArraySource: {
+        "arrays": lambda folder: data.ArraySource({"x": X, "y": Y}, chunk_rows=10),
+        "columns in Fortran order": lambda folder: data.source_from(
+            {"x": np.asfortranarray(X), "y": Y.tolist()}
+        ),
+        "memmaps": memmaps,
+        "npy": npy,
+    },
+    data.DatasetSource: {
+        "dataset": lambda folder: data.source_from(dataset()),
+        "zarr": zarr,
+        "dask": dask,
+        "netcdf": netcdf,
+    },
+    data.ParquetSource: {"parquet": parquet},
+    data.FrameSource: {
+        "pandas": lambda folder: data.FrameSource(pd.DataFrame(COLUMNS), fields=PACKED),
+        "polars": polars,
+        "arrow": lambda folder: data.FrameSource(arrow_table(), fields=PACKED),
+    },
+    data.LoaderSource: {"loader": loader},
 }
+"""Of a registered class, by name: functions that write the rows X and Y into a folder and open
+them.
+"""
+
+
+def examples_of(kind: type[data.Source]) -> dict[str, Callable[[Path], data.Source]]:
+    """The examples of a registered class; one that fails where there are none."""
+    if kind in EXAMPLES:
+        return EXAMPLES[kind]
+    name = kind.__name__
+
+    def missing(folder: Path) -> data.Source:
+        pytest.fail(
+            f"The registered source {name} has no example: give it a function of a folder that "
+            "writes the rows X and Y there and opens them, in EXAMPLES of tests/row_sources.py."
+        )
+
+    return {name: missing}
+
+
+SOURCES = {name: make for kind in source_classes() for name, make in examples_of(kind).items()}
 """Every kind of source, by name: a function of the folder for its files."""
 
-BY_NUMBER = [name for name in SOURCES if name != "loader"]
+BY_NUMBER = [name for kind in source_classes() if kind.random_access for name in examples_of(kind)]
+"""Those of which rows can be taken by number."""
 
 
 SEED = (1, 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 
 import numpy as np
 import pytest
@@ -10,17 +12,30 @@ import pytest
 import vi
 from vi.callbacks import Callback, Tracker
 
+MODULES = [
+    importlib.import_module(f"vi.callbacks.{module.name}")
+    for module in pkgutil.iter_modules(vi.callbacks.__path__)
+]
 KINDS = [
     kind
-    for kind in map(vi.callbacks.__dict__.get, vi.callbacks.__all__)
-    if kind is not Callback and inspect.isclass(kind)
+    for module in MODULES
+    for kind in vars(module).values()
+    if inspect.isclass(kind)
+    and issubclass(kind, Callback)
+    and kind is not Callback
+    and kind.__module__ == module.__name__
 ]
+"""The callbacks of every file in the folder, public or not."""
+
+
+def test_the_public_ones_are_among_them():
+    public = {getattr(vi.callbacks, name) for name in vi.callbacks.__all__}
+    assert public - {Callback} <= set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_contract(kind):
     """Defaults for every setting, an interval, and a call with (approx, losses, i)."""
-    assert issubclass(kind, Callback)
     callback = kind()
     assert callback.every >= 1
     assert kind(every=np.int64(7)).every == 7

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from family_in_brief import check_in_brief
 
 import vi
 from vi.families import BASES, FullRank, Laplace, MeanField, MultivariateT, StudentT
@@ -16,6 +17,12 @@ from vi.testing.families import perturbed
 
 def test_every_base_can_be_made_by_its_name():
     assert set(BASES) == set(BASES.standalone)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_contract_in_brief(base):
+    """Quick for every registered base; `test_contract` is thorough."""
+    check_in_brief(MeanField(BASES[base]()))
 
 
 @pytest.mark.few(2)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from family_in_brief import check_in_brief
 from seeds import seed
 
 import vi
@@ -78,6 +79,46 @@ CONTRACTS = [
 @pytest.mark.parametrize(("name", "dim"), CONTRACTS)
 def test_contract(name, dim):
     vi.testing.check_family(EXAMPLES[name](dim), dim, seed=seed(0))
+
+
+def flow_of_no_layers():
+    """What the family adds around a flow, without the networks that compile for ten seconds."""
+    return Flow(pytest.importorskip("flowjax.distributions").Normal(jnp.zeros(2)))
+
+
+def product_of_two():
+    parts = (Part("a", MeanField(), ((0, 1),)), Part("b", FullRank(), ((1, 2),)))
+    return Product(parts)
+
+
+BRIEF = {"flow": flow_of_no_layers, "product": product_of_two}
+"""Cheaper examples for the contract in brief."""
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_contract_in_brief(name):
+    """Quick for every registered family; `test_contract` is thorough."""
+    check_in_brief(BRIEF[name]() if name in BRIEF else EXAMPLES[name](2))
+
+
+def test_a_fault_is_seen_in_brief():
+    @dataclasses.dataclass(frozen=True)
+    class Tilted(MeanField):
+        def log_prob(self, params, z):
+            return 0.5 * super().log_prob(params, z)
+
+        def draw_and_log_prob(self, params, noise):
+            z = self.draw(params, noise)
+            return z, self.log_prob(params, z)
+
+    @dataclasses.dataclass(frozen=True)
+    class Wide(MeanField):
+        def units(self, params):
+            return {name: unit[None] for name, unit in super().units(params).items()}
+
+    for kind in (Tilted, Wide):
+        with pytest.raises(AssertionError):
+            check_in_brief(kind())
 
 
 def test_settings_only(make):

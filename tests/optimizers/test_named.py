@@ -23,7 +23,12 @@ def made(name, inner=None):
     return OPTIMIZERS[name](**dict.fromkeys(wrapped, inner or vi.adam(learning_rate=0.1)))
 
 
-@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def numbers(optimizer):
+    """The settings that are numbers, which may be other numbers and may not be negative."""
+    return [key for key, value in optimizer.settings.items() if type(value) in (int, float)]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_equal_settings_make_equal_objects(name):
     one, two = made(name), made(name)
     assert one == two
@@ -31,10 +36,13 @@ def test_equal_settings_make_equal_objects(name):
     assert isinstance(one, Named)
     assert one.name == name
     assert pickle.loads(pickle.dumps(one)) == one
-    number = next(key for key, value in one.settings.items() if type(value) is float)
-    assert one != OPTIMIZERS[name](**one.settings | {number: 0.123})
-    with pytest.raises(ValueError, match=number):
-        OPTIMIZERS[name](**one.settings | {number: -1.0})
+    assert list(one.settings) == list(inspect.signature(OPTIMIZERS[name]).parameters)
+    for number in numbers(one):
+        value = one.settings[number]
+        other = value / 2 if type(value) is float and value else value + 1
+        assert one != OPTIMIZERS[name](**one.settings | {number: other})
+        with pytest.raises(ValueError, match=number):
+            OPTIMIZERS[name](**one.settings | {number: -1.0})
     with pytest.raises(TypeError):
         OPTIMIZERS[name](no_such_setting=1.0)
 
@@ -50,6 +58,29 @@ def test_it_is_an_ordinary_transformation_that_goes_downhill(name):
             update, state = optimizer.update(2 * params, state, params, **extra)
             params = optax.apply_updates(params, update)
         assert np.all(np.abs(params) < np.array([3.0, 2.0]))
+
+
+@pytest.mark.parametrize("of_contract", ["settings", "downhill"])
+def test_an_optimiser_needs_no_rate_and_no_settings(of_contract):
+    @OPTIMIZERS.register
+    @with_settings
+    def plain():
+        return optax.sgd(0.1)
+
+    @OPTIMIZERS.register
+    @with_settings
+    def named_only(mode="usual", nesterov=False):
+        return optax.sgd(0.1, nesterov=nesterov)
+
+    try:
+        for name in ("plain", "named_only"):
+            if of_contract == "settings":
+                test_equal_settings_make_equal_objects(name)
+            else:
+                test_it_is_an_ordinary_transformation_that_goes_downhill(name)
+    finally:
+        for name in ("plain", "named_only"):
+            OPTIMIZERS.unregister(name)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ block   ``(count, batch_size, *field.shape)``  consecutive batches, handed over 
 A loader has no chunks but batches of its own, of which pieces fill a window.
 """
 
-# Importing the file of a source registers it (`register_source`): a new one needs a line here.
 from vi.data.minibatches.batch_tensors import MinibatchVariable
 from vi.data.minibatches.minibatch import Minibatch
 from vi.data.sources.arrays import ArraySource

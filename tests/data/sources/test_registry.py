@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from row_sources import Numbered, X, arrow_table
+from row_sources import EXAMPLES, Numbered, X, arrow_table, examples_of
 
 import vi.data
 from vi.data import (
@@ -73,6 +73,25 @@ def test_every_class_of_the_library_is_registered() -> None:
     public = {c for c in vars(vi.data).values() if isinstance(c, type) and issubclass(c, Source)}
     assert {c for c in public if c is not Source} <= set(registry.source_classes())
     assert all(c.accepts for c in public if c is not Source)
+
+
+def test_every_registered_class_has_an_example(tmp_path: Path) -> None:
+    assert set(EXAMPLES) <= set(registry.source_classes())
+
+    @register_source
+    class NoExample(Numbered):
+        @classmethod
+        def reads(cls, data):
+            return data == "no example"
+
+    (make,) = examples_of(NoExample).values()
+    with pytest.raises(pytest.fail.Exception, match=r"NoExample has no example.* EXAMPLES"):
+        make(tmp_path)
+
+
+def test_loaders_are_asked_last() -> None:
+    """They read whatever can be iterated over, which another class may know better."""
+    assert registry.source_classes()[-1] is LoaderSource
 
 
 def test_the_newest_class_is_asked_first_and_open_may_make_another_source() -> None:
