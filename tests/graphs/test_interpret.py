@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pymc as pm
 import pytensor
@@ -88,23 +86,3 @@ def test_partial_sums_of_partial_sums(rng):
     x = pt.dvector("x")
     (value,) = interpret([x], [pt.add(*[x * i for i in range(31 * 31 + 1)])], [np.ones(2)])
     np.testing.assert_allclose(value, 31 * 31 * (31 * 31 + 1) / 2)
-
-
-@pytest.mark.slow
-def test_settings_of_the_process_stay(rng):
-    """Approximations that are built in several threads, and what PyTensor is set to meanwhile."""
-    before = str(pytensor.config)
-    y = rng.normal(size=30)
-
-    def build():
-        with pm.Model() as model:
-            rho = pm.Uniform("rho", -1, 1)
-            pm.AR("y", rho[None], 1.0, init_dist=pm.Normal.dist(0, 1), observed=y, ar_order=1)
-        vi.MeanField(model=model)
-
-    threads = [threading.Thread(target=build) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert str(pytensor.config) == before

@@ -10,6 +10,7 @@ import numpy as np
 import pymc as pm
 from pytensor.graph.basic import Variable
 
+from vi.graphs.compiling import one_at_a_time
 from vi.graphs.to_jax import ConversionError, WrongGradientError
 from vi.targets.backends.gradient_checks import check_gradient
 from vi.targets.backends.jax_target import JaxTarget
@@ -39,6 +40,7 @@ def check_backend(backend: str) -> Backend:
     return backend  # type: ignore[return-value]
 
 
+@one_at_a_time
 def from_pymc(
     model: pm.Model,
     *,

@@ -33,6 +33,7 @@ from vi.approximation.record.present_data import watch_data
 from vi.families import Family
 from vi.foundation.precision import precision
 from vi.foundation.seeds import START, key_from, resolve_seed
+from vi.graphs.compiling import one_at_a_time
 from vi.targets.batches.search import has_batches
 from vi.targets.model.initial_density import check_initial_density
 from vi.targets.model.start import start_point, start_std
@@ -41,6 +42,7 @@ from vi.targets.model.unconstrain import unconstrain
 __all__ = ["begin", "begin_again", "with_algorithm"]
 
 
+@one_at_a_time
 def begin(
     beginning: Beginning,
     start: Mapping[str, Any] | None = None,
@@ -92,6 +94,7 @@ def begin(
     return record
 
 
+@one_at_a_time
 def begin_again(
     fit: FitState,
     start: Mapping[str, Any] | None = None,
@@ -110,6 +113,7 @@ def begin_again(
     )
 
 
+@one_at_a_time
 def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
     """The record before an algorithm's first step: at the present iterate, counting on.
 

@@ -9,6 +9,7 @@ import pymc as pm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import local_setting
 from vi.approximation.record.present_data import Use, check_present_data
+from vi.graphs.compiling import one_at_a_time
 from vi.targets.backends.sharded import shared_by
 from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
@@ -29,6 +30,7 @@ def check_variables_are_the_same(fit: FitState) -> None:
         )
 
 
+@one_at_a_time
 def target_of(fit: FitState, use: Use = "log_prob") -> Target:
     """The model's log density on the backend of the fit; for steps on its data and devices."""
     check_variables_are_the_same(fit)
@@ -56,6 +58,7 @@ def target_of_all_rows(fit: FitState) -> Target:
     return target_of(fit)
 
 
+@one_at_a_time
 def model_of_all_rows(fit: FitState) -> pm.Model:
     """The model with all rows in the place of batches; the model itself where it has none."""
     return full_model(fit.model, _setting(fit, training=False))

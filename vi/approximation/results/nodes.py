@@ -25,6 +25,7 @@ from vi.approximation.results.node_arguments import (
 )
 from vi.approximation.results.node_randomness import draws_of, streams
 from vi.foundation.seeds import resolve_seed
+from vi.graphs.compiling import one_at_a_time
 from vi.graphs.parameter_checks import checks_as_densities
 from vi.graphs.rebuild import rebuild, remake
 from vi.graphs.vectorize import vectorize
@@ -33,6 +34,7 @@ from vi.graphs.wrapped_jax import with_jax_ops
 __all__ = ["sample_node"]
 
 
+@one_at_a_time
 def sample_node(
     fit: FitState,
     shared_params: Mapping[str, Any],

@@ -15,12 +15,14 @@ from vi.data import Minibatch, Stream, head, source_from
 from vi.data.minibatches.batch_tensors import row_data
 from vi.data.missing import refuse_masked, refuse_nan
 from vi.foundation.lengths import refuse_lengths
+from vi.graphs.compiling import one_at_a_time
 from vi.targets.batches.rows import StreamedRows
 from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["training_data"]
 
 
+@one_at_a_time
 def training_data(
     model: pm.Model,
     replacements: Mapping[Any, Any],
