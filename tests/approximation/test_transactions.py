@@ -141,6 +141,11 @@ OF_APPROXIMATION = {
     ],
     "freeze": [{"groups": ("nothing",)}, {"groups": ("mu", "sigma")}, {"groups": ()}],
     "unfreeze": [{"groups": ("nothing",)}],
+    "set_params": [
+        {"params": {"nothing": 1.0}},
+        {"params": {"mu": [0.0, 1.0, 2.0]}},
+        {"params": 3},
+    ],
     "change": [{"function": raising()}, {"function": lambda record: None}],
     "advance": [{"plan": raising(), "n": 3}, {"plan": lambda record: 3, "n": 3}],
     "sample": [

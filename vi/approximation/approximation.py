@@ -17,7 +17,12 @@ from vi.approximation.record.beginning import Beginning, precision_of
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import Group, family_or_groups
 from vi.approximation.record.log_density import model_of_all_rows, target_of
-from vi.approximation.record.parameters import averaged_params, iterate, reported_params
+from vi.approximation.record.parameters import (
+    averaged_params,
+    iterate,
+    reported_params,
+    with_params,
+)
 from vi.approximation.record.settings import describe_settings
 from vi.approximation.results import chains, draws, nodes, predictive
 from vi.approximation.results.summary import summarize
@@ -176,22 +181,52 @@ class Approximation(LiveRecord):
         """Fit these groups again; all of them without arguments."""
         return self.change(lambda fit: frozen(fit, groups, False))
 
+    def set_params(self, params: Mapping[str, Any]) -> Self:
+        """Put other values in the place of parameters, of the raw iterate and of the average.
+
+        Fits go on from there, with the optimiser's state as it is. What is written into the shared
+        variables of :attr:`shared_params` does the same.
+
+        Parameters
+        ----------
+        params : dict of arrays
+            By name, as in :attr:`reported`: all, or some of them.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, a shape is another, or a value is not finite.
+        TypeError
+            If an encoder makes the parameters.
+
+        Examples
+        --------
+        >>> import pymc as pm, vi
+        >>> with pm.Model() as model:
+        ...     mu = pm.Normal("mu", 0.0, 1.0)
+        ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
+        >>> approx = vi.MeanField(model=model).set_params({"mu": [2.5]})
+        >>> round(float(approx.sample(2000, random_seed=1)["posterior"]["mu"].mean()), 1)
+        2.5
+        """
+        return self.change(lambda fit: with_params(fit, params))
+
     # ---- what it is ------------------------------------------------------------------------------
 
     @property
     def model(self) -> pm.Model:
         """The model that is approximated."""
-        return self._record.model
+        return self.record.model
 
     @property
     def full_model(self) -> pm.Model:
         """The model with all rows in place of minibatches, for PyMC's own functions."""
-        return model_of_all_rows(self._record)
+        return model_of_all_rows(self.record)
 
     @property
     def family(self) -> Family:
         """The variational family."""
-        return self._record.family
+        return self.record.family
 
     @property
     def groups(self) -> tuple[Part, ...]:
@@ -203,47 +238,47 @@ class Approximation(LiveRecord):
     @property
     def layout(self) -> Layout:
         """Where each variable lies in the flat unconstrained vector."""
-        return self._record.layout
+        return self.record.layout
 
     @property
     def dtype(self) -> np.dtype:
         """Precision of the fit."""
-        return self._record.dtype
+        return self.record.dtype
 
     @property
     def ndim(self) -> int:
         """Length ``D`` of the flat unconstrained vector."""
-        return self._record.layout.dim
+        return self.record.layout.dim
 
     @property
     def random_seed(self) -> int:
         """The seed of the fit."""
-        return self._record.seed
+        return self.record.seed
 
     @property
     def backend(self) -> str:
         """What evaluates the log density, as asked for; ``settings()`` says which it became."""
-        return self._record.backend
+        return self.record.backend
 
     @property
     def include_transformed(self) -> bool:
         """Whether draws hold the unconstrained values too."""
-        return self._record.include_transformed
+        return self.record.include_transformed
 
     @property
     def status(self) -> Status:
         """How the last run ended."""
-        return self._record.status
+        return self.record.status
 
     @property
     def hist(self) -> np.ndarray:
         """The loss of every step so far; ``settings()["loss"]`` says what it is."""
-        return self._record.losses
+        return self.record.losses
 
     @property
     def state(self) -> State | None:
         """The run's whole state, a pytree; ``None`` before the first fit."""
-        return self._record.run
+        return self.record.run
 
     def __repr__(self) -> str:
         names = ", ".join(self.layout.names)
@@ -258,17 +293,17 @@ class Approximation(LiveRecord):
     @property
     def reported(self) -> Params:
         """The parameters that are reported: averaged where that is on, encoders applied."""
-        return reported_params(self._record)
+        return reported_params(self.record)
 
     @property
     def averaged(self) -> Params:
         """The parameters that a fit changes (of encoders, weights), averaged where that is on."""
-        return averaged_params(self._record)
+        return averaged_params(self.record)
 
     @property
     def iterate(self) -> dict[str, np.ndarray]:
         """The raw iterate, from which :meth:`refine` continues, as NumPy arrays."""
-        return iterate(self._record)
+        return iterate(self.record)
 
     # ---- what q gives ----------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import pytensor
 
 from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.parameters import reported_params, with_params
 from vi.approximation.results.moments import moment_of
 from vi.approximation.steps.run import run_steps
 from vi.diagnostics.status import DivergedError, Status
@@ -36,6 +36,7 @@ class LiveRecord:
         self._record = record
         self._lock = threading.Lock()
         self._shared: dict[str, Any] = {}
+        self._shown: dict[str, Any] = {}
         self._moments: dict[Any, Any] = {}
         self.publish()
 
@@ -50,7 +51,29 @@ class LiveRecord:
     @property
     def record(self) -> FitState:
         """All that is known of the fit at this moment: a value, which never changes."""
+        if self._written() and self._lock.acquire(blocking=False):
+            try:
+                self._adopt()
+            finally:
+                self._lock.release()
         return self._record
+
+    def _written(self) -> list[str]:
+        """Names of the shared variables into which somebody else has written."""
+        return [
+            n for n, v in self._shared.items() if v.get_value(borrow=True) is not self._shown[n]
+        ]
+
+    def _adopt(self) -> None:
+        """Take what was written into the shared variables as parameters; or put it back."""
+        written = self._written()
+        if not written:
+            return
+        values = {name: self._shared[name].get_value() for name in written}
+        try:
+            self._record = with_params(self._record, values)
+        finally:
+            self.publish()
 
     def change(self, function: Callable[[FitState], FitState]) -> Self:
         """Hold another record, made from the present one.
@@ -67,6 +90,7 @@ class LiveRecord:
             changes it.
         """
         with self.alone():
+            self._adopt()
             self._record = _checked(function(self._record))
             return self.publish()
 
@@ -111,6 +135,7 @@ class LiveRecord:
             self._record, begun = record, True
 
         with self.alone():
+            self._adopt()
             try:
                 planned = _checked(plan(self._record))
                 self._record = run_steps(
@@ -120,13 +145,14 @@ class LiveRecord:
                     restarts=restarts,
                     progressbar=progressbar,
                     commit=commit,
-                    publish=self.publish,
+                    publish=self._publish_step,
                 )
             except BaseException as error:
                 if begun:
                     self._record = replace(self._record, status=_failed(self._record, error))
                     self.publish()
                 raise
+            self._adopt()  # what the last callback has written, before it ended the run
             self.publish()
         if self._record.status.ending == "diverged":
             raise DivergedError(self._record.status.message, self)
@@ -166,11 +192,25 @@ class LiveRecord:
             else:
                 self._shared[name] = pytensor.shared(array, name=name, shape=(None,) * array.ndim)
                 self._moments.clear()
+            self._shown[name] = self._shared[name].get_value(borrow=True)
         return self
+
+    def _publish_step(self) -> Self:
+        """The same within a run, whose parameters nobody else can set."""
+        if written := self._written():
+            raise RuntimeError(
+                f"Parameters were set during a run ({', '.join(written)}): its steps go on from "
+                "their own. Stop the run (raise StopIteration), set them, and call refine()."
+            )
+        return self.publish()
 
     @property
     def shared_params(self) -> dict[str, Any]:
-        """The reported parameters as PyTensor shared variables, by name."""
+        """The reported parameters as PyTensor shared variables, by name.
+
+        Values that are written into them (``set_value``) become those of the approximation, as with
+        :meth:`set_params`, at the next question: draws, moments, the next fit.
+        """
         return dict(self._shared)
 
     @property

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import encoded
 from vi.families import Params
+from vi.foundation.precision import precision
 
-__all__ = ["averaged_params", "iterate", "reported_params"]
+__all__ = ["averaged_params", "iterate", "reported_params", "with_params"]
 
 
 def averaged_params(fit: FitState) -> Params:
@@ -30,3 +36,50 @@ def iterate(fit: FitState) -> dict[str, np.ndarray]:
     """The raw iterate, from which ``refine`` goes on, as NumPy arrays."""
     params = fit.start if fit.run is None else fit.run.params
     return {name: np.array(value) for name, value in params.items()}
+
+
+def with_params(fit: FitState, params: Mapping[str, Any]) -> FitState:
+    """The record with other parameters, in the iterate and in its average.
+
+    Parameters
+    ----------
+    fit : FitState
+        The record.
+    params : mapping of {str: array}
+        All parameters, or some.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they cannot be those of the family, or an encoder makes them.
+    """
+    if any(group.encoder is not None for group in fit.local):
+        raise TypeError(
+            "The parameters of an encoded group are what its encoder makes of the rows, and cannot "
+            "be set."
+        )
+    if not isinstance(params, Mapping):
+        raise TypeError(f"Parameters are given by name, a dict of arrays; got {params!r}.")
+    old = reported_params(fit)
+    with precision(fit.dtype):
+        new = old | {name: _parameter(name, value, old) for name, value in params.items()}
+        if fit.run is None or fit.algorithm is None:
+            # of what was found in one go (an evidence, say) nothing is true any more
+            return replace(fit, start=new, notes={})
+        afresh = fit.algorithm.init(new, fit.run.key)
+    return replace(fit, run=afresh._replace(optimizer=fit.run.optimizer, step=fit.run.step))
+
+
+def _parameter(name: str, value: Any, old: Params) -> Any:
+    """A value as a parameter of that name; refuse what cannot be one."""
+    if name not in old:
+        raise ValueError(f"There is no parameter {name!r}; there are {', '.join(old)}.")
+    array = np.asarray(value)
+    if array.shape != old[name].shape or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"The parameter {name!r} is an array {old[name].dtype} {old[name].shape}, got "
+            f"{array.dtype} {array.shape}."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"The parameter {name!r} has values that are not finite.")
+    return jnp.asarray(array, old[name].dtype)
