@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = ["Unset"]
 
@@ -29,7 +29,5 @@ class Unset:
     def __init__(self, what: str) -> None:
         self._what = what
 
-    def __get__(self, item: Any, cls: type) -> Any:
-        if item is None:
-            return self
+    def __get__(self, item: Any, cls: type) -> NoReturn:
         raise AttributeError(f"{cls.__name__} {self._what}.")

@@ -31,6 +31,7 @@ from vi.approximation.record.local_plan import for_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.present_data import watch_data
 from vi.families import Family
+from vi.families.contract import check_families
 from vi.foundation.precision import precision
 from vi.foundation.seeds import START, key_from, resolve_seed
 from vi.targets.batches.search import has_batches
@@ -79,6 +80,7 @@ def begin(
     std = start_std(model, layout, start_sigma, dtype, beginning.std)
     flat = layout.flatten(point_of_all_rows(model, layout, point, local_start), dtype)
     with precision(dtype):
+        check_families(family, layout.dim, dtype)
         if beginning.draws is not None and start is None and start_sigma is None:
             points = unconstrain(model, layout, beginning.draws, dtype)
             params = {"particles": jax.numpy.asarray(points)}
