@@ -38,6 +38,10 @@ class Field:
     shape: tuple[int, ...]
     dtype: np.dtype
 
+    def __post_init__(self) -> None:
+        # float and "float32" are types of numbers too
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+
     @property
     def nbytes(self) -> int:
         """Bytes of a row."""
