@@ -188,4 +188,9 @@ def check_dtype(dtype: np.dtype, name: str, origin: str) -> np.dtype:
             "complex numbers. Convert it (codes for categories, seconds for dates), or leave it "
             "out."
         )
+    if dtype.itemsize > {"f": 8, "c": 16}.get(dtype.kind, 8):
+        raise TypeError(
+            f"{origin}: field {name!r} has dtype {dtype}, which neither backend knows; convert it "
+            "to float64."
+        )
     return dtype.newbyteorder("=")
