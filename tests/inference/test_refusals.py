@@ -260,7 +260,7 @@ def test_points_of_another_length(model, density, shape):
 def test_things_of_another_kind(model):
     with pytest.raises(TypeError, match=r"approx must be a vi\.Approximation"):
         vi.KLqp(vi.MeanField)
-    with pytest.raises(TypeError, match=r"an instance of a family"):
+    with pytest.raises(ValueError, match=r"family='normal' is unknown; .*an instance of a family"):
         vi.Approximation("normal", model=model)
     with pytest.raises(TypeError, match=r"not supported|unexpected keyword"):
         vi.ADVI(model=model, jax=jax)
