@@ -56,6 +56,12 @@ class CheckParametersConvergence(Callback):
             raise ValueError(f"diff={diff!r} is unknown; use 'relative' or 'absolute'.")
         self.tolerance = number("tolerance", tolerance, above=0.0)
         self.diff: Difference = diff
+        real = isinstance(ord, int | float | np.number) and not isinstance(ord, bool)
+        if not real or np.isnan(ord):
+            raise ValueError(
+                f"ord={ord!r}: must be a number, the order of the norm: np.inf (the largest "
+                "change), 2 (Euclidean), 1."
+            )
         self.ord = ord
         self.previous: np.ndarray | None = None
 

@@ -418,3 +418,26 @@ def test_the_objective_names_the_loss():
         loss_name = "something else"
 
     assert Gradient(**USUAL, objective=Other()).loss_name == "something else"
+
+
+@pytest.mark.parametrize("kind", [Gradient, Stein])
+@pytest.mark.parametrize(
+    ("setting", "values", "error"),
+    [
+        ("n_draws", [0, -1, 1.5, True, "x", None, np.nan], ValueError),
+        ("max_gradient_norm", [0.0, -1.0, np.nan, np.inf, "x", True], ValueError),
+        ("temperature", [0.0, -1.0, np.nan, np.inf, "x", None], ValueError),
+        ("family", [None, MeanField, "mean_field"], TypeError),
+        ("optimizer", [None, vi.adam, "adam", optax.adam], TypeError),
+        ("averaging", ["polynomial", 8.0, vi.PolynomialAverage], TypeError),
+        ("objective", [None, "closed_form", ClosedFormEntropy], TypeError),
+        ("kernel", [None, "rbf", vi.kernels.RBF], TypeError),
+    ],
+)
+def test_settings_are_checked_where_they_are_written(kind, setting, values, error):
+    example = kind(**USUAL)
+    if setting not in {field.name for field in dataclasses.fields(example)}:
+        return
+    for value in values:
+        with pytest.raises(error, match=rf"{kind.__name__}\({setting}="):
+            dataclasses.replace(example, **{setting: value})

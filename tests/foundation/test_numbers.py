@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
+import vi
 from vi.foundation.numbers import check_count, check_steps, number, positive, whole
 
 
@@ -71,3 +73,28 @@ def test_positive_numbers_may_be_left_out():
     for value in (0, -1.0, math.inf):
         with pytest.raises(ValueError, match=r"must be a finite number above 0\.$"):
             positive("x", value)
+
+
+TABLES = [
+    vi.families.FAMILIES,
+    vi.families.BASES,
+    vi.objectives.ESTIMATORS,
+    vi.kernels.KERNELS,
+    vi.optimizers.AVERAGINGS,
+]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.what)
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1, "x"], ids=repr)
+def test_every_number_of_every_part_is_checked(table, wrong):
+    """By what is declared: a field of numbers of any class in a table."""
+    for name in table.standalone:
+        for field in dataclasses.fields(table[name]):
+            if field.type.partition(" ")[0] in ("int", "float"):
+                with pytest.raises(ValueError, match="must be a"):
+                    table[name](**{field.name: wrong})
+
+
+def test_a_whole_number_beyond_all_floats():
+    with pytest.raises(ValueError, match="must be a finite number"):
+        number("rate", 10**400)

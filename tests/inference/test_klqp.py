@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
@@ -112,3 +114,18 @@ def test_a_density_without_a_known_prior():
 def test_files_of_0_1_0_keep_what_beta_meant():
     spec = {"kind": "objective", "name": "closed_form", "settings": {"beta": 0.5}}
     assert decode(spec) == vi.objectives.ClosedFormEntropy(entropy_weight=0.5)
+
+
+def test_a_flows_estimators_are_those_that_there_are_now():
+    @vi.objectives.ESTIMATORS.register
+    @dataclass(frozen=True)
+    class Later(vi.objectives.MonteCarlo):
+        short_name = "later"
+
+    try:
+        assert "later" in vi.NFVI.estimators
+        assert "closed_form" not in vi.NFVI.estimators
+        assert set(vi.NFVI.estimators) == set(vi.objectives.ESTIMATORS) - {"closed_form"}
+    finally:
+        vi.objectives.ESTIMATORS.unregister("later")
+    assert "later" not in vi.NFVI.estimators

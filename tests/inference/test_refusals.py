@@ -260,7 +260,7 @@ def test_points_of_another_length(model, density, shape):
 def test_things_of_another_kind(model):
     with pytest.raises(TypeError, match=r"approx must be a vi\.Approximation"):
         vi.KLqp(vi.MeanField)
-    with pytest.raises(TypeError, match=r"an instance of a family"):
+    with pytest.raises(ValueError, match=r"family='normal' is unknown; .*an instance of a family"):
         vi.Approximation("normal", model=model)
     with pytest.raises(TypeError, match=r"not supported|unexpected keyword"):
         vi.ADVI(model=model, jax=jax)
@@ -272,3 +272,34 @@ def test_names_of_the_draws_dimensions(name):
         pm.Normal(name)
     with pytest.raises(ValueError, match=name):
         vi.ADVI(model=model)
+
+
+@SHARED
+def test_two_values_for_one_variable(model, argument):
+    with pytest.raises(
+        ValueError, match=rf"{argument} has two values .*'sigma' and 'sigma_log__'; leave one out"
+    ):
+        fit(model, **{argument: {"sigma": 1.0, "sigma_log__": 3.0}})
+
+
+def test_two_starts_under_one_name(model):
+    with pytest.raises(ValueError, match="start has two values for 'mu'"):
+        fit(model, start={"mu": 1.0, model["mu"]: 2.0})
+
+
+def test_every_group_frozen(model):
+    approx = vi.Approximation([vi.Group(None, "mean_field", frozen=True)], model=model)
+    before = approx.record
+    with pytest.raises(ValueError, match=r"Every group is frozen \(.*nothing to fit: .*unfreeze"):
+        vi.KLqp(approx).fit(5, progressbar=False)
+    assert approx.record is before
+
+
+@pytest.mark.parametrize("accept", [5, 0, 1.0, -1, None, np.nan, "0.8", True])
+def test_a_rate_of_acceptance_is_below_one(model, accept):
+    approx = vi.MeanField(model=model)
+    with pytest.raises(ValueError, match=r"target_accept=.*above 0 and below 1"):
+        approx.nuts_step(target_accept=accept)
+    if accept is not None:
+        with pytest.raises(ValueError, match=r"target_accept=.*above 0 and below 1"):
+            approx.sample_mcmc(draws=1, chains=1, target_accept=accept)

@@ -68,3 +68,9 @@ def test_sums_are_those_of_automatic_differentiation(name, rng):
         np.testing.assert_allclose(
             getattr(ours, field), getattr(theirs, field), rtol=1e-9, atol=1e-9
         )
+
+
+def test_whether_to_standardize_is_yes_or_no():
+    for wrong in (1, None, "x", float("nan")):
+        with pytest.raises(TypeError, match=r"RBF\(standardize=.*must be True or False"):
+            RBF(standardize=wrong)

@@ -150,3 +150,138 @@ def test_names_are_optimisers():
 
 def test_the_table_is_a_registry():
     assert isinstance(OPTIMIZERS, Registry)
+
+
+@pytest.fixture
+def entered():
+    """Registers optimisers under names; they are taken out again."""
+    names = []
+
+    def enter(constructor, **options):
+        before = set(OPTIMIZERS)
+        OPTIMIZERS.register(**options)(constructor)
+        names.extend(set(OPTIMIZERS) - before)
+        return constructor
+
+    yield enter
+    for name in names:
+        OPTIMIZERS.unregister(name)
+
+
+@pytest.mark.parametrize(
+    ("inner", "says"),
+    [
+        ("adam", r"wrapping\(optimizer='adam'\): expected a number or an optimiser, vi\.adam\(\)"),
+        (vi.adam, r"wrapping\(optimizer=<function adam.*give one, optimizer=vi\.adam\(\)"),
+        (3, r"wrapping\(optimizer=3, .*give one, optimizer=vi\.adam\(\)"),
+    ],
+    ids=["text", "function", "number"],
+)
+def test_what_is_wrapped_is_an_optimiser(wrapping, inner, says):
+    with pytest.raises(TypeError, match=says):
+        wrapping(inner)
+
+
+def test_settings_by_name_without_a_parameter_of_their_own(entered, tmp_path):
+    def loose(learning_rate=0.1, **others):
+        return optax.adam(learning_rate, **others)
+
+    made = entered(with_settings(loose))(b1=0.5, nesterov=True)
+    assert repr(made) == "loose(learning_rate=0.1, b1=0.5, nesterov=True)"
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+def test_settings_without_names_are_refused():
+    with pytest.raises(TypeError, match=r"takes settings by position alone.*name every argument"):
+        with_settings(lambda *settings: optax.adam(*settings))
+    with pytest.raises(TypeError, match=r"give the function that makes the optimiser"):
+        with_settings(optax.adam(0.1))
+
+
+def test_one_that_makes_nothing():
+    def empty(rate=0.1):
+        pass
+
+    with pytest.raises(TypeError, match=r"empty\(rate=0\.1\) must return .*got nothing"):
+        with_settings(empty)()
+
+
+def test_under_another_name_it_is_in_a_file_too(entered, tmp_path):
+    def plain(learning_rate=0.1):
+        return optax.sgd(learning_rate)
+
+    made = entered(with_settings(plain), name="steepest")(0.05)
+    assert made.name == "steepest"
+    with pm.Model() as model:
+        pm.Normal("x", 1.0, 2.0)
+    vi.fit(1, model=model, obj_optimizer=made, progressbar=False).save(tmp_path / "fit.vi")
+    assert vi.load(tmp_path / "fit.vi", model=model).settings()["optimizer"] == repr(made)
+
+
+def test_the_order_of_the_two_lines_is_refused(entered):
+    def bare(learning_rate=0.1):
+        return optax.sgd(learning_rate)
+
+    with pytest.raises(TypeError, match=r"@OPTIMIZERS\.register above @with_settings"):
+        entered(bare)
+    assert "bare" not in OPTIMIZERS
+
+
+def test_two_functions_of_one_name_make_two_optimisers(tmp_path):
+    """Equal objects share compiled code, and files find them by name: neither may mix them up."""
+
+    def adam(learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        return optax.sgd(learning_rate)
+
+    other = with_settings(adam)()
+    assert other != vi.adam()
+    with pm.Model() as model:
+        pm.Normal("x", 1.0, 2.0)
+    vi.fit(1, model=model, obj_optimizer=other, progressbar=False).save(tmp_path / "fit.vi")
+    loaded = vi.load(tmp_path / "fit.vi", model=model)
+    with pytest.raises(ValueError, match=r"optimizer adam\(.*file cannot hold.*with_settings"):
+        loaded.refine(1, progressbar=False)
+
+
+def test_with_another_part_it_is_a_plain_transformation():
+    changed = vi.adam()._replace(init=optax.sgd(0.1).init)
+    assert not isinstance(changed, Named)
+    assert changed != vi.adam()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("adam", {"beta1": 1.5}),
+        ("adam", {"beta2": 1.0}),
+        ("adamax", {"beta1": 1.0}),
+        ("momentum", {"momentum": 1.0}),
+        ("nesterov_momentum", {"momentum": 2.0}),
+        ("rmsprop", {"rho": 1.5}),
+        ("adadelta", {"rho": 1.0}),
+        ("adagrad_window", {"n_win": 0}),
+        ("scale_free_adam", {"beta1": 1.2}),
+        ("scale_free_adam", {"decay_steps": 0.0}),
+        ("scale_free_adam", {"stride_threshold": 1.0}),
+        ("scale_free_adam", {"max_stride": 0.5}),
+        ("sgd", {"learning_rate": np.inf}),
+        ("sgd", {"learning_rate": np.nan}),
+        ("sgd", {"learning_rate": 0.0}),
+        ("sgd", {"learning_rate": 10**400}),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused_at_once(name, settings):
+    (key,) = settings
+    with pytest.raises(ValueError, match=rf"{name}\({key}=.*must be a "):
+        OPTIMIZERS[name](**settings)
+
+
+@pytest.mark.parametrize(
+    ("function", "call"), [(optax.lion, r"optax\.lion\("), (vi.rmsprop, r"vi\.rmsprop\(")]
+)
+def test_a_function_that_makes_one_is_hinted_by_its_name(function, call):
+    with pm.Model() as model:
+        pm.Normal("x", 1.0, 2.0)
+    with pytest.raises(TypeError, match=f"not an optimiser.*Call it: {call}"):
+        vi.fit(1, model=model, obj_optimizer=function)

@@ -4,6 +4,7 @@ in any of them.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import os
@@ -19,6 +20,7 @@ from pymc.variational import callbacks as pymc_callbacks
 
 import vi
 from vi.callbacks import Callback, CheckParametersConvergence, Tracker
+from vi.training import check_callbacks
 
 
 @pytest.fixture(params=["jax", "pytensor"])
@@ -453,3 +455,49 @@ def test_the_first_chunk_of_a_slow_model_is_short(monkeypatch):
     advi().fit(100, backend="jax", progressbar=False)
     assert asked[:3] == [0, 0, 1]  # compiles, then measures what a chunk costs beside its steps
     assert all(later <= 2 * earlier for earlier, later in itertools.pairwise(asked[2:]))
+
+
+async def asynchronous(approx, losses, i):
+    pass
+
+
+def generator(approx, losses, i):
+    yield
+
+
+class Generates:
+    def __call__(self, approx, losses, i):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("callback", "says"),
+    [
+        (lambda approx, i: None, r"\(approx, i\) in callbacks cannot be called with \(approx, los"),
+        (lambda: None, r"cannot be called with \(approx, losses, i\)"),
+        (lambda *, approx, losses, i: None, r"what a callback gets, by position"),
+        (lambda a, b, c, d: None, r"missing a required argument: 'd'"),
+        (asynchronous, "asynchronous in callbacks is an async function"),
+        (generator, "generator in callbacks is a generator"),
+        (Generates(), "Generates in callbacks is a generator"),
+        (functools.partial(generator, None), "is a generator"),
+    ],
+)
+def test_what_a_callback_takes_is_looked_at_before_the_first_step(callback, says):
+    inference = advi()
+    before = inference.approx.record
+    with pytest.raises(TypeError, match=says):
+        inference.fit(3, callbacks=[callback], progressbar=False)
+    assert inference.approx.record is before
+
+
+def test_whatever_takes_three_arguments_passes():
+    class Odd:
+        __signature__ = "none"
+
+        def __call__(self, *arguments):
+            pass
+
+    check_callbacks(
+        [print, min, Odd(), lambda *a: None, lambda a, b, c, d=1: None, Recorder(2), Tracker()]
+    )

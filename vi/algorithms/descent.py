@@ -12,8 +12,9 @@ import optax
 from vi.algorithms.base import Algorithm, State
 from vi.families.family import Family, Noise, Params
 from vi.foundation.batching import batched
+from vi.foundation.numbers import positive, whole
 from vi.optimizers.averaging import Averaging
-from vi.optimizers.named import name_of
+from vi.optimizers.named import is_optimizer, name_of
 
 __all__ = ["Descent"]
 
@@ -44,6 +45,25 @@ class Descent(Algorithm):
     n_draws: int = 1
     max_gradient_norm: float | None = None
     uses_optimizer = True
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if not is_optimizer(self.optimizer) or isinstance(self.optimizer, type):
+            raise TypeError(
+                f"{name}(optimizer={self.optimizer!r}): give an optax transformation, vi.adam()."
+            )
+        for key, kind in (("family", Family), ("averaging", Averaging | None)):
+            self._check_kind(key, kind)
+        object.__setattr__(self, "n_draws", whole(f"{name}(n_draws", self.n_draws, 1))
+        norm = positive(f"{name}(max_gradient_norm", self.max_gradient_norm)
+        object.__setattr__(self, "max_gradient_norm", norm)
+
+    def _check_kind(self, key: str, kind: Any) -> None:
+        """Refuse a setting that is no instance of its kind."""
+        value = getattr(self, key)
+        if not isinstance(value, kind):
+            what = getattr(kind, "__name__", str(kind).replace("vi.optimizers.averaging.", ""))
+            raise TypeError(f"{type(self).__name__}({key}={value!r}): give an instance of {what}.")
 
     def init(self, params: Params, key: jax.Array) -> State:
         average = () if self.averaging is None else self.averaging.init(params)

@@ -36,6 +36,10 @@ class Gradient(Descent):
     objective: Objective = field(default_factory=StickingTheLanding)
     short_name = "gradient"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_kind("objective", Objective)
+
     @property
     def has_elbo(self) -> bool:  # type: ignore[override]
         """Whether the objective's loss is minus the ELBO."""

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from vi.algorithms.base import ALGORITHMS, Question, Rows, State
 from vi.algorithms.descent import Descent
 from vi.families.family import Params
+from vi.foundation.numbers import number
 from vi.kernels import RBF, Kernel
 
 __all__ = ["Stein"]
@@ -56,6 +57,12 @@ class Stein(Descent):
     temperature: float = 1.0
     short_name = "stein"
     linear_in_log_p = True  # the direction; the loss beside it is not what is followed
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_kind("kernel", Kernel)
+        temperature = number("Stein(temperature", self.temperature, above=0.0)
+        object.__setattr__(self, "temperature", temperature)
 
     @property
     def loss_name(self) -> str:

@@ -281,6 +281,8 @@ class Approximation(LiveRecord):
         return self.record.run
 
     def __repr__(self) -> str:
+        if "_record" not in vars(self):  # in a debugger, within an __init__
+            return f"<{type(self).__name__} without parameters>"
         names = ", ".join(self.layout.names)
         kind = self.family.short_name
         return f"<Approximation {kind} of {names} (D={self.ndim}), {self.status}>"

@@ -17,6 +17,7 @@ from vi.approximation.record.parameters import reported_params, with_params
 from vi.approximation.results.moments import moment_of
 from vi.approximation.steps.run import run_steps
 from vi.diagnostics.status import DivergedError, Status
+from vi.foundation.unset import Unset
 from vi.training.loop import Callback
 
 __all__ = ["LiveRecord"]
@@ -30,6 +31,10 @@ class LiveRecord:
 
     scale_cost_to_minibatch: bool
     """Accepted because PyMC has it: the loss is that of the full data in either case."""
+
+    _record: FitState = Unset(  # type: ignore[assignment]
+        "has no parameters: its __init__ must call super().__init__(family, **options)"
+    )
 
     def _open(self, record: FitState) -> None:
         """Hold a first record."""

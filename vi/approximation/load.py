@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import optax
@@ -13,6 +12,7 @@ import xarray as xr
 from vi.approximation.approximation import Approximation
 from vi.approximation.empirical import Empirical
 from vi.approximation.files.read import read
+from vi.approximation.files.save import path_of_file
 from vi.families import Family, Particles
 from vi.targets.model.checks import model_in_context
 
@@ -53,7 +53,7 @@ def load(
         fitted.
     """
     model = model_in_context(model)
-    record = read(Path(path).expanduser(), model, obj_optimizer, family)
+    record = read(path_of_file("load", path), model, obj_optimizer, family)
     kind = Empirical if isinstance(record.family, Particles) else Approximation
     return kind.of_record(record)
 

@@ -28,7 +28,8 @@ class Status:
     ending : str
         ``initialised``: no step was done yet. ``running``: a run is going on. ``max_steps``: all
         steps asked for were done. ``converged``: a convergence check ended the run. ``stopped``:
-        another callback raised ``StopIteration``. ``interrupted``: Ctrl-C, or a copy made in
+        another callback raised ``StopIteration``, or :func:`vi.find_map` came to a point that is no
+        mode. ``interrupted``: Ctrl-C, or a copy made in
         mid-run. ``diverged``: a value was not finite. ``failed``: another error passed through, one
         in a callback for example.
     step : int

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vi.foundation.registry import Registry
+from vi.foundation.unset import Unset
 
 __all__ = ["FAMILIES", "Family", "Noise", "Params"]
 
@@ -39,7 +40,10 @@ class Family(abc.ABC):
     aliases: tuple[str, ...] = ()
     """Other names that arguments take, ``("mf",)`` for example."""
 
-    default_estimator: str
+    default_estimator: str = Unset(  # type: ignore[assignment]
+        "has no default_estimator: set it in the class, to 'closed_form' where entropy() has a "
+        "formula, otherwise to 'sticking_the_landing' or 'monte_carlo'; or give estimator="
+    )
     """The estimator of the ELBO that suits the family, by name: see :class:`vi.KLqp`."""
 
     default_draws: int = 1

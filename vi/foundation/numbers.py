@@ -64,7 +64,7 @@ def number(
     fits = (
         real
         and np.isrealobj(value)
-        and math.isfinite(value)
+        and _is_finite(value)
         and (above is None or value > above)
         and (least is None or value >= least)
         and (below is None or value < below)
@@ -95,6 +95,13 @@ def positive(name: str, value: Any) -> float | None:
     if value is None:
         return None
     return number(name, value, above=0.0)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _shown(name: str, value: Any) -> str:

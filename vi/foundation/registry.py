@@ -25,6 +25,8 @@ class Registry[T](Mapping[str, T]):
         The abstract class that entries are subclasses of; without it, entries are functions.
     frozen : bool
         Whether these classes have to be frozen dataclasses: of such, a file holds the fields.
+    check : callable, optional
+        Raises where an entry of the kind lacks what its kind needs besides.
 
     Examples
     --------
@@ -42,11 +44,19 @@ class Registry[T](Mapping[str, T]):
     (Circle(radius=1.0), Circle(radius=3.0))
     """
 
-    def __init__(self, what: str, *, of: type | None = None, frozen: bool = True) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        of: type | None = None,
+        frozen: bool = True,
+        check: Callable[[Any], None] | None = None,
+    ) -> None:
         self.what = what
         self.a_what = f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
         self._of = of
         self._frozen = frozen and of is not None
+        self._check_more = check
         self._entries: dict[str, T] = {}
         self._aliases: dict[str, str] = {}
 
@@ -96,6 +106,8 @@ class Registry[T](Mapping[str, T]):
 
     def _enter(self, item: Any, name: str | None, aliases: tuple[str, ...], replace: bool) -> Any:
         self._check(item)
+        if self._check_more is not None:
+            self._check_more(item)
         name = name or getattr(item, "short_name", None) or getattr(item, "__name__", None)
         if not isinstance(name, str) or name != name.lower():
             raise TypeError(

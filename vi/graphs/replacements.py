@@ -11,6 +11,8 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor import as_tensor
 from pytensor.tensor.type import TensorType
 
+from vi.foundation.arrays import plain_array
+
 __all__ = ["as_variables", "check_replacements", "like"]
 
 
@@ -55,7 +57,9 @@ def like(old: Variable, new: Any) -> Variable:
         raise TypeError(
             f"more_replacements: {old} is {old.type}; give a variable of that type in its place."
         )
-    tensor = new if isinstance(new, Variable) else as_tensor(np.asarray(new))
+    if not isinstance(new, Variable):
+        new = plain_array(f"more_replacements: what is to take the place of {old}", new)
+    tensor = new if isinstance(new, Variable) else as_tensor(new)
     if tensor.type.ndim != old.type.ndim or not np.can_cast(
         tensor.type.dtype, old.type.dtype, "same_kind"
     ):

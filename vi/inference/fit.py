@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Unpack, overload
 
@@ -12,6 +11,7 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
+from vi.inference.contract import check_arguments
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
 from vi.inference.pymc_arguments import RetiredOfFit, check_retired
@@ -225,6 +225,10 @@ def fit(
         "scale_cost_to_minibatch": retired.get("scale_cost_to_minibatch"),
     }
     arguments = {name: value for name, value in arguments.items() if value is not None}
+    if inf_kwargs is not None and not isinstance(inf_kwargs, Mapping):
+        raise TypeError(
+            f"inf_kwargs={inf_kwargs!r}: give a dict of arguments of the inference class by name."
+        )
     more = dict(inf_kwargs or {})
     twice = more.keys() & (arguments.keys() | ({"model"} if model is not None else set()))
     if twice:
@@ -232,12 +236,12 @@ def fit(
             f"{', '.join(sorted(twice))} is given twice, as an argument of fit and in inf_kwargs."
         )
     model = more.pop("model", model)
-    inference, restart = _inference(method, model, arguments | more)
+    inference, restart = _inference(method, model, arguments, more)
     return inference.run(options, restart)
 
 
 def _inference(
-    method: Any, model: pm.Model | None, arguments: dict[str, Any]
+    method: Any, model: pm.Model | None, arguments: dict[str, Any], more: dict[str, Any]
 ) -> tuple[Inference, dict[str, Any] | None]:
     """The inference object that is meant by ``method``, and from where one that was given restarts.
 
@@ -248,10 +252,12 @@ def _inference(
     model : pymc.Model or None
         The model that was given.
     arguments : dict
-        Arguments for the class.
+        Arguments of ``fit`` for the class.
+    more : dict
+        Those of ``inf_kwargs``.
     """
     if isinstance(method, Inference):
-        return method, _restart_of(method, model, arguments)
+        return method, _restart_of(method, model, arguments | more)
     if isinstance(method, str):
         if method.lower() not in METHODS:
             raise ValueError(
@@ -264,18 +270,13 @@ def _inference(
             f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got "
             f"{method!r}."
         )
-    parameters = inspect.signature(method).parameters
-    takes_options = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    if "model" not in parameters and not takes_options:
-        raise TypeError(
-            f"method={method.__name__} needs an approximation: give an instance, "
-            f"{method.__name__}(approx)."
-        )
     if "estimator" in arguments and not method.estimators:
         raise TypeError(
             f"estimator={arguments['estimator']!r}: {method.__name__} has no ELBO to estimate."
         )
-    return method(model=model_in_context(model), **arguments), None  # type: ignore[call-arg]
+    own = {"model": model_in_context(model)} | arguments
+    check_arguments(method, own, more)
+    return method(**own, **more), None
 
 
 def _restart_of(

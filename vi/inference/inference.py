@@ -16,6 +16,8 @@ from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.steps.restarts import check_restarts
 from vi.foundation.numbers import check_count
+from vi.foundation.unset import Unset
+from vi.inference.contract import check_made
 from vi.inference.one_shot import OneShot, refuse_steps
 from vi.inference.profile import Profile, timed
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
@@ -50,6 +52,12 @@ class Inference(abc.ABC):
     found in one go.
     """
 
+    approx: Approximation = Unset(  # type: ignore[assignment]
+        "has no approximation: its __init__ must call super().__init__(approx), with "
+        "vi.MeanField(**options) or another vi.Approximation"
+    )
+    """What is fitted."""
+
     def __init__(self, approx: Approximation) -> None:
         if not isinstance(approx, Approximation):
             raise TypeError(
@@ -78,6 +86,8 @@ class Inference(abc.ABC):
         return self.approx.status
 
     def __repr__(self) -> str:
+        if "approx" not in vars(self):  # in a debugger, within an __init__
+            return f"<{type(self).__name__} without an approximation>"
         return f"<{type(self).__name__} of {self.approx!r}>"
 
     def fit(
@@ -209,13 +219,14 @@ class Inference(abc.ABC):
         if not self.stepwise:
             refuse_steps(type(self).__name__, options)
         if not self.averages and options.averaging is not None:
+            what = "iterates" if self.approx.family.has_density else "particles"
             raise TypeError(
-                f"averaging={options.averaging!r}: {type(self).__name__} reports its particles as "
-                "they are."
+                f"averaging={options.averaging!r}: {type(self).__name__} reports its {what} as "
+                "they are. Leave it out."
             )
         self.approx.check_idle()
         options = options.resolved(averages=self.averages)
-        algorithm = self.algorithm(options)
+        algorithm = self._made(options)
         if isinstance(algorithm, OneShot):
 
             def solved(fit: FitState) -> FitState:
@@ -279,7 +290,11 @@ class Inference(abc.ABC):
             if backend is not None:
                 fit = replace(fit, backend=check_backend(backend))
             if fit.run is None:
-                algorithm = self.algorithm(RunOptions().resolved(averages=self.averages))
+                algorithm = self._made(RunOptions().resolved(averages=self.averages))
                 assert isinstance(algorithm, Algorithm)
                 fit = with_algorithm(fit, algorithm)
             return timed(fit, n)
+
+    def _made(self, options: RunOptions) -> Algorithm | OneShot:
+        """What :meth:`algorithm` returns, looked at."""
+        return check_made(type(self), self.algorithm(options), stepwise=self.stepwise)

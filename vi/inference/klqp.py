@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Unpack
 
 from vi.algorithms import Gradient
@@ -209,6 +209,22 @@ class LowRankADVI(KLqp):
         super().__init__(approx, beta, estimator=estimator)
 
 
+class _WithoutEntropy(Collection[str]):
+    """Names of the objectives that need no entropy: a live view, as ``ESTIMATORS`` is a table."""
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, kind in ESTIMATORS.items() if not kind.needs_entropy)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return any(name == known for known in self)
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
 @METHODS.register(name="nfvi")
 class NFVI(KLqp):
     """Variational inference with a normalizing flow: any shape, for many more steps.
@@ -236,7 +252,7 @@ class NFVI(KLqp):
 
     family_name = "flow"
     # the density of a flow is known at its own draws: there is no entropy in closed form
-    estimators = tuple(name for name, kind in ESTIMATORS.items() if not kind.needs_entropy)
+    estimators: Collection[str] = _WithoutEntropy()
 
     def __init__(
         self,

@@ -64,7 +64,12 @@ def optimizer_from(given: Any) -> optax.GradientTransformation:
     if hasattr(given, "init") and hasattr(given, "update"):
         transformation: optax.GradientTransformation = given
         return transformation
-    hint = " Call it: vi.adam(learning_rate=1e-3)." if callable(given) else ""
+    hint = ""
+    if inspect.isroutine(given) and given.__name__.isidentifier():
+        # of a function that makes one: its own name, not another optimiser's
+        room = getattr(given, "__module__", "").partition(".")[0]
+        prefix = f"{room}." if room in ("optax", "vi") else ""
+        hint = f" Call it: {prefix}{given.__name__}(learning_rate=1e-3)."
     raise TypeError(
         f"obj_optimizer={given!r} is not an optimiser. Use an optax transformation "
         f"(optax.adam(1e-3)) or one of vi's: {', '.join(OPTIMIZERS)}.{hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
@@ -15,7 +16,7 @@ from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
-from vi.kernels import Kernel, kernel_from
+from vi.kernels import Kernel, RadialKernel, kernel_from
 
 __all__ = ["ASVGD", "SVGD", "Stein"]
 
@@ -73,6 +74,9 @@ class Stein(Inference):
             )
         if options.n_draws == 1 and self.approx.family.has_density:
             raise ValueError("obj_n_mc=1: a Stein direction needs at least 2 draws a step.")
+        n_points = self.n_particles if options.n_draws is None else options.n_draws
+        n_points = getattr(self.approx.family, "n_particles", n_points)
+        _check_memory(self.kernel, n_points, self.approx.dtype.itemsize)
         return algorithms.Stein(
             family=self.approx.family,
             optimizer=options.optimizer,
@@ -82,6 +86,27 @@ class Stein(Inference):
             kernel=self.kernel,
             temperature=float(self.temperature or 1.0),
         )
+
+
+def _check_memory(kernel: Kernel, n_points: int, itemsize: int) -> None:
+    """Refuse so many points that the kernel of all pairs cannot be held by the machine."""
+    memory = _memory()
+    needed = n_points**2 * itemsize
+    if isinstance(kernel, RadialKernel) and memory is not None and needed > 2 * memory:
+        fitting = int((memory / 4 / itemsize) ** 0.5)
+        raise MemoryError(
+            f"{n_points:,} particles: the kernel of all pairs takes {needed / 1e9:,.0f} GB, and "
+            f"this machine has {memory / 1e9:,.0f} GB. At most about {fitting:,} fit "
+            "(n_particles); a few hundred are usual."
+        )
+
+
+def _memory() -> int | None:
+    """Bytes of memory, where the system says so."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 @METHODS.register(name="svgd")

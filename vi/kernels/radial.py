@@ -47,6 +47,10 @@ class RadialKernel(Kernel):
     def __post_init__(self) -> None:
         bandwidth = positive(f"{type(self).__name__}(bandwidth", self.bandwidth)
         object.__setattr__(self, "bandwidth", bandwidth)
+        if not isinstance(self.standardize, bool | np.bool_):
+            raise TypeError(
+                f"{type(self).__name__}(standardize={self.standardize!r}): must be True or False."
+            )
 
     @abc.abstractmethod
     def profile(self, u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

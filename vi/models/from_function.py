@@ -13,13 +13,14 @@ import pymc as pm
 
 from vi.data import Minibatch
 from vi.data.minibatches.batch_tensors import row_data
+from vi.foundation.arrays import plain_array
 from vi.foundation.lengths import refuse_lengths
 from vi.foundation.numbers import whole
 from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
 from vi.models.constraints import check_inside, moved, path_name, transforms_by_name
 from vi.models.density_model import DensityModel, LogDensity
-from vi.models.user_function import check_batches, is_pair, trace, value_at
+from vi.models.user_function import check_batches, check_gradient, is_pair, trace, value_at
 
 __all__ = ["from_function"]
 
@@ -127,6 +128,7 @@ def from_function(
             f"{n} = {np.array2string(v, threshold=6, precision=4)}" for n, v in start.items()
         )
         value_at(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], shown)
+        check_gradient(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], start)
         if batch_size is not None:
             generator = np.random.default_rng(0)
             beside = [
@@ -233,7 +235,7 @@ def _data(data: Any, batch_size: int | None, dtype: np.dtype) -> tuple[list[np.n
             )
         return [], None
     leaves, structure = jax.tree.flatten(data)
-    arrays = [np.asarray(leaf) for leaf in leaves]
+    arrays = [plain_array("A leaf of data", leaf) for leaf in leaves]
     for array in arrays:
         if array.dtype.kind not in "fiub":
             raise TypeError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.foundation.precision import called_afresh
-from vi.foundation.tracing_errors import TRACING_ERRORS, what_tracing_met
+from vi.foundation.tracing_errors import TRACING_ERRORS, first_line, what_tracing_met
 
 __all__ = ["check_batches", "is_pair", "trace", "value_at"]
 
@@ -85,6 +85,26 @@ def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str)
         raise ValueError(f"The log density is {value} at init: {shown}. Start where it is finite.")
 
 
+def check_gradient(
+    fn: Callable[..., jax.Array], arguments: Sequence[Any], of: Collection[Any]
+) -> None:
+    """Refuse a log density that JAX cannot differentiate in the first arguments, those in ``of``.
+
+    Nothing is computed. Without this the first step says so, in the words of JAX's machinery.
+    """
+    try:
+        called_afresh(
+            lambda *leaves: jax.eval_shape(jax.grad(_anew(fn), range(len(of))), *leaves), *arguments
+        )
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise ValueError(
+            f"JAX cannot differentiate the log density: {first_line(error)} ({_place(error)}). "
+            "Loops with a fixed number of rounds can be differentiated (jax.lax.scan, or fori_loop "
+            "with plain integers), while_loop cannot; calls into other libraries (pure_callback) "
+            "need a derivative of their own, jax.custom_vjp, or a formula in jax.numpy."
+        ) from error
+
+
 def check_batches(
     fn: Callable[..., tuple[Any, Any]], points: Sequence[Any], data: Any, size: int
 ) -> None:
@@ -150,6 +170,11 @@ def _in_plain_words(where: str) -> Iterator[None]:
     except TRACING_ERRORS as error:
         raise TypeError(f"The log density: {what_tracing_met(error)}. ({_place(error)})") from error
     except Exception as error:
+        if _is_in_numpyro(error):
+            raise TypeError(
+                "The log density is a NumPyro model (it calls numpyro.sample), and returns no log "
+                "density. Give it as vi.fit(model=vi.targets.from_numpyro(model, ...))."
+            ) from error
         if "Tracer" in str(error):
             error.add_note(
                 "The log density uses a value where JAX has only its shape and type while it "
@@ -157,6 +182,16 @@ def _in_plain_words(where: str) -> Iterator[None]:
             )
         error.add_note(where)
         raise
+
+
+def _is_in_numpyro(error: BaseException) -> bool:
+    """Whether it was raised by a statement of a NumPyro model, outside of NumPyro's handlers."""
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_globals.get("__name__") == "numpyro.primitives":
+            return True
+        at = at.tb_next
+    return False
 
 
 def _anew(fn: Callable[..., Any]) -> Callable[..., Any]:

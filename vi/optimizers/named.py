@@ -10,6 +10,7 @@ from typing import Any, ParamSpec
 import numpy as np
 import optax
 
+from vi.foundation.numbers import number
 from vi.foundation.registry import Registry
 
 __all__ = ["OPTIMIZERS", "Named", "name_of", "with_settings"]
@@ -24,17 +25,26 @@ class Named(optax.GradientTransformationExtraArgs):
     update)`` pair: ``optax.chain`` and every other wrapper take it.
     """
 
-    name: str
+    maker: Callable[..., Named]
     settings: dict[str, Any]
 
+    @property
+    def name(self) -> str:
+        """The name it is registered under, or that of the function that made it."""
+        return OPTIMIZERS.name_of(self.maker) or self.maker.__name__
+
+    def _replace(self, **parts: Any) -> optax.GradientTransformationExtraArgs:
+        # with another init or update it is no longer what its settings say
+        return optax.GradientTransformationExtraArgs(**{**self._asdict(), **parts})
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Named) and (self.name, self.settings) == (
-            other.name,
-            other.settings,
+        # by the function, not by its name: two users' functions may have one name
+        return isinstance(other, Named) and (
+            self.maker is other.maker and self.settings == other.settings
         )
 
     def __hash__(self) -> int:
-        return hash((self.name, tuple(sorted(self.settings))))
+        return hash((self.maker, tuple(sorted(self.settings))))
 
     def __repr__(self) -> str:
         return (
@@ -42,10 +52,20 @@ class Named(optax.GradientTransformationExtraArgs):
         )
 
     def __reduce__(self) -> tuple[Callable[..., Named], tuple[Any, ...]]:
-        return _rebuild, (self.name, self.settings)
+        return _rebuild, (OPTIMIZERS.name_of(self.maker) or self.maker, self.settings)
 
 
-OPTIMIZERS: Registry[Callable[..., Named]] = Registry("optimiser")
+def _check_maker(item: Any) -> None:
+    """Refuse a function whose optimisers would not know their settings: files would lose them."""
+    if not getattr(item, "_vi_with_settings", False):
+        name = getattr(item, "__name__", repr(item))
+        raise TypeError(
+            f"{name} makes optimisers that do not know their settings: write @OPTIMIZERS.register "
+            "above @with_settings, in this order, and both above the function."
+        )
+
+
+OPTIMIZERS: Registry[Callable[..., Named]] = Registry("optimiser", check=_check_maker)
 """The optimisers' constructors by name: ``obj_optimizer=`` takes the names, files hold them,
 contract tests run over all that are registered."""
 
@@ -60,7 +80,13 @@ def with_settings[**P](
     constructor : callable
         Its arguments are the settings: numbers of at least 0, ``bool`` and texts where the default
         is one, schedules, and other optimisers (which it wraps). All but those that it wraps have
-        defaults.
+        defaults. They are kept by name: ``**settings`` may be among them, ``*args`` not.
+
+    Raises
+    ------
+    TypeError
+        If it is no function, or takes arguments that have no names. The constructor raises it for
+        a setting of the wrong kind, and where no optimiser comes out.
 
     Examples
     --------
@@ -75,28 +101,79 @@ def with_settings[**P](
     >>> limited(vi.sgd(0.1))
     limited(optimizer=sgd(learning_rate=0.1), max_norm=1.0)
     """
+    if not callable(constructor):
+        raise TypeError(
+            f"with_settings({constructor!r}): give the function that makes the optimiser, not an "
+            "optimiser."
+        )
     signature = inspect.signature(constructor)
+    unnamed = [p.name for p in signature.parameters.values() if p.kind in _UNNAMED]
+    if unnamed:
+        raise TypeError(
+            f"{constructor.__name__} takes {', '.join(unnamed)} by position alone, and settings "
+            "are kept by name; name every argument."
+        )
+    rest = [p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
 
     @functools.wraps(constructor)
     def build(*args: P.args, **kwargs: P.kwargs) -> Named:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        given = dict(bound.arguments)
+        for name in rest:
+            given |= given.pop(name)
         settings = {
-            key: _setting(constructor.__name__, signature.parameters[key], value)
-            for key, value in bound.arguments.items()
+            key: _setting(constructor.__name__, key, signature.parameters.get(key), value)
+            for key, value in given.items()
         }
-        transformation = optax.with_extra_args_support(constructor(**settings))  # type: ignore[call-arg]
+        transformation = _made(constructor, settings)
         result = Named(transformation.init, transformation.update)
-        result.name = constructor.__name__
+        result.maker = build
         result.settings = settings
         return result
 
+    build._vi_with_settings = True  # type: ignore[attr-defined]
     return build
 
 
-def _setting(name: str, parameter: inspect.Parameter, value: Any) -> Any:
-    """The setting as a plain number, or what else a setting can be as it is; refuse the rest."""
-    key, default = parameter.name, parameter.default
+_UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
+
+
+def _made(
+    constructor: Callable[..., Any], settings: dict[str, Any]
+) -> optax.GradientTransformationExtraArgs:
+    """What a constructor makes of settings; what it raises and returns, in the user's terms."""
+    name = constructor.__name__
+    shown = f"{name}({', '.join(f'{key}={value!r}' for key, value in settings.items())})"
+    try:
+        made = constructor(**settings)
+    except (AttributeError, TypeError) as error:
+        parameters = inspect.signature(constructor).parameters
+        odd = [
+            key
+            for key, p in parameters.items()
+            if p.default is p.empty and key in settings and not is_optimizer(settings[key])
+        ]
+        if not odd:
+            raise
+        raise TypeError(
+            f"{shown}: {type(error).__name__}: {error}. Where {odd[0]} is another optimiser that "
+            f"it wraps, give one, {odd[0]}=vi.adam()."
+        ) from error
+    if not is_optimizer(made):
+        raise TypeError(
+            f"{shown} must return an optax transformation, got "
+            f"{'nothing' if made is None else repr(made)}."
+        )
+    return optax.with_extra_args_support(made)
+
+
+def _setting(name: str, key: str, parameter: inspect.Parameter | None, value: Any) -> Any:
+    """The setting as a plain number, or what else a setting can be as it is; refuse the rest.
+
+    One of ``**settings`` has no parameter of its own, and is of whatever kind it is.
+    """
+    default = value if parameter is None else parameter.default
     if callable(value) or is_optimizer(value) or (value is None and default is None):
         return value
     shown = f"{name}({key}={value!r})"
@@ -105,15 +182,18 @@ def _setting(name: str, parameter: inspect.Parameter, value: Any) -> Any:
             raise TypeError(f"{shown}: expected a {type(default).__name__}.")
         return value
     if isinstance(value, bool | str) or np.ndim(value) != 0 or not np.isrealobj(value):
-        raise TypeError(f"{shown}: expected a number{' or a schedule' * (key == 'learning_rate')}.")
+        what = " or a schedule" * (key == "learning_rate")
+        if default is inspect.Parameter.empty:
+            what = " or an optimiser, vi.adam()"
+        raise TypeError(f"{shown}: expected a number{what}.")
     try:
-        number = value if isinstance(value, int | float) else np.asarray(value).item()
-        positive = number >= 0 and (key != "learning_rate" or number > 0)
+        plain = value if isinstance(value, int | float) else np.asarray(value).item()
+        plain >= 0  # noqa: B015 (raises for what is no number)
     except TypeError:
         raise TypeError(f"{shown}: expected a number.") from None
-    if not positive:
-        raise ValueError(f"{shown}: must be positive.")
-    return number
+    above, least = (0.0, None) if key == "learning_rate" else (None, 0.0)
+    number(f"{name}({key}", plain, above=above, least=least)
+    return plain
 
 
 def is_optimizer(item: Any) -> bool:
@@ -121,8 +201,8 @@ def is_optimizer(item: Any) -> bool:
     return hasattr(item, "init") and hasattr(item, "update")
 
 
-def _rebuild(name: str, settings: dict[str, Any]) -> Named:
-    return OPTIMIZERS[name](**settings)
+def _rebuild(maker: str | Callable[..., Named], settings: dict[str, Any]) -> Named:
+    return (OPTIMIZERS[maker] if isinstance(maker, str) else maker)(**settings)
 
 
 def name_of(item: Any) -> str:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from vi.foundation.numbers import number, whole
 from vi.optimizers.named import OPTIMIZERS, with_settings
 
 __all__ = [
@@ -40,6 +41,7 @@ def momentum(learning_rate: Rate = 1e-3, momentum: float = 0.9) -> optax.Gradien
 
     .. math:: v \leftarrow m v - \alpha g, \qquad \lambda \leftarrow \lambda + v
     """
+    number("momentum(momentum", momentum, least=0.0, below=1.0)
     return optax.sgd(learning_rate, momentum=momentum)
 
 
@@ -52,6 +54,7 @@ def nesterov_momentum(
 
     .. math:: v \leftarrow m v - \alpha g, \qquad \lambda \leftarrow \lambda + m v - \alpha g
     """
+    number("nesterov_momentum(momentum", momentum, least=0.0, below=1.0)
     return optax.sgd(learning_rate, momentum=momentum, nesterov=True)
 
 
@@ -75,8 +78,7 @@ def adagrad_window(
     which inflates standard deviations (8.9 % on a conjugate normal); prefer the default of this
     library.
     """
-    if int(n_win) != n_win or n_win < 1:
-        raise ValueError(f"adagrad_window(n_win={n_win!r}): must be a whole number of at least 1.")
+    whole("adagrad_window(n_win", n_win, 1)
 
     def init(params: optax.Params) -> Any:
         window = jax.tree.map(lambda leaf: jnp.zeros((int(n_win), *leaf.shape), leaf.dtype), params)
@@ -109,6 +111,7 @@ def rmsprop(
     .. math:: a \leftarrow \rho a + (1 - \rho) g^2, \qquad
               \lambda \leftarrow \lambda - \alpha g / \sqrt{a + \epsilon}
     """
+    number("rmsprop(rho", rho, least=0.0, below=1.0)
     return optax.rmsprop(learning_rate, decay=rho, eps=epsilon)
 
 
@@ -118,6 +121,7 @@ def adadelta(
     learning_rate: Rate = 1.0, rho: float = 0.95, epsilon: float = 1e-6
 ) -> optax.GradientTransformation:
     """Adadelta (Zeiler 2012)."""
+    number("adadelta(rho", rho, least=0.0, below=1.0)
     return optax.adadelta(learning_rate, rho=rho, eps=epsilon)
 
 
@@ -127,6 +131,7 @@ def adam(
     learning_rate: Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
 ) -> optax.GradientTransformation:
     """Adam (Kingma and Ba 2015)."""
+    _check_memories("adam", beta1, beta2)
     return optax.adam(learning_rate, b1=beta1, b2=beta2, eps=epsilon)
 
 
@@ -136,4 +141,11 @@ def adamax(
     learning_rate: Rate = 2e-3, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
 ) -> optax.GradientTransformation:
     """Adamax (Kingma and Ba 2015)."""
+    _check_memories("adamax", beta1, beta2)
     return optax.adamax(learning_rate, b1=beta1, b2=beta2, eps=epsilon)
+
+
+def _check_memories(name: str, beta1: float, beta2: float) -> None:
+    """Refuse memories of 1 and more: what is divided by ``1 - beta**t`` would not be finite."""
+    number(f"{name}(beta1", beta1, least=0.0, below=1.0)
+    number(f"{name}(beta2", beta2, least=0.0, below=1.0)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from vi.foundation.numbers import number
 from vi.optimizers.named import OPTIMIZERS, with_settings
 
 __all__ = ["scale_free_adam"]
@@ -74,6 +75,10 @@ def scale_free_adam(
     Kingma and Ba (2015), Adam; Shazeer and Stern (2018), Adafactor, section 7 (the growing memory).
     The stride follows the idea of delta-bar-delta (Jacobs 1988).
     """
+    number("scale_free_adam(decay_steps", decay_steps, above=0.0)
+    number("scale_free_adam(beta1", beta1, least=0.0, below=1.0)
+    number("scale_free_adam(stride_threshold", stride_threshold, least=0.0, below=1.0)
+    number("scale_free_adam(max_stride", max_stride, least=1.0)
 
     def init(params: optax.Params) -> Any:
         flat, _ = ravel_pytree(params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from vi.diagnostics.status import Status
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import resolve_dtype
 from vi.foundation.seeds import resolve_seed
-from vi.search.modes import find_modes, spread_starts
+from vi.search.curvature import curvature
+from vi.search.modes import Modes, find_modes, spread_starts
+from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import check_backend, from_pymc
 from vi.targets.model.checks import check_variables, model_in_context
@@ -30,7 +33,8 @@ class MapPoint(dict[str, np.ndarray]):
     log_prob : float
         The log density that was maximised, at the point.
     status : Status
-        How the search of the point ended: ``converged`` or ``max_steps``.
+        How the search of the point ended: ``converged``, ``max_steps``, or ``stopped`` at a point
+        that is no maximum (where log p has no gradient, or has no bound).
     optima : dict of {str: numpy.ndarray}
         Where each search ended, by name, ``(starts, *shape)``.
     log_probs : numpy.ndarray
@@ -47,6 +51,67 @@ class MapPoint(dict[str, np.ndarray]):
     log_probs: np.ndarray
     converged: np.ndarray
     iterations: np.ndarray
+
+
+LARGEST_CURVATURE = 500
+"""Dimensions up to which the curvature of a point is looked at: it costs as many gradients."""
+
+FAR = 1e10
+"""Times the distance of the start from 0: a search that went there follows log p without end."""
+
+AT_THE_END = dict.fromkeys(("log", "logodds", "interval"), 500.0)
+"""Unconstrained values beyond which transforms, by name, give the end of the support: ``exp`` and
+the logistic function leave what floats can hold."""
+
+
+def _looked_at(target: Target, modes: Modes, start: np.ndarray) -> tuple[Modes, Status]:
+    """The modes, and how the search of the best one ended, by the curvature there.
+
+    The search ends where log p has no gradient: that is a saddle or a minimum too.
+    """
+    best = modes.best
+    status = modes.status(best)
+    reach = FAR * (1 + np.abs(start))
+    for slot in target.layout:
+        if slot.transform in AT_THE_END:
+            reach[slot.slice] = AT_THE_END[slot.transform]
+    where = f"log p {modes.values[best]:,.6g}"
+    gone = np.flatnonzero(np.abs(modes.points[best]) > reach)
+    if gone.size:
+        message = (
+            f"{where}, where the search left the numbers that there are: log p rises to an end of "
+            f"{target.layout.describe(gone)}, and has no mode there. jacobian=True asks for the "
+            "mode of the unconstrained density; otherwise another prior."
+        )
+        return _without_mode(modes), replace(status, ending="stopped", message=message)
+    if target.dim > LARGEST_CURVATURE or not modes.converged[best]:
+        return modes, status
+    matrix = curvature(target, modes.points[best])
+    if not np.all(np.isfinite(matrix)):
+        return modes, status
+    scale = np.sqrt(np.abs(np.diag(matrix)))
+    scale = np.where(scale > 0, scale, 1.0)
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    rounding = float(np.finfo(target.dtype).eps) ** 0.5
+    largest = [i for i in np.argsort(-np.abs(vectors[:, 0]))[:3] if abs(vectors[i, 0]) > rounding]
+    along = target.layout.describe(np.array(largest))
+    if values[0] < -rounding:
+        message = (
+            f"{where} at a point that is no mode: there is no gradient there, but log p rises to "
+            f"both sides along {along}. Start elsewhere: start={{name: value}}, or starts=10."
+        )
+        return _without_mode(modes), replace(status, ending="stopped", message=message)
+    if not np.any(matrix):
+        message = f"{where}; it is the same in every direction: there is no one mode."
+        return modes, replace(status, message=message)
+    return modes, status
+
+
+def _without_mode(modes: Modes) -> Modes:
+    """The modes, of which the best one is none."""
+    converged = modes.converged.copy()
+    converged[modes.best] = False
+    return replace(modes, converged=converged)
 
 
 def find_map(
@@ -140,8 +205,9 @@ def find_map(
             k: v for k, v in target.layout.unflatten(modes.points).items() if k not in optima
         }
     best = modes.best
+    modes, status = _looked_at(target, modes, first)
     result = MapPoint({name: np.asarray(value[best]) for name, value in optima.items()})
-    result.log_prob, result.status = float(modes.values[best]), modes.status(best)
+    result.log_prob, result.status = float(modes.values[best]), status
     result.optima, result.log_probs = optima, modes.values
     result.converged, result.iterations = modes.converged, modes.iterations
     return result

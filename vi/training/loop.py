@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import signal
 import threading
 import time
@@ -148,7 +150,38 @@ def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
             raise TypeError(
                 f"{callback!r} in callbacks cannot be called; a callback is f(approx, losses, i)."
             )
+        _check_call(callback)
     return tuple(callbacks)
+
+
+def _check_call(callback: Callback) -> None:
+    """Refuse what would not take three arguments, or would do nothing when it is called."""
+    name = getattr(callback, "__qualname__", None) or type(callback).__name__
+    function: Any = callback
+    while isinstance(function, functools.partial):
+        function = function.func
+    called = (function, getattr(type(function), "__call__", None))  # noqa: B004 (the function)
+    for lazy, what in (
+        (inspect.iscoroutinefunction, "is an async function"),
+        (inspect.isasyncgenfunction, "is an async generator"),
+        (inspect.isgeneratorfunction, "is a generator (it has a yield)"),
+    ):
+        if any(map(lazy, called)):
+            raise TypeError(
+                f"{name} in callbacks {what}: nothing in it would run when it is called. Write a "
+                "plain function f(approx, losses, i)."
+            )
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):  # of a builtin there is none to read
+        return
+    try:
+        signature.bind(None, None, 0)
+    except TypeError as error:
+        raise TypeError(
+            f"{name}{signature} in callbacks cannot be called with (approx, losses, i), which is "
+            f"what a callback gets, by position: {error}."
+        ) from None
 
 
 def _interval(callback: Callback) -> int:

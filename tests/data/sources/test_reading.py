@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from row_sources import SEED, SOURCES, Numbered, rows_from
 
-from vi.data import DataError, Field, Stream, head
+from vi.data import DataError, Field, Stream, head, source_from
 from vi.data.sources.reading import read_rows, read_rows_into
 
 
@@ -114,3 +115,77 @@ def test_files_that_are_cut_short(name: str, tmp_path: Path) -> None:
         file.truncate(path.stat().st_size // 10)
     with pytest.raises(DataError, match=rf"{FILES[name]}.*rows \d+ to \d+ .*cannot be read"):
         source.take(slice(100, 137))
+
+
+class Mine(Numbered):
+    """Faults are subclasses, or attributes that are set."""
+
+    def __init__(self):
+        super().__init__(20, 10)
+
+
+def returning(value):
+    source = Mine()
+    source.take = lambda rows: value
+    return source
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "returned nothing; a dict of arrays"),
+        ([np.arange(5)], "returned a list; a dict"),
+        ((np.arange(5), np.zeros((5, 99))), "returned a tuple; a dict"),
+        ({"row": [0, 1], "x": np.zeros((5, 99))}, "returned 'row' as a list; a NumPy array of int"),
+        (
+            {"row": np.arange(3), "x": np.zeros((3, 99))},
+            r"returned 'row' as int64 of shape \(3,\); .*\(5,\)",
+        ),
+    ],
+)
+def test_what_take_returns_is_said_with_the_rows(value, says):
+    with pytest.raises(DataError, match=rf"take\(\) of rows 3 to 7 {says}"):
+        read_rows(returning(value), 3, 8)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("locked"), TypeError("odd")])
+def test_whatever_a_reader_raises_is_said_with_the_rows(error):
+    source = Mine()
+
+    def take(rows):
+        raise error
+
+    source.take = take
+    with pytest.raises(DataError, match=rf"rows 3 to 7 cannot be read \({type(error).__name__}"):
+        read_rows(source, 3, 8)
+    with pytest.raises(DataError, match=r"rows 0 to 9 cannot be read"):
+        rows_from(Stream(source, 5, shuffle=False), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "says"),
+    [
+        ("n_rows", None, TypeError, "has no n_rows: its __init__ sets"),
+        ("fields", None, TypeError, "has no fields: its __init__ sets"),
+        ("chunk_rows", None, TypeError, "has no chunk_rows: its __init__ sets"),
+        ("chunk_rows", 0, DataError, "chunk_rows=0 .*a row in a chunk"),
+        ("chunk_rows", 2.5, TypeError, r"chunk_rows=2\.5: must be a whole number"),
+        ("n_rows", "20", TypeError, "n_rows='20': must be a whole number"),
+        ("fields", ["x"], TypeError, r"fields=\['x'\]: must be a dict of vi\.data\.Field"),
+        ("fields", {"x": float}, TypeError, "must be a dict of vi.data.Field"),
+    ],
+)
+def test_what_a_source_promises_is_looked_at_first(name, value, error, says):
+    source = Mine()
+    if value is None:
+        delattr(source, name)
+    else:
+        setattr(source, name, value)
+    for use in (lambda: Stream(source, 5), lambda: source_from(source)):
+        with pytest.raises(error, match=says):
+            use()
+
+
+def test_a_field_takes_whatever_is_a_type_of_numbers():
+    assert Field((2,), "float32") == Field((2,), np.dtype(np.float32))
+    assert Field((), float).nbytes == 8

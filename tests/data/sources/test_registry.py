@@ -151,3 +151,29 @@ def test_what_cannot_be_registered() -> None:
             register_source(wrong)
     with pytest.raises(TypeError, match=r"Numbered cannot be registered without .* reads\(data\)"):
         register_source(Numbered)
+
+
+@pytest.mark.parametrize("name", ["reads", "open"])
+def test_what_is_asked_before_there_is_an_object_is_a_classmethod(name) -> None:
+    kind = type("Mine", (Numbered,), {"reads": classmethod(lambda cls, data: False)})
+    setattr(kind, name, lambda self, *arguments: False)
+    with pytest.raises(TypeError, match=rf"Mine\.{name} must be a classmethod"):
+        register_source(kind)
+    setattr(kind, name, staticmethod(lambda *arguments: False))
+    with pytest.raises(TypeError, match=rf"Mine\.{name} must be a classmethod"):
+        register_source(kind)
+
+
+def test_what_is_opened_is_a_source() -> None:
+    class Opens(Numbered):
+        @classmethod
+        def reads(cls, data):
+            return data == "mine"
+
+        @classmethod
+        def open(cls, data, n_rows):
+            return [1.0]
+
+    register_source(Opens)
+    with pytest.raises(TypeError, match=r"Opens\.open\(\) must return a source, got list"):
+        source_from("mine")

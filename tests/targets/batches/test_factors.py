@@ -245,3 +245,8 @@ def test_int64_labels(backend):
         beta = pm.Normal("beta", shape=3)
         pm.Bernoulli("y", logit_p=batch @ beta, observed=labels, total_size=N)
     check_unbiased(model, backend)
+
+
+def test_a_total_size_without_a_number():
+    with pytest.raises(ValueError, match=rf"total_size of 'x' has no number.*total_size={N}"):
+        vi.fit(1, model=matrix_model((None, None)), progressbar=False)

@@ -44,10 +44,11 @@ def encode(item: Any) -> Any:
         return {"tuple": [encode(value) for value in item]}
     if isinstance(item, Named):
         schedules = any(callable(value) for value in item.settings.values())
-        if schedules or item.name not in OPTIMIZERS:
+        registered = OPTIMIZERS.name_of(item.maker)
+        if schedules or registered is None:
             return {"lost": repr(item)}
         settings = {name: encode(value) for name, value in item.settings.items()}
-        return {"kind": "optimizer", "name": item.name, "settings": settings}
+        return {"kind": "optimizer", "name": registered, "settings": settings}
     if is_dataclass(item) and not isinstance(item, type):
         for kind, registry in REGISTRIES.items():
             for name, known in registry.items():

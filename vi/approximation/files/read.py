@@ -189,7 +189,10 @@ def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Al
 
 _STAND_INS: dict[str, Any] = {
     "optimizer": lambda what: {
-        "optimizer": _lost_optimizer(f"{what}: load(..., obj_optimizer=...)")
+        "optimizer": _lost_optimizer(
+            f"{what}. Give it again, load(..., obj_optimizer=...); one made by a function that is "
+            "registered, @OPTIMIZERS.register above @vi.optimizers.with_settings, is in the file"
+        )
     },
     "averaging": lambda what: {"averaging": None, "optimizer": _lost_optimizer(what)},
     "kernel": lambda what: {"kernel": RBF(), "optimizer": _lost_optimizer(what)},

@@ -21,7 +21,7 @@ from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.training_data import lost_data
 from vi.foundation.version import __version__
 
-__all__ = ["save"]
+__all__ = ["path_of_file", "save"]
 
 
 def save(fit: FitState, path: str | os.PathLike[str]) -> None:
@@ -40,6 +40,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
     FileNotFoundError
         If the folder does not exist.
     """
+    target = path_of_file("save", path)
     fit = copied(fit)
     algorithm = encode(fit.algorithm)
     lost = _is_lost(algorithm)
@@ -79,7 +80,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "notes": dict(fit.notes),
     }
     arrays["meta"] = np.array(json.dumps(meta))
-    _write_atomically(Path(path), arrays)
+    _write_atomically(target, arrays)
 
 
 def _is_lost(algorithm: Any) -> bool:
@@ -114,9 +115,24 @@ def lost_algorithm(algorithm: Algorithm | None) -> str:
     )
 
 
+def path_of_file(function: str, path: Any) -> Path:
+    """The path of a file; refuse what is none, and folders."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"{function}() takes the path of a file, a text or pathlib.Path; got {path!r}."
+        )
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise IsADirectoryError(
+            f"{function}() takes the path of a file, and {str(file)!r} is a folder: add a name, "
+            f"{str(file / 'fit.npz')!r}."
+        )
+    return file
+
+
 def _write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write beside the target and rename, so that a crash leaves the old file."""
-    path = path.expanduser().resolve()
+    path = path.resolve()
     if not path.parent.is_dir():
         raise FileNotFoundError(f"The folder {str(path.parent)!r} does not exist; make it first.")
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")

@@ -30,7 +30,8 @@ from vi.approximation.record.local_groups import (
 from vi.approximation.record.local_plan import for_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.present_data import watch_data
-from vi.families import Family
+from vi.families import Family, Product
+from vi.families.contract import check_families
 from vi.foundation.precision import precision
 from vi.foundation.seeds import START, key_from, resolve_seed
 from vi.graphs.compiling import one_at_a_time
@@ -81,6 +82,7 @@ def begin(
     std = start_std(model, layout, start_sigma, dtype, beginning.std)
     flat = layout.flatten(point_of_all_rows(model, layout, point, local_start), dtype)
     with precision(dtype):
+        check_families(family, layout.dim, dtype)
         if beginning.draws is not None and start is None and start_sigma is None:
             points = unconstrain(model, layout, beginning.draws, dtype)
             params = {"particles": jax.numpy.asarray(points)}
@@ -124,6 +126,11 @@ def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
     ValueError
         If a step sees a batch and the algorithm is right with all rows only.
     """
+    if isinstance(fit.family, Product) and all(part.frozen for part in fit.family.parts):
+        raise ValueError(
+            f"Every group is frozen ({', '.join(part.name for part in fit.family.parts)}), and "
+            "there is nothing to fit: approx.unfreeze(...), or vi.Group(..., frozen=False)."
+        )
     _check_batches(fit, algorithm)
     inner = algorithm
     algorithm = for_rows(fit, algorithm)

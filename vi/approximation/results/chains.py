@@ -17,7 +17,7 @@ from vi.approximation.record.settings import describe_settings
 from vi.approximation.results.blackjax_kernels import Plan, compiled_chains, import_blackjax
 from vi.approximation.results.datatree import fit_record, to_datatree
 from vi.approximation.results.metric import inverse_mass_matrix, starting_points
-from vi.foundation.numbers import check_count
+from vi.foundation.numbers import check_count, number
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAINS, key_from, resolve_seed
 from vi.targets.base import Target
@@ -126,12 +126,7 @@ def sample_mcmc(
             f"method={method!r} is unknown; use one of {', '.join(map(repr, METHODS))}."
         )
     accept = METHODS[method] if target_accept is None else target_accept
-    if (
-        isinstance(accept, bool)
-        or not isinstance(accept, int | float | np.number)
-        or not 0 < accept < 1
-    ):
-        raise ValueError(f"target_accept={target_accept!r}: must lie between 0 and 1.")
+    number("target_accept", accept, above=0.0, below=1.0)
     import_blackjax()
     seed = resolve_seed(random_seed)
     target = target_of_all_rows(fit)
@@ -225,6 +220,7 @@ def nuts_step(fit: FitState, *, metric: str | None = None, target_accept: float 
     >>> step.potential.v.round(3).tolist()  # 1 / 3, the variance of the posterior
     [0.333]
     """
+    number("target_accept", target_accept, above=0.0, below=1.0)
     matrix = np.asarray(inverse_mass_matrix(fit, metric), np.float64)
     return pm.NUTS(scaling=matrix, is_cov=True, target_accept=target_accept, model=fit.model)
 

@@ -44,6 +44,7 @@ def sample_posterior_predictive(
         With a group ``posterior_predictive``.
     """
     idata = sample(fit, log_prob=False) if idata is None else idata
+    _check_draws(idata, "sample_posterior_predictive")
     # drawn for all rows, though a batch's length may be written in their shape
     local = [name for group in fit.local for name in group.variables]
     frozen = {"freeze_vars": local} if local else {}
@@ -77,6 +78,7 @@ def compute_log_likelihood(
     xarray.DataTree
         The same tree.
     """
+    _check_draws(idata, "compute_log_likelihood")
 
     def compute(model: pm.Model, **more: Any) -> xr.DataTree:
         settings = {"progressbar": False} | options | more
@@ -91,6 +93,20 @@ def compute_log_likelihood(
     tree = _of_all_rows(fit, compute, "log_likelihood", block_rows)
     idata["log_likelihood"] = xr.DataTree(tree["log_likelihood"].to_dataset())
     return idata
+
+
+def _check_draws(idata: Any, function: str) -> None:
+    """Refuse what holds no draws."""
+    if not isinstance(idata, xr.DataTree):
+        raise TypeError(
+            f"{function}(idata) takes draws, a DataTree from approx.sample(); got "
+            f"{'nothing' if idata is None else type(idata).__name__}."
+        )
+    if "posterior" not in idata.children:
+        raise ValueError(
+            f"{function}(idata) takes draws, and these have no group 'posterior' (groups: "
+            f"{', '.join(idata.children) or 'none'}). approx.sample() gives one."
+        )
 
 
 @contextmanager

@@ -38,19 +38,34 @@ def summarize(
     pandas.DataFrame
         One row a scalar, columns ``mean``, ``sd``, ``q5``, ``median``, ``q95``.
     """
+    if isinstance(var_names, str):
+        var_names = [var_names]
+    if var_names is not None and not (
+        isinstance(var_names, Sequence) and all(isinstance(name, str) for name in var_names)
+    ):
+        raise TypeError(f"var_names={var_names!r}: give a list of names of variables.")
     table = sample(fit, draws, random_seed=random_seed, log_prob=False, store_data=False)
     return _table(table, var_names)
 
 
+def _check_names(names: Sequence[str] | None, posterior: xr.Dataset) -> None:
+    """Refuse names that there are not; ``"~x"`` leaves one out."""
+    unknown = [name for name in names or () if name.removeprefix("~") not in posterior]
+    if unknown:
+        raise ValueError(
+            f"var_names has {', '.join(map(repr, unknown))}; the draws have "
+            f"{', '.join(map(repr, posterior))}."
+        )
+
+
 def _table(draws: xr.DataTree, var_names: Sequence[str] | None) -> Any:
     """Means, standard deviations and quantiles of the posterior group, a pandas.DataFrame."""
-    if isinstance(var_names, str):
-        var_names = [var_names]
     if var_names is not None and len(var_names) == 0:
         raise ValueError(
             "var_names is empty; name the variables to show, or leave it out to show all."
         )
     posterior = draws["posterior"].to_dataset()
+    _check_names(var_names, posterior)
     flags = {name: value.astype(float) for name, value in posterior.items() if value.dtype == bool}
     draws = xr.DataTree.from_dict({"/posterior": posterior.assign(flags)})
     # ArviZ cannot stack variables of size zero

@@ -14,6 +14,7 @@ from vi.approximation.record.training_data import TrainingData
 from vi.data import Minibatch, Stream, head, source_from
 from vi.data.minibatches.batch_tensors import row_data
 from vi.data.missing import refuse_masked, refuse_nan
+from vi.foundation.arrays import plain_array
 from vi.foundation.lengths import refuse_lengths
 from vi.graphs.compiling import one_at_a_time
 from vi.targets.batches.rows import StreamedRows
@@ -126,7 +127,10 @@ def _shared(model: pm.Model, data: Mapping[Any, Any]) -> dict[Any, Any]:
     """Arrays in memory as shared variables, by the container whose place they take."""
     for name, value in data.items():
         refuse_masked(value, f"data[{getattr(name, 'name', name)!r}]")
-    arrays = {_container(model, name): np.asarray(value) for name, value in data.items()}
+    arrays = {
+        _container(model, name): plain_array(f"data[{getattr(name, 'name', name)!r}]", value)
+        for name, value in data.items()
+    }
     lengths = {
         container.name: len(array) if array.ndim else 0 for container, array in arrays.items()
     }

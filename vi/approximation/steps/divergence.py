@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 
+from vi.algorithms import Algorithm, Gradient, Question, State
+from vi.algorithms.contract import is_foreign
 from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.status import Status
 from vi.foundation.precision import precision
-from vi.targets.base import Inputs, Target
+from vi.targets.base import Inputs, StepInputs, Target
 
 __all__ = ["diagnosed"]
 
 FAR = 1e3
 """Unconstrained values beyond this say that the run itself went astray, not the gradient."""
 
+KEPT = "The last finite state is kept (approx, or the error's .approx)."
+
 ADVICE = (
-    "The last finite state is kept (approx, or the error's .approx). Smaller steps "
-    "(obj_optimizer), a start nearer the posterior (start, start_sigma) or tighter priors usually "
-    "help."
+    "Smaller steps (obj_optimizer), a start nearer the posterior (start, start_sigma) or tighter "
+    "priors usually help."
 )
 
 
@@ -43,6 +48,24 @@ def diagnosed(fit: FitState, target: Target, inputs: Inputs) -> Status:
         question = jax.jit(algorithm.ask)(run, target.rows_of_step(now))
         points = np.asarray(question.points)
         value, score = (np.asarray(a) for a in target.value_and_score(points, now))
+        fault = None
+        own = (algorithm, getattr(algorithm, "objective", algorithm), algorithm.family)
+        finite = all(np.all(np.isfinite(part)) for part in (points, value, score))
+        if finite and is_foreign(*own):
+            fault = _of_the_step(algorithm, run, question, value, score, target.rows_of_step(now))
+    what, advice = fault or _of_the_density(target, points, value, score)
+    flat = np.empty(0) if fault else _flat(fit, target, now, len(points))
+    if flat.size:
+        names = target.layout.describe(flat)
+        what = f"log p does not depend on {names}, so that q widens there without end"
+        advice = "Give it a proper prior, or leave it out of the model."
+    return Status("diverged", step - 1, f"NaN or infinity at step {step}: {what}. {KEPT} {advice}")
+
+
+def _of_the_density(
+    target: Target, points: np.ndarray, value: np.ndarray, score: np.ndarray
+) -> tuple[str, str]:
+    """Which variables, or which part of the step, were not finite; and what helps."""
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
     near = np.all(np.abs(points) < FAR)
     if bad.size and near and np.all(np.isfinite(value)) and target.backend == "jax":
@@ -60,4 +83,59 @@ def diagnosed(fit: FitState, target: Target, inputs: Inputs) -> Status:
         )
     else:
         what = "the update of the parameters overflowed"
-    return Status("diverged", step - 1, f"NaN or infinity at step {step}: {what}. {ADVICE}")
+    return what, ADVICE
+
+
+def _of_the_step(
+    algorithm: Algorithm,
+    run: State,
+    question: Question,
+    value: np.ndarray,
+    score: np.ndarray,
+    rows: Any,
+) -> tuple[str, str] | None:
+    """What of a user's step was not finite although log p and its gradient are, if it is known.
+
+    Of vi's own objectives that is how parameters that overflow are met first.
+    """
+    advice = "Look at what it divides by, and takes logarithms and roots of, at these draws."
+    if isinstance(algorithm, Gradient):
+        objective, family = algorithm.objective, algorithm.family
+
+        def loss_of(params: Any) -> jax.Array:
+            def linearised(z: jax.Array) -> jax.Array:
+                along = jax.numpy.sum(score * (z - question.points), axis=-1)
+                return jax.numpy.asarray(value) + along
+
+            return objective.loss(family, params, question.noise, linearised)
+
+        loss, gradient = jax.jit(jax.value_and_grad(loss_of))(run.params)
+        bad = [name for name, part in gradient.items() if not np.all(np.isfinite(part))]
+        here = "although log p and its gradient are finite at the draws"
+        name = f"the objective {objective.short_name!r} (family {family.short_name!r})"
+        if not np.isfinite(loss):
+            return f"{name} is {float(loss)}, {here}", advice
+        if bad:
+            return f"the gradient of {name} in {', '.join(bad)} is not finite, {here}", advice
+        return None
+    new, loss = jax.jit(algorithm.tell)(run, question, value, score, rows)
+    if all(np.all(np.isfinite(part)) for part in new.params.values()):
+        return f"the loss of the algorithm {algorithm.short_name!r} is {float(loss)}", advice
+    return None
+
+
+def _flat(fit: FitState, target: Target, now: StepInputs, count: int) -> np.ndarray:
+    """Entries in which log p has no gradient at some points around the start, where it is finite.
+
+    At one point that may be a mode; at random ones it is a density without the variable.
+    """
+    start = target.layout.flatten(fit.point, fit.dtype)
+    if fit.local or len(start) != target.dim:
+        return np.empty(0, int)
+    noise = np.random.default_rng(0).normal(size=(count, target.dim))
+    with precision(fit.dtype):
+        points = (start + noise).astype(fit.dtype)
+        value, score = (np.asarray(part) for part in target.value_and_score(points, now))
+    if not (np.all(np.isfinite(value)) and np.all(np.isfinite(score))):
+        return np.empty(0, int)
+    return np.flatnonzero(np.all(score == 0, axis=0))

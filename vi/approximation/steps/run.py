@@ -11,6 +11,7 @@ import numpy as np
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of
+from vi.approximation.record.parameters import averaged_params
 from vi.approximation.record.present_data import refuse_changed_data
 from vi.approximation.steps.divergence import diagnosed
 from vi.approximation.steps.restarts import comparison, first_states
@@ -110,7 +111,7 @@ def run_steps(
         if status.ending == "diverged":  # while the rows of the failing step are still here
             status = diagnosed(fit, target, run.supply.last)
         else:
-            fit, status = _compared(fit, run, status)
+            fit, status = _compared(fit, run, _reported(fit, status))
             logger.info("%s", status)
     finally:
         run.close()
@@ -137,6 +138,20 @@ def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:
     if fit.devices is not None:
         return SharedRun(target, algorithm, state, supply, history, fit.devices)
     return OneRun(target, algorithm, state, supply, history)
+
+
+def _reported(fit: FitState, status: Status) -> Status:
+    """The status, or that what is reported is not finite although the iterate is."""
+    if all(np.all(np.isfinite(value)) for value in averaged_params(fit).values()):
+        return status
+    average = getattr(fit.algorithm, "averaging", None)
+    what = "what report() of the algorithm returns is"
+    advice = "Look at what it computes."
+    if average is not None:
+        what = f"the average {average!r} of the iterates is"
+        advice = "Fit with another average, or with none: averaging=None."
+    message = f"{what} not finite, although the iterate is (approx.iterate). {advice}"
+    return Status("diverged", status.step, message)
 
 
 def _compared(fit: FitState, run: Run, status: Status) -> tuple[FitState, Status]:

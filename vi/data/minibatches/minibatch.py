@@ -15,6 +15,7 @@ from pytensor.tensor.type import TensorType
 from vi.data.minibatches.batch_tensors import MinibatchIndex, TakeRows, row_data
 from vi.data.minibatches.row_numbers import MAX_ROWS, Sampling
 from vi.data.missing import check_nan_policy, drop_nan, refuse_masked, refuse_nan
+from vi.foundation.arrays import plain_array
 from vi.foundation.lengths import refuse_lengths
 from vi.foundation.numbers import whole
 from vi.graphs.self_advancing import Counter
@@ -168,7 +169,10 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
     """
     for i, array in enumerate(arrays):
         refuse_masked(array, f"Array {i} of vi.Minibatch")
-    values = [array if isinstance(array, Variable) else np.asarray(array) for array in arrays]
+    values = [
+        array if isinstance(array, Variable) else plain_array(f"Array {i} of vi.Minibatch", array)
+        for i, array in enumerate(arrays)
+    ]
     for i, value in enumerate(values):
         if isinstance(value, Variable):
             if rvs_in_graph([value]):

@@ -144,6 +144,11 @@ def _column(name: str, values: Any) -> np.ndarray | _File:
             f"Field {name!r} is a {package} {type(values).__name__}; give an xarray.Dataset of all "
             "fields, which is read chunk by chunk."
         )
+    if hasattr(values, "toarray") or hasattr(values, "todense"):
+        raise TypeError(
+            f"Field {name!r} is a sparse {type(values).__name__}; a dense array is accepted: "
+            ".toarray(), or a source of your own whose take() does so for some rows."
+        )
     array = values if isinstance(values, np.ndarray) else np.asarray(values)
     if array.ndim == 0:
         raise ValueError(f"Field {name!r} is a single value; its first dimension must be the rows.")

@@ -38,6 +38,10 @@ class Field:
     shape: tuple[int, ...]
     dtype: np.dtype
 
+    def __post_init__(self) -> None:
+        # float and "float32" are types of numbers too
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+
     @property
     def nbytes(self) -> int:
         """Bytes of a row."""
@@ -183,5 +187,10 @@ def check_dtype(dtype: np.dtype, name: str, origin: str) -> np.dtype:
             f"{origin}: field {name!r} has dtype {dtype}; rows hold booleans, integers, floats or "
             "complex numbers. Convert it (codes for categories, seconds for dates), or leave it "
             "out."
+        )
+    if dtype.itemsize > {"f": 8, "c": 16}.get(dtype.kind, 8):
+        raise TypeError(
+            f"{origin}: field {name!r} has dtype {dtype}, which neither backend knows; convert it "
+            "to float64."
         )
     return dtype.newbyteorder("=")

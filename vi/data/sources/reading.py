@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from vi.data.sources.base import Arrays, DataError, Field, Source
+from vi.data.sources.base import Arrays, DataError, Field, Source, check_dtype
 
 __all__ = [
     "CHUNK_BYTES",
+    "check_promises",
     "chunk_rows_for",
     "read_rows",
     "read_rows_into",
@@ -27,22 +28,19 @@ CHUNK_BYTES = 2**22
 """Bytes read at once where a source has no chunks of its own: enough for a disk, little beside a
 window."""
 
-READ_ERRORS = (OSError, ValueError, RuntimeError, LookupError, EOFError)
-"""What readers of files raise for files that vanish, are cut short or hold something else."""
-
 
 def read_rows(source: Source, start: int, stop: int) -> Arrays:
     """Consecutive rows, arrays ``(stop - start, *field.shape)``; calls of one source take turns."""
-    with _turn(source):
+    with _turn(source), reading(source.origin, start, stop):
         arrays = source.take(slice(start, stop))
-    _check(arrays, source.fields, stop - start, source.origin)
+    _check(arrays, source.fields, start, stop, source.origin)
     return arrays
 
 
 def read_rows_into(source: Source, start: int, stop: int, out: Arrays) -> None:
     """The same into arrays ``(stop - start, *field.shape)``, without a copy where it can be."""
     if source.reads_into:
-        with _turn(source):
+        with _turn(source), reading(source.origin, start, stop):
             source.take_into(start, stop, out)
         return
     for name, values in read_rows(source, start, stop).items():
@@ -52,17 +50,58 @@ def read_rows_into(source: Source, start: int, stop: int, out: Arrays) -> None:
 
 @contextmanager
 def reading(origin: str, start: int, stop: int, fields: str = "") -> Iterator[None]:
-    """Turn a reader's exception into one that says what could not be read."""
+    """Turn a reader's exception into one that says what could not be read.
+
+    Whatever it is: readers of databases and formats have exceptions of their own.
+    """
     try:
         yield
     except DataError:
         raise
-    except READ_ERRORS as error:
+    except Exception as error:
         raise DataError(
             f"{origin}: rows {start} to {stop - 1}{fields and f' of {fields}'} cannot be read "
             f"({type(error).__name__}: {error}). See that the data are still there and complete, "
             "then start again: what was computed so far is kept."
         ) from error
+
+
+def check_promises(source: Source) -> None:
+    """Refuse a source that does not say what it holds, before a row is read.
+
+    Raises
+    ------
+    TypeError
+        If ``n_rows``, ``fields`` or ``chunk_rows`` is missing or of the wrong kind.
+    DataError
+        If there is no row, no row in a chunk, or no field.
+    """
+    name = type(source).__name__
+    lacking = [key for key in ("n_rows", "fields", "chunk_rows") if not hasattr(source, key)]
+    if lacking:
+        raise TypeError(
+            f"The source {name} has no {', '.join(lacking)}: its __init__ sets n_rows, fields "
+            "({name: Field(shape, dtype)}) and chunk_rows."
+        )
+    for key in ("n_rows", "chunk_rows"):
+        value = getattr(source, key)
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"The source {name} has {key}={value!r}: must be a whole number.")
+    fields = source.fields
+    if not isinstance(fields, Mapping) or not all(
+        isinstance(key, str) and isinstance(field, Field) for key, field in fields.items()
+    ):
+        raise TypeError(
+            f"The source {name} has fields={fields!r}: must be a dict of vi.data.Field(shape, "
+            "dtype) by name."
+        )
+    for field_name, field in fields.items():
+        check_dtype(np.dtype(field.dtype), field_name, source.origin)
+    if source.n_rows < 1 or source.chunk_rows < 1 or not fields:
+        raise DataError(
+            f"{source.origin}: n_rows={source.n_rows}, chunk_rows={source.chunk_rows} and "
+            f"fields={sorted(fields)}; there must be a row, a row in a chunk and a field."
+        )
 
 
 def take_by_range(
@@ -142,14 +181,24 @@ def _turn(source: Source) -> AbstractContextManager[None]:
     return turn
 
 
-def _check(arrays: Arrays, fields: Mapping[str, Field], n: int, origin: str) -> None:
+def _check(arrays: Any, fields: Mapping[str, Field], start: int, stop: int, origin: str) -> None:
     """Refuse what a source of a user's own may get wrong."""
+    rows = f"{origin}: take() of rows {start} to {stop - 1}"
+    if not isinstance(arrays, Mapping):
+        got = "nothing" if arrays is None else f"a {type(arrays).__name__}"
+        raise DataError(f"{rows} returned {got}; a dict of arrays by name was to come.")
     for name, field in fields.items():
         if name not in arrays:
-            raise DataError(f"{origin}: take() returned {sorted(arrays)}; {name!r} is missing.")
+            raise DataError(f"{rows} returned {sorted(arrays)}; {name!r} is missing.")
         value = arrays[name]
+        n = stop - start
+        if not isinstance(value, np.ndarray):
+            raise DataError(
+                f"{rows} returned {name!r} as a {type(value).__name__}; a NumPy array of "
+                f"{field.dtype} of shape {(n, *field.shape)} was to come."
+            )
         if value.shape != (n, *field.shape) or value.dtype.kind != field.dtype.kind:
             raise DataError(
-                f"{origin}: take() returned {name!r} as {value.dtype} of shape {value.shape}; "
+                f"{rows} returned {name!r} as {value.dtype} of shape {value.shape}; "
                 f"{field.dtype} of shape {(n, *field.shape)} was to come."
             )

@@ -60,6 +60,12 @@ def register_source[S: type[Source]](cls: S) -> S:
     """
     if not (inspect.isclass(cls) and issubclass(cls, Source)) or inspect.isabstract(cls):
         raise TypeError(f"{cls!r} cannot be registered: give a subclass of Source that has take().")
+    for name in ("reads", "open"):
+        if not isinstance(inspect.getattr_static(cls, name), classmethod):
+            raise TypeError(
+                f"{cls.__name__}.{name} must be a classmethod: it is asked before there is an "
+                "object. Write @classmethod above it."
+            )
     if cls.reads.__func__ is Source.reads.__func__:  # type: ignore[attr-defined]
         raise TypeError(
             f"{cls.__name__} cannot be registered without a classmethod reads(data) that says "

@@ -11,7 +11,7 @@ import xarray as xr
 
 from vi.data.sources.base import Arrays, Source
 from vi.data.sources.loaders import LoaderSource
-from vi.data.sources.reading import read_rows
+from vi.data.sources.reading import check_promises, read_rows
 from vi.data.sources.registry import class_for, source_classes
 from vi.foundation.numbers import check_count
 
@@ -46,6 +46,7 @@ def source_from(given: Any, *, n_rows: int | None = None) -> Source:
     4
     """
     source = given if isinstance(given, Source) else _opened(given, n_rows)
+    check_promises(source)
     if n_rows is not None and n_rows != source.n_rows:
         raise ValueError(
             f"n_rows={n_rows}, but {source.origin} has {source.n_rows} rows; leave n_rows out."
@@ -116,7 +117,12 @@ def _opened(data: Any, n_rows: int | None) -> Source:
     """A source of the first class that reads an object; an error that says what is read."""
     cls = class_for(data)
     if cls is not None:
-        return cls.open(data, n_rows)
+        source = cls.open(data, n_rows)
+        if not isinstance(source, Source):
+            raise TypeError(
+                f"{cls.__name__}.open() must return a source, got {type(source).__name__}."
+            )
+        return source
     if isinstance(data, np.ndarray | xr.DataArray):
         raise TypeError(f"A {type(data).__name__} has no names for its rows; give {{'x': array}}.")
     accepted = "; ".join(sorted(c.accepts for c in source_classes() if c.accepts))

@@ -15,7 +15,7 @@ import numpy as np
 from vi.data.missing import drop_nan, refuse_nan
 from vi.data.sources.base import Arrays, DataError, Source
 from vi.data.sources.loaders import LoaderSource
-from vi.data.sources.reading import read_rows, read_rows_into
+from vi.data.sources.reading import check_promises, read_rows, read_rows_into
 from vi.data.streams.order import Order, permuted
 from vi.data.streams.readers import Reader, in_order, n_rows_of, resident
 from vi.data.streams.windows import READERS, Piece, windows_of_chunks, windows_of_pieces
@@ -53,6 +53,7 @@ class Chunks:
     """
 
     def __init__(self, source: Source, *, shuffle: bool, buffer_rows: int | None, nan: str) -> None:
+        check_promises(source)
         self.source, self._nan = source, nan
         self.n_rows, self.chunk_rows = source.n_rows, source.chunk_rows
         self.ahead = max(
@@ -214,12 +215,6 @@ class Chunks:
     def _check(self, source: Source) -> None:
         """Refuse what a source of a user's own may promise wrongly."""
         b = self._bounds
-        if source.n_rows < 1 or source.chunk_rows < 1 or not source.fields:
-            raise DataError(
-                f"{source.origin}: n_rows={source.n_rows}, chunk_rows={source.chunk_rows} and "
-                f"fields={sorted(source.fields)}; there must be a row, a row in a chunk and a "
-                "field."
-            )
         if (
             b[0] != 0
             or b[-1] != source.n_rows

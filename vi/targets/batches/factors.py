@@ -134,6 +134,11 @@ def _check_total(
             f"total_size of {name!r} has {len(total)} entries, its values have {len(shape)} axes."
         )
     entries = [(i, int(t)) for i, t in enumerate(total) if t is not None]
+    if not entries:
+        raise ValueError(
+            f"total_size of {name!r} has no number, and {name!r} sees {sizes}. Write "
+            f"total_size={n}."
+        )
     scale = prod(t / (shape[i] if shape else 1) for i, t in entries)
     wanted = prod(rows.count() / rows.size for rows in batches)
     if not np.isclose(scale, wanted, rtol=1e-9, atol=0.0):

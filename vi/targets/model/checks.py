@@ -11,6 +11,7 @@ from pymc.pytensorf import rvs_in_graph
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
+from pytensor.sparse.type import SparseTensorType
 from pytensor.tensor.random.type import RandomType
 
 from vi.graphs.interpret import interpret
@@ -54,6 +55,16 @@ def check_variables(model: pm.Model) -> None:
         raise ValueError(
             f"A variable cannot be called {' or '.join(map(repr, reserved))}: draws have a "
             "dimension of that name."
+        )
+    sparse = [
+        variable.name
+        for variable in model.observed_RVs
+        if isinstance(model.rvs_to_values[variable].type, SparseTensorType)
+    ]
+    if sparse:
+        raise TypeError(
+            f"Observed as sparse matrices: {', '.join(sparse)}. Densities are of dense arrays: "
+            "observed=matrix.toarray()."
         )
     discrete = [
         variable.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,15 @@ def start_point(
     if start is None:
         return initial_point(model, seed)
     check_mapping(start, "start")
-    start = {
-        getattr(name, "name", name): _aligned(model, name, value) for name, value in start.items()
-    }
+    by_name: dict[str, Any] = {}
+    for name, value in start.items():
+        key = getattr(name, "name", name)
+        if key in by_name:
+            raise ValueError(f"start has two values for {key!r}; leave one out.")
+        by_name[key] = _aligned(model, name, value)
+    start = by_name
     check_start(model, start)
+    _check_once(model, start, "start")
     names = {variable.name for variable in model.free_RVs}
     shapes = rv_shapes(model)
     overrides = {
@@ -56,6 +61,17 @@ def start_point(
                 np.asarray(value, point[name].dtype), point[name].shape
             ).copy()
     return point
+
+
+def _check_once(model: pm.Model, names: Iterable[str], argument: str) -> None:
+    """Refuse two values for one variable: the constrained and the unconstrained one."""
+    given = set(names)
+    for variable, value in zip(model.free_RVs, model.value_vars, strict=True):
+        if variable.name != value.name and {variable.name, value.name} <= given:
+            raise ValueError(
+                f"{argument} has two values for one variable, {variable.name!r} and "
+                f"{value.name!r}; leave one out."
+            )
 
 
 def _check_support(
@@ -81,6 +97,7 @@ def start_std(
     """Standard deviations of q at the start, in the unconstrained space."""
     std = np.full(layout.dim, otherwise, dtype)
     check_mapping({} if start_sigma is None else start_sigma, "start_sigma")
+    _check_once(model, [getattr(name, "name", name) for name in start_sigma or {}], "start_sigma")
     for name, value in (start_sigma or {}).items():
         key = getattr(name, "name", name)
         try:

@@ -1,0 +1,53 @@
+"""Arrays that users give as data: dense ones of plain numbers, in the machine's byte order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["plain_array"]
+
+WIDEST = {"f": 8, "c": 16}
+"""Bytes of the widest floating-point and complex numbers that compiled code knows."""
+
+
+def plain_array(what: str, value: Any) -> np.ndarray:
+    """A value as a dense array of plain numbers; refuse sparse matrices, objects and long floats.
+
+    Parameters
+    ----------
+    what : str
+        What it is, for the message: ``"data['x']"``.
+    value : object
+        What was given.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of booleans, integers or floating-point numbers of at most 64 bits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain_array("x", np.arange(2, dtype=">f8")).dtype
+    dtype('float64')
+    """
+    if hasattr(value, "toarray") or hasattr(value, "todense"):
+        raise TypeError(
+            f"{what} is a sparse {type(value).__name__}; a dense array is accepted: .toarray() or "
+            ".todense(). (In a model it may be a constant, "
+            "pytensor.sparse.as_sparse_variable(matrix).)"
+        )
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiubc":
+        raise TypeError(
+            f"{what} has the type {array.dtype}; real numbers in a dense array are accepted. "
+            "Encode labels as integers (np.unique(labels, return_inverse=True)), dates as "
+            "numbers; an object array of numbers needs .astype(float)."
+        )
+    if array.dtype.itemsize > WIDEST.get(array.dtype.kind, 8):
+        raise TypeError(
+            f"{what} has the type {array.dtype}, which neither backend knows: .astype('float64')."
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
