@@ -11,7 +11,6 @@ from vi.data import missing
 from vi.data.missing import (
     check_nan_policy,
     drop_nan,
-    refuse_masked,
     refuse_nan,
     rows_with_nan,
 )
@@ -70,13 +69,6 @@ def test_the_text_names_variable_number_and_first_five() -> None:
     with pytest.raises(KeyError, match="nan='drop' leaves such rows out; nan='allow' keeps them"):
         refuse_nan({"x": values}, error=KeyError)
     refuse_nan({"x": np.ones(3)})
-
-
-def test_masks() -> None:
-    refuse_masked([1.0], "x")
-    refuse_masked(np.ma.masked_array([1.0, 2.0]), "x")  # nothing is masked
-    with pytest.raises(ValueError, match=r"^x is a masked array"):
-        refuse_masked(np.ma.masked_array([1.0, 2.0], [False, True]), "x")
 
 
 def test_policies() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 import pytest
 import scipy.sparse
 
 import vi
-from vi.foundation.arrays import plain_array
+from vi.foundation.arrays import plain_array, refuse_masked
 
 SPARSE = scipy.sparse.eye(4).tocsr()
 
@@ -74,3 +75,57 @@ def test_every_way_for_data_takes_other_orders_of_bytes(model):
     for options in ({"data": {"d": swapped}}, {"more_replacements": {model["d"]: swapped}}):
         vi.MeanField(model=model)
         vi.KLqp(vi.MeanField(model=model)).fit(0, **options)
+
+
+MASKED = np.ma.masked_array([1.0, 999.0], [False, True])
+
+
+def test_masks():
+    refuse_masked([1.0], "x")
+    refuse_masked(np.ma.masked_array([1.0, 2.0]), "x")  # nothing is masked
+    with pytest.raises(ValueError, match=r"^x is a masked array"):
+        refuse_masked(MASKED, "x")
+
+
+def _normal():
+    with pm.Model() as model:
+        x = pm.Data("x", np.ones(2))
+        pm.Normal("y", pm.Normal("mu", shape=2), 1.0, observed=x)
+    return model
+
+
+def _density(p, d=None):
+    return -0.5 * jnp.sum((p - 1.0) ** 2)
+
+
+FITTED = {"progressbar": False, "method": "advi", "n": 1}
+# every place where users give arrays: what is under a mask is never read
+PLACES = {
+    "data": lambda: vi.fit(_density, init=np.zeros(2), data=MASKED),
+    "init": lambda: vi.fit(_density, init=MASKED),
+    "start": lambda: vi.MeanField(model=_normal(), start={"mu": MASKED}),
+    "start_sigma": lambda: vi.MeanField(model=_normal(), start_sigma={"mu": MASKED}),
+    "replacement": lambda: vi.fit(
+        model=(model := _normal()), more_replacements={model["x"]: MASKED}, **FITTED
+    ),
+    "points": lambda: vi.MeanField(model=_normal()).logq(MASKED),
+    "log p": lambda: vi.MeanField(model=_normal()).logp(MASKED),
+    "parameters": lambda: vi.MeanField(model=_normal()).set_params({"mu": MASKED}),
+    "trace": lambda: vi.Empirical({"mu": np.ma.masked_array(np.ones((3, 2)), 1)}, model=_normal()),
+    "node": lambda: (approx := vi.MeanField(model=_normal())).sample_node(
+        approx.model["mu"] + approx.model["x"], more_replacements={approx.model["x"]: MASKED}
+    ),
+    "minibatch": lambda: vi.Minibatch(MASKED, batch_size=1),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_place_reads_under_a_mask(place):
+    with pytest.raises((ValueError, TypeError), match=r"is a masked array\. Fill its gaps"):
+        PLACES[place]()
+
+
+def test_a_numpyro_model_reads_none():
+    pytest.importorskip("numpyro")
+    with pytest.raises(ValueError, match="argument of the NumPyro model is a masked array"):
+        vi.targets.from_numpyro(lambda y: None, MASKED)

@@ -14,6 +14,7 @@ from vi.approximation.approximation import Approximation
 from vi.approximation.record.begin import begin
 from vi.approximation.record.beginning import Beginning, precision_of
 from vi.families import Particles
+from vi.foundation.arrays import refuse_masked
 from vi.foundation.numbers import positive
 from vi.targets.model.checks import check_variables, model_in_context
 from vi.targets.model.start import START_STD
@@ -125,6 +126,8 @@ def _arrays(trace: Any, model: pm.Model) -> dict[str, np.ndarray]:
         raise TypeError(
             f"trace must be a DataTree, a Dataset or a dict of arrays, got {type(trace).__name__}."
         )
+    for name, value in trace.items():
+        refuse_masked(value, f"trace[{getattr(name, 'name', name)!r}]")
     arrays = {str(getattr(name, "name", name)): np.asarray(value) for name, value in trace.items()}
     lengths = {name: len(value) if value.ndim else 0 for name, value in arrays.items()}
     if not arrays or len(set(lengths.values())) > 1 or 0 in lengths.values():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,6 @@ __all__ = [
     "check_nan_policy",
     "drop_nan",
     "nan_text",
-    "refuse_masked",
     "refuse_nan",
     "rows_with_nan",
 ]
@@ -109,12 +107,3 @@ def nan_text(name: str, bad: np.ndarray, n_rows: int, advice: str = POLICY_ADVIC
     """The one text about NaN: the variable, how many of ``n_rows`` rows, the first, what to do."""
     listed = ", ".join(map(str, bad[:NAMED_ROWS]))
     return f"{name} has NaN in {len(bad)} of {n_rows} rows, first in {listed}. {advice}"
-
-
-def refuse_masked(array: Any, name: str, *, error: type[Exception] = ValueError) -> None:
-    """Refuse arrays with masked entries: what is under the mask would be read as data."""
-    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise error(
-            f"{name} is a masked array. Fill its gaps, array.filled(value), or leave those rows "
-            "out: imputing needs all the rows."
-        )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plain_array"]
+__all__ = ["plain_array", "refuse_masked"]
 
 WIDEST = {"f": 8, "c": 16}
 """Bytes of the widest floating-point and complex numbers that compiled code knows."""
@@ -26,6 +26,8 @@ def plain_array(what: str, value: Any) -> np.ndarray:
     ------
     TypeError
         If it is no array of booleans, integers or floating-point numbers of at most 64 bits.
+    ValueError
+        If entries are masked.
 
     Examples
     --------
@@ -39,6 +41,7 @@ def plain_array(what: str, value: Any) -> np.ndarray:
             ".todense(). (In a model it may be a constant, "
             "pytensor.sparse.as_sparse_variable(matrix).)"
         )
+    refuse_masked(value, what)
     array = np.asarray(value)
     if array.dtype.kind not in "fiubc":
         raise TypeError(
@@ -51,3 +54,12 @@ def plain_array(what: str, value: Any) -> np.ndarray:
             f"{what} has the type {array.dtype}, which neither backend knows: .astype('float64')."
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def refuse_masked(array: Any, name: str, *, error: type[Exception] = ValueError) -> None:
+    """Refuse arrays with masked entries: what is under the mask would be read as data."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise error(
+            f"{name} is a masked array. Fill its gaps, array.filled(value), or leave those rows "
+            "out: imputing needs all the rows."
+        )

@@ -13,7 +13,7 @@ import pymc as pm
 
 from vi.data import Minibatch
 from vi.data.minibatches.batch_tensors import row_data
-from vi.foundation.arrays import plain_array
+from vi.foundation.arrays import plain_array, refuse_masked
 from vi.foundation.lengths import refuse_lengths
 from vi.foundation.numbers import whole
 from vi.foundation.precision import precision
@@ -203,6 +203,7 @@ def _leaves(init: Any) -> tuple[dict[str, np.ndarray], Any, np.dtype]:
 def _array(name: str, leaf: Any) -> np.ndarray:
     if isinstance(leaf, jax.core.Tracer):
         raise TypeError(f"init[{name!r}] is traced: call this outside of jit, grad and vmap.")
+    refuse_masked(leaf, f"init[{name!r}]")
     if isinstance(leaf, float):
         leaf = jnp.asarray(leaf) if type(leaf) is float else np.asarray(leaf)
     if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int):

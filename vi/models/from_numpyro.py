@@ -12,6 +12,7 @@ import numpy as np
 import pymc as pm
 from pytensor.tensor.type import TensorType
 
+from vi.foundation.arrays import refuse_masked
 from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
 from vi.models.density_model import Computed, DensityModel, LogDensity
@@ -72,6 +73,9 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
         raise TypeError(
             f"from_numpyro needs a NumPyro model, a function, got {type(model).__name__}."
         )
+
+    for leaf in jax.tree.leaves((args, kwargs)):
+        refuse_masked(leaf, "An argument of the NumPyro model")
 
     def sites(params: Mapping[str, Any]) -> dict[str, Any]:
         seeded = handlers.seed(model, 0)  # for sites whose values are not read

@@ -12,6 +12,7 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import encoded
 from vi.families import Params
+from vi.foundation.arrays import refuse_masked
 from vi.foundation.precision import precision
 
 __all__ = ["averaged_params", "iterate", "reported_params", "with_params"]
@@ -74,6 +75,7 @@ def _parameter(name: str, value: Any, old: Params) -> Any:
     """A value as a parameter of that name; refuse what cannot be one."""
     if name not in old:
         raise ValueError(f"There is no parameter {name!r}; there are {', '.join(old)}.")
+    refuse_masked(value, f"The parameter {name!r}")
     array = np.asarray(value)
     if array.shape != old[name].shape or array.dtype.kind not in "fiu":
         raise ValueError(

@@ -16,6 +16,7 @@ from vi.approximation.record.settings import describe_settings
 from vi.approximation.results.datatree import fit_record, to_datatree
 from vi.approximation.results.streamed_rows import in_blocks, row_variables
 from vi.families import Family, Params
+from vi.foundation.arrays import refuse_masked
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.foundation.seeds import key_from, resolve_seed
@@ -140,6 +141,7 @@ def draw(
 
 
 def _points(fit: FitState, z: Any) -> np.ndarray:
+    refuse_masked(z, "The points")
     points = np.asarray(z, fit.dtype)
     if points.ndim == 0 or points.shape[-1] != fit.layout.dim:
         raise ValueError(f"Points must have shape (..., {fit.layout.dim}), got {points.shape}.")

@@ -14,6 +14,7 @@ from pytensor.tensor.type import TensorType, integer_dtypes
 from pytensor.xtensor.type import XTensorType, as_xtensor
 
 from vi.approximation.record.fit_state import FitState
+from vi.foundation.arrays import refuse_masked
 
 __all__ = ["check_dependence", "in_container_of", "named_nodes", "replacements_from", "size_from"]
 
@@ -131,6 +132,7 @@ def _named(variables: Iterable[Variable]) -> str:
 def _as_replacement(old: Any, new: Any) -> Any:
     """The replacement as a variable of the old one's rank and dtype; its shape is free."""
     if not isinstance(new, Variable):
+        refuse_masked(new, f"What is to take the place of {old}")
         new = np.asarray(new)
         new = (
             as_xtensor(new, dims=old.type.dims)

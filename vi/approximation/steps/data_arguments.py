@@ -13,8 +13,8 @@ from pytensor.compile.sharedvalue import SharedVariable
 from vi.approximation.record.training_data import TrainingData
 from vi.data import Minibatch, Stream, head, source_from
 from vi.data.minibatches.batch_tensors import row_data
-from vi.data.missing import refuse_masked, refuse_nan
-from vi.foundation.arrays import plain_array
+from vi.data.missing import refuse_nan
+from vi.foundation.arrays import plain_array, refuse_masked
 from vi.foundation.lengths import refuse_lengths
 from vi.graphs.compiling import one_at_a_time
 from vi.targets.batches.rows import StreamedRows

@@ -17,7 +17,8 @@ from pytensor.tensor.type import TensorType
 from pytensor.tensor.variable import TensorVariable
 
 from vi.data.minibatches.row_numbers import Sampling, row_numbers, short_steps
-from vi.data.missing import refuse_masked, refuse_nan
+from vi.data.missing import refuse_nan
+from vi.foundation.arrays import refuse_masked
 from vi.foundation.lengths import refuse_lengths
 from vi.graphs.jax_dispatch import jax_funcify
 from vi.graphs.object_mode import in_object_mode

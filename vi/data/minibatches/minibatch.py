@@ -14,8 +14,8 @@ from pytensor.tensor.type import TensorType
 
 from vi.data.minibatches.batch_tensors import MinibatchIndex, TakeRows, row_data
 from vi.data.minibatches.row_numbers import MAX_ROWS, Sampling
-from vi.data.missing import check_nan_policy, drop_nan, refuse_masked, refuse_nan
-from vi.foundation.arrays import plain_array
+from vi.data.missing import check_nan_policy, drop_nan, refuse_nan
+from vi.foundation.arrays import plain_array, refuse_masked
 from vi.foundation.lengths import refuse_lengths
 from vi.foundation.numbers import whole
 from vi.graphs.self_advancing import Counter

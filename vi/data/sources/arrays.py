@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from vi.data.missing import refuse_masked
 from vi.data.sources.base import Arrays, Field, Source, check_dtype
 from vi.data.sources.reading import chunk_rows_for, reading, take_by_range
 from vi.data.sources.registry import ending_of, register_source
+from vi.foundation.arrays import refuse_masked
 from vi.foundation.lengths import refuse_lengths
 from vi.foundation.numbers import check_count
 

@@ -14,6 +14,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.sparse.type import SparseTensorType
 from pytensor.tensor.random.type import RandomType
 
+from vi.foundation.arrays import refuse_masked
 from vi.graphs.interpret import interpret
 from vi.graphs.jax_op import JaxOp
 from vi.graphs.wrapped_jax import function_of
@@ -138,6 +139,7 @@ def real_numbers(value: Any, what: str) -> np.ndarray:
         if rvs_in_graph([value]):
             raise TypeError(f"{what} depends on random variables: {value}. Give numbers.")
         (value,) = interpret([], [value], [])
+    refuse_masked(value, what)
     try:
         array = np.asarray(value)
     except ValueError as error:
