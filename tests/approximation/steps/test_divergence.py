@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 
 import vi
@@ -98,3 +99,46 @@ def test_a_report_that_is_not_finite_is_no_end_of_steps(model):
     with pytest.raises(vi.DivergedError):
         vi.KLqp(approx).fit(3, averaging=Growing(), progressbar=False)
     assert np.isfinite(approx.iterate["mu"]).all()
+
+
+def lossy(x=None):
+    """JAX differentiates the root of a maximum at 0, far from the start: 0 times infinity."""
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0.0, 5.0)
+        root = pt.sqrt(pt.maximum(5.0 - mu, 0.0))
+        pm.Potential("p", pt.switch(mu > 5.0, 0.0, 1e-6 * root))
+        data = pm.Data("x", np.full(4, 6.0)) if x is None else x
+        pm.Normal("y", mu, 2.0, observed=data, total_size=None if x is None else 4)
+    return model
+
+
+LOSSY = 5.76923  # 4 values of 6 with sd 2, prior N(0, 5): 6 * 1 / (1 + 1 / 25)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_auto_takes_the_backend_that_has_the_gradient(batch, caplog):
+    seen = []
+    model = lossy(vi.Minibatch(np.full(4, 6.0), batch_size=2)) if batch else lossy()
+    with caplog.at_level("WARNING", "vi"):
+        approx = vi.fit(
+            3000,
+            "advi",
+            model,
+            random_seed=1,
+            callbacks=[lambda approx, losses, i: seen.append((i, len(losses)))],
+            progressbar=False,
+        )
+    assert "Backend pytensor from step" in caplog.text
+    assert "gradient in mu" in caplog.text
+    assert (approx.backend, approx.status.ending) == ("pytensor", "max_steps")
+    assert seen == [(i, i) for i in range(1, 3001)]
+    assert np.isfinite(approx.hist).all()
+    # of 3,000 steps with one draw the last thousands' average: an sd of q / sqrt(1000), and room
+    np.testing.assert_allclose(approx.mean.eval(), LOSSY, atol=0.15)
+    approx.refine(5, progressbar=False)
+    assert len(approx.hist) == 3005
+
+
+def test_jax_that_was_asked_for_diverges():
+    with pytest.raises(vi.DivergedError, match="JAX's gradient in mu is not finite"):
+        vi.fit(3000, "advi", lossy(), random_seed=1, backend="jax", progressbar=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ from vi.diagnostics.status import Status
 from vi.foundation.precision import precision
 from vi.targets.base import Inputs, StepInputs, Target
 
-__all__ = ["diagnosed"]
+__all__ = ["Divergence", "diagnosed"]
 
 FAR = 1e3
 """Unconstrained values beyond this say that the run itself went astray, not the gradient."""
@@ -27,7 +27,23 @@ ADVICE = (
 )
 
 
-def diagnosed(fit: FitState, target: Target, inputs: Inputs) -> Status:
+class Divergence(NamedTuple):
+    """How a run diverged.
+
+    Parameters
+    ----------
+    status : Status
+        In words.
+    lost_in : str
+        The variables in which JAX's gradient, and nothing else, was not finite: another backend may
+        have it.
+    """
+
+    status: Status
+    lost_in: str = ""
+
+
+def diagnosed(fit: FitState, target: Target, inputs: Inputs) -> Divergence:
     """Repeat the failing step's evaluation and name the variables that were not finite.
 
     Parameters
@@ -59,7 +75,11 @@ def diagnosed(fit: FitState, target: Target, inputs: Inputs) -> Status:
         names = target.layout.describe(flat)
         what = f"log p does not depend on {names}, so that q widens there without end"
         advice = "Give it a proper prior, or leave it out of the model."
-    return Status("diverged", step - 1, f"NaN or infinity at step {step}: {what}. {KEPT} {advice}")
+    status = Status(
+        "diverged", step - 1, f"NaN or infinity at step {step}: {what}. {KEPT} {advice}"
+    )
+    lost = _lost_by_jax(target, points, value, score)
+    return Divergence(status, target.layout.describe(lost) if lost.size else "")
 
 
 def _of_the_density(
@@ -67,10 +87,10 @@ def _of_the_density(
 ) -> tuple[str, str]:
     """Which variables, or which part of the step, were not finite; and what helps."""
     bad = np.flatnonzero(~np.all(np.isfinite(points) & np.isfinite(score), axis=0))
-    near = np.all(np.abs(points) < FAR)
-    if bad.size and near and np.all(np.isfinite(value)) and target.backend == "jax":
+    lost = _lost_by_jax(target, points, value, score)
+    if lost.size:
         what = (
-            f"JAX's gradient in {target.layout.describe(bad)} is not finite although log p is; "
+            f"JAX's gradient in {target.layout.describe(lost)} is not finite although log p is; "
             "backend='pytensor' differentiates the model itself"
         )
     elif bad.size:
@@ -84,6 +104,16 @@ def _of_the_density(
     else:
         what = "the update of the parameters overflowed"
     return what, ADVICE
+
+
+def _lost_by_jax(
+    target: Target, points: np.ndarray, value: np.ndarray, score: np.ndarray
+) -> np.ndarray:
+    """Entries in which JAX's gradient is not finite where all else is, not far from the start."""
+    elsewhere = np.all(np.isfinite(value)) and np.all(np.abs(points) < FAR)  # NaN is not below
+    if target.backend != "jax" or not elsewhere:
+        return np.empty(0, int)
+    return np.flatnonzero(~np.all(np.isfinite(score), axis=0))
 
 
 def _of_the_step(

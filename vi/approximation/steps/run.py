@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -87,7 +88,39 @@ def run_steps(
     if fit.devices is not None:
         state = (fit.run, fit.seed, int(n))
         fit.devices.check_same("seed, start, state or number of steps", state)
-    run = run_of(fit, target, restarts)
+    first = int(fit.run.step)
+    on_target = functools.partial(
+        _on_target, callbacks=callbacks, commit=commit, publish=publish, progressbar=progressbar
+    )
+    fit, lost_in = on_target(fit, target, int(n), restarts)
+    if lost_in and fit.backend == "auto" and restarts == 1 and fit.devices is None:
+        assert fit.run is not None
+        done = int(fit.run.step)
+        logger.warning(
+            "Backend pytensor from step %s on: JAX's gradient in %s is not finite although log p "
+            "is.",
+            f"{done + 1:,}",
+            lost_in,
+        )
+        fit = replace(fit, backend="pytensor")
+        target = target_of(fit, "steps")
+        fit, _ = on_target(fit, target, first + int(n) - done, 1)
+    return fit
+
+
+def _on_target(
+    fit: FitState,
+    target: Target,
+    n: int,
+    restarts: int,
+    *,
+    callbacks: Sequence[Callback],
+    progressbar: bool,
+    commit: Commit,
+    publish: Callable[[], Any],
+) -> tuple[FitState, str]:
+    """Steps on one target: the record, and in which variables JAX alone lost the gradient."""
+    run, lost_in = run_of(fit, target, restarts), ""
 
     def record() -> None:
         nonlocal fit
@@ -99,23 +132,23 @@ def run_steps(
 
     label = f"{fit.family.short_name}:"
     try:
-        with ProgressBar(int(n), label, progressbar and run.leads) as progress:
+        with ProgressBar(n, label, progressbar and run.leads) as progress:
             status = train(
                 run,
-                int(n),
+                n,
                 callbacks=callbacks,
                 commit=record,
                 publish=publish,
                 progress=progress,
             )
         if status.ending == "diverged":  # while the rows of the failing step are still here
-            status = diagnosed(fit, target, run.supply.last)
+            status, lost_in = diagnosed(fit, target, run.supply.last)
         else:
             fit, status = _compared(fit, run, _reported(fit, status))
             logger.info("%s", status)
     finally:
         run.close()
-    return replace(fit, status=status)
+    return replace(fit, status=status), lost_in
 
 
 def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:
