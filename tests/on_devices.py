@@ -83,7 +83,7 @@ def compiled(approx):
     from vi.foundation.precision import precision
     from vi.training import runner_for
 
-    target = approx.target("steps")
+    target = approx.target(training=True)
     with precision(approx.dtype):
         loop = runner_for(target, approx.record.algorithm)._loop
         state, batch = approx.record.devices.replicate(approx.state), target.batch()

@@ -73,7 +73,7 @@ def main() -> None:
 def _stepper(model: Any, runs: int) -> Any:
     """A function that advances ``runs`` fits by some steps."""
     approx = vi.fit(1, "advi", model, 1, backend="jax", progressbar=False)
-    run = run_of(approx.record, approx.target("steps"), runs)
+    run = run_of(approx.record, approx.target(training=True), runs)
     inputs, _ = run.supply.at(run.step)
     run.advance(inputs, 1)
     return lambda n: run.advance(inputs, n)

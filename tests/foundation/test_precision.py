@@ -59,7 +59,7 @@ def test_everything_has_the_dtype(model, backend, dtype, method):
             lambda approx, losses, i: seen.append(floating_dtypes((approx.state, approx.iterate)))
         ],
     )
-    target = approx.target("steps")
+    target = approx.target(training=True)
     assert approx.backend == target.backend == backend
     assert approx.dtype == target.dtype == np.dtype(dtype)
     assert seen == [{dtype}] * 20

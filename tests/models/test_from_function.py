@@ -321,7 +321,7 @@ def test_an_epoch_of_batches_averages_to_the_full_data(backend, dtype):
     """
     model = vi.targets.from_function(pair, np.asarray(0.3, dtype), data=ROWS, batch_size=4)
     approx = quiet(model, 0, backend=backend)
-    target, whole = approx.target("steps"), approx.target()
+    target, whole = approx.target(training=True), approx.target()
     point, words, values, scores = np.full((1, 1), 0.3, dtype), np.zeros(2, np.uint32), [], []
     with precision(np.dtype(dtype)):
         batch = target.batch()

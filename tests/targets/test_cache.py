@@ -82,5 +82,5 @@ def test_streams_of_equal_rows_share_a_target():
         source = vi.data.source_from({"x": np.arange(12.0) + first})
         approx = vi.ADVI(model=model, random_seed=1)
         approx.fit(3, data=vi.data.Stream(source, 6), progressbar=False)
-        targets.add(id(target_of(approx.approx.record, training=True)))
+        targets.add(id(target_of(approx.approx.record, "steps")))
     assert len(targets) == 1

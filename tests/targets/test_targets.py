@@ -108,7 +108,7 @@ def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
     first = vi.fit(
         50, model=model, method="advi", backend=backend, random_seed=1, progressbar=False
     )
-    target = first.target("steps")
+    target = first.target(training=True)
     runner = runner_for(target, first.record.algorithm)
     compiled = [part for part in vars(runner).values() if hasattr(part, "_cache_size")]
     assert compiled, "the runner holds its jitted functions as attributes"
@@ -117,7 +117,7 @@ def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
     second = vi.fit(
         50, model=model, method="advi", backend=backend, random_seed=1, progressbar=False
     )
-    assert second.target("steps") is target
+    assert second.target(training=True) is target
     assert runner_for(target, second.record.algorithm) is runner
     assert [function._cache_size() for function in compiled] == sizes
     fresh = vi.fit(

@@ -60,7 +60,7 @@ def test_an_error_in_a_callback_closes_the_stream(backend):
 @BACKENDS
 def test_warming_up_is_no_step(backend):
     approx = vi.fit(7, "advi", conjugate_normal().model, 1, backend=backend, progressbar=False)
-    run = run_of(approx.record, approx.target("steps"))
+    run = run_of(approx.record, approx.target(training=True))
     inputs, until = run.supply.at(run.step)
     before = run.state
     run.warm_up(inputs)

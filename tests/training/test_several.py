@@ -163,7 +163,7 @@ def test_rows_differ_from_run_to_run():
         mu = pm.Normal("mu", 0.0, 10.0)
         pm.Normal("y", mu, 1.0, observed=y, total_size=1_000)
     approx = vi.fit(1, "advi", model, 1, backend="jax", progressbar=False)
-    target = approx.target("steps")
+    target = approx.target(training=True)
     several = run_of(approx.record, target, 3)
     with precision(approx.dtype):
         words = [jax.random.key_data(several.state_of(run).key) for run in range(3)]

@@ -16,7 +16,7 @@ from vi.approximation.record.begin import begin, begin_again
 from vi.approximation.record.beginning import Beginning, precision_of
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import Group, family_or_groups
-from vi.approximation.record.log_density import model_of_all_rows, target_of
+from vi.approximation.record.log_density import model_of_all_rows, target
 from vi.approximation.record.parameters import (
     averaged_params,
     iterate,
@@ -288,7 +288,7 @@ class Approximation(LiveRecord):
         return f"<Approximation {kind} of {names} (D={self.ndim}), {self.status}>"
 
     settings = verb(describe_settings)
-    target = verb(target_of)
+    target = verb(target)
 
     # ---- parameters and moments ------------------------------------------------------------------
 

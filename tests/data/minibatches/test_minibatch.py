@@ -60,10 +60,10 @@ def test_data_may_change_without_compiling():
     batch = batch if isinstance(batch, vi.data.MinibatchVariable) else batch.owner.inputs[0]
     fit = functools.partial(vi.fit, 2000, model=model, random_seed=1, progressbar=False)
     first = fit()
-    target = first.target("steps")
+    target = first.target(training=True)
     batch.set_value(-y)
     second = fit()
-    assert second.target("steps") is target
+    assert second.target(training=True) is target
     # two independent fits whose means have a noise of some tenths of a posterior sd
     assert np.all(np.abs(second.mean.eval() + first.mean.eval()) < 1.0 * first.std.eval())
     assert batch.shared.get_value()[0] == -y[0]

@@ -16,7 +16,13 @@ from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import from_pymc
 from vi.targets.model.full_model import full_model
 
-__all__ = ["check_variables_are_the_same", "model_of_all_rows", "target_of", "target_of_all_rows"]
+__all__ = [
+    "check_variables_are_the_same",
+    "model_of_all_rows",
+    "target",
+    "target_of",
+    "target_of_all_rows",
+]
 
 
 def check_variables_are_the_same(fit: FitState) -> None:
@@ -41,6 +47,11 @@ def target_of(fit: FitState, use: Use = "log_prob") -> Target:
         fit.model, backend=fit.backend, dtype=fit.dtype, start=fit.point, setting=setting
     )
     return shared_by(target, fit.devices) if training and fit.devices is not None else target
+
+
+def target(fit: FitState, *, training: bool = False) -> Target:
+    """The model's log density on the backend of the fit; ``training``: on its data and devices."""
+    return target_of(fit, "steps" if training else "log_prob")
 
 
 def target_of_all_rows(fit: FitState) -> Target:
