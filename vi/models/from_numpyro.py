@@ -17,6 +17,7 @@ from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
 from vi.models.density_model import Computed, DensityModel, LogDensity
 from vi.models.from_function import from_function
+from vi.models.numpyro_predictions import NumpyroPredictions
 from vi.models.numpyro_transform import import_numpyro
 
 __all__ = ["from_numpyro"]
@@ -101,6 +102,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     _check_supports(sites, init, supports)
     pymc_model = from_function(log_density, init, constraints=supports)
     prior = LogDensity(log_prior, pymc_model.structure, None, len(init), pymc_model.dtype)
+    pymc_model.predictions = NumpyroPredictions(model, args, kwargs, pymc_model.dtype)
     leaves = list(pymc_model.free_RVs)
     pymc_model.log_prior = lambda: JaxOp(prior)(*leaves)
     with precision(pymc_model.dtype):
