@@ -154,20 +154,13 @@ def _flat_draws(model: DensityModel, idata: xr.DataTree) -> tuple[dict[str, Any]
 
 def _dataset(arrays: dict[str, np.ndarray], sizes: tuple[int, int]) -> xr.Dataset:
     """Arrays ``(S, ...)`` by name, with dims for chain and draw; a slash in a name as a dot."""
-    return xr.Dataset(
-        {
-            name.replace("/", "."): (
-                (
-                    "chain",
-                    "draw",
-                    *(f"{name.replace('/', '.')}_dim_{i}" for i in range(a.ndim - 1)),
-                ),
-                a.reshape(*sizes, *a.shape[1:]),
-            )
-            for name, a in arrays.items()
-        },
-        coords={dim: np.arange(size) for dim, size in zip(("chain", "draw"), sizes, strict=True)},
-    )
+    variables = {}
+    for site, array in arrays.items():
+        name = site.replace("/", ".")
+        inner = (f"{name}_dim_{i}" for i in range(array.ndim - 1))
+        variables[name] = ("chain", "draw", *inner), array.reshape(*sizes, *array.shape[1:])
+    coords = {dim: np.arange(size) for dim, size in zip(("chain", "draw"), sizes, strict=True)}
+    return xr.Dataset(variables, coords=coords)
 
 
 def _predicted(
