@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -33,7 +34,7 @@ BLOCK = 1024
 layers fit into memory."""
 
 
-def sample(
+def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     fit: FitState,
     draws: int = 500,
     *,
@@ -43,6 +44,7 @@ def sample(
     include_transformed: bool | None = None,
     return_inferencedata: bool = True,
     rows: bool | None = None,
+    var_names: Sequence[str] | None = None,
 ) -> xr.DataTree:
     """Draw from q.
 
@@ -68,6 +70,8 @@ def sample(
         Whether deterministics over the rows of minibatches are computed too. By default not those
         of *streamed* data, which take one pass over the stream, and those of data in memory, of
         full length, where log p is computed.
+    var_names : sequence of str, optional
+        Variables and deterministics that the draws are to have; the others are not computed.
 
     Returns
     -------
@@ -98,13 +102,13 @@ def sample(
         target = target_of(fit)
     else:
         target = target_of(fit, "draws") if holds.rows else target_without_rows(fit)
-    names = tuple(name for name in target.names if name not in holds.over_rows)
+    transformed = fit.layout.unflatten(points) if include_transformed else {}
+    chosen = _chosen(var_names, [*target.names, *transformed])
+    names = tuple(n for n in target.names if n not in holds.over_rows and n in chosen)
     posterior = target.constrain(points, names)
     if holds.rows:
-        posterior |= _over_rows(fit, points, target, holds.over_rows)
-    if include_transformed:
-        values = fit.layout.unflatten(points)
-        posterior |= {name: v for name, v in values.items() if name not in posterior}
+        posterior |= _over_rows(fit, points, target, holds.over_rows & chosen)
+    posterior |= {n: v for n, v in transformed.items() if n not in posterior and n in chosen}
     stats = {"log_p": _log_p(points, target)} if holds.log_p else {}
     stats |= {} if log_q is None else {"log_q": log_q}
     record = fit_record(fit.losses, describe_settings(fit), fit.starts)
@@ -118,6 +122,21 @@ def sample(
             ", ".join(holds.left_out),
         )
     return tree
+
+
+def _chosen(var_names: Sequence[str] | None, known: Sequence[str]) -> set[str]:
+    """The names that draws are to have."""
+    if var_names is None:
+        return set(known)
+    if isinstance(var_names, str):
+        var_names = [var_names]
+    unknown = [name for name in var_names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"var_names has {', '.join(map(repr, unknown))}; the draws have "
+            f"{', '.join(map(repr, dict.fromkeys(known)))}."
+        )
+    return set(var_names)
 
 
 def logp(fit: FitState, z: Any) -> np.ndarray:
