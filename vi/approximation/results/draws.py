@@ -13,7 +13,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import model_of_all_rows, target_of
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.settings import describe_settings
-from vi.approximation.results.datatree import fit_record, to_datatree
+from vi.approximation.results.datatree import fit_record, to_datatree, to_multitrace
 from vi.approximation.results.streamed_rows import in_blocks, row_variables
 from vi.families import Family, Params
 from vi.foundation.arrays import refuse_masked
@@ -57,7 +57,8 @@ def sample(
     include_transformed : bool, optional
         Whether to add the unconstrained values; by default as told to ``fit``.
     return_inferencedata : bool
-        Always true; accepted because PyMC has it.
+        Whether draws come as a DataTree; otherwise they come as PyMC's ``MultiTrace``, with the
+        unconstrained values and without log densities and data.
     rows : bool
         Whether deterministics over the rows of *streamed* data are computed too, in one pass
         over the stream; without it they are left out, and ``posterior.attrs["left_out"]`` names
@@ -65,17 +66,14 @@ def sample(
 
     Returns
     -------
-    xarray.DataTree
+    xarray.DataTree or pymc.backends.base.MultiTrace
         Groups ``posterior`` (constrained variables and deterministics, one chain),
         ``sample_stats`` (``log_p``, ``log_q``), ``observed_data``, ``constant_data``, ``fit``
         (the loss trace, and the settings as attributes).
     """
     check_count("draws", draws)
     if not return_inferencedata:
-        raise TypeError(
-            "return_inferencedata=False: draws come as a DataTree only; its `posterior` holds the "
-            "arrays."
-        )
+        log_prob, include_transformed = False, True
     if include_transformed is None:
         include_transformed = fit.include_transformed
     points, log_q = draw(
@@ -95,6 +93,10 @@ def sample(
     if include_transformed:
         values = fit.layout.unflatten(points)
         posterior |= {name: v for name, v in values.items() if name not in posterior}
+    if not return_inferencedata:
+        # the return type is what it is by default: a union would burden every caller
+        trace: Any = to_multitrace(fit.model, posterior)
+        return trace  # type: ignore[no-any-return]
     stats = {"log_p": _log_p(points, target)} if has_log_p else {}
     stats |= {} if log_q is None else {"log_q": log_q}
     record = fit_record(fit.losses, describe_settings(fit), fit.starts)
