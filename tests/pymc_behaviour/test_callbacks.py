@@ -74,8 +74,10 @@ def test_other_exceptions_of_callbacks_pass_through(lib):
 
 @both
 def test_a_run_that_was_stopped_goes_on_with_refine(lib):
-    def stop(approx, losses, i):
-        if i == 2:
+    stops = [False, True]
+
+    def stop(approx, losses, i):  # at its second call, not by i: PyMC counts that step twice
+        if stops and stops.pop(0):
             raise StopIteration
 
     inference = begun(lib)
@@ -250,7 +252,9 @@ def test_an_optimiser_called_with_settings(name, settings_of):
 @pytest.mark.few(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_optimiser_lowers_the_loss(lib, name):
-    rate = {"sgd": 1e-2, "momentum": 1e-3, "nesterov_momentum": 1e-3}.get(name, 0.2)
+    # large enough to come down from 20 within 150 steps, small enough to be stable
+    small_steps = dict.fromkeys(("sgd", "momentum", "nesterov_momentum"), 1e-2)
+    rate = ({"adadelta": 100.0} | small_steps).get(name, 0.5)
     approx = quick(
         lib,
         150,

@@ -31,6 +31,7 @@ METHODS = {
 
 
 @both
+@pytest.mark.few(2)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_by_name_fits_its_approximation(lib, method):
     approx = quick(lib, 3, method, inf_kwargs={"n_particles": 5} if method == "svgd" else {})
@@ -297,6 +298,7 @@ def test_beta_weighs_the_divergence_from_the_prior(lib):
 
 
 @both
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["advi", "fullrank_advi"])
 def test_a_conjugate_posterior_is_found(lib, method):
     approx = quick(lib, 1500, method, obj_n_mc=10, obj_optimizer=lib.adam(learning_rate=0.02))
