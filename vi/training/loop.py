@@ -195,7 +195,7 @@ def _interval(callback: Callback) -> int:
     kind: Any = type(callback)
     if kind.__call__ is CheckParametersConvergence.__call__:
         check: Any = callback
-        return 1 if check.prev is None else int(check.every)
+        return 1 if check.prev is None else max(1, int(check.every))
     return int(getattr(callback, "_vi_every", 1))
 
 
