@@ -47,6 +47,7 @@ def test_names_of_methods_in_any_case(lib, method):
 
 
 @both
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["ADVI", "FullRankADVI"])
 def test_an_instance_as_method_fits_its_own_approximation(lib, name):
     inference = begun(lib, name)

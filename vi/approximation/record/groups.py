@@ -12,6 +12,15 @@ from pytensor.graph.basic import Variable
 from vi.families import FAMILIES, Encoder, Family, Part, Particles, PerRow, Product
 from vi.foundation.layout import Layout
 
+__all__ = [
+    "Group",
+    "family_or_groups",
+    "members_of",
+    "model_of_groups",
+    "product_of",
+    "refuse_strangers",
+]
+
 
 class RetiredOfGroup(TypedDict, total=False):
     """Arguments of ``pm.Group`` that are given elsewhere; a ``TypeError`` says where."""
@@ -48,16 +57,6 @@ def _check_retired(given: Mapping[str, Any]) -> None:
             raise TypeError(f"Group({name}=...) is not supported: {ELSEWHERE[name]}.")
 
 
-__all__ = [
-    "Group",
-    "family_or_groups",
-    "members_of",
-    "model_of_groups",
-    "product_of",
-    "refuse_strangers",
-]
-
-
 class Group:
     """Variables that share one family, independent of the variables of other groups.
 
@@ -66,8 +65,8 @@ class Group:
     group : sequence of variables or names, or None
         Free variables of the model; ``None`` means the rest.
     family : Family, class or str
-        A family, its class, or its name: ``"mean_field"`` (``"mf"``), ``"full_rank"`` (``"fr"``),
-        ``"low_rank"`` (``"lr"``), ``"flow"`` (``"nf"``), or one in ``vi.families.FAMILIES``.
+        A family, its class, or its name in ``vi.families.FAMILIES`` or alias there
+        (``"mean_field"``, ``"mf"``; ``"full_rank"``, ``"fr"``).
     vfam : str, optional
         PyMC's name of the argument `family`.
     frozen : bool
@@ -91,6 +90,8 @@ class Group:
         What the encoder reads: minibatches or data containers with one row for each row of the
         variables; several are given to it as a tuple. By default the observed data of the
         likelihood that depends on the variables.
+    **retired
+        Arguments of ``pm.Group`` that belong elsewhere; a ``TypeError`` says where.
 
     Raises
     ------
