@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,8 @@ class Tracker(Callback):
 
     Each function is called with no arguments if its signature allows that (or cannot be read), and
     otherwise with ``(approx, losses, i)``; this is decided at construction, so that an error inside
-    a function is seen as what it is.
+    a function is seen as what it is. One that takes ``*args`` could mean either: it is called
+    without arguments, and with the three where that raises.
 
     Parameters
     ----------
@@ -83,6 +85,8 @@ def _with_three_arguments(name: str, function: Any) -> Callable[[Any, np.ndarray
     except (TypeError, ValueError):  # builtins without a signature
         return lambda approx, losses, i: function()
     if _binds(signature, 0):
+        if _binds(signature, 3) and any(p.kind is p.VAR_POSITIONAL for p in _parameters(signature)):
+            return functools.partial(_with_none_or_three, function)
         return lambda approx, losses, i: function()
     if _binds(signature, 3):
         three: Callable[[Any, np.ndarray, int], Any] = function
@@ -91,6 +95,21 @@ def _with_three_arguments(name: str, function: Any) -> Callable[[Any, np.ndarray
         f"Tracker({name}=...): the function takes {signature}; it must take no arguments or "
         "(approx, losses, i)."
     )
+
+
+def _parameters(signature: inspect.Signature) -> list[inspect.Parameter]:
+    return list(signature.parameters.values())
+
+
+def _with_none_or_three(function: Any, approx: Any, losses: np.ndarray, i: int) -> Any:
+    """Call ``f(*args)``: a compiled PyTensor function has this signature, ``lambda *t: t[-1]`` too.
+
+    Only the call can tell them apart.
+    """
+    try:
+        return function()
+    except Exception:  # noqa: BLE001 (whatever a lack of arguments makes it raise)
+        return function(approx, losses, i)
 
 
 def _binds(signature: inspect.Signature, count: int) -> bool:

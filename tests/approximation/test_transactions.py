@@ -151,7 +151,6 @@ OF_APPROXIMATION = {
     "sample": [
         {"draws": 0},
         {"draws": 2.5},
-        {"return_inferencedata": False},
         {"random_seed": "x"},
     ],
     "logp": [{"z": np.zeros(5)}],

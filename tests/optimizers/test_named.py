@@ -278,7 +278,7 @@ def test_settings_out_of_range_are_refused_at_once(name, settings):
 
 
 @pytest.mark.parametrize(
-    ("function", "call"), [(optax.lion, r"optax\.lion\("), (vi.rmsprop, r"vi\.rmsprop\(")]
+    ("function", "call"), [(optax.lion, r"optax\.lion\("), (optax.rmsprop, r"optax\.rmsprop\(")]
 )
 def test_a_function_that_makes_one_is_hinted_by_its_name(function, call):
     with pm.Model() as model:

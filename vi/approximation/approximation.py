@@ -15,7 +15,7 @@ from vi.approximation.live_record import LiveRecord
 from vi.approximation.record.begin import begin, begin_again
 from vi.approximation.record.beginning import Beginning, precision_of
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.groups import Group, family_or_groups
+from vi.approximation.record.groups import Group, family_or_groups, model_of_groups
 from vi.approximation.record.log_density import model_of_all_rows, target
 from vi.approximation.record.parameters import (
     averaged_params,
@@ -93,7 +93,12 @@ class Approximation(LiveRecord):
         dtype: str | np.dtype | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
-        model = model_in_context(model)
+        of_groups = model_of_groups(family)
+        if model is not None and of_groups not in (None, model):
+            raise ValueError(
+                "model= is not the model that the groups were given; leave one of them out."
+            )
+        model = model_in_context(of_groups if model is None else model)
         check_variables(model)
         kind = family_or_groups(family)
         beginning = Beginning(model, kind, precision_of(model, dtype))
@@ -249,6 +254,28 @@ class Approximation(LiveRecord):
     def ndim(self) -> int:
         """Length ``D`` of the flat unconstrained vector."""
         return self.record.layout.dim
+
+    @property
+    def ddim(self) -> int:
+        """PyMC's other name of :attr:`ndim`."""
+        return self.ndim
+
+    @property
+    def ordering(self) -> dict[str, tuple[str, slice, tuple[int, ...], np.dtype]]:
+        """Where each unconstrained value lies, as PyMC has it: :attr:`layout` says more.
+
+        By its name: the name, a slice of the flat vector, the value's shape and its type.
+        """
+        values = {value.name: value for value in self.model.value_vars}
+        return {
+            slot.value_name: (
+                slot.value_name,
+                slot.slice,
+                slot.shape,
+                np.dtype(values[slot.value_name].dtype),
+            )
+            for slot in self.layout
+        }
 
     @property
     def random_seed(self) -> int:

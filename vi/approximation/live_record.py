@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pytensor
@@ -21,6 +21,33 @@ from vi.foundation.unset import Unset
 from vi.training.loop import Callback
 
 __all__ = ["LiveRecord"]
+
+MOMENTS = "approx.layout.unflatten(approx.{}.eval()), a dict by name of unconstrained value"
+DRAWS = "approx.sample_node(node), for any expression of the model's variables"
+DENSITY = "approx.{}(z), for unconstrained points z of shape (..., D)"
+
+OF_PYMC = {
+    "mean_data": MOMENTS.format("mean"),
+    "std_data": MOMENTS.format("std"),
+    "symbolic_random": DRAWS,
+    "symbolic_randoms": DRAWS,
+    "symbolic_single_sample": DRAWS,
+    "symbolic_sample_over_posterior": DRAWS,
+    "rslice": "approx.sample_node(approx.model[name], size=size)",
+    "sample_dict_fn": "approx.sample(draws, include_transformed=True)",
+    "symbolic_logq": DENSITY.format("logq"),
+    "logq_norm": DENSITY.format("logq"),
+    "sized_symbolic_logp": DENSITY.format("logp"),
+    "single_symbolic_logp": DENSITY.format("logp"),
+    "logp_norm": DENSITY.format("logp"),
+    "varlogp": "approx.sample_node(approx.model.varlogp, size=size).mean()",
+    "datalogp": "approx.sample_node(approx.model.datalogp, size=size).mean()",
+    "params_dict": "approx.shared_params",
+    "has_logq": "approx.family.has_density",
+    "evaluate_over_trace": "approx.sample_node(node, size=size), or the model's deterministics",
+    "replacements": DRAWS,
+}
+"""Attributes of PyMC's approximations that are not there, and what to write instead."""
 
 
 class LiveRecord:
@@ -210,6 +237,19 @@ class LiveRecord:
                 "their own. Stop the run (raise StopIteration), set them, and call refine()."
             )
         return self.publish()
+
+    if not TYPE_CHECKING:  # or it would be every attribute, for a type checker
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what takes the place of an attribute that PyMC's approximations have."""
+            if name not in OF_PYMC:
+                return object.__getattribute__(self, name)  # raises what brought us here
+            raise AttributeError(
+                f"{type(self).__name__} has no {name}, which PyMC's approximations have. Write "
+                f"{OF_PYMC[name]}.",
+                name=name,
+                obj=self,
+            )
 
     @property
     def shared_params(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Particles(Family):
 
     n_particles: int = 100
     short_name = "particles"
+    aliases = ("empirical",)
     default_estimator = "none"
     has_density = False
 

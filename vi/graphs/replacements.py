@@ -25,7 +25,8 @@ def check_replacements(
         if old not in used:
             raise ValueError(
                 f"more_replacements: {old} is not part of the model's log density. Replace data or "
-                "expressions of the model; a free random variable cannot be replaced."
+                "expressions of the model; a free random variable cannot be replaced: fit the "
+                "model in which it has a value, pm.do(model, {name: value})."
             )
 
 

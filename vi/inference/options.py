@@ -55,12 +55,21 @@ def optimizer_from(given: Any) -> optax.GradientTransformation:
     if isinstance(given, str):
         by_name: optax.GradientTransformation = OPTIMIZERS.instance("obj_optimizer", given)
         return by_name
-    if (
-        isinstance(given, partial)
-        and getattr(given.func, "__module__", "") == "pymc.variational.updates"
-    ):
-        settings = {k: v for k, v in given.keywords.items() if k not in ("loss_or_grads", "params")}
-        return OPTIMIZERS[given.func.__name__](**settings)
+    # pm.adam(learning_rate=...) is a partial of pm.adam, which is what pm.fit calls
+    made_by, settings = (given.func, given.keywords) if isinstance(given, partial) else (given, {})
+    if getattr(made_by, "__module__", "") == "pymc.variational.updates":
+        name = made_by.__name__
+        if name not in OPTIMIZERS:
+            raise TypeError(
+                f"obj_optimizer={given!r}: {name} of PyMC is no optimiser by itself. Use one of "
+                f"vi's ({', '.join(OPTIMIZERS)}) or an optax transformation, optax.chain(...)."
+            )
+        own = {k: v for k, v in settings.items() if k not in ("loss_or_grads", "params")}
+        called: optax.GradientTransformation = OPTIMIZERS[name](**own)
+        return called
+    if getattr(made_by, "_vi_with_settings", False) and made_by in standalone_optimizers():
+        by_default: optax.GradientTransformation = given()
+        return by_default
     if hasattr(given, "init") and hasattr(given, "update"):
         transformation: optax.GradientTransformation = given
         return transformation
@@ -74,6 +83,11 @@ def optimizer_from(given: Any) -> optax.GradientTransformation:
         f"obj_optimizer={given!r} is not an optimiser. Use an optax transformation "
         f"(optax.adam(1e-3)) or one of vi's: {', '.join(OPTIMIZERS)}.{hint}"
     )
+
+
+def standalone_optimizers() -> list[Any]:
+    """The functions whose settings all have defaults: given uncalled, they mean these."""
+    return [OPTIMIZERS[name] for name in OPTIMIZERS.standalone]
 
 
 def averaging_from(given: Any, default: bool) -> Averaging | None:

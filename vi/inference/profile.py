@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
+from typing import IO
 
 import jax
 
@@ -37,6 +39,10 @@ class Profile:
             f"first call {self.first_call:.2f} s, then {self.per_step * 1e6:.2f} us a step over "
             f"{self.steps:,} steps (inside a step: jax.profiler.trace)"
         )
+
+    def summary(self, file: IO[str] | None = None) -> None:
+        """Write the times as a line of text, to ``sys.stderr`` unless a file is given."""
+        print(self, file=sys.stderr if file is None else file)
 
 
 def timed(fit: FitState, n: int) -> Profile:

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 import numpy as np
 import optax
+from pytensor.graph.basic import Variable
 
 from vi.foundation.numbers import number
 from vi.foundation.registry import Registry
@@ -174,6 +175,12 @@ def _setting(name: str, key: str, parameter: inspect.Parameter | None, value: An
     One of ``**settings`` has no parameter of its own, and is of whatever kind it is.
     """
     default = value if parameter is None else parameter.default
+    if isinstance(value, Variable):
+        raise TypeError(
+            f"{name}({key}={value}): a PyTensor variable would be read once, and what is written "
+            "into it later not be seen. Give a number, or for a rate that changes a schedule, a "
+            f"function of the step: {name}({key}=optax.exponential_decay(1e-2, 1000, 0.5))."
+        )
     if callable(value) or is_optimizer(value) or (value is None and default is None):
         return value
     shown = f"{name}({key}={value!r})"

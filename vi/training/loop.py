@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pymc.variational.callbacks import CheckParametersConvergence
+
 from vi.diagnostics.losses import average_loss, still_falling
 from vi.diagnostics.status import Converged, Status
 from vi.training.progress import ProgressBar
@@ -53,7 +55,7 @@ def train(
     callbacks : sequence of callables
         Called as ``callback(approx, losses, i)`` after step ``i``. One that is an instance of
         :class:`vi.callbacks.Callback` is called where ``i`` is a multiple of its ``every``, any
-        other after every step.
+        other after every step, but for PyMC's convergence check, which has its ``every`` too.
     commit : callable
         Called after each chunk: ``run.state``, ``run.step`` and ``run.history`` are new.
     publish : callable
@@ -70,7 +72,6 @@ def train(
     start = run.step
     goal = start + n
     limit = 1  # doubled from chunk to chunk: the first ones of a slow model are short too
-    intervals = [_interval(callback) for callback in callbacks]
     inputs, available = run.supply.at(start)
     run.warm_up(inputs)  # compiles
     began = time.perf_counter()
@@ -81,6 +82,7 @@ def train(
     with _deferred_interrupt() as interrupted:
         while run.step < goal:
             inputs, available = run.supply.at(run.step)
+            intervals = [_interval(callback) for callback in callbacks]
             until = min(
                 [goal - run.step, available - run.step, limit]
                 + [every - run.step % every for every in intervals]
@@ -185,7 +187,15 @@ def _check_call(callback: Callback) -> None:
 
 
 def _interval(callback: Callback) -> int:
-    """Steps between two calls: a vi callback's ``every``, 1 for any other callable, as in PyMC."""
+    """Steps between two calls: a vi callback's ``every``, 1 for any other callable, as in PyMC.
+
+    PyMC's own check is called after every step and returns at once where none is due, but for the
+    first time, when it takes its first look: that, and the steps that it waits for, are its calls.
+    """
+    kind: Any = type(callback)
+    if kind.__call__ is CheckParametersConvergence.__call__:
+        check: Any = callback
+        return 1 if check.prev is None else max(1, int(check.every))
     return int(getattr(callback, "_vi_every", 1))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vi.families import FullRank, Laplace, MeanField, Part, Product
+from vi.families import Flow, FullRank, Laplace, MeanField, Part, Product
 from vi.foundation.precision import precision
 from vi.testing.families import perturbed
 
@@ -34,3 +36,29 @@ def test_product_is_the_product():
             np.testing.assert_allclose(cov[np.ix_(part.entries, part.entries)], part.family.cov(p))
         assert np.all(cov[np.ix_([0, 3], [1, 2])] == 0)
         assert cov[0, 3] != 0
+
+
+@dataclass(frozen=True)
+class WithoutEntropy(MeanField):
+    """A family whose author has no formula for its entropy."""
+
+    short_name = "without_entropy"
+    default_estimator = "sticking_the_landing"
+
+    def entropy(self, params):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("other", "estimator"),
+    [
+        (MeanField(), "closed_form"),
+        (FullRank(), "closed_form"),
+        (WithoutEntropy(), "sticking_the_landing"),
+        (Flow(), "monte_carlo"),
+    ],
+    ids=lambda value: getattr(value, "short_name", value),
+)
+def test_the_default_estimator_suits_every_part(other, estimator):
+    family = Product((Part("a", MeanField(), ((0, 2),)), Part("b", other, ((2, 4),))))
+    assert family.default_estimator == estimator

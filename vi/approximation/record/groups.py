@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, Unpack
 
 import pymc as pm
 from pymc.pytensorf import rvs_in_graph
 from pytensor.graph.basic import Variable
 
-from vi.families import FAMILIES, Encoder, Family, Part, PerRow, Product
+from vi.families import FAMILIES, Encoder, Family, Part, Particles, PerRow, Product
 from vi.foundation.layout import Layout
 
-__all__ = ["Group", "family_or_groups", "members_of", "product_of", "refuse_strangers"]
+__all__ = [
+    "Group",
+    "family_or_groups",
+    "members_of",
+    "model_of_groups",
+    "product_of",
+    "refuse_strangers",
+]
+
+
+class RetiredOfGroup(TypedDict, total=False):
+    """Arguments of ``pm.Group`` that are given elsewhere; a ``TypeError`` says where."""
+
+    params: Any
+    start: Any
+    start_sigma: Any
+    random_seed: Any
+    trace: Any
+    jitter: Any
+    options: Any
+
+
+ELSEWHERE = {
+    "params": (
+        "the family is vfam=, and its parameters are set afterwards, approx.set_params({'x.mu': "
+        "..., 'x.rho': ...}) for a group named 'x'; with frozen=True fits leave them as they are"
+    ),
+    "start": "give it to the approximation, vi.Approximation(groups, start={name: value})",
+    "start_sigma": "give it to the approximation, vi.Approximation(groups, start_sigma=...)",
+    "random_seed": "give it to the approximation, vi.Approximation(groups, random_seed=1)",
+    "trace": "draws become particles of the whole model, vi.Empirical(trace)",
+    "jitter": "give it to vi.Empirical(size=100, jitter=0.1), for the whole model",
+    "options": "there are none; families have settings, vi.families.LowRank(rank=5)",
+}
+"""What ``pm.Group`` takes and a group here does not, and what to write instead."""
+
+
+def _check_retired(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if name not in ELSEWHERE:
+            raise TypeError(f"Group() got an unexpected keyword argument {name!r}.")
+        if value is not None:
+            raise TypeError(f"Group({name}=...) is not supported: {ELSEWHERE[name]}.")
 
 
 class Group:
@@ -23,8 +65,8 @@ class Group:
     group : sequence of variables or names, or None
         Free variables of the model; ``None`` means the rest.
     family : Family, class or str
-        A family, its class, or its name: ``"mean_field"`` (``"mf"``), ``"full_rank"`` (``"fr"``),
-        ``"low_rank"`` (``"lr"``), ``"flow"`` (``"nf"``), or one in ``vi.families.FAMILIES``.
+        A family, its class, or its name in ``vi.families.FAMILIES`` or alias there
+        (``"mean_field"``, ``"mf"``; ``"full_rank"``, ``"fr"``).
     vfam : str, optional
         PyMC's name of the argument `family`.
     frozen : bool
@@ -40,10 +82,16 @@ class Group:
         A function of the data of one row that returns the parameters of the row's q, ``(mean,
         log_sd)`` or a dict of the family's parameters; see :class:`vi.families.Encoder`. Its
         weights are fitted in place of parameters a row; the variables are local.
+    model : pymc.Model, optional
+        The model of the variables; that of the approximation by default.
+    size : int, optional
+        Number of particles, where the family is ``"particles"`` (``"empirical"``).
     inputs : variable or sequence of variables, optional
         What the encoder reads: minibatches or data containers with one row for each row of the
         variables; several are given to it as a tuple. By default the observed data of the
         likelihood that depends on the variables.
+    **retired
+        Arguments of ``pm.Group`` that belong elsewhere; a ``TypeError`` says where.
 
     Raises
     ------
@@ -76,12 +124,26 @@ class Group:
         local: bool = False,
         encoder: Any = None,
         inputs: Any = None,
+        model: pm.Model | None = None,
+        size: int | None = None,
+        **retired: Unpack[RetiredOfGroup],
     ) -> None:
+        _check_retired(retired)
+        if model is not None and not isinstance(model, pm.Model):
+            raise TypeError(f"model must be a PyMC model, got {type(model).__name__}.")
+        self.model = model
         self.names = None if group is None else _names(group)
         self.variables = (
             () if group is None else tuple(item for item in group if not isinstance(item, str))
         )
         self.family: Family = FAMILIES.instance("family", family if vfam is None else vfam)
+        if size is not None:
+            if not isinstance(self.family, Particles):
+                raise TypeError(
+                    f"size={size!r} is a number of particles, and the family is "
+                    f"{self.family.short_name!r}. Leave it out, or say family='particles'."
+                )
+            self.family = Particles(size)
         self.frozen = bool(frozen)
         if name is not None and (
             not isinstance(name, str) or not name or "." in name or "/" in name
@@ -216,7 +278,21 @@ def family_or_groups(groups: Any) -> Family | tuple[Group, ...]:
             "Expected a family ('full_rank', vi.families.FullRank()) or a list of vi.Group, got "
             f"{groups!r}."
         )
+    only: Group = groups[0]
+    if len(groups) == 1 and only.names is None and not only.family.has_density:
+        return only.family  # particles of the whole model: no product is needed
     return tuple(groups)
+
+
+def model_of_groups(groups: Any) -> pm.Model | None:
+    """The model that groups were given, if any; refuse two."""
+    given = [groups] if isinstance(groups, Group) else groups
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        return None
+    models = [g.model for g in given if isinstance(g, Group) and g.model is not None]
+    if any(model is not models[0] for model in models):
+        raise ValueError("The groups are of different models; an approximation has one model.")
+    return models[0] if models else None
 
 
 def refuse_strangers(model: pm.Model, groups: Sequence[Group]) -> None:

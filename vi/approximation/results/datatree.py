@@ -1,4 +1,4 @@
-"""Draws as an ArviZ DataTree: constrained values, data, and the record of the fit."""
+"""Draws as an ArviZ DataTree (values, data, the record of the fit), or as PyMC's MultiTrace."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pymc as pm
 import xarray as xr
 from arviz_base import dict_to_dataset
 from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants, find_observations
+from pymc.backends.base import MultiTrace
+from pymc.backends.ndarray import NDArray
 from pytensor.graph.traversal import ancestors
 
 from vi.approximation.record.labels import dim_name, labels_for_draws
 from vi.foundation.version import __version__
 
-__all__ = ["fit_record", "to_datatree"]
+__all__ = ["fit_record", "to_datatree", "to_multitrace"]
 
 
 def to_datatree(
@@ -85,6 +87,32 @@ def to_datatree(
                 )
     groups["fit"] = record
     return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
+
+
+def to_multitrace(model: pm.Model, draws: Mapping[str, np.ndarray]) -> MultiTrace:
+    """Draws as the trace of PyMC's own samplers, with one chain.
+
+    ``draws`` are arrays ``(draws, *shape)`` by the names of variables and of their unconstrained
+    values. The trace holds them as they are: its function, which computes a point's variables, is
+    not needed any more.
+    """
+    variables = [v for v in model.unobserved_value_vars if v.name in draws]
+    arrays = {v.name: np.asarray(draws[v.name]) for v in variables}
+    trace = NDArray(
+        model=model,
+        vars=variables,
+        fn=_records_no_more,
+        var_shapes={name: array.shape[1:] for name, array in arrays.items()},
+        var_dtypes={name: array.dtype for name, array in arrays.items()},
+    )
+    trace.samples = arrays
+    trace.chain = 0
+    trace.draws = trace.draw_idx = len(next(iter(arrays.values())))
+    return MultiTrace([trace])
+
+
+def _records_no_more(*point: Any) -> Any:
+    raise TypeError("This trace holds the draws of an approximation; it records no others.")
 
 
 def _fitting(

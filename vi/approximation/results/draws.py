@@ -16,7 +16,7 @@ from vi.approximation.record.log_density import model_of_all_rows, target_of, ta
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.settings import describe_settings
 from vi.approximation.results.contents import contents
-from vi.approximation.results.datatree import fit_record, to_datatree
+from vi.approximation.results.datatree import fit_record, to_datatree, to_multitrace
 from vi.approximation.results.streamed_rows import in_blocks
 from vi.families import Family, Params
 from vi.foundation.arrays import refuse_masked
@@ -65,7 +65,8 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     include_transformed : bool, optional
         Whether to add the unconstrained values; by default as told to ``fit``.
     return_inferencedata : bool
-        Always true; accepted because PyMC has it.
+        Whether draws come as a DataTree; otherwise they come as PyMC's ``MultiTrace``, with the
+        unconstrained values and without log densities and data.
     rows : bool, optional
         Whether deterministics over the rows of minibatches are computed too. By default not those
         of *streamed* data, which take one pass over the stream, and those of data in memory, of
@@ -75,7 +76,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
 
     Returns
     -------
-    xarray.DataTree
+    xarray.DataTree or pymc.backends.base.MultiTrace
         Groups ``posterior`` (constrained variables and deterministics, one chain),
         ``sample_stats`` (``log_p``, ``log_q``), ``observed_data``, ``constant_data``, ``fit``
         (the loss trace, and the settings as attributes). ``posterior.attrs["left_out"]`` names
@@ -83,10 +84,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     """
     check_count("draws", draws)
     if not return_inferencedata:
-        raise TypeError(
-            "return_inferencedata=False: draws come as a DataTree only; its `posterior` holds the "
-            "arrays."
-        )
+        log_prob, include_transformed = False, True
     if include_transformed is None:
         include_transformed = fit.include_transformed
     points, log_q = draw(
@@ -109,6 +107,10 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     if holds.rows:
         posterior |= _over_rows(fit, points, target, holds.over_rows & chosen)
     posterior |= {n: v for n, v in transformed.items() if n not in posterior and n in chosen}
+    if not return_inferencedata:
+        # the return type is what it is by default: a union would burden every caller
+        trace: Any = to_multitrace(fit.model, posterior)
+        return trace  # type: ignore[no-any-return]
     stats = {"log_p": _log_p(points, target)} if holds.log_p else {}
     stats |= {} if log_q is None else {"log_q": log_q}
     record = fit_record(fit.losses, describe_settings(fit), fit.starts)

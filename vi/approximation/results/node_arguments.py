@@ -16,7 +16,14 @@ from pytensor.xtensor.type import XTensorType, as_xtensor
 from vi.approximation.record.fit_state import FitState
 from vi.foundation.arrays import refuse_masked
 
-__all__ = ["check_dependence", "in_container_of", "named_nodes", "replacements_from", "size_from"]
+__all__ = [
+    "check_dependence",
+    "deterministic_from",
+    "in_container_of",
+    "named_nodes",
+    "replacements_from",
+    "size_from",
+]
 
 
 def named_nodes(node: Any) -> tuple[list[str], list[Any]]:
@@ -79,6 +86,31 @@ def size_from(size: Any) -> Any:
     return int(size)
 
 
+def deterministic_from(deterministic: Any) -> Any:
+    """True or False, or a symbolic scalar that is one of them at each evaluation."""
+    if isinstance(deterministic, Constant):
+        deterministic = deterministic.data
+    if isinstance(deterministic, np.ndarray) and deterministic.ndim == 0:
+        deterministic = deterministic[()]
+    if isinstance(deterministic, Variable):
+        kind: Any = deterministic.type
+        if (
+            not isinstance(kind, TensorType)
+            or kind.ndim != 0
+            or kind.dtype not in ("bool", *integer_dtypes)
+        ):
+            raise TypeError(
+                f"deterministic is {deterministic} of type {kind}: where it is symbolic, it must "
+                "be a bool or integer scalar."
+            )
+        return deterministic
+    if not isinstance(deterministic, bool | np.bool_):
+        raise TypeError(
+            f"deterministic={deterministic!r}: must be True, False or a symbolic scalar."
+        )
+    return bool(deterministic)
+
+
 def check_dependence(fit: FitState, nodes: Sequence[Any], names: Sequence[str]) -> None:
     """Refuse nodes that depend on no free variable."""
     drawn = {*fit.model.free_RVs, *fit.model.value_vars}
@@ -93,15 +125,14 @@ def check_dependence(fit: FitState, nodes: Sequence[Any], names: Sequence[str]) 
 
 
 def replacements_from(
-    fit: FitState, nodes: Sequence[Any], more_replacements: Mapping[Any, Any]
+    nodes: Sequence[Any], more_replacements: Mapping[Any, Any]
 ) -> dict[Variable, Any]:
-    """What takes the place of data and other parts of the nodes' graph."""
+    """What takes the place of data, free variables and other parts of the nodes' graph."""
     if not isinstance(more_replacements, Mapping):
         raise TypeError(
             f"more_replacements must be a dict of {{variable: replacement}}, got "
             f"{more_replacements!r}."
         )
-    drawn = {*fit.model.free_RVs, *fit.model.value_vars}
     present = set(ancestors(nodes))
     made = {}
     for old, new in more_replacements.items():
@@ -109,11 +140,6 @@ def replacements_from(
             hint = f" (by name: approx.model[{old!r}])" if isinstance(old, str) else ""
             raise TypeError(
                 f"more_replacements has the key {old!r}; keys are PyTensor variables{hint}."
-            )
-        if old in drawn:
-            raise ValueError(
-                f"more_replacements has the key {old}, a free variable, which q draws. "
-                "To see what another value does, write the expression with that value in its place."
             )
         if old not in present:
             raise ValueError(

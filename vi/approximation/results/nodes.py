@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Apply, Variable
@@ -18,6 +17,7 @@ from vi.approximation.record.log_density import check_variables_are_the_same
 from vi.approximation.results.moments import moment_of
 from vi.approximation.results.node_arguments import (
     check_dependence,
+    deterministic_from,
     in_container_of,
     named_nodes,
     replacements_from,
@@ -40,7 +40,7 @@ def sample_node(
     shared_params: Mapping[str, Any],
     node: Any,
     size: Any = None,
-    deterministic: bool = False,
+    deterministic: Any = False,
     more_replacements: Mapping[Any, Any] | None = None,
     *,
     random_seed: Any = None,
@@ -59,11 +59,12 @@ def sample_node(
     size : int or symbolic integer scalar, optional
         Number of draws, a new leading dimension (called ``draw`` where dimensions have names);
         by default one draw without a new dimension.
-    deterministic : bool
+    deterministic : bool or symbolic bool or integer scalar
         Whether to take the mean of q (in the unconstrained space) in place of draws. Observed
         variables are still drawn.
     more_replacements : dict of {Variable: Variable or array}, optional
-        Other parts of the graph (data, say) to replace; lengths may differ.
+        Other parts of the graph to replace: data, of other lengths too, or free variables, which
+        take the value given in place of draws.
     random_seed : int, optional
         Determines the whole sequence of values; a new sequence by default.
 
@@ -76,8 +77,8 @@ def sample_node(
     TypeError
         If an argument is of the wrong kind.
     ValueError
-        If a node does not depend on a free variable, if a replaced variable is not in the graph
-        or is a free variable, or if ``size`` is below 1.
+        If a node does not depend on a free variable (which is not replaced), if a replaced
+        variable is not in the graph, or if ``size`` is below 1.
     NotImplementedError
         If an operation cannot be computed for many draws at once.
 
@@ -95,12 +96,11 @@ def sample_node(
     """
     names, nodes = named_nodes(node)
     size = size_from(size)
-    if not isinstance(deterministic, bool | np.bool_):
-        raise TypeError(f"deterministic={deterministic!r}: must be True or False.")
+    deterministic = deterministic_from(deterministic)
     seed = resolve_seed(random_seed)
     check_variables_are_the_same(fit)
     check_dependence(fit, nodes, names)
-    replacements = replacements_from(fit, nodes, more_replacements or {})
+    replacements = replacements_from(nodes, more_replacements or {})
 
     z = pt.tensor("z", dtype=fit.dtype.name, shape=(fit.layout.dim,))
     outputs = checks_as_densities(with_jax_ops(_in_terms_of(fit, z, nodes, replacements)))
@@ -151,15 +151,21 @@ def _in_terms_of(
 
 
 def _draws(
-    fit: FitState, shared_params: Mapping[str, Any], key: Any, size: Any, deterministic: bool
+    fit: FitState, shared_params: Mapping[str, Any], key: Any, size: Any, deterministic: Any
 ) -> Any:
     """Draws of q, or its mean in their place: ``(D,)``, or ``(size, D)``."""
     dim = fit.layout.dim
-    if not deterministic:
-        return draws_of(fit.family, dict(shared_params), dim, fit.dtype, key, size)
-    mean = moment_of(fit.family, "mean", dict(shared_params))
-    mean = pt.specify_shape(mean, (dim,)).astype(fit.dtype.name)
-    return mean if size is None else pt.broadcast_to(mean, (size, dim))
+    symbolic = isinstance(deterministic, Variable)
+    draws = mean = None
+    if symbolic or not deterministic:
+        draws = draws_of(fit.family, dict(shared_params), dim, fit.dtype, key, size)
+    if symbolic or deterministic:
+        mean = moment_of(fit.family, "mean", dict(shared_params))
+        mean = pt.specify_shape(mean, (dim,)).astype(fit.dtype.name)
+        mean = mean if size is None else pt.broadcast_to(mean, (size, dim))
+    if symbolic:
+        return pt.switch(deterministic, mean, draws)
+    return mean if deterministic else draws
 
 
 def _with_fresh_generators(outputs: Sequence[Any], key: Any, seed: int) -> list[Any]:

@@ -30,6 +30,11 @@ class MinibatchVariable(TensorVariable):
     """A tensor of the rows of a batch; see :func:`vi.Minibatch`."""
 
     @property
+    def minibatch(self) -> Any:
+        """The tensor itself, by the name that it had in PyMC 3."""
+        return self
+
+    @property
     def shared(self) -> Any:
         """The shared variable that holds all the data."""
         data = self.owner.inputs[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ def Minibatch(  # PyMC's name
     name: str | None = None,
     update_shared_f: Callable[[], Any] | None = None,
     in_memory_size: Any = None,
+    broadcastable: Any = None,
 ) -> Any:
     r"""Tensors that hold a batch of rows of data, other ones at every step.
 
@@ -80,6 +82,8 @@ def Minibatch(  # PyMC's name
         Returns new data (a tuple for several arrays) when ``x.update_shared()`` is called.
     in_memory_size : None
         Not supported; see :mod:`vi.data` for data larger than memory.
+    broadcastable : optional
+        Without effect, a warning says so: which axes have length 1 follows from the data.
 
     Returns
     -------
@@ -114,6 +118,13 @@ def Minibatch(  # PyMC's name
         raise TypeError(
             "in_memory_size is not supported: for data larger than memory give vi.fit(data=...) a "
             "stream of vi.data (memory maps, zarr, Parquet, generators)."
+        )
+    if broadcastable is not None:
+        warnings.warn(
+            "broadcastable= has no effect: which axes have length 1 follows from the data. Leave "
+            "it out.",
+            UserWarning,
+            stacklevel=2,
         )
     if not arrays:
         raise TypeError(

@@ -114,7 +114,11 @@ class Product(Family):
         wanted = {part.family.default_estimator for part in self.parts}
         if len(wanted) == 1:
             return wanted.pop()
-        return "monte_carlo" if "monte_carlo" in wanted else "closed_form"
+        if "monte_carlo" in wanted:
+            return "monte_carlo"
+        if all(map(_has_entropy, self.parts)):
+            return "closed_form"
+        return "sticking_the_landing"
 
     @property
     def default_draws(self) -> int:  # type: ignore[override]
@@ -234,3 +238,13 @@ class Product(Family):
         order = self._order()
         joined = jnp.concatenate(pieces)
         return joined if np.array_equal(order, np.arange(len(order))) else joined[order]
+
+
+def _has_entropy(part: Part) -> bool:
+    """Whether the part's family has a formula for its entropy, found without computing it."""
+    size = len(part.entries)
+
+    def entropy(mean: jax.Array, key: jax.Array) -> jax.Array | None:
+        return part.family.entropy(part.family.init(mean, jnp.ones_like(mean), key))
+
+    return jax.eval_shape(entropy, jnp.zeros(size), jax.random.key(0)) is not None
