@@ -239,7 +239,8 @@ NAMES_OF_0_1_0 = {
         wrap_jax
     """,
     "vi.testing": """
-        check_family
+        check_algorithm check_callback check_family check_objective check_optimizer
+        check_source
     """,
 }
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from row_sources import BY_NUMBER, SOURCES, K, N, X, Y
 
+from vi.testing import check_source
+
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_says_what_rows_are(name: str, tmp_path: Path) -> None:
@@ -19,28 +21,24 @@ def test_says_what_rows_are(name: str, tmp_path: Path) -> None:
     assert 1 <= source.chunk_rows <= N
 
 
+@pytest.mark.parametrize("name", SOURCES)
+def test_contract(name: str, tmp_path: Path) -> None:
+    source = SOURCES[name](tmp_path)
+    check_source(source)
+    source.close()
+
+
 @pytest.mark.parametrize("name", BY_NUMBER)
 def test_takes_rows_by_number(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """The rows that were written, as arrays in the fields' types that are laid out in order."""
     source = SOURCES[name](tmp_path)
-    for rows in (
-        slice(0, N),
-        slice(7, 95),
-        slice(130, 10_000),
-        slice(5, 5),
-        np.array([], int),
-        rng.integers(N, size=300),
-    ):
+    for rows in (slice(0, N), slice(130, 10_000), slice(5, 5), rng.integers(N, size=300)):
         got = source.take(rows)
         np.testing.assert_array_equal(got["x"], X[rows])
         np.testing.assert_array_equal(got["y"], Y[rows])
         assert all(
-            v.dtype == source.fields[k].dtype and v.flags.c_contiguous and v.flags.writeable
-            for k, v in got.items()
+            v.dtype == source.fields[k].dtype and v.flags.c_contiguous for k, v in got.items()
         )
-    got["x"][:] = -1
-    np.testing.assert_array_equal(
-        source.take(slice(0, N))["x"], X
-    )  # what was taken is the caller's
     with pytest.raises(IndexError, match=f"0 to {N - 1}"):
         source.take(np.array([0, N]))
     source.close()

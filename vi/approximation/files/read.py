@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ import optax
 import pymc as pm
 
 from vi.algorithms import Algorithm, Local, LocalPart, State
+from vi.approximation.files.contents import contents, refusing
 from vi.approximation.files.encoding import LostError, decode, innermost
-from vi.approximation.files.tables import FORMAT, labels_table, layout_table
+from vi.approximation.files.tables import labels_table, layout_table
 from vi.approximation.record.begin import begin
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
@@ -24,15 +23,11 @@ from vi.diagnostics.agreement import compared
 from vi.diagnostics.status import Status
 from vi.families import Family
 from vi.foundation.precision import precision
-from vi.foundation.version import __version__
 from vi.kernels import RBF
 from vi.objectives import StickingTheLanding
 from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["read"]
-
-NEEDED = {"format", "version", "family", "layout", "status"}
-"""What every file says of itself; one without is no file of ours."""
 
 
 def read(
@@ -49,14 +44,29 @@ def read(
     optimizer, family : optional
         In the place of ones that are code.
     """
-    arrays, meta = _contents(path)
-    family = _family(meta["family"]) if family is None else family
-    beginning = Beginning(model, family, np.dtype(meta["dtype"]))
+    arrays, meta = contents(path)
+    with refusing(path, MismatchError):
+        family = _family(meta["family"]) if family is None else family
+        beginning = Beginning(model, family, np.dtype(meta["dtype"]))
     fit = begin(beginning, random_seed=meta["seed"])
-    _check_model(fit, meta)
+    with refusing(path, MismatchError):
+        _check_model(fit, meta)
+        return _filled(fit, arrays, meta, optimizer)
+
+
+class MismatchError(ValueError):
+    """What is given to ``load`` does not go with the file, which is sound."""
+
+
+def _filled(
+    fit: FitState, arrays: dict[str, np.ndarray], meta: dict[str, Any], optimizer: Any
+) -> FitState:
+    """The record with what the file holds."""
     lost = "lost" in (meta["algorithm"] or {})
     with precision(fit.dtype):
         start = _group(arrays, "reported" if meta.get("encoders") or lost else "start")
+        if not meta.get("encoders"):
+            _check_params(fit.start, start)
         fit = replace(fit, start=jax.tree.map(jax.numpy.asarray, start))
         if "step" in arrays:
             algorithm, run = _run(fit.family, arrays, meta, optimizer)
@@ -76,55 +86,27 @@ def read(
     )
 
 
-def _contents(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the JSON text of a file.
-
-    Raises
-    ------
-    ValueError
-        If it is another file, a damaged one, or of another format.
-    """
-    cause: Exception | None = None
-    arrays, meta, complete = {}, {}, False
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        meta = json.loads(str(arrays.pop("meta")))
-        complete = meta.keys() >= NEEDED and "history" in arrays
-    except FileNotFoundError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError) as error:
-        cause = error
-    except zipfile.BadZipFile as error:
-        cause = error
-    if not complete:
-        raise ValueError(
-            f"{str(path)!r} is not a file written by Approximation.save, or it is damaged."
-        ) from cause
-    if meta["format"] > FORMAT:
-        raise ValueError(
-            f"{str(path)!r} was written by pymc-vi {meta['version']}; this is {__version__}. "
-            "Update."
-        )
-    if meta["format"] < FORMAT:
-        raise ValueError(
-            f"{str(path)!r} was written by a development version of pymc-vi; fit again."
-        )
-    return arrays, meta
+def _check_params(wanted: dict[str, Any], stored: dict[str, np.ndarray]) -> None:
+    """Refuse parameters of other names, shapes or kinds than those of the family."""
+    for name in {**wanted, **stored}:
+        one, two = (np.asarray(each[name]) if name in each else None for each in (wanted, stored))
+        if one is None or two is None or one.shape != two.shape or two.dtype.kind != "f":
+            shown = ["nothing" if a is None else f"{a.dtype} {a.shape}" for a in (two, one)]
+            raise ValueError(f"the parameter {name!r} is {shown[0]}; the family has {shown[1]}")
 
 
 def _check_model(fit: FitState, meta: dict[str, Any]) -> None:
     """Refuse a model whose variables or labels are not those of the file."""
     table = layout_table(fit.layout)
     if table != meta["layout"]:
-        raise ValueError(
+        raise MismatchError(
             "The model's variables are not those that were fitted.\n"
             f"  file:  {_describe_layout(meta['layout'])}\n  model: {_describe_layout(table)}"
         )
     present = labels_table(fit.model, fit.layout)
     for dim, labels in meta.get("coords", {}).items():
         if present.get(dim) != labels:
-            raise ValueError(
+            raise MismatchError(
                 f"The model's labels along {dim!r} are not those that were fitted.\n"
                 f"  file:  {', '.join(labels)}\n  model: {', '.join(present.get(dim, ['none']))}"
             )
@@ -136,7 +118,9 @@ def _run(
     """The algorithm and the state from which ``refine`` goes on."""
     algorithm, lost = _algorithm(meta, family, optimizer)
     reported = "averaging" in lost
-    params = jax.tree.map(jax.numpy.asarray, _group(arrays, "reported" if reported else "params"))
+    stored = _group(arrays, "reported" if reported else "params")
+    _check_params(_group(arrays, "start") or stored, stored)
+    params = jax.tree.map(jax.numpy.asarray, stored)
     key = jax.random.wrap_key_data(jax.numpy.asarray(arrays["key"]))
     state = algorithm.init(params, key)._replace(step=jax.numpy.asarray(arrays["step"]))
     if not lost:
@@ -150,7 +134,7 @@ def _family(spec: Any) -> Family:
     try:
         family: Family = decode(spec)
     except LostError as error:
-        raise ValueError(
+        raise MismatchError(
             f"The family that was fitted has {error}. Or give it: load(..., family=...)."
         ) from None
     return family
@@ -177,7 +161,7 @@ def _algorithm(meta: dict[str, Any], family: Family, optimizer: Any) -> tuple[Al
     try:
         algorithm: Algorithm = decode(spec, known)
     except LostError as error:
-        raise ValueError(f"It was fitted with the algorithm {error}.") from None
+        raise MismatchError(f"It was fitted with the algorithm {error}.") from None
     if spec is not meta["algorithm"]:
         parts = [
             part["settings"] | {"encoder": None}
@@ -208,7 +192,7 @@ def _fill(template: Any, leaves: dict[str, np.ndarray], what: str) -> Any:
     old, structure = jax.tree.flatten(template)
     new = [jax.numpy.asarray(leaves[str(i)]) for i in range(len(leaves))]
     if [leaf.shape for leaf in old] != [leaf.shape for leaf in new]:
-        raise ValueError(
+        raise MismatchError(
             f"The stored state of the {what} does not fit the {what} given; pass the one of the "
             "run."
         )

@@ -71,6 +71,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "seed": fit.seed,
         "backend": fit.backend,
         "status": asdict(fit.status),
+        "losses": len(fit.losses),
         "score": fit.keep_losses,
         "include_transformed": fit.include_transformed,
         "missing": fit.data.missing or _left_behind(fit, lost),
