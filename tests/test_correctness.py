@@ -275,7 +275,7 @@ def _fits(target, algorithm, seeds):
     return np.asarray(means)[:, 0], np.asarray(stds)[:, 0]
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_backends_agree(problem, method):
@@ -326,7 +326,7 @@ def test_backends_evaluate_alike(problem, dtype, rng):
     )
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", [MeanField(), FullRank()], ids=lambda family: family.short_name)
 def test_gradient_at_the_optimum_with_one_draw(family, estimator):
@@ -415,7 +415,7 @@ def test_draws_a_step_reduce_the_noise(draws):
     assert noise == pytest.approx(np.sqrt(0.5 / draws), rel=0.2)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [50, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("estimator", ["sticking_the_landing", "closed_form"])
 def test_full_rank_in_many_dimensions(dim, estimator):

@@ -87,6 +87,7 @@ def test_no_top_level_callbacks_away_from_the_checkout(tmp_path: Path) -> None:
     assert run_away_from_the_checkout(code, tmp_path) == "None"
 
 
+@pytest.mark.slow
 def test_a_users_own_callbacks_module_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "callbacks.py").write_text("mine = True\n")
     assert (

@@ -396,6 +396,7 @@ def test_the_ways_to_write_a_model_are_one(kind, rng):
     np.testing.assert_allclose(approx.logp(point), whole.logp(point), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_everything_after_the_fit_has_all_rows():
     approx = fitted()
     draws = approx.sample(6, random_seed=1)

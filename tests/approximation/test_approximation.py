@@ -62,7 +62,7 @@ def test_live_from_construction():
     assert advi.approx.ndim == 3
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", METHODS)
 def test_moments_are_those_of_the_draws(method):
     problem = conjugate_regression()

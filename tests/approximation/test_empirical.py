@@ -59,6 +59,7 @@ def posterior():
     )
 
 
+@pytest.mark.slow
 def test_from_a_posterior_and_back():
     """Constrained draws -> particles -> constrained draws: the same values, up to the order of
     drawing.
@@ -141,6 +142,7 @@ def test_unconstrained_values_by_their_own_names():
     np.testing.assert_array_equal(again.particles, whole.particles)
 
 
+@pytest.mark.slow
 def test_moments_draws_and_nodes():
     approx = vi.Empirical(posterior(), model=model(), random_seed=1)
     x = approx.particles

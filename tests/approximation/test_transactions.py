@@ -248,6 +248,7 @@ def test_a_refused_one_liner_does_not_restart(inference):
     assert inference.approx.record is before
 
 
+@pytest.mark.slow
 def test_profiling_changes_nothing(inference):
     before = inference.approx.record
     inference.run_profiling(5, backend="pytensor")

@@ -25,7 +25,7 @@ def test_contract_in_brief(base):
     check_in_brief(MeanField(BASES[base]()))
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("base", list(BASES))
 def test_contract(base):
     vi.testing.check_family(MeanField(BASES[base]()), 2)

@@ -75,7 +75,7 @@ CONTRACTS = [
 ]
 
 
-@pytest.mark.few(4)
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "dim"), CONTRACTS)
 def test_contract(name, dim):
     vi.testing.check_family(EXAMPLES[name](dim), dim, seed=seed(0))
@@ -130,6 +130,7 @@ def test_settings_only(make):
     assert hash(twin) == hash(family)
 
 
+@pytest.mark.slow
 def test_the_start_depends_on_the_key_where_it_is_random():
     for family in (LowRank(), Particles(), Flow()):
         one, two = (family.init(jnp.zeros(3), jnp.ones(3), jax.random.key(k)) for k in (0, 1))

@@ -118,6 +118,7 @@ def test_low_rank_density_is_that_of_the_dense_matrix(base, scale):
         assert float(family.entropy(params)) == pytest.approx(dense.entropy(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_default_rank_and_shapes():
     for dim, rank in ((1, 1), (5, 3), (100, 10), (5000, 32)):
         params = LowRank().init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(0))

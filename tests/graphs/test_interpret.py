@@ -40,7 +40,7 @@ GRAPHS = {
 }
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_values_are_those_of_compiled_code(name, rng):
     x = pt.dvector("x")
@@ -63,7 +63,7 @@ def test_inner_graphs_are_not_compiled():
     assert [op._fn.maker.linker.c_thunks for op in scans] == [False, False]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["pytensor", "jax"])
 def test_a_linear_predictor_written_out(backend, rng):
     """41 terms in one sum; the posterior of a linear regression is known."""

@@ -39,7 +39,7 @@ def test_in_a_process_of_ones_own():
     assert lines(code) == ["float32", "float32", "False", "float64", "True"]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["import vi\n", "import vi\n" + FIT, ""])
 @pytest.mark.parametrize("other", [SAMPLERS, REGISTER, MODE_JAX], ids=["pymc", "own", "mode"])
 def test_what_others_do_to_the_process(first, other):

@@ -64,6 +64,7 @@ def numpyro_model():
     return vi.targets.from_numpyro(model, np.array(2.0))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "build", [plain, as_a_potential, of_batches, pair, pair_of_batches, numpyro_model]
 )
@@ -76,6 +77,7 @@ def test_the_likelihood_is_tempered(build):
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_jacobians_belong_to_the_prior(backend):
     """log z with z ~ HalfNormal: the tempered model's fit, but for a factor beta of the loss.

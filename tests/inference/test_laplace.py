@@ -34,7 +34,7 @@ def two_modes():
     return model
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_ten_starts_on_a_bowl(backend):
     with pm.Model() as model:
         x, y = pm.Flat("x"), pm.Flat("y")
@@ -47,6 +47,7 @@ def test_ten_starts_on_a_bowl(backend):
     assert found.status.ending == "converged"
 
 
+@pytest.mark.slow
 def test_starts_differ():
     """Ten starts of one iteration each end in ten places."""
     found = vi.find_map(gamma(), starts=10, n=1, random_seed=1)

@@ -231,6 +231,7 @@ def test_the_optimum_on_a_normal_density_is_exact(backend):
     np.testing.assert_allclose(approx.cov.eval(), np.linalg.inv(A), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_precision_is_that_of_init():
     for dtype in DTYPES:
         approx = quiet(normal, 5, init=start_at_zero(dtype))

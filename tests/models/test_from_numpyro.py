@@ -158,8 +158,7 @@ def subsampled():
 
 
 def learnt():
-    numpyro.param("w", 1.0)
-    numpyro.sample("x", dist.Normal(0.0, 1.0))
+    numpyro.sample("x", dist.Normal(numpyro.param("w", 1.0), 1.0))
 
 
 def observed():
@@ -222,3 +221,40 @@ def test_a_missing_numpyro_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "numpyro.infer.util", None)
     with pytest.raises(ImportError, match=r"pymc-vi\[numpyro\]"):
         vi.targets.from_numpyro(discrete)
+
+
+def test_a_network_whose_weights_have_priors():
+    """As random_flax_module makes it: a parameter of the shapes, a site for each of its leaves."""
+    x = np.linspace(-1.0, 1.0, 20)[:, None]
+
+    def network(x, y=None):
+        shapes = numpyro.param("net$params", {"w": jnp.zeros((1, 3)), "v": jnp.zeros(3)})
+        weights = {
+            name: numpyro.sample(f"net/{name}", dist.Normal(0.0, 1.0).expand(leaf.shape).to_event())
+            for name, leaf in shapes.items()
+        }
+        mean = jnp.tanh(x @ weights["w"]) @ weights["v"]
+        numpyro.sample("y", dist.Normal(mean, 0.1), obs=y)
+
+    model = vi.targets.from_numpyro(network, x, y=np.sin(2 * x[:, 0]))
+    approx = vi.fit(model, 10, random_seed=1, progressbar=False)
+    assert sorted(approx.sample(3)["posterior"]) == ["net.v", "net.w"]
+    # not at the saddle where all weights are zero
+    start = vi.MeanField(model=model).mean.eval()
+    assert len(np.unique(start)) == 6
+
+
+def test_where_the_fit_starts():
+    def model(y):
+        numpyro.sample("y", dist.Normal(numpyro.sample("mu", dist.Normal(0.0, 1.0)), 1.0), obs=y)
+
+    at = numpyro.infer.init_to_value(values={"mu": 3.0})
+    built = vi.targets.from_numpyro(model, np.zeros(3), init_loc_fn=at)
+    np.testing.assert_array_equal(vi.MeanField(model=built).mean.eval(), [3.0])
+    default = vi.targets.from_numpyro(model, np.zeros(3))
+    again = vi.targets.from_numpyro(model, np.zeros(3))
+    starts = [vi.MeanField(model=each).mean.eval() for each in (default, again)]
+    np.testing.assert_array_equal(*starts)
+    assert -2 <= starts[0] <= 2
+    with pytest.raises(TypeError, match="give a function such as"):
+        vi.targets.from_numpyro(model, np.zeros(3), init_loc_fn="median")

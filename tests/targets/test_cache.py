@@ -38,7 +38,7 @@ def with_a_transform_that_mentions_it():
     return model
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @BACKENDS
 @pytest.mark.parametrize("build", [plain, with_a_transform_that_mentions_it])
 def test_models_go_with_all_that_was_built_for_them(build, backend):
@@ -65,6 +65,7 @@ def test_a_copy_of_a_model_has_targets_of_its_own():
     assert from_pymc(model) is target
 
 
+@pytest.mark.slow
 def test_fits_on_other_data_do_not_pile_up():
     model = plain()
     for i in range(MOST_TARGETS + 2):

@@ -225,7 +225,7 @@ def test_a_model_that_grows_is_built_anew(backend, rng):
     )
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @BACKENDS
 def test_targets_go_with_their_model(backend):
     model = regression(8)
@@ -273,6 +273,7 @@ def test_two_models_side_by_side(rng):
 # ---- models as people write them -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_odd_names_and_coords(rng):
     y = rng.normal(size=(4, 3))
     y[1, 2] = np.nan

@@ -15,6 +15,7 @@ from pytensor.compile.mode import Mode
 import vi
 import vi.targets.backends.pytensor_target
 from vi.foundation.precision import precision
+from vi.graphs.interpret import SPLIT
 from vi.graphs.to_float32 import PrecisionError
 from vi.targets import from_pymc
 
@@ -88,7 +89,7 @@ DOUBLE_QUICK = {
 }
 INTERPRETED = Mode(linker="py", optimizer="fast_compile")
 # Python's elementwise loop takes at most 32 operands, which fused ones exceed.
-REWRITTEN_INTERPRETED = Mode(linker="py", optimizer="fast_run").excluding("fusion")
+REWRITTEN_INTERPRETED = Mode(linker="py", optimizer="fast_run").excluding("fusion").register(SPLIT)
 # A kernel matrix K of n points with jitter 1e-5 has condition number up to n / 1e-5 = 1e6, so that
 # float32 leaves 6e-8 * 1e6 = 6e-2 in the worst case; measured: 2e-3.
 ILL_CONDITIONED = {"gp_latent": 1e-2, "student_t_process": 1e-2}

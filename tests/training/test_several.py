@@ -122,7 +122,7 @@ def every(steps):
     return Called
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_callbacks_see_the_leading_run(backend):
     seen = []
 
@@ -140,6 +140,7 @@ def test_callbacks_see_the_leading_run(backend):
     assert approx.status.step == 400 == len(approx.hist)
 
 
+@pytest.mark.slow
 def test_going_on_keeping_and_copying(tmp_path):
     model = conjugate_regression().model
     approx = vi.fit(200, "advi", model, 3, restarts=3, progressbar=False)

@@ -78,3 +78,20 @@ def dims_potential() -> pm.Model:
             observed=pmd.as_xtensor(y, dims=("row",)),
         )
     return built
+
+
+@model()
+def dims_constants() -> pm.Model:
+    """Cross groups with predictors, all data being constants of more than a kilobyte."""
+    rng = np.random.default_rng(175)
+    x, group = rng.normal(size=(300, 2)), rng.integers(0, 5, 300)
+    y = x @ np.array([1.0, -0.5]) + rng.normal(size=5)[group] + rng.normal(size=300)
+    with pm.Model(coords={"row": np.arange(300), "predictor": ["a", "b"], "group": range(5)}) as (
+        built
+    ):
+        beta = pmd.Normal("beta", 0.0, 1.0, dims="predictor")
+        level = pmd.Normal("level", 0.0, 1.0, dims="group")
+        mu = pmd.as_xtensor(x, dims=("row", "predictor")).dot(beta)
+        mu = mu + level.isel(group=pmd.as_xtensor(group, dims=("row",)))
+        pmd.Normal("y", mu, 1.0, observed=pmd.as_xtensor(y, dims=("row",)))
+    return built

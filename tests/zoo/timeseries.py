@@ -244,3 +244,18 @@ def scan_clip() -> pm.Model:
         )
         pm.Normal("y", pt.sqrt(level + 0.01), 0.2, observed=np.sqrt(y + 0.01))
     return built
+
+
+@model()
+def garch_written_out() -> pm.Model:
+    """Let the variance follow the squares before it, one expression for each of many steps."""
+    y = np.random.default_rng(176).normal(size=45)
+    with pm.Model() as built:
+        omega = pm.HalfNormal("omega", 1.0)
+        alpha = pm.Beta("alpha", 1.0, 3.0)
+        beta = pm.Beta("beta", 1.0, 3.0)
+        variances = [omega]
+        for before in y[:-1]:
+            variances.append(omega + alpha * before**2 + beta * variances[-1])
+        pm.Normal("y", 0.0, pt.sqrt(pt.stack(variances)), observed=y)
+    return built

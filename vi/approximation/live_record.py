@@ -83,12 +83,14 @@ class LiveRecord:
     @property
     def record(self) -> FitState:
         """All that is known of the fit at this moment: a value, which never changes."""
+        present = self._record
         if self._written() and self._lock.acquire(blocking=False):
             try:
                 self._adopt()
             finally:
                 self._lock.release()
-        return self._record
+            return self._record
+        return present
 
     def _written(self) -> list[str]:
         """Names of the shared variables into which somebody else has written."""

@@ -21,7 +21,7 @@ from pytensor.tensor.elemwise import Elemwise
 from vi.graphs.compiling import compiling
 from vi.graphs.rebuild import inline, on_inputs, rebuild
 
-__all__ = ["interpret", "interpreted"]
+__all__ = ["SPLIT", "interpret", "interpreted"]
 
 MOST_INPUTS = 31
 """NumPy's functions take 32 arrays, the result among them."""
@@ -42,14 +42,12 @@ def _split_wide(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     return parts
 
 
-LAST = 100.0
-"""Position among PyTensor's rewrites: after those that flatten."""
+SPLIT = (dfs_rewriter(_split_wide), 100.0)
+"""For ``Mode.register``: at a position after PyTensor's rewrites, which flatten."""
 
-_INTERPRETER = Mode(linker="py", optimizer="fast_compile").register(
-    (dfs_rewriter(_split_wide), LAST)
-)
+_INTERPRETER = Mode(linker="py", optimizer="fast_compile").register(SPLIT)
 _OF_A_LOOP = Mode(VMLinker(use_cloop=False, c_thunks=False), optimizer="fast_compile").register(
-    (dfs_rewriter(_split_wide), LAST)
+    SPLIT
 )
 """The same for the inner graph of a scan, which insists on this linker."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,24 @@ from pytensor.tensor.type import TensorType
 from vi.graphs.jax_function import JaxFunction, floating_dtype, in_precision_of
 
 __all__ = ["Computed", "DensityModel", "LogDensity"]
+
+
+class Predictions(Protocol):
+    """What a library's model says of its observed sites, from draws ``(S, ...)`` by name."""
+
+    def predict(
+        self,
+        draws: Any,
+        seed: int,
+        args: tuple[Any, ...] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Draws of the observed sites, ``(S, ...)`` by name."""
+        ...
+
+    def log_likelihood(self, draws: Any) -> dict[str, np.ndarray]:
+        """Log likelihoods of the observed sites' entries, ``(S, ...)`` by name."""
+        ...
 
 
 class DensityModel(pm.Model):
@@ -64,6 +82,8 @@ class DensityModel(pm.Model):
         """Potentials that are sums over the rows of a batch, so that they are scaled by N / B."""
         self.log_prior: Callable[[], Any] | None = None
         """Makes the graph of the log prior, in the free variables, where it is known."""
+        self.predictions: Predictions | None = None
+        """What is known of observed sites, where there are some."""
         with self:
             for name, value in start.items():
                 # float64 in the graph, whatever the precision of the fit: some of PyMC's transforms

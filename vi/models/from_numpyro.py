@@ -17,19 +17,28 @@ from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
 from vi.models.density_model import Computed, DensityModel, LogDensity
 from vi.models.from_function import from_function
+from vi.models.numpyro_predictions import NumpyroPredictions
 from vi.models.numpyro_transform import import_numpyro
 
 __all__ = ["from_numpyro"]
 
 
-def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> DensityModel:
+def from_numpyro(
+    model: Callable[..., Any],
+    *args: Any,
+    init_loc_fn: Callable[..., Any] | None = None,
+    **kwargs: Any,
+) -> DensityModel:
     r"""Turn a NumPyro model into a model that everything here fits.
 
     Latent sites are variables by name, with NumPyro's own transforms (``biject_to`` of their
     supports); deterministic sites are computed from the draws, and keep whole and boolean types. A
-    slash in a name becomes a dot. The fit starts at the medians of the priors (``init_to_median``,
-    with a fixed key; at random where an ``ImproperUniform`` has no median), in the precision in
-    which NumPyro works at the time (``numpyro.enable_x64()``).
+    slash in a name becomes a dot. The fit is made in the precision in which NumPyro works at the
+    time (``numpyro.enable_x64()``).
+
+    Weights of a network that all have a prior (``random_flax_module`` and its kind) are latent
+    sites like others; the ``numpyro.param`` from which they take their shapes has no part in the
+    density, and is left alone.
 
     Parameters
     ----------
@@ -37,6 +46,10 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
         A NumPyro model.
     *args, **kwargs
         Its arguments, data included.
+    init_loc_fn : callable, optional
+        Where the fit starts, as in NumPyro's guides: ``numpyro.infer.init_to_uniform`` by default,
+        with a fixed key (unconstrained values from -2 to 2: at medians, the weights of a network
+        would be equal, and stay so); ``init_to_median``, ``init_to_value(values=...)``, ...
 
     Returns
     -------
@@ -49,7 +62,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     ImportError
         If NumPyro is not installed: ``pip install "pymc-vi[numpyro]"``.
     ValueError
-        If the model has discrete latent sites, ``numpyro.param`` sites, plates with subsampling,
+        If the model has discrete latent sites, ``numpyro.param`` sites on which its density
+        depends, plates with subsampling,
         latent sites whose support depends on other ones, latent ``Delta`` sites, partly observed
         sites (``obs_mask=``), or no latent sites.
 
@@ -86,7 +100,9 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
             if site["type"] in ("sample", "deterministic")
         }
 
-    init, supports = _latent(numpyro, model, args, kwargs)
+    init, supports = _latent(
+        numpyro, model, args, kwargs, init_loc_fn or numpyro.infer.init_to_uniform
+    )
 
     def log_density(params: dict[str, Any]) -> Any:
         return util.log_density(handlers.seed(model, 0), args, kwargs, params)[0]
@@ -101,6 +117,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Densit
     _check_supports(sites, init, supports)
     pymc_model = from_function(log_density, init, constraints=supports)
     prior = LogDensity(log_prior, pymc_model.structure, None, len(init), pymc_model.dtype)
+    pymc_model.predictions = NumpyroPredictions(model, args, kwargs, pymc_model.dtype)
     leaves = list(pymc_model.free_RVs)
     pymc_model.log_prior = lambda: JaxOp(prior)(*leaves)
     with precision(pymc_model.dtype):
@@ -141,16 +158,22 @@ def _add_computed(
 
 
 def _latent(
-    numpyro: Any, model: Any, args: Any, kwargs: Any
+    numpyro: Any, model: Any, args: Any, kwargs: Any, init_loc_fn: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Starts and supports of the latent sites; what cannot be fitted is refused."""
     handlers = numpyro.handlers
     # never a draw from the prior: improper ones have none, and start at random
-    started = handlers.substitute(
-        handlers.seed(model, 0), substitute_fn=numpyro.infer.init_to_median
-    )
-    sites = handlers.trace(started).get_trace(*args, **kwargs)
+    started = handlers.substitute(handlers.seed(model, 0), substitute_fn=init_loc_fn)
+    try:
+        sites = handlers.trace(started).get_trace(*args, **kwargs)
+    except TypeError as error:
+        if callable(init_loc_fn):
+            raise
+        raise TypeError(
+            f"init_loc_fn={init_loc_fn!r}: give a function such as numpyro.infer.init_to_uniform."
+        ) from error
     _refuse(sites)
+    _refuse_parameters(numpyro, model, args, kwargs, sites)
     latent = {
         n: site for n, site in sites.items() if site["type"] == "sample" and not site["is_observed"]
     }
@@ -177,13 +200,6 @@ def _refuse(sites: Mapping[str, Any]) -> None:
         )
     for name, fn in latent.items():
         _refuse_without_density(name, fn, sites)
-    parameters = [name for name, site in sites.items() if site["type"] == "param"]
-    if parameters:
-        raise ValueError(
-            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(parameters)}. "
-            "Give them one with numpyro.sample (numpyro.distributions.ImproperUniform for a flat "
-            "one)."
-        )
     for name, site in sites.items():
         if (
             site["type"] == "plate"
@@ -196,6 +212,46 @@ def _refuse(sites: Mapping[str, Any]) -> None:
                 "function of params and data: vi.targets.from_function(fn, init, data=..., "
                 "batch_size=...) draws the rows and scales the likelihood."
             )
+
+
+def _refuse_parameters(
+    numpyro: Any, model: Any, args: Any, kwargs: Any, sites: Mapping[str, Any]
+) -> None:
+    """Refuse parameters without a prior, unless the density does not depend on them.
+
+    Those of ``random_flax_module`` lend their shapes to latent sites, which take their place.
+    """
+    parameters = {n: site["value"] for n, site in sites.items() if site["type"] == "param"}
+    if not parameters:
+        return
+    latent = {
+        n: site["value"]
+        for n, site in sites.items()
+        if site["type"] == "sample" and not site["is_observed"]
+    }
+    noise = np.random.default_rng(0)
+
+    def moved(leaf: Any) -> Any:  # at the value itself a gradient may vanish by chance
+        return jnp.asarray(leaf + noise.uniform(0.1, 1.0, np.shape(leaf)), jnp.result_type(float))
+
+    elsewhere = {name: jax.tree.map(moved, value) for name, value in parameters.items()}
+
+    def density(values: Any) -> Any:
+        seeded = numpyro.handlers.seed(model, 0)
+        return numpyro.infer.util.log_density(seeded, args, kwargs, latent | values)[0]
+
+    slopes = jax.grad(density)(elsewhere)
+    used = [
+        name
+        for name, slope in slopes.items()
+        if any(np.any(np.asarray(leaf) != 0) for leaf in jax.tree.leaves(slope))
+    ]
+    if used:
+        raise ValueError(
+            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(used)}. "
+            "Give them one with numpyro.sample (numpyro.distributions.ImproperUniform for a flat "
+            "one; random_flax_module(prior=...) for the weights of a network)."
+        )
 
 
 def _refuse_without_density(name: str, fn: Any, sites: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ def test_every_file_is_tested():
     assert {path.stem for path in FILES.glob("*.vi")} == set(FITS)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", FITS)
 def test_a_file_of_0_1_0_is_read(name):
     build, _ = FITS[name]

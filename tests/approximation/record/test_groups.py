@@ -151,6 +151,7 @@ def test_a_frozen_group_stays_with_momentum(optimizer):
     assert not np.array_equal(approx.iterate["y.mu"], before["y.mu"])
 
 
+@pytest.mark.slow
 def test_draws_nodes_copies_and_files(tmp_path):
     approx = vi.KLqp(two_groups()).fit(200, progressbar=False)
     approx.freeze("y")

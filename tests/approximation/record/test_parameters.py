@@ -29,6 +29,7 @@ WAYS = {
 VALUE = np.array([7.0, -7.0])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("n", [0, 20])
 @pytest.mark.parametrize("way", WAYS)
 def test_one_answer_everywhere(way, n):

@@ -60,7 +60,7 @@ def test_a_shared_temperature_is_annealed(backend):
     assert approx.mean.eval().item() == pytest.approx(2 * 0.25 / 1.25, abs=0.01)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["restarts", "svgd", "minibatch", "stream"])
 def test_every_kind_of_run_sees_a_change(kind):
     """The losses after the change are those of a fit that had the new data from the beginning."""
@@ -146,6 +146,7 @@ def test_an_index_in_a_row_that_the_first_batch_has_not():
         vi.ADVI(model=model)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("where", ["model", "replacements"])
 def test_arrays_of_one_minibatch_keep_one_length(where):
     x = np.arange(200.0)

@@ -158,6 +158,7 @@ def test_pymc_takes_over(eight):
         assert abs(pair[0].mean() - pair[1].mean()) < 5 * np.hypot(*errors)
 
 
+@pytest.mark.slow
 def test_the_pytensor_backend_is_told_what_to_do():
     approx = vi.fit(method="laplace", model=correlated_gaussian().model, backend="pytensor")
     with pytest.raises(

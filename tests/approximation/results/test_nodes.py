@@ -407,6 +407,7 @@ def test_seeds():
     assert len({float(sequence(seed)[0, 0, 0]) for seed in (1, 2, None, None)}) == 4
 
 
+@pytest.mark.slow
 def test_pm_draw():
     approx = regression()
     node = approx.sample_node(approx.model["y"])
@@ -587,6 +588,7 @@ def test_moments_have_gradients_and_run_in_jax(mode):
 # ---- sample_approx -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sample_approx():
     approx = regression()
     draws = vi.sample_approx(approx, 7, random_seed=1)

@@ -188,6 +188,7 @@ def test_copies_files_and_pickles(rows, files, tmp_path):
         np.testing.assert_array_equal(other.hist, twin.hist)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_short_in_mid_run(rows, files):
     """The last good state is kept, and the run goes on when the file is back."""
     whole = files["x"].read_bytes()

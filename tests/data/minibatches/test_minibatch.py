@@ -53,6 +53,7 @@ def test_equal_seeds_are_equal_rows():
     assert not np.array_equal(b.eval(), c.eval())
 
 
+@pytest.mark.slow
 def test_data_may_change_without_compiling():
     model = regression()
     _, y = data()
@@ -95,7 +96,7 @@ def test_types_are_kept_or_cast():
     assert vi.Minibatch(np.arange(4), batch_size=2, dtype="float32").eval().dtype == "float32"
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("dims", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_all_rows_after_the_fit(minibatch, dims):

@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pymc as pm
 import pytest
 from row_sources import SEED, SOURCES, Numbered, rows_from
 
+import vi
+from vi import data
 from vi.data import DataError, Field, Stream, head, source_from
 from vi.data.sources.reading import read_rows, read_rows_into
 
@@ -189,3 +192,55 @@ def test_what_a_source_promises_is_looked_at_first(name, value, error, says):
 def test_a_field_takes_whatever_is_a_type_of_numbers():
     assert Field((2,), "float32") == Field((2,), np.dtype(np.float32))
     assert Field((), float).nbytes == 8
+
+
+def replaced(path, values):
+    """Another file of the same size in the place of the old one, as an editor or a job puts it."""
+    other = path.with_suffix(".new.npy")
+    np.save(other, values)
+    other.replace(path)
+
+
+def rewritten(path, values):
+    np.save(path, values)
+
+
+@pytest.mark.parametrize("change", [replaced, rewritten])
+def test_a_file_that_changes_between_windows(tmp_path, change):
+    values = np.arange(4000.0)
+    path = tmp_path / "x.npy"
+    np.save(path, values)
+    source = data.ArraySource({"x": path}, chunk_rows=10)
+    with data.Stream(source, batch_size=10, buffer_rows=20) as stream:
+        stream.start(seed=(1, 2), step=0)
+        stream.block(0)
+        change(path, values[::-1])
+        with pytest.raises(data.DataError, match=r"x\.npy has been replaced or written to"):
+            stream.block(399)
+    with pytest.raises(data.DataError, match="open the file anew"):
+        data.Stream(source, batch_size=10)
+    fresh = data.ArraySource({"x": path}, chunk_rows=10)
+    np.testing.assert_array_equal(data.head(fresh, 3)["x"], [3999.0, 3998.0, 3997.0])
+
+
+def test_a_fit_on_a_replaced_file_keeps_its_last_state(tmp_path):
+    path = tmp_path / "y.npy"
+    values = np.random.default_rng(1).normal(3.0, 1.0, 20_000)
+    np.save(path, values)
+    with pm.Model() as model:
+        y = pm.Data("y", values[:10])
+        pm.Normal("likelihood", pm.Normal("mu", 0, 10), 1.0, observed=y, total_size=20_000)
+
+    def change(approx, losses, i):
+        if i == 100:
+            replaced(path, -values)
+
+    approx = vi.MeanField(model=model, random_seed=1)
+    source = data.ArraySource({"y": path}, chunk_rows=100)
+    with data.Stream(source, batch_size=10, buffer_rows=200) as stream:
+        inference = vi.KLqp(approx)
+        with pytest.raises(data.DataError, match="has been replaced"):
+            inference.fit(20_000, data=stream, callbacks=[change], progressbar=False)
+    assert approx.status.ending == "failed"
+    assert approx.status.step >= 100
+    assert np.isfinite(approx.mean.eval()).all()

@@ -13,6 +13,7 @@ from vi.foundation.precision import precision
 from vi.testing.families import perturbed
 
 
+@pytest.mark.slow
 def test_product_is_the_product():
     parts = (
         Part("ends", FullRank(), ((0, 1), (3, 4))),

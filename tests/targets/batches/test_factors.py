@@ -62,6 +62,7 @@ def test_every_form_of_total_size(build, total_size, backend):
     np.testing.assert_allclose(check_unbiased(model, backend), exact(model), rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", EITHER)
 def test_two_likelihoods_with_different_numbers_of_rows(backend):
     x, y = data()
@@ -103,6 +104,7 @@ def test_potentials_are_scaled_when_told(backend):
     assert np.isfinite(vi.fit(3, model=model, progressbar=False, scale={"fit": 5.0}).hist).all()
 
 
+@pytest.mark.slow
 def test_scale_in_place_of_total_size():
     model = regression(total_size=None)
     check_unbiased(model, scale="rows")

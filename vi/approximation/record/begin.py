@@ -19,6 +19,7 @@ from vi.algorithms.contract import (
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import refuse_strangers
+from vi.approximation.record.labels import say_changed_labels
 from vi.approximation.record.local_groups import (
     check_encoders,
     point_of_all_rows,
@@ -73,6 +74,7 @@ def begin(
     start, local_start = split_start(start, model, groups)
     point = start_point(model, start, seed)
     check_initial_density(model, point)
+    say_changed_labels(model)
     if isinstance(beginning.family, Family):
         family: Family = beginning.family
         layout, local = with_local_parts(model, family, point)

@@ -22,6 +22,7 @@ __all__ = [
     "target",
     "target_of",
     "target_of_all_rows",
+    "target_without_rows",
 ]
 
 
@@ -47,6 +48,22 @@ def target_of(fit: FitState, use: Use = "log_prob") -> Target:
         fit.model, backend=fit.backend, dtype=fit.dtype, start=fit.point, setting=setting
     )
     return shared_by(target, fit.devices) if training and fit.devices is not None else target
+
+
+@one_at_a_time
+def target_without_rows(fit: FitState) -> Target:
+    """A target for what no row has a part in: that of the steps, where there was one.
+
+    The one of all rows would be built and looked at, which takes several passes over the data.
+    """
+    if fit.run is None or fit.data.stream is not None:
+        return target_of(fit, "draws")
+    check_variables_are_the_same(fit)
+    check_present_data(fit, "draws")
+    setting = _setting(fit, training=True)
+    return from_pymc(
+        fit.model, backend=fit.backend, dtype=fit.dtype, start=fit.point, setting=setting
+    )
 
 
 def target(fit: FitState, *, training: bool = False) -> Target:

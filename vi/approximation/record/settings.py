@@ -8,7 +8,7 @@ import jax
 import pymc as pm
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of
+from vi.approximation.record.log_density import target_without_rows
 from vi.foundation.version import __version__
 
 __all__ = ["describe_settings"]
@@ -18,7 +18,7 @@ def describe_settings(fit: FitState) -> dict[str, Any]:
     """How a fit was made, as values that any file format can hold as attributes."""
     settings: dict[str, Any] = {
         "family": fit.family.short_name,
-        "backend": target_of(fit, "draws").backend,
+        "backend": target_without_rows(fit).backend,
         "dtype": fit.dtype.name,
         "random_seed": fit.seed,
         "steps": len(fit.losses) if fit.run is None else int(fit.run.step),

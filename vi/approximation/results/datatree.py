@@ -14,6 +14,7 @@ from pymc.backends.base import MultiTrace
 from pymc.backends.ndarray import NDArray
 from pytensor.graph.traversal import ancestors
 
+from vi.approximation.record.labels import dim_name, labels_for_draws
 from vi.foundation.version import __version__
 
 __all__ = ["fit_record", "to_datatree", "to_multitrace"]
@@ -34,7 +35,13 @@ def to_datatree(
 
     Data containers ``left_out``, and observed variables that are such a container, are not stored.
     """
-    coords, dims = coords_and_dims_for_inferencedata(model)
+    own_coords, own_dims = coords_and_dims_for_inferencedata(model)
+    # PyMC has made a table of labels that are tuples: the model has them as they were given
+    given = {d: v if np.ndim(v) < 2 else model.coords[d] for d, v in own_coords.items()}
+    coords, _ = labels_for_draws(given)
+    dims: dict[Any, Any] = {
+        name: [d if d is None else dim_name(d) for d in names] for name, names in own_dims.items()
+    }
     dims = dims | {
         name: _fitting(dims[name], value.shape[1:], coords)
         for name, value in posterior.items()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,11 +12,12 @@ import numpy as np
 import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import model_of_all_rows, target_of
+from vi.approximation.record.log_density import model_of_all_rows, target_of, target_without_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.settings import describe_settings
+from vi.approximation.results.contents import contents
 from vi.approximation.results.datatree import fit_record, to_datatree, to_multitrace
-from vi.approximation.results.streamed_rows import in_blocks, row_variables
+from vi.approximation.results.streamed_rows import in_blocks
 from vi.families import Family, Params
 from vi.foundation.arrays import refuse_masked
 from vi.foundation.numbers import check_count
@@ -24,21 +27,24 @@ from vi.targets.base import Target
 
 __all__ = ["draw", "logp", "logq", "sample"]
 
+logger = logging.getLogger("vi")
+
 BLOCK = 1024
 """Draws that are computed together: enough to fill the vector units, few enough that a flow's inner
 layers fit into memory."""
 
 
-def sample(
+def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     fit: FitState,
     draws: int = 500,
     *,
     random_seed: Any = None,
-    log_prob: bool = True,
-    store_data: bool = True,
+    log_prob: bool | None = None,
+    store_data: bool | None = None,
     include_transformed: bool | None = None,
     return_inferencedata: bool = True,
-    rows: bool = False,
+    rows: bool | None = None,
+    var_names: Sequence[str] | None = None,
 ) -> xr.DataTree:
     """Draw from q.
 
@@ -48,32 +54,37 @@ def sample(
         Number of draws.
     random_seed : int, optional
         Seed of the draws; new ones at every call by default.
-    log_prob : bool
-        Whether to compute ``log p`` and ``log q`` of every draw (``sample_stats``); log p is
-        that of the model's present data, and left out where the rows are streamed; log q is
-        left out where q has no density (particles).
-    store_data : bool
-        Whether to copy observed and constant data into the result.
+    log_prob : bool, optional
+        Whether to compute ``log p`` and ``log q`` of every draw (``sample_stats``). By default
+        both; log p, that of the model's present data, is left out where the rows are streamed, and
+        where there are minibatches whose data have more than 1e9 entries, counted once for each
+        draw. log q is left out where q has no density (particles).
+    store_data : bool, optional
+        Whether to copy observed and constant data into the result; by default they are, but for
+        minibatches whose data have more than 1e7 entries.
     include_transformed : bool, optional
         Whether to add the unconstrained values; by default as told to ``fit``.
     return_inferencedata : bool
         Whether draws come as a DataTree; otherwise they come as PyMC's ``MultiTrace``, with the
         unconstrained values and without log densities and data.
-    rows : bool
-        Whether deterministics over the rows of *streamed* data are computed too, in one pass
-        over the stream; without it they are left out, and ``posterior.attrs["left_out"]`` names
-        them. Those of data in memory are always there, of full length.
+    rows : bool, optional
+        Whether deterministics over the rows of minibatches are computed too. By default not those
+        of *streamed* data, which take one pass over the stream, and those of data in memory, of
+        full length, where log p is computed.
+    var_names : sequence of str, optional
+        Variables and deterministics that the draws are to have; the others are not computed.
 
     Returns
     -------
     xarray.DataTree or pymc.backends.base.MultiTrace
         Groups ``posterior`` (constrained variables and deterministics, one chain),
         ``sample_stats`` (``log_p``, ``log_q``), ``observed_data``, ``constant_data``, ``fit``
-        (the loss trace, and the settings as attributes).
+        (the loss trace, and the settings as attributes). ``posterior.attrs["left_out"]`` names
+        what was left out because it needs all rows: deterministics, ``log_p``, ``data``.
     """
     check_count("draws", draws)
     if not return_inferencedata:
-        log_prob, include_transformed = False, True
+        include_transformed = True
     if include_transformed is None:
         include_transformed = fit.include_transformed
     points, log_q = draw(
@@ -82,30 +93,52 @@ def sample(
         resolve_seed(random_seed),
         int(draws),
         fit.dtype,
-        density=log_prob,
+        density=log_prob is not False,
     )
-    has_log_p = log_prob and fit.data.stream is None
-    target = target_of(fit, "log_prob" if has_log_p else "draws")
-    over_rows = row_variables(fit)
-    posterior = target.constrain(points, tuple(n for n in target.names if n not in over_rows))
-    if rows:
-        posterior |= _of_all_rows(fit, points, target, over_rows)
-    if include_transformed:
-        values = fit.layout.unflatten(points)
-        posterior |= {name: v for name, v in values.items() if name not in posterior}
+    holds = contents(fit, int(draws), log_prob=log_prob, store_data=store_data, rows=rows)
+    if holds.log_p:
+        target = target_of(fit)
+    else:
+        target = target_of(fit, "draws") if holds.rows else target_without_rows(fit)
+    transformed = fit.layout.unflatten(points) if include_transformed else {}
+    chosen = _chosen(var_names, [*target.names, *transformed])
+    names = tuple(n for n in target.names if n not in holds.over_rows and n in chosen)
+    posterior = target.constrain(points, names)
+    if holds.rows:
+        posterior |= _over_rows(fit, points, target, holds.over_rows & chosen)
+    posterior |= {n: v for n, v in transformed.items() if n not in posterior and n in chosen}
     if not return_inferencedata:
         # the return type is what it is by default: a union would burden every caller
         trace: Any = to_multitrace(fit.model, posterior)
         return trace  # type: ignore[no-any-return]
-    stats = {"log_p": _log_p(points, target)} if has_log_p else {}
+    stats = {"log_p": _log_p(points, target)} if holds.log_p else {}
     stats |= {} if log_q is None else {"log_q": log_q}
     record = fit_record(fit.losses, describe_settings(fit), fit.starts)
     streamed = () if fit.data.stream is None else tuple(fit.data.stream.fields)
-    tree = to_datatree(model_of_all_rows(fit), posterior, stats, record, store_data, streamed)
-    if over_rows and not rows:
-        left_out = sorted(over_rows & {v.name for v in fit.model.deterministics})
-        tree["posterior"].attrs["left_out"] = left_out
+    tree = to_datatree(model_of_all_rows(fit), posterior, stats, record, holds.data, streamed)
+    if holds.left_out:
+        tree["posterior"].attrs["left_out"] = holds.left_out
+        logger.info(
+            "Left out of the draws, because all rows are needed: %s. sample(log_prob=True, "
+            "rows=True, store_data=True) has what can be had.",
+            ", ".join(holds.left_out),
+        )
     return tree
+
+
+def _chosen(var_names: Sequence[str] | None, known: Sequence[str]) -> set[str]:
+    """The names that draws are to have."""
+    if var_names is None:
+        return set(known)
+    if isinstance(var_names, str):
+        var_names = [var_names]
+    unknown = [name for name in var_names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"var_names has {', '.join(map(repr, unknown))}; the draws have "
+            f"{', '.join(map(repr, dict.fromkeys(known)))}."
+        )
+    return set(var_names)
 
 
 def logp(fit: FitState, z: Any) -> np.ndarray:
@@ -150,12 +183,14 @@ def _points(fit: FitState, z: Any) -> np.ndarray:
     return points
 
 
-def _of_all_rows(
-    fit: FitState, points: np.ndarray, target: Target, names: set[str]
+def _over_rows(
+    fit: FitState, points: np.ndarray, target: Target, names: frozenset[str]
 ) -> dict[str, np.ndarray]:
-    """Deterministics over streamed rows, ``(draws, N, ...)``: one pass over the stream."""
+    """Deterministics over all rows, ``(draws, N, ...)``; of a stream in one pass over it."""
     wanted = tuple(name for name in target.names if name in names)
-    parts = [target.constrain(points, wanted) for _ in in_blocks(fit)] if wanted else []
+    if fit.data.stream is None or not wanted:
+        return target.constrain(points, wanted) if wanted else {}
+    parts = [target.constrain(points, wanted) for _ in in_blocks(fit)]
     return {name: np.concatenate([part[name] for part in parts], axis=1) for name in wanted}
 
 

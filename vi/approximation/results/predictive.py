@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,9 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import model_of_all_rows
 from vi.approximation.results.draws import sample
 from vi.approximation.results.streamed_rows import in_blocks, row_variables
+from vi.foundation.seeds import resolve_seed
 from vi.graphs.compiling import compiling
+from vi.models.density_model import DensityModel, Predictions
 
 __all__ = ["compute_log_likelihood", "sample_posterior_predictive"]
 
@@ -36,15 +38,26 @@ def sample_posterior_predictive(
     block_rows : int, optional
         Rows at a time where the data are streamed; 10,000 by default.
     **options
-        For ``pm.sample_posterior_predictive``: ``var_names``, ``random_seed``, ...
+        For ``pm.sample_posterior_predictive``: ``var_names``, ``random_seed``, ... Of a NumPyro
+        model ``random_seed``, and ``args`` and ``kwargs``: other arguments of the model, for
+        predictions elsewhere.
 
     Returns
     -------
     xarray.DataTree
         With a group ``posterior_predictive``.
+
+    Raises
+    ------
+    TypeError
+        If nothing is observed in the model, so that there is nothing to predict.
     """
     idata = sample(fit, log_prob=False) if idata is None else idata
     _check_draws(idata, "sample_posterior_predictive")
+    if isinstance(fit.model, DensityModel):
+        return _predicted(fit.model, idata, **options)
+    if not fit.model.observed_RVs and not options.get("var_names"):
+        raise TypeError(_nothing_observed("predict; var_names= takes names of other variables"))
     # drawn for all rows, though a batch's length may be written in their shape
     local = [name for group in fit.local for name in group.variables]
     frozen = {"freeze_vars": local} if local else {}
@@ -80,6 +93,11 @@ def compute_log_likelihood(
     """
     _check_draws(idata, "compute_log_likelihood")
 
+    if isinstance(fit.model, DensityModel):
+        return _with_log_likelihood(fit.model, idata, **options)
+    if not fit.model.observed_RVs:
+        raise TypeError(_nothing_observed("have a likelihood"))
+
     def compute(model: pm.Model, **more: Any) -> xr.DataTree:
         settings = {"progressbar": False} | options | more
         with compiling(), _without_initial_values(model):
@@ -107,6 +125,82 @@ def _check_draws(idata: Any, function: str) -> None:
             f"{function}(idata) takes draws, and these have no group 'posterior' (groups: "
             f"{', '.join(idata.children) or 'none'}). approx.sample() gives one."
         )
+
+
+def _nothing_observed(what: str) -> str:
+    return (
+        "The model has no observed variables, so that there is nothing to "
+        f"{what}. Data in a Potential are known to the log density alone: write them as "
+        "observed=, or compute from the draws."
+    )
+
+
+def _predictions_of(model: DensityModel) -> Predictions:
+    if model.predictions is None:
+        raise TypeError(
+            "A log density has no observed variables. Compute from the draws: "
+            "model.pytree(approx.sample()) has the arguments of your function, with leading axes "
+            "(chain, draw), for jax.vmap."
+        )
+    return model.predictions
+
+
+def _flat_draws(model: DensityModel, idata: xr.DataTree) -> tuple[dict[str, Any], tuple[int, int]]:
+    """Draws by name, chains one after the other, and how many there are of each."""
+    arrays = {str(name): np.asarray(array) for name, array in model.pytree(idata).items()}
+    chains, draws = next(iter(arrays.values())).shape[:2]
+    return {n: a.reshape(-1, *a.shape[2:]) for n, a in arrays.items()}, (chains, draws)
+
+
+def _dataset(arrays: dict[str, np.ndarray], sizes: tuple[int, int]) -> xr.Dataset:
+    """Arrays ``(S, ...)`` by name, with dims for chain and draw; a slash in a name as a dot."""
+    variables = {}
+    for site, array in arrays.items():
+        name = site.replace("/", ".")
+        inner = (f"{name}_dim_{i}" for i in range(array.ndim - 1))
+        variables[name] = ("chain", "draw", *inner), array.reshape(*sizes, *array.shape[1:])
+    coords = {dim: np.arange(size) for dim, size in zip(("chain", "draw"), sizes, strict=True)}
+    return xr.Dataset(variables, coords=coords)
+
+
+def _predicted(
+    model: DensityModel,
+    idata: xr.DataTree,
+    *,
+    random_seed: Any = None,
+    var_names: Sequence[str] | None = None,
+    progressbar: bool = False,  # there is none
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+) -> xr.DataTree:
+    predictions = _predictions_of(model)
+    draws, sizes = _flat_draws(model, idata)
+    others = (None if args is None else tuple(args), kwargs)
+    found = predictions.predict(draws, resolve_seed(random_seed), *others)
+    found = _chosen(found, var_names)
+    return xr.DataTree.from_dict({"posterior_predictive": _dataset(found, sizes)})
+
+
+def _with_log_likelihood(
+    model: DensityModel,
+    idata: xr.DataTree,
+    *,
+    var_names: Sequence[str] | None = None,
+    progressbar: bool = False,  # there is none
+) -> xr.DataTree:
+    draws, sizes = _flat_draws(model, idata)
+    found = _chosen(_predictions_of(model).log_likelihood(draws), var_names)
+    idata["log_likelihood"] = xr.DataTree(_dataset(found, sizes))
+    return idata
+
+
+def _chosen(found: dict[str, np.ndarray], var_names: Sequence[str] | None) -> dict[str, np.ndarray]:
+    if not found:
+        raise TypeError("The NumPyro model has no observed sites: give it the data, y=... .")
+    unknown = [name for name in var_names or () if name not in found]
+    if unknown:
+        raise ValueError(f"There is no observed site {unknown[0]!r}; there are {', '.join(found)}.")
+    return found if var_names is None else {name: found[name] for name in var_names}
 
 
 @contextmanager

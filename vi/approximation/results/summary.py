@@ -1,17 +1,28 @@
-"""A table of draws, by ArviZ."""
+"""A table of draws, with the row names of ArviZ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import xarray as xr
 from arviz_stats import summary
 
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.results.contents import contents
 from vi.approximation.results.draws import sample
+from vi.foundation.numbers import check_count
+from vi.foundation.seeds import resolve_seed
 
 __all__ = ["summarize"]
+
+BLOCK = 2 * 10**7
+"""Numbers that are drawn at once, 160 MB: variables are drawn one after the other beyond."""
+
+ENTRIES = 10**6
+"""Numbers that are sorted at once for quantiles: a copy of so many is small beside the draws."""
 
 
 def summarize(
@@ -20,8 +31,9 @@ def summarize(
     *,
     random_seed: Any = 0,
     var_names: Sequence[str] | None = None,
-) -> Any:
-    """Constrained means, standard deviations and 5, 50 and 95 % quantiles, computed from draws.
+    quantiles: Sequence[float] = (0.05, 0.5, 0.95),
+) -> pd.DataFrame:
+    """Constrained means, standard deviations and quantiles, computed from draws.
 
     Parameters
     ----------
@@ -31,12 +43,14 @@ def summarize(
     random_seed : int, optional
         Seed of the draws.
     var_names : sequence of str, optional
-        Variables to show; all by default.
+        Variables to show; all by default. ``"~x"`` leaves one out.
+    quantiles : sequence of float
+        Which quantiles to show, between 0 and 1.
 
     Returns
     -------
     pandas.DataFrame
-        One row a scalar, columns ``mean``, ``sd``, ``q5``, ``median``, ``q95``.
+        One row a scalar; columns ``mean``, ``sd``, and of quantiles ``q5``, ``median``, ``q95``.
     """
     if isinstance(var_names, str):
         var_names = [var_names]
@@ -44,39 +58,75 @@ def summarize(
         isinstance(var_names, Sequence) and all(isinstance(name, str) for name in var_names)
     ):
         raise TypeError(f"var_names={var_names!r}: give a list of names of variables.")
-    table = sample(fit, draws, random_seed=random_seed, log_prob=False, store_data=False)
-    return _table(table, var_names)
+    check_count("draws", draws)
+    columns = _columns(quantiles)
+    options: dict[str, Any] = {"log_prob": False, "store_data": False}
+    options["random_seed"] = resolve_seed(random_seed)
+    options["rows"] = contents(fit, int(draws), log_prob=False, store_data=False, rows=None).rows
+    few = sample(fit, 2, **options)["posterior"].to_dataset()
+    names = _names(var_names, few)
+    tables = []
+    for group in _groups(few[names], int(draws)):
+        drawn = sample(fit, draws, var_names=group, **options)["posterior"]
+        tables += [_rows(few[name], drawn[name].to_numpy(), columns) for name in group]
+    return pd.concat(tables)
 
 
-def _check_names(names: Sequence[str] | None, posterior: xr.Dataset) -> None:
-    """Refuse names that there are not; ``"~x"`` leaves one out."""
+def _columns(quantiles: Sequence[float]) -> dict[str, float]:
+    """Quantiles by the names of their columns."""
+    values = np.asarray(quantiles, float)
+    if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"quantiles={quantiles!r}: give numbers from 0 to 1.")
+    return {"median" if q == 0.5 else f"q{100 * q:g}": float(q) for q in values}
+
+
+def _names(names: Sequence[str] | None, posterior: xr.Dataset) -> list[str]:
+    """The variables to show; refuse names that there are not."""
     unknown = [name for name in names or () if name.removeprefix("~") not in posterior]
     if unknown:
         raise ValueError(
             f"var_names has {', '.join(map(repr, unknown))}; the draws have "
             f"{', '.join(map(repr, posterior))}."
         )
-
-
-def _table(draws: xr.DataTree, var_names: Sequence[str] | None) -> Any:
-    """Means, standard deviations and quantiles of the posterior group, a pandas.DataFrame."""
-    if var_names is not None and len(var_names) == 0:
+    if names is not None and len(names) == 0:
         raise ValueError(
             "var_names is empty; name the variables to show, or leave it out to show all."
         )
-    posterior = draws["posterior"].to_dataset()
-    _check_names(var_names, posterior)
-    flags = {name: value.astype(float) for name, value in posterior.items() if value.dtype == bool}
-    draws = xr.DataTree.from_dict({"/posterior": posterior.assign(flags)})
-    # ArviZ cannot stack variables of size zero
-    names = (
-        [str(name) for name in posterior if posterior[name].size]
-        if var_names is None
-        else list(var_names)
+    without = {name.removeprefix("~") for name in names or () if name.startswith("~")}
+    chosen = [name for name in names or () if not name.startswith("~")] or [*map(str, posterior)]
+    return [str(n) for n in chosen if n not in without and posterior[n].size]
+
+
+def _groups(few: xr.Dataset, draws: int) -> Iterator[list[str]]:
+    """Names of variables that are drawn together."""
+    group: list[str] = []
+    size = 0
+    for name, values in few.items():
+        entries = draws * int(np.prod(values.shape[2:], dtype=int))
+        if group and size + entries > BLOCK:
+            yield group
+            group, size = [], 0
+        group.append(str(name))
+        size += entries
+    yield group
+
+
+def _rows(few: xr.DataArray, values: np.ndarray, columns: dict[str, float]) -> pd.DataFrame:
+    """The rows of a variable, of draws ``(chain, draw, *shape)``."""
+    named = xr.Dataset({few.name: few.astype(float)})
+    index = summary(xr.DataTree.from_dict({"/posterior": named}), kind="stats").index
+    flat = values.reshape(values.shape[0] * values.shape[1], -1)
+    step = max(1, ENTRIES // len(flat))
+    parts = [
+        _statistics(flat[:, i : i + step].astype(float), columns)
+        for i in range(0, flat.shape[1], step)
+    ]
+    return pd.DataFrame(np.concatenate(parts), index=index, columns=["mean", "sd", *columns])
+
+
+def _statistics(values: np.ndarray, columns: dict[str, float]) -> np.ndarray:
+    """Mean, standard deviation and quantiles of draws ``(S, entries)``, one row an entry."""
+    sd = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1], np.nan)
+    return np.column_stack(
+        [values.mean(axis=0), sd, *np.quantile(values, list(columns.values()), axis=0)]
     )
-    options = {"var_names": names, "ci_prob": 0.9, "ci_kind": "eti", "round_to": "none"}
-    table = summary(draws, kind="stats", **options)
-    median = summary(draws, kind="stats_median", **options)["median"]
-    low, high = (column for column in table.columns if column not in ("mean", "sd"))
-    table = table.rename(columns={low: "q5", high: "q95"}).assign(median=median)
-    return table[["mean", "sd", "q5", "median", "q95"]]

@@ -62,6 +62,7 @@ class ArraySource(Source):
         lengths = {name: column.shape[0] for name, column in self._columns.items()}
         refuse_lengths("The arrays of a source", lengths)
         files = {str(c.path): None for c in self._columns.values() if isinstance(c, _File)}
+        self.files = tuple(c.path for c in self._columns.values() if isinstance(c, _File))
         self.origin = ", ".join(files or [f"arrays {', '.join(map(repr, self._columns))}"])
         self.n_rows = next(iter(lengths.values()))
         self.fields = {

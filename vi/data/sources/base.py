@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,9 @@ class Source(abc.ABC):
 
     accepts: str = ""
     """What it is made of, in words, for the message about data that no class reads."""
+
+    files: tuple[Path, ...] = ()
+    """The files that hold the rows; one that is replaced or written to meanwhile is refused."""
 
     concurrent: bool = False
     """Whether rows may be read by several threads at once; otherwise calls follow each other."""

@@ -83,6 +83,7 @@ class DatasetSource(Source):
             )
         self._dataset = dataset.drop_vars(list(dataset.coords)).transpose(self._dim, ...)
         self._files = _files(dataset)
+        self.files = tuple(path for path in self._files if path.is_file())
         self.origin = (
             ", ".join(map(str, self._files))
             or f"dataset of {', '.join(map(str, dataset.data_vars))}"

@@ -68,6 +68,7 @@ class ParquetSource(Source):
     ) -> None:
         self._parquet = needs("pyarrow.parquet", "Parquet files")
         self._paths = _files(path)
+        self.files = tuple(self._paths)
         self.origin = (
             str(path)
             if isinstance(path, str | Path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def read_rows(source: Source, start: int, stop: int) -> Arrays:
     """Consecutive rows, arrays ``(stop - start, *field.shape)``; calls of one source take turns."""
     with _turn(source), reading(source.origin, start, stop):
         arrays = source.take(slice(start, stop))
+    _check_files(source)
     _check(arrays, source.fields, start, stop, source.origin)
     return arrays
 
@@ -42,6 +44,7 @@ def read_rows_into(source: Source, start: int, stop: int, out: Arrays) -> None:
     if source.reads_into:
         with _turn(source), reading(source.origin, start, stop):
             source.take_into(start, stop, out)
+        _check_files(source)
         return
     for name, values in read_rows(source, start, stop).items():
         if name in out:
@@ -76,6 +79,7 @@ def check_promises(source: Source) -> None:
     DataError
         If there is no row, no row in a chunk, or no field.
     """
+    _check_files(source)
     name = type(source).__name__
     lacking = [key for key in ("n_rows", "fields", "chunk_rows") if not hasattr(source, key)]
     if lacking:
@@ -102,6 +106,27 @@ def check_promises(source: Source) -> None:
             f"{source.origin}: n_rows={source.n_rows}, chunk_rows={source.chunk_rows} and "
             f"fields={sorted(fields)}; there must be a row, a row in a chunk and a field."
         )
+
+
+def _check_files(source: Source) -> None:
+    """Refuse rows of files that are no longer those which were opened.
+
+    A file in the place of another, of the same size or not, has other rows, and an epoch would be
+    made of both. It is looked at after reading, so that what was read came from the old one.
+    """
+    before: dict[Path, tuple[int, ...]] = source.__dict__.setdefault("_identities", {})
+    for path in source.files:
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read any more ({error}).") from error
+        identity = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if before.setdefault(path, identity) != identity:
+            raise DataError(
+                f"{path} has been replaced or written to since it was opened: its rows are not "
+                "those that were read before. What was computed so far is kept; open the file "
+                "anew for a new fit."
+            )
 
 
 def take_by_range(

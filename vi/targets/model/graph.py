@@ -17,6 +17,7 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor.type import TensorType
+from pytensor.xtensor.type import XTensorType, as_xtensor
 
 from vi.foundation.layout import Layout
 from vi.graphs.parameter_checks import checks_as_densities
@@ -166,7 +167,7 @@ def build_graph(
                 shared.append(variable)
         elif lift and isinstance(variable, Constant) and _is_large(variable):
             lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
-            replace[variable] = lifted
+            replace[variable] = _of_type(variable, lifted)
             shared.append(lifted)
     outputs = checks_as_densities(
         with_jax_ops(clone_replace(outputs, replace=replace, rebuild_strict=False))
@@ -220,6 +221,13 @@ def _must_be_constant(variable: SharedVariable, lift: bool) -> bool:
     if variable.dtype == "bool":
         return True
     return variable.ndim == 0 and (not lift or np.issubdtype(variable.dtype, np.integer))
+
+
+def _of_type(constant: Constant, lifted: Any) -> Variable:
+    """A shared tensor in the place of a constant: with its dims, where that has some."""
+    if isinstance(constant.type, XTensorType):
+        return as_xtensor(lifted, dims=constant.type.dims)
+    return lifted
 
 
 def _is_large(constant: Constant) -> bool:
