@@ -84,7 +84,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     """
     check_count("draws", draws)
     if not return_inferencedata:
-        log_prob, include_transformed = False, True
+        include_transformed = True
     if include_transformed is None:
         include_transformed = fit.include_transformed
     points, log_q = draw(
