@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -60,3 +62,29 @@ def test_fits_at_once_are_fits_one_after_the_other(backend, dtypes):
     assert str(pytensor.config) == before
     for hist, dtype in zip(together, dtypes, strict=True):
         np.testing.assert_array_equal(hist, fit(dtype))
+
+
+PROCESSES = """
+import concurrent.futures, multiprocessing
+import numpy as np, pymc as pm, vi
+
+def mean_of(seed):
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 10)
+        pm.Normal("y", mu, 1, observed=np.random.default_rng(seed).normal(3, 1, 50))
+    return vi.fit(50, "advi", model, 1, progressbar=False).hist.tolist()
+
+if __name__ == "__main__":
+    here = mean_of(1)  # JAX has been used: a forked child would hang
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        assert pool.submit(mean_of, 1).result(timeout=300) == here
+"""
+
+
+@pytest.mark.slow
+def test_workers_that_are_spawned(tmp_path):
+    script = tmp_path / "processes.py"
+    script.write_text(PROCESSES, encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
