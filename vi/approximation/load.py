@@ -25,6 +25,7 @@ def load(
     *,
     obj_optimizer: optax.GradientTransformation | None = None,
     family: Family | None = None,
+    check_model: bool = True,
 ) -> Approximation:
     """Read an approximation that :meth:`Approximation.save` wrote.
 
@@ -39,6 +40,10 @@ def load(
         (a file holds no code).
     family : Family, optional
         The family that was fitted, needed only if it is not one of ``vi``'s.
+    check_model : bool
+        Whether to refuse a model whose variables are those that were fitted and whose
+        distributions, potentials or data are others. Functions behind operations are not looked
+        into, and models built by another version of PyMC are not compared, nor files of 0.1.0.
 
     Returns
     -------
@@ -49,11 +54,10 @@ def load(
     Raises
     ------
     ValueError
-        If the file is not one of an approximation, or the model's variables are not those that were
-        fitted.
+        If the file is not one of an approximation, or the model is not the one that was fitted.
     """
     model = model_in_context(model)
-    record = read(path_of_file("load", path), model, obj_optimizer, family)
+    record = read(path_of_file("load", path), model, obj_optimizer, family, check_model=check_model)
     kind = Empirical if isinstance(record.family, Particles) else Approximation
     return kind.of_record(record)
 

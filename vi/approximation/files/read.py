@@ -14,6 +14,7 @@ import pymc as pm
 from vi.algorithms import Algorithm, Local, LocalPart, State
 from vi.approximation.files.contents import contents, refusing
 from vi.approximation.files.encoding import LostError, decode, innermost
+from vi.approximation.files.fingerprint import differences, fingerprint
 from vi.approximation.files.tables import labels_table, layout_table
 from vi.approximation.record.begin import begin
 from vi.approximation.record.beginning import Beginning
@@ -31,7 +32,12 @@ __all__ = ["read"]
 
 
 def read(
-    path: Path, model: pm.Model, optimizer: optax.GradientTransformation | None, family: Any
+    path: Path,
+    model: pm.Model,
+    optimizer: optax.GradientTransformation | None,
+    family: Any,
+    *,
+    check_model: bool = True,
 ) -> FitState:
     """The record that :func:`vi.approximation.files.save.save` wrote; :func:`vi.load` documents it.
 
@@ -43,6 +49,8 @@ def read(
         The model that was fitted.
     optimizer, family : optional
         In the place of ones that are code.
+    check_model : bool
+        Whether to refuse a model of other distributions or other data.
     """
     arrays, meta = contents(path)
     with refusing(path, MismatchError):
@@ -51,6 +59,8 @@ def read(
     fit = begin(beginning, random_seed=meta["seed"])
     with refusing(path, MismatchError):
         _check_model(fit, meta)
+        if check_model and "fingerprint" in meta:  # not in those of 0.1.0
+            _check_graph(fit.model, meta)
         return _filled(fit, arrays, meta, optimizer)
 
 
@@ -110,6 +120,21 @@ def _check_model(fit: FitState, meta: dict[str, Any]) -> None:
                 f"The model's labels along {dim!r} are not those that were fitted.\n"
                 f"  file:  {', '.join(labels)}\n  model: {', '.join(present.get(dim, ['none']))}"
             )
+
+
+def _check_graph(model: pm.Model, meta: dict[str, Any]) -> None:
+    """Refuse a model of the same variables that is another one, as far as that can be seen."""
+    # data that were given to the fit are not those that lie in the model
+    data = meta.get("missing") is None
+    differ = differences(meta["fingerprint"], fingerprint(model), data=data)
+    if differ:
+        more = f" and {len(differ) - 5} more" * (len(differ) > 5)
+        raise MismatchError(
+            f"The model is not the one that was fitted; {', '.join(differ[:5])}{more} differ. Load "
+            "into the model that was fitted, with its data, and set others afterwards; or say "
+            "load(..., check_model=False), which keeps what was fitted as an approximation of this "
+            "model."
+        )
 
 
 def _run(

@@ -14,6 +14,7 @@ import numpy as np
 
 from vi.algorithms import Algorithm
 from vi.approximation.files.encoding import encode, innermost
+from vi.approximation.files.fingerprint import fingerprint
 from vi.approximation.files.tables import FORMAT, labels_table, layout_table
 from vi.approximation.record.copies import copied, state_to_numpy
 from vi.approximation.record.fit_state import FitState
@@ -67,6 +68,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "family": encode(fit.family),
         "dtype": fit.dtype.name,
         "layout": layout_table(fit.layout),
+        "fingerprint": fingerprint(fit.model),
         "coords": labels_table(fit.model, fit.layout),
         "seed": fit.seed,
         "backend": fit.backend,
