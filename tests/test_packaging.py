@@ -82,6 +82,7 @@ def test_callbacks_are_imported_by_their_public_name_only() -> None:
     )
 
 
+@pytest.mark.slow
 def test_no_top_level_callbacks_away_from_the_checkout(tmp_path: Path) -> None:
     code = "import importlib.util, vi.callbacks; print(importlib.util.find_spec('callbacks'))"
     assert run_away_from_the_checkout(code, tmp_path) == "None"

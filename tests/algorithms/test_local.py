@@ -166,6 +166,7 @@ def intercepts_target():
     return approximation().target(training=True)
 
 
+@pytest.mark.slow
 def test_two_axes_and_two_local_groups(rng):
     """Rows and columns drawn independently of each other: log p is unbiased, each prior with a
     factor of its own.
@@ -367,7 +368,7 @@ def test_backends_agree_and_runs_repeat(tmp_path):
         np.testing.assert_array_equal(going_on.std.eval(), whole.std.eval())
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["number", "data"])
 def test_the_ways_to_write_a_model_are_one(kind, rng):
     """A model of a batch, and models of all rows with batches in their place, have the same rows
@@ -470,6 +471,7 @@ def test_rows_of_several_variables_lie_together(rng):
     assert float(log_q) == pytest.approx(exact, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_starts_of_local_variables():
     batch = Minibatch(data(), batch_size=B)
     with pm.Model() as model:

@@ -150,7 +150,7 @@ def exact_draws(n, seed=0):
     return generator.normal(MU[which], SD[which])
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_both_modes_of_a_mixture_are_found(backend):
     """The particles nearest each mode have its mean within 0.02 and its sd within 20 %.

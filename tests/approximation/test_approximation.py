@@ -78,7 +78,7 @@ def test_moments_are_those_of_the_draws(method):
     np.testing.assert_allclose(np.cov(z.T) / scale, approx.cov.eval() / scale, atol=1.5 * error)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", METHODS)
 def test_log_densities(method, backend):
     """log q against SciPy; log p against the exact posterior and evidence."""
@@ -101,7 +101,7 @@ def test_log_densities(method, backend):
             approx.logq(z)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", [None, "JAX"])
 @pytest.mark.parametrize("method", METHODS)
 def test_nodes_of_every_method(method, mode):
@@ -316,6 +316,7 @@ def test_an_optimiser_that_a_file_cannot_hold(tmp_path):
     np.testing.assert_array_equal(kept.hist, approx.hist)
 
 
+@pytest.mark.slow
 def test_more_replacements_apply_to_training_only():
     """Half of the data replaced by other data: the fit sees the replacement, draws and log p the
     model.

@@ -164,6 +164,7 @@ def test_moments_draws_and_nodes():
     assert abs(node.mean() - total.mean()) < 5 * total.std() / np.sqrt(2_000)
 
 
+@pytest.mark.slow
 def test_size_thins_the_draws_evenly():
     approx = vi.Empirical(posterior(), 7, model=model())
     whole = vi.Empirical(posterior(), model=model()).particles
@@ -172,6 +173,7 @@ def test_size_thins_the_draws_evenly():
     )
 
 
+@pytest.mark.slow
 def test_noise():
     for approx in (
         vi.Empirical(size=3_000, jitter=0.5, model=model(), random_seed=1),

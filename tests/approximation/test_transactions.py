@@ -396,7 +396,7 @@ def diverge(kind: str) -> vi.Approximation:
     return vi.ADVI(model=explosive(kind == "stream"), **START).fit(**options)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["memory", "stream", "restarts", "devices", "local"])
 def test_divergence_names_the_variable_and_keeps_the_last_good_state(kind):
     threads = threading.active_count()

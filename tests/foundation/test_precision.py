@@ -44,7 +44,7 @@ def floating_dtypes(tree):
     return {dtype.name for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)}
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @BACKENDS
 @DTYPES
 @pytest.mark.parametrize("method", ["advi", "fullrank_advi"])

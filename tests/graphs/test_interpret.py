@@ -82,6 +82,7 @@ def test_a_linear_predictor_written_out(backend, rng):
     np.testing.assert_allclose(approx.logp(point[None])[0], expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_partial_sums_of_partial_sums(rng):
     x = pt.dvector("x")
     (value,) = interpret([x], [pt.add(*[x * i for i in range(31 * 31 + 1)])], [np.ones(2)])

@@ -206,6 +206,7 @@ def test_search_without_a_minimum():
     assert found.iterations[0] <= 40
 
 
+@pytest.mark.slow
 def test_a_mode_at_infinity_is_refused():
     """The prior's density at x = 0 grows like 1 / t, which the Jacobian of log t just balances:
     flat for ever.

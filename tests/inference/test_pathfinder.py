@@ -134,6 +134,7 @@ def test_seeds_and_settings():
     assert one.sample(5)["fit"].attrs["algorithm"] == "pathfinder"
 
 
+@pytest.mark.slow
 def test_bad_input():
     model = conjugate_normal().model
     with pytest.raises(ValueError, match="paths=0"):

@@ -242,6 +242,7 @@ def test_precision_is_that_of_init():
         quiet(normal, init=start_at_zero(), dtype="float32")
 
 
+@pytest.mark.slow
 def test_the_function_may_have_been_traced_in_single_precision():
     """JAX then keeps NumPy arrays in its closure in that type, and fails to compile it in double
     precision.
@@ -253,6 +254,7 @@ def test_the_function_may_have_been_traced_in_single_precision():
     assert target.log_prob(np.zeros(1)) == -7.0
 
 
+@pytest.mark.slow
 def test_callbacks_files_and_nodes(tmp_path):
     init = {"x": start_at_zero(), "s": np.float64(1.0)}
     model = vi.targets.from_function(
@@ -273,6 +275,7 @@ def test_callbacks_files_and_nodes(tmp_path):
     assert approx.sample_node(model.potentials[0], size=4).eval().shape == (4,)
 
 
+@pytest.mark.slow
 def test_forms_of_the_call():
     expected = quiet(normal, 5, init=start_at_zero()).hist
     model = vi.targets.from_function(normal, start_at_zero())

@@ -92,7 +92,7 @@ def test_fewer_draws_than_it_needs_are_refused(renyi):
     assert inference.approx.record.algorithm.n_draws == 2
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["model", "replacements", "stream", "local"])
 def test_batches_are_refused_for_what_is_not_linear_in_log_p(renyi, where):
     """E[f(log p of a batch)] is not f(log p): a bound of importance weights would go elsewhere."""

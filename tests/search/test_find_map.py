@@ -31,6 +31,7 @@ def test_a_minimum_is_no_mode(bathtub, backend):
     assert not found.converged.any()
 
 
+@pytest.mark.slow
 def test_a_density_without_a_bound_has_none(bathtub):
     found = vi.find_map(bathtub, start={"p": 0.6})
     assert found.status.ending == "stopped"

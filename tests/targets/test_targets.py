@@ -101,7 +101,7 @@ def test_slots_say_what_the_model_says():
 # ---- data ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @BACKENDS
 def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
     model, other = regression(30), regression(30, seed=1)
@@ -132,7 +132,7 @@ def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
     )
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @BACKENDS
 def test_new_length_of_the_data(backend, rng):
     model, other = regression(30), regression(47, seed=1)
@@ -240,7 +240,7 @@ def test_targets_go_with_their_model(backend):
     assert [reference() for reference in gone] == [None, None]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @BACKENDS
 def test_replacements(backend, rng):
     model, other = regression(20), regression(20, seed=1)

@@ -69,7 +69,7 @@ FAULTS += ["noise must not depend", "no gradient in the parameter 'rho'"]
 FAULTS += ["gradient of draws in 'rho'"]
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_check_sees_faults(fault):
     with pytest.raises(AssertionError, match="normalisation|score" if fault == "score" else fault):

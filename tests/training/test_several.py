@@ -64,7 +64,7 @@ def test_the_best_of_two_modes_is_kept(backend):
     assert f"{RUNS} restarts: run {best} is the best" in approx.status.message
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_the_first_run_is_a_single_fit(backend):
     model = conjugate_regression().model
     single = vi.fit(500, "fullrank_advi", model, 3, backend=backend, progressbar=False)
@@ -75,6 +75,7 @@ def test_the_first_run_is_a_single_fit(backend):
     assert not np.allclose(record["restart_mean"][1], record["restart_mean"][0])
 
 
+@pytest.mark.slow
 def test_backends_agree():
     model = conjugate_regression().model
     found = [
@@ -88,7 +89,7 @@ def test_backends_agree():
     )
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_run_that_fails_does_not_stop_the_others(backend):
     """log p is not a number left of -1: runs that begin there, or come there, are out."""
     with pm.Model() as model:

@@ -102,6 +102,7 @@ def test_variables_as_objects_and_value_names():
     assert vi.Approximation(vi.Group(None, "low_rank"), model=model()).groups[0].family == LowRank()
 
 
+@pytest.mark.slow
 def test_a_frozen_group_stays():
     inference = vi.KLqp(
         vi.Approximation(
@@ -119,6 +120,7 @@ def test_a_frozen_group_stays():
     assert np.all(np.abs(approx.mean.eval()[:3] - MEAN) < 0.1 * np.sqrt(np.diag(COV)))
 
 
+@pytest.mark.slow
 def test_freezing_keeps_what_was_reported():
     inference = vi.KLqp(two_groups())
     approx = inference.fit(500, progressbar=False)

@@ -55,6 +55,7 @@ def test_a_slash_in_the_name_of_a_dim(caplog):
     assert list(tree["posterior"]["city.street"].values) == ["x", "y", "z"]
 
 
+@pytest.mark.slow
 def test_mcmc_draws_have_them_too():
     pytest.importorskip("blackjax")
     approx = approximation({"g": PAIRS}, "g")

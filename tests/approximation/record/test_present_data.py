@@ -146,7 +146,7 @@ def test_an_index_in_a_row_that_the_first_batch_has_not():
         vi.ADVI(model=model)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["model", "replacements"])
 def test_arrays_of_one_minibatch_keep_one_length(where):
     x = np.arange(200.0)

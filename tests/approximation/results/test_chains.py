@@ -41,7 +41,7 @@ def eight():
     return vi.fit(method="laplace", model=schools(), backend="jax", random_seed=1)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:R-hat")
 @pytest.mark.parametrize("method", list(METHODS))
 def test_moments(gaussian, method):

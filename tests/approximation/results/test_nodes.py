@@ -87,6 +87,7 @@ def test_one_draw_at_a_time_has_the_same_distribution():
     sd_close(values, np.array([0.5, 2.0]))
 
 
+@pytest.mark.slow
 def test_full_rank():
     approx = vi.fit(
         2_000,

@@ -115,6 +115,7 @@ def lossy(x=None):
 LOSSY = 5.76923  # 4 values of 6 with sd 2, prior N(0, 5): 6 * 1 / (1 + 1 / 25)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("batch", [False, True])
 def test_auto_takes_the_backend_that_has_the_gradient(batch, caplog):
     seen = []
@@ -139,6 +140,7 @@ def test_auto_takes_the_backend_that_has_the_gradient(batch, caplog):
     assert len(approx.hist) == 3005
 
 
+@pytest.mark.slow
 def test_jax_that_was_asked_for_diverges():
     with pytest.raises(vi.DivergedError, match="JAX's gradient in mu is not finite"):
         vi.fit(3000, "advi", lossy(), random_seed=1, backend="jax", progressbar=False)

@@ -223,6 +223,7 @@ def test_a_file_that_changes_between_windows(tmp_path, change):
     np.testing.assert_array_equal(data.head(fresh, 3)["x"], [3999.0, 3998.0, 3997.0])
 
 
+@pytest.mark.slow
 def test_a_fit_on_a_replaced_file_keeps_its_last_state(tmp_path):
     path = tmp_path / "y.npy"
     values = np.random.default_rng(1).normal(3.0, 1.0, 20_000)

@@ -53,7 +53,7 @@ def batches(built, *names, size=B):
     )
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("total_size", [None, N])
 @pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])

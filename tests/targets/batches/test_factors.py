@@ -53,7 +53,7 @@ def exact(model):
     return from_pymc(whole, backend="jax").log_prob(np.random.default_rng(3).normal(size=(2, 3)))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", EITHER)
 @pytest.mark.parametrize("build", [vector_model, matrix_model])
 @pytest.mark.parametrize("total_size", [N, (N, None), (N, ...), [N, 3], (N, 3)], ids=str)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from arviz_stats import summary
 
@@ -32,7 +31,7 @@ def summarize(
     random_seed: Any = 0,
     var_names: Sequence[str] | None = None,
     quantiles: Sequence[float] = (0.05, 0.5, 0.95),
-) -> pd.DataFrame:
+) -> Any:
     """Constrained means, standard deviations and quantiles, computed from draws.
 
     Parameters
@@ -65,11 +64,15 @@ def summarize(
     options["rows"] = contents(fit, int(draws), log_prob=False, store_data=False, rows=None).rows
     few = sample(fit, 2, **options)["posterior"].to_dataset()
     names = _names(var_names, few)
-    tables = []
+    flags = {name: few[name].astype(float) for name in names}  # ArviZ has no means of booleans
+    named = xr.DataTree.from_dict({"/posterior": few.assign(flags)})
+    table = summary(named, var_names=names, kind="stats", round_to="none")[[]]
+    parts = []
     for group in _groups(few[names], int(draws)):
         drawn = sample(fit, draws, var_names=group, **options)["posterior"]
-        tables += [_rows(few[name], drawn[name].to_numpy(), columns) for name in group]
-    return pd.concat(tables)
+        parts += [_rows(drawn[name].to_numpy(), columns) for name in group]
+    values = np.concatenate(parts).T
+    return table.assign(**dict(zip(("mean", "sd", *columns), values, strict=True)))
 
 
 def _columns(quantiles: Sequence[float]) -> dict[str, float]:
@@ -111,17 +114,14 @@ def _groups(few: xr.Dataset, draws: int) -> Iterator[list[str]]:
     yield group
 
 
-def _rows(few: xr.DataArray, values: np.ndarray, columns: dict[str, float]) -> pd.DataFrame:
-    """The rows of a variable, of draws ``(chain, draw, *shape)``."""
-    named = xr.Dataset({few.name: few.astype(float)})
-    index = summary(xr.DataTree.from_dict({"/posterior": named}), kind="stats").index
+def _rows(values: np.ndarray, columns: dict[str, float]) -> np.ndarray:
+    """The rows of a variable, of draws ``(chain, draw, *shape)``: one for each entry."""
     flat = values.reshape(values.shape[0] * values.shape[1], -1)
     step = max(1, ENTRIES // len(flat))
-    parts = [
-        _statistics(flat[:, i : i + step].astype(float), columns)
-        for i in range(0, flat.shape[1], step)
-    ]
-    return pd.DataFrame(np.concatenate(parts), index=index, columns=["mean", "sd", *columns])
+    starts = range(0, flat.shape[1], step)
+    return np.concatenate(
+        [_statistics(flat[:, i : i + step].astype(float), columns) for i in starts]
+    )
 
 
 def _statistics(values: np.ndarray, columns: dict[str, float]) -> np.ndarray:
