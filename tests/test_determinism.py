@@ -49,7 +49,7 @@ def method(request):
     return request.param
 
 
-@pytest.mark.slow
+@pytest.mark.few(3)
 def test_same_seed_same_numbers(method, backend):
     assert_same(run(method, backend), run(method, backend))
 
@@ -112,7 +112,7 @@ def test_callbacks_and_bar_change_nothing(method, backend):
     assert_same(watched, run(method, backend))
 
 
-@pytest.mark.slow
+@pytest.mark.few(2)
 def test_copies_go_on_like_the_original(method, backend, tmp_path):
     """A deep copy, a pickle and a file, each refined, equal the run that was never cut."""
     whole = run(method, backend, cuts=(100, 200))

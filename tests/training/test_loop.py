@@ -151,7 +151,7 @@ def diverging_model():
     return model
 
 
-@pytest.mark.slow
+@pytest.mark.few(1)
 def test_divergence_names_variable_and_step_and_keeps_the_last_finite_state(backend):
     inference = vi.ADVI(model=diverging_model(), random_seed=1, start_sigma={"bounded": 0.05})
     with pytest.raises(FloatingPointError, match="step") as caught:
@@ -249,7 +249,7 @@ def test_total_grad_norm_constraint(backend):
     assert np.linalg.norm(end - start) == pytest.approx(1e-3, rel=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.few(1)
 def test_averaging_is_reported_during_and_after_the_run(backend):
     """With weights that do not depend on n: eta = 0 reports the plain mean of all iterates."""
     iterates, reports = [], []
