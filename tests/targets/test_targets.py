@@ -132,7 +132,7 @@ def test_new_values_of_the_same_shape_need_no_compilation(backend, rng):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.few(1)
 @BACKENDS
 def test_new_length_of_the_data(backend, rng):
     model, other = regression(30), regression(47, seed=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +19,7 @@ from vi.testing.common import (
     FLOAT64,
     Steps,
     between,
+    booleans,
     different,
     divergence,
     instance_of,
@@ -27,6 +27,7 @@ from vi.testing.common import (
     named,
     quick_jit,
     refused,
+    settings_class,
     start,
 )
 from vi.testing.descent import check_loss_and_gradient, progress, with_optimizer
@@ -127,29 +128,14 @@ def _check_declarations(algorithm: Algorithm) -> None:
     assert getattr(algorithm, "family", None) is not None, (
         f"{name} has no family: make it a field of the frozen dataclass, what is fitted"
     )
-    for declared in ("uses_optimizer", "has_elbo", "linear_in_log_p"):
-        value = getattr(algorithm, declared)
-        assert isinstance(value, bool), f"{name} has {declared} = {value!r}: write True or False"
+    booleans(algorithm, "uses_optimizer", "has_elbo", "linear_in_log_p")
     has_one = with_optimizer(Steps(algorithm), optax.set_to_zero()) is not None
     assert algorithm.uses_optimizer == has_one, (
         f"{name} has uses_optimizer = {algorithm.uses_optimizer} and "
         f"{'a' if has_one else 'no'} field optimizer: say True where steps are made by one, a "
         "field of the dataclass"
     )
-    assert algorithm.has_elbo == ("ELBO" in algorithm.loss_name), (
-        f"{name} has has_elbo = {algorithm.has_elbo} and loss_name = {algorithm.loss_name!r}: a "
-        "loss is called minus the ELBO where it is, and nowhere else"
-    )
-    assert dataclasses.is_dataclass(type(algorithm)), (
-        f"{name} must be a frozen dataclass of settings"
-    )
-    made: Any = algorithm
-    twin = dataclasses.replace(made)
-    try:
-        same = twin == algorithm and hash(twin) == hash(algorithm)
-    except TypeError as error:
-        raise AssertionError(f"{name} must be hashable, a frozen dataclass: {error}") from error
-    assert same, f"{name}: equal settings must make equal algorithms, which share compiled code"
+    settings_class(algorithm, "algorithms")
     settings = algorithm.settings()
     try:
         kept = json.loads(json.dumps(settings)) == settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ __all__ = [
     "STANDARD_ERRORS",
     "Steps",
     "between",
+    "booleans",
     "different",
     "divergence",
     "factor_of",
@@ -33,6 +35,7 @@ __all__ = [
     "quick_jit",
     "refused",
     "score",
+    "settings_class",
     "start",
 ]
 
@@ -257,3 +260,27 @@ class Steps:
         """One step."""
         question = self.ask(state)
         return self.tell(state, question, *self.answer(question))
+
+
+def booleans(part: Any, *names: str) -> None:
+    """Refuse declarations that are not True or False, and a loss that is wrongly called an ELBO."""
+    name = type(part).__name__
+    for declared in names:
+        value = getattr(part, declared)
+        assert isinstance(value, bool), f"{name} has {declared} = {value!r}: write True or False"
+    assert part.has_elbo == ("ELBO" in part.loss_name), (
+        f"{name} has has_elbo = {part.has_elbo} and loss_name = {part.loss_name!r}: a loss is "
+        "called minus the ELBO where it is, and nowhere else"
+    )
+
+
+def settings_class(part: Any, kind: str) -> None:
+    """Refuse a class that is no frozen dataclass of settings; ``kind`` is its plural."""
+    name = type(part).__name__
+    assert dataclasses.is_dataclass(type(part)), f"{name} must be a frozen dataclass of settings"
+    twin = dataclasses.replace(part)
+    try:
+        same = twin == part and hash(twin) == hash(part)
+    except TypeError as error:
+        raise AssertionError(f"{name} must be hashable, a frozen dataclass: {error}") from error
+    assert same, f"{name}: equal settings must make equal {kind}, which share compiled code"

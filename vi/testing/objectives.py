@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from vi.testing.common import (
     FLOAT32,
     FLOAT64,
     Steps,
+    booleans,
     different,
     divergence,
     instance_of,
@@ -30,6 +30,7 @@ from vi.testing.common import (
     named,
     refused,
     score,
+    settings_class,
     start,
 )
 from vi.testing.descent import check_loss_and_gradient, progress
@@ -117,26 +118,11 @@ def _check_declarations(objective: Objective) -> None:
         f"{name} has no loss_name: write loss_name = '...' in the class, what its loss is, which "
         "summaries and files show"
     )
-    for declared in ("has_elbo", "linear_in_log_p", "needs_entropy", "noise_vanishes"):
-        value = getattr(objective, declared)
-        assert isinstance(value, bool), f"{name} has {declared} = {value!r}: write True or False"
+    booleans(objective, "has_elbo", "linear_in_log_p", "needs_entropy", "noise_vanishes")
     fewest = objective.fewest_draws
     assert type(fewest) is int, f"{name} has fewest_draws = {fewest!r}: write a whole number"
     assert fewest >= 1, f"{name} has fewest_draws = {fewest!r}: write a whole number of at least 1"
-    assert objective.has_elbo == ("ELBO" in objective.loss_name), (
-        f"{name} has has_elbo = {objective.has_elbo} and loss_name = {objective.loss_name!r}: a "
-        "loss is called minus the ELBO where it is, and nowhere else"
-    )
-    assert dataclasses.is_dataclass(type(objective)), (
-        f"{name} must be a frozen dataclass of settings"
-    )
-    made: Any = objective
-    twin = dataclasses.replace(made)
-    try:
-        same = twin == objective and hash(twin) == hash(objective)
-    except TypeError as error:
-        raise AssertionError(f"{name} must be hashable, a frozen dataclass: {error}") from error
-    assert same, f"{name}: equal settings must make equal objectives, which share compiled code"
+    settings_class(objective, "objectives")
 
 
 def _noises(family: Family, params: Params, count: int, seed: int) -> Any:
