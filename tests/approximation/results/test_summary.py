@@ -63,6 +63,19 @@ def test_what_is_no_quantile(approx, quantiles):
         approx.summary(10, quantiles=quantiles)
 
 
+def test_nothing_to_show(approx):
+    with pytest.raises(ValueError, match="leaves no variable"):
+        approx.summary(10, var_names=["~x", "~s", "~table", "~positive"])
+    with pytest.raises(ValueError, match="leaves no variable"):
+        approx.summary(10, var_names=["nothing"])
+
+
+@pytest.mark.parametrize("names", [[], 3, [3], ("x", None)])
+def test_names_that_draws_cannot_have(approx, names):
+    with pytest.raises(TypeError, match="give a list of names"):
+        approx.sample(3, var_names=names)
+
+
 def test_draws_of_some_variables(approx):
     draws = approx.sample(20, random_seed=1, var_names=["table"])
     assert list(draws["posterior"]) == ["table"]

@@ -132,6 +132,9 @@ def _chosen(var_names: Sequence[str] | None, known: Sequence[str]) -> set[str]:
         return set(known)
     if isinstance(var_names, str):
         var_names = [var_names]
+    is_list = isinstance(var_names, Sequence) and all(isinstance(n, str) for n in var_names)
+    if not is_list or not var_names:
+        raise TypeError(f"var_names={var_names!r}: give a list of names of variables.")
     unknown = [name for name in var_names if name not in known]
     if unknown:
         raise ValueError(

@@ -97,7 +97,10 @@ def _names(names: Sequence[str] | None, posterior: xr.Dataset) -> list[str]:
         )
     without = {name.removeprefix("~") for name in names or () if name.startswith("~")}
     chosen = [name for name in names or () if not name.startswith("~")] or [*map(str, posterior)]
-    return [str(n) for n in chosen if n not in without and posterior[n].size]
+    shown = [str(n) for n in chosen if n not in without and posterior[n].size]
+    if not shown:
+        raise ValueError(f"var_names={names!r} leaves no variable with an entry to show.")
+    return shown
 
 
 def _groups(few: xr.Dataset, draws: int) -> Iterator[list[str]]:
