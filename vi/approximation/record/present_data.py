@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from vi.approximation.record.fit_state import FitState
 from vi.foundation.tracing_errors import first_line
 from vi.targets.batches.search import find_batches
-from vi.targets.cache import cache_of, watched
+from vi.targets.cache import cache_of, check_shapes, watched
 from vi.targets.model.data_watch import DataWatch, names_of
 from vi.targets.model.initial_density import check_deterministics, check_initial_density
 
@@ -75,6 +75,8 @@ def refuse_changed_data(fit: FitState, names: Sequence[str], use: Use) -> None:
     ValueError
         With the names of what has changed, and what is wrong.
     """
+    if names and use != "draws":
+        check_shapes(fit.model, fit.point)  # a variable that follows the data: a new fit is needed
     try:
         if use == "draws":
             check_deterministics(fit.model, fit.point)
@@ -86,6 +88,7 @@ def refuse_changed_data(fit: FitState, names: Sequence[str], use: Use) -> None:
         which = "deterministics" if use == "draws" else "log density"
         hint = " sample(log_prob=False) draws without it." if use == "log_prob" else ""
         raise ValueError(
-            f"{what}, and the model's {which} cannot be evaluated with them: {first_line(error)}."
+            f"{what}, and the model's {which} cannot be evaluated with them: "
+            f"{first_line(error).rstrip('.')}."
             f"{hint}"
         ) from error
