@@ -83,6 +83,52 @@ def test_draws_without_rows_need_no_other_target(approx, monkeypatch):
     assert approx.target(training=True) is before
 
 
+@pytest.fixture(scope="module")
+def of_data():
+    """Rows in the place of the model's own, which are seven, and a number in the place of 1."""
+    with pm.Model() as model:
+        x, y = pm.Data("x", X[:7]), pm.Data("y_data", X[:7])
+        power = pm.Data("power", 1.0)
+        slope = pm.Normal("slope")
+        pm.Deterministic("line", slope * x)
+        pm.Deterministic("times", slope * power)
+        pm.Normal("y", slope * x * power, 1.0, observed=y)
+    return vi.fit(
+        20,
+        "advi",
+        model,
+        data={"x": X, "y_data": 2 * X},
+        batch_size=5,
+        more_replacements={power: 3.0},
+        **QUIET,
+    )
+
+
+@pytest.mark.parametrize("dear", [False, True])
+@pytest.mark.parametrize("rows", [None, False, True])
+def test_rows_in_the_place_of_data(of_data, monkeypatch, dear, rows):
+    """Others are what they are in the model: what was exchanged was so for training only."""
+    if dear:
+        monkeypatch.setattr(contents, "MOST_ENTRIES", 0)
+    posterior = of_data.sample(3, random_seed=1, rows=rows)["posterior"]
+    np.testing.assert_array_equal(posterior["times"], posterior["slope"])
+    if rows or (rows is None and not dear):
+        expected = posterior["slope"].values[..., None] * X
+        np.testing.assert_allclose(posterior["line"], expected)
+    else:
+        assert "line" not in posterior
+
+
+def test_a_name_is_asked_for(of_data, monkeypatch):
+    monkeypatch.setattr(contents, "MOST_ENTRIES", 0)
+    posterior = of_data.sample(3, random_seed=1, var_names=["line"])["posterior"]
+    assert posterior["line"].shape == (1, 3, 40)
+    assert posterior.attrs["left_out"] == ["log_p"]
+    assert len(of_data.summary(10, var_names=["line"])) == 40
+    without = of_data.sample(3, random_seed=1, var_names=["slope"])["posterior"]
+    assert without.attrs["left_out"] == ["log_p"]
+
+
 def test_a_model_without_minibatches_has_no_limit(monkeypatch):
     monkeypatch.setattr(contents, "MOST_ENTRIES", 0)
     with pm.Model() as model:

@@ -25,7 +25,7 @@ from vi.foundation.precision import precision
 from vi.foundation.seeds import key_from, resolve_seed
 from vi.targets.base import Target
 
-__all__ = ["draw", "logp", "logq", "sample"]
+__all__ = ["draw", "logp", "logq", "names_from", "sample"]
 
 logger = logging.getLogger("vi")
 
@@ -95,15 +95,20 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         fit.dtype,
         density=log_prob is not False,
     )
-    holds = contents(fit, int(draws), log_prob=log_prob, store_data=store_data, rows=rows)
+    var_names = names_from(var_names)
+    holds = contents(
+        fit, int(draws), log_prob=log_prob, store_data=store_data, rows=rows, var_names=var_names
+    )
     if holds.log_p:
         target = target_of(fit)
+    elif holds.rows or not holds.as_trained:
+        target = target_of(fit, "draws")
     else:
-        target = target_of(fit, "draws") if holds.rows else target_without_rows(fit)
+        target = target_without_rows(fit)
     transformed = fit.layout.unflatten(points) if include_transformed else {}
     chosen = _chosen(var_names, [*target.names, *transformed])
     names = tuple(n for n in target.names if n not in holds.over_rows and n in chosen)
-    posterior = target.constrain(points, names)
+    posterior = target.constrain(points, names) if names else {}
     if holds.rows:
         posterior |= _over_rows(fit, points, target, holds.over_rows & chosen)
     posterior |= {n: v for n, v in transformed.items() if n not in posterior and n in chosen}
@@ -126,15 +131,23 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     return tree
 
 
+def names_from(var_names: Any) -> list[str] | None:
+    """The names of variables as a list, or None for all; refuse what is no list of names."""
+    if var_names is None:
+        return None
+    if isinstance(var_names, str):
+        return [var_names]
+    if not isinstance(var_names, Sequence) or not all(isinstance(n, str) for n in var_names):
+        raise TypeError(f"var_names={var_names!r}: give a list of names of variables.")
+    if not var_names:
+        raise ValueError("var_names is empty; name the variables, or leave it out to have all.")
+    return list(var_names)
+
+
 def _chosen(var_names: Sequence[str] | None, known: Sequence[str]) -> set[str]:
     """The names that draws are to have."""
     if var_names is None:
         return set(known)
-    if isinstance(var_names, str):
-        var_names = [var_names]
-    is_list = isinstance(var_names, Sequence) and all(isinstance(n, str) for n in var_names)
-    if not is_list or not var_names:
-        raise TypeError(f"var_names={var_names!r}: give a list of names of variables.")
     unknown = [name for name in var_names if name not in known]
     if unknown:
         raise ValueError(

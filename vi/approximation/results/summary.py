@@ -11,7 +11,7 @@ from arviz_stats import summary
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.results.contents import contents
-from vi.approximation.results.draws import sample
+from vi.approximation.results.draws import names_from, sample
 from vi.foundation.numbers import check_count
 from vi.foundation.seeds import resolve_seed
 
@@ -51,22 +51,20 @@ def summarize(
     pandas.DataFrame
         One row a scalar; columns ``mean``, ``sd``, and of quantiles ``q5``, ``median``, ``q95``.
     """
-    if isinstance(var_names, str):
-        var_names = [var_names]
-    if var_names is not None and not (
-        isinstance(var_names, Sequence) and all(isinstance(name, str) for name in var_names)
-    ):
-        raise TypeError(f"var_names={var_names!r}: give a list of names of variables.")
+    var_names = names_from(var_names)
     check_count("draws", draws)
     columns = _columns(quantiles)
     options: dict[str, Any] = {"log_prob": False, "store_data": False}
     options["random_seed"] = resolve_seed(random_seed)
-    options["rows"] = contents(fit, int(draws), log_prob=False, store_data=False, rows=None).rows
+    named = [name for name in var_names or () if not name.startswith("~")] or None
+    options["rows"] = contents(
+        fit, int(draws), log_prob=False, store_data=False, rows=None, var_names=named
+    ).rows
     few = sample(fit, 2, **options)["posterior"].to_dataset()
     names = _names(var_names, few)
     flags = {name: few[name].astype(float) for name in names}  # ArviZ has no means of booleans
-    named = xr.DataTree.from_dict({"/posterior": few.assign(flags)})
-    table = summary(named, var_names=names, kind="stats", round_to="none")[[]]
+    numbers = xr.DataTree.from_dict({"/posterior": few.assign(flags)})
+    table = summary(numbers, var_names=names, kind="stats", round_to="none")[[]]
     parts = []
     for group in _groups(few[names], int(draws)):
         drawn = sample(fit, draws, var_names=group, **options)["posterior"]
@@ -90,10 +88,6 @@ def _names(names: Sequence[str] | None, posterior: xr.Dataset) -> list[str]:
         raise ValueError(
             f"var_names has {', '.join(map(repr, unknown))}; the draws have "
             f"{', '.join(map(repr, posterior))}."
-        )
-    if names is not None and len(names) == 0:
-        raise ValueError(
-            "var_names is empty; name the variables to show, or leave it out to show all."
         )
     without = {name.removeprefix("~") for name in names or () if name.startswith("~")}
     chosen = [name for name in names or () if not name.startswith("~")] or [*map(str, posterior)]
