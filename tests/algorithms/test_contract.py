@@ -12,7 +12,7 @@ import pytest
 
 import vi
 from vi.algorithms import Gradient, Question
-from vi.algorithms.contract import check_contract, check_draws, check_optimizer_step, is_foreign
+from vi.algorithms.contract import check_contract, check_draws, check_optimizer_step
 from vi.families import MeanField
 from vi.objectives import ClosedFormEntropy
 
@@ -141,11 +141,6 @@ def test_log_p_is_known_at_the_draws_alone(objective):
 def test_shapes_of_an_objective_are_looked_at_in_the_step(objective, says):
     with pytest.raises(TypeError, match=says):
         check(Gradient(FAMILY, vi.adam(), objective=objective, n_draws=3))
-
-
-def test_built_in_parts_are_not_looked_at():
-    assert not is_foreign(FAMILY, ClosedFormEntropy(), vi.adam())
-    assert is_foreign(FAMILY, Elsewhere())
 
 
 def transformation(update):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,17 +13,12 @@ import optax
 from vi.algorithms.base import Algorithm, Question, State
 from vi.algorithms.descent import Descent
 from vi.families.family import Family, Params
+from vi.foundation.contracts import said, traced
 from vi.foundation.tracing_errors import first_line
 from vi.objectives.base import Objective
 from vi.optimizers.named import name_of
 
-__all__ = ["check_contract", "check_draws", "check_optimizer_step", "is_foreign"]
-
-
-def is_foreign(*parts: Any) -> bool:
-    """Whether a part of an algorithm was not written here, so that it has to be looked at."""
-    here = __name__.partition(".")[0]
-    return any(type(part).__module__.partition(".")[0] != here for part in parts)
+__all__ = ["check_contract", "check_draws", "check_optimizer_step"]
 
 
 def check_contract(algorithm: Algorithm, state: State, dim: int) -> None:
@@ -48,26 +43,25 @@ def check_contract(algorithm: Algorithm, state: State, dim: int) -> None:
     """
     name = algorithm.short_name
     if not isinstance(state, State):
-        raise TypeError(
-            f"init() of the algorithm {name!r} must return a State, got {_kind(state)}."
-        )
-    question = _traced(name, "ask(state, rows)", lambda s: algorithm.ask(s, {}), state)
+        raise TypeError(f"init() of the algorithm {name!r} must return a State, got {said(state)}.")
+    question = traced(
+        f"ask(state, rows) of the algorithm {name!r}", lambda s: algorithm.ask(s, {}), state
+    )
     if not isinstance(question, Question):
         raise TypeError(
             f"ask() of the algorithm {name!r} must return a Question(points, noise), got "
-            f"{_kind(question)}."
+            f"{said(question)}."
         )
     shape = jnp.shape(question.points)
     if len(shape) != 2 or shape[1] != dim:
         raise TypeError(
             f"ask() of the algorithm {name!r} must ask at points (K, {dim}), one a row; it asks at "
-            f"{_kind(question.points)}."
+            f"{said(question.points)}."
         )
     dtype = question.points.dtype
     answer = jax.ShapeDtypeStruct(shape[:1], dtype), jax.ShapeDtypeStruct(shape, dtype)
-    told = _traced(
-        name,
-        "tell(state, question, log_prob, score, rows)",
+    told = traced(
+        f"tell(state, question, log_prob, score, rows) of the algorithm {name!r}",
         lambda s, q, log_prob, score: algorithm.tell(s, q, log_prob, score, {}),
         state,
         question,
@@ -76,7 +70,7 @@ def check_contract(algorithm: Algorithm, state: State, dim: int) -> None:
     if not isinstance(told, tuple) or isinstance(told, State) or len(told) != 2:
         raise TypeError(
             f"tell() of the algorithm {name!r} must return the pair (state, loss), got "
-            f"{_kind(told)}."
+            f"{said(told)}."
         )
     new, loss = told
     if (
@@ -86,7 +80,7 @@ def check_contract(algorithm: Algorithm, state: State, dim: int) -> None:
     ):
         raise TypeError(
             f"tell() of the algorithm {name!r} must return one number as the loss of the step, got "
-            f"{_kind(loss)}."
+            f"{said(loss)}."
         )
     _check_state(name, state, new)
 
@@ -167,19 +161,19 @@ def check_optimizer_step(algorithm: Descent, state: State) -> None:
 
 
 def _listed(leaves: Mapping[Any, Any]) -> str:
-    return ", ".join(f"{jax.tree_util.keystr(path)} {_kind(leaf)}" for path, leaf in leaves.items())
+    return ", ".join(f"{jax.tree_util.keystr(path)} {said(leaf)}" for path, leaf in leaves.items())
 
 
 def _check_state(name: str, before: State, after: Any) -> None:
     """Refuse a new state that is not like the old one, entry by entry."""
     if not isinstance(after, State):
         raise TypeError(
-            f"tell() of the algorithm {name!r} must return a State first, got {_kind(after)}."
+            f"tell() of the algorithm {name!r} must return a State first, got {said(after)}."
         )
     old, new = (dict(jax.tree_util.tree_leaves_with_path(s)) for s in (before, after))
     differ = [
-        f"state{jax.tree_util.keystr(path)} was {_kind(old.get(path))} and becomes "
-        f"{_kind(new.get(path))}"
+        f"state{jax.tree_util.keystr(path)} was {said(old.get(path))} and becomes "
+        f"{said(new.get(path))}"
         for path in {**old, **new}
         if _form(old.get(path)) != _form(new.get(path))
     ]
@@ -190,23 +184,5 @@ def _check_state(name: str, before: State, after: Any) -> None:
         )
 
 
-def _traced(name: str, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns, as shapes; what it raises, with the name of the algorithm."""
-    try:
-        return jax.eval_shape(function, *arguments)
-    except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-        raise TypeError(
-            f"{what} of the algorithm {name!r} cannot be traced: {type(error).__name__}: {error}"
-        ) from error
-
-
 def _form(leaf: Any) -> Any:
     return None if leaf is None else (jnp.shape(leaf), jnp.result_type(leaf))
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype} {tuple(value.shape)}"
-    return type(value).__name__

@@ -189,8 +189,9 @@ class Approximation(LiveRecord):
     def set_params(self, params: Mapping[str, Any]) -> Self:
         """Put other values in the place of parameters, of the raw iterate and of the average.
 
-        Fits go on from there, with the optimiser's state as it is. What is written into the shared
-        variables of :attr:`shared_params` does the same.
+        Fits go on from there, with the optimiser's state as it is and an average that begins anew;
+        parameters that are not given go on from what is reported of them. What is written into the
+        shared variables of :attr:`shared_params` does the same.
 
         Parameters
         ----------

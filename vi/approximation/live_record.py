@@ -14,6 +14,7 @@ import pytensor
 from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import reported_params, with_params
+from vi.approximation.record.pymc_names import OF_APPROXIMATION
 from vi.approximation.results.moments import moment_of
 from vi.approximation.steps.run import run_steps
 from vi.diagnostics.status import DivergedError, Status
@@ -21,33 +22,6 @@ from vi.foundation.unset import Unset
 from vi.training.loop import Callback
 
 __all__ = ["LiveRecord"]
-
-MOMENTS = "approx.layout.unflatten(approx.{}.eval()), a dict by name of unconstrained value"
-DRAWS = "approx.sample_node(node), for any expression of the model's variables"
-DENSITY = "approx.{}(z), for unconstrained points z of shape (..., D)"
-
-OF_PYMC = {
-    "mean_data": MOMENTS.format("mean"),
-    "std_data": MOMENTS.format("std"),
-    "symbolic_random": DRAWS,
-    "symbolic_randoms": DRAWS,
-    "symbolic_single_sample": DRAWS,
-    "symbolic_sample_over_posterior": DRAWS,
-    "rslice": "approx.sample_node(approx.model[name], size=size)",
-    "sample_dict_fn": "approx.sample(draws, include_transformed=True)",
-    "symbolic_logq": DENSITY.format("logq"),
-    "logq_norm": DENSITY.format("logq"),
-    "sized_symbolic_logp": DENSITY.format("logp"),
-    "single_symbolic_logp": DENSITY.format("logp"),
-    "logp_norm": DENSITY.format("logp"),
-    "varlogp": "approx.sample_node(approx.model.varlogp, size=size).mean()",
-    "datalogp": "approx.sample_node(approx.model.datalogp, size=size).mean()",
-    "params_dict": "approx.shared_params",
-    "has_logq": "approx.family.has_density",
-    "evaluate_over_trace": "approx.sample_node(node, size=size), or the model's deterministics",
-    "replacements": DRAWS,
-}
-"""Attributes of PyMC's approximations that are not there, and what to write instead."""
 
 
 class LiveRecord:
@@ -242,11 +216,11 @@ class LiveRecord:
 
         def __getattr__(self, name: str) -> Any:
             """Say what takes the place of an attribute that PyMC's approximations have."""
-            if name not in OF_PYMC:
+            if name not in OF_APPROXIMATION:
                 return object.__getattribute__(self, name)  # raises what brought us here
             raise AttributeError(
                 f"{type(self).__name__} has no {name}, which PyMC's approximations have. Write "
-                f"{OF_PYMC[name]}.",
+                f"{OF_APPROXIMATION[name]}.",
                 name=name,
                 obj=self,
             )

@@ -13,6 +13,7 @@ from vi.families.composed.encoder import Encoded
 from vi.families.composed.per_row import PerRow
 from vi.families.composed.product import Product
 from vi.families.family import Family, Params
+from vi.foundation.contracts import is_foreign, said, traced
 
 __all__ = ["check_families"]
 
@@ -38,12 +39,10 @@ def check_families(family: Family, dim: int, dtype: np.dtype) -> None:
     TypeError
         With the name of the family, the function, what it returned and what it should return.
     """
-    here = __name__.partition(".")[0]
     looked_at: set[tuple[Family, int]] = set()
     for part, length in _within(family, dim):
         base = getattr(part, "base", part)
-        foreign = any(type(item).__module__.partition(".")[0] != here for item in (part, base))
-        if foreign and part.has_density and (part, length) not in looked_at:
+        if is_foreign(part, base) and part.has_density and (part, length) not in looked_at:
             looked_at.add((part, length))
             _check(part, length, dtype)
 
@@ -71,13 +70,18 @@ def _check(family: Family, dim: int, dtype: np.dtype) -> None:
     if hasattr(family, "base"):  # a user's base of one of vi's families, perhaps
         name = f"{name} of base {type(family.base).__name__}"
     params = _checked_start(family, name, dim, dtype)
-    noise = _traced(name, "noise(key, params)", family.noise, jax.random.key(0), params)
+    noise = traced(
+        f"noise(key, params) of the family {name!r}", family.noise, jax.random.key(0), params
+    )
     z = jax.ShapeDtypeStruct((dim,), dtype)
     vector, matrix, scalar = (dim,), (dim, dim), ()
     _expect(name, "draw(params, noise)", family.draw, (params, noise), vector)
     _expect(name, "log_prob(params, z)", family.log_prob, (params, z), scalar)
-    pair = _traced(
-        name, "draw_and_log_prob(params, noise)", family.draw_and_log_prob, params, noise
+    pair = traced(
+        f"draw_and_log_prob(params, noise) of the family {name!r}",
+        family.draw_and_log_prob,
+        params,
+        noise,
     )
     if (
         not isinstance(pair, tuple)
@@ -87,13 +91,13 @@ def _check(family: Family, dim: int, dtype: np.dtype) -> None:
     ):
         raise TypeError(
             f"draw_and_log_prob(params, noise) of the family {name!r} must return a draw "
-            f"{vector} and its log q (), got {_shown(pair)}."
+            f"{vector} and its log q (), got {said(pair)}."
         )
-    entropy = _traced(name, "entropy(params)", family.entropy, params)
+    entropy = traced(f"entropy(params) of the family {name!r}", family.entropy, params)
     if entropy is not None and _shape(entropy) != scalar:
         raise TypeError(
             f"entropy(params) of the family {name!r} must return one number, or None where there "
-            f"is no formula; got {_shown(entropy)}."
+            f"is no formula; got {said(entropy)}."
         )
     for what, function, shape in (
         ("mean(params)", family.mean, vector),
@@ -106,14 +110,14 @@ def _check(family: Family, dim: int, dtype: np.dtype) -> None:
             continue
         if _shape(got) != shape:
             raise TypeError(
-                f"{what} of the family {name!r} must return an array {shape}, got {_shown(got)}."
+                f"{what} of the family {name!r} must return an array {shape}, got {said(got)}."
             )
-    units = _traced(name, "units(params)", family.units, params)
+    units = traced(f"units(params) of the family {name!r}", family.units, params)
     like = {key: jnp.shape(value) for key, value in params.items()}
     if not isinstance(units, Mapping) or like != {k: _shape(value) for k, value in units.items()}:
         raise TypeError(
             f"units(params) of the family {name!r} must return the unit of every entry of every "
-            f"parameter, like {_shown(params)}; got {_shown(units)}."
+            f"parameter, like {said(params)}; got {said(units)}."
         )
 
 
@@ -123,7 +127,7 @@ def _checked_start(family: Family, name: str, dim: int, dtype: np.dtype) -> Para
     if not isinstance(params, dict) or not params:
         raise TypeError(
             f"init() of the family {name!r} must return a dict of arrays by name, got "
-            f"{_shown(params)}."
+            f"{said(params)}."
         )
     wrong = {
         key: value
@@ -135,7 +139,7 @@ def _checked_start(family: Family, name: str, dim: int, dtype: np.dtype) -> Para
     if wrong:
         raise TypeError(
             f"init() of the family {name!r} must return arrays of floating-point numbers by name, "
-            f"got {_shown(wrong)}."
+            f"got {said(wrong)}."
         )
     return params
 
@@ -147,34 +151,12 @@ def _expect(
     arguments: tuple[Any, ...],
     shape: tuple[int, ...],
 ) -> None:
-    got = _traced(name, what, function, *arguments)
+    got = traced(f"{what} of the family {name!r}", function, *arguments)
     if _shape(got) != shape:
         raise TypeError(
-            f"{what} of the family {name!r} must return an array {shape}, got {_shown(got)}."
+            f"{what} of the family {name!r} must return an array {shape}, got {said(got)}."
         )
-
-
-def _traced(name: str, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns, as shapes; what it raises, with the name of the family."""
-    try:
-        return jax.eval_shape(function, *arguments)
-    except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-        raise TypeError(
-            f"{what} of the family {name!r} cannot be traced: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _shape(value: Any) -> Any:
     return getattr(value, "shape", None)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key!r}: {_shown(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_shown, value))})"
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype} {tuple(value.shape)}"
-    return repr(value)

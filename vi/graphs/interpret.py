@@ -19,7 +19,7 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.elemwise import Elemwise
 
 from vi.graphs.compiling import compiling
-from vi.graphs.rebuild import inline, on_inputs, rebuild
+from vi.graphs.rebuild import inline, on_inputs, rebuild, unchanged
 
 __all__ = ["SPLIT", "interpret", "interpreted"]
 
@@ -84,8 +84,4 @@ def _interpretable(node: Apply, inputs: list[Any]) -> Sequence[Any] | None:
         op.mode = _OF_A_LOOP
         of_loop: Sequence[Any] = op.make_node(*inputs).outputs
         return of_loop
-    return (
-        None
-        if all(new is old for new, old in zip(inputs, node.inputs, strict=True))
-        else (on_inputs(node, inputs))
-    )
+    return None if unchanged(node, inputs) else on_inputs(node, inputs)

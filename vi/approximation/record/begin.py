@@ -10,12 +10,7 @@ import jax
 import numpy as np
 
 from vi.algorithms import Algorithm, Descent, Gradient, State
-from vi.algorithms.contract import (
-    check_contract,
-    check_draws,
-    check_optimizer_step,
-    is_foreign,
-)
+from vi.algorithms.contract import check_contract, check_draws, check_optimizer_step
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import refuse_strangers
@@ -33,6 +28,7 @@ from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.present_data import watch_data
 from vi.families import Family, Product
 from vi.families.contract import check_families
+from vi.foundation.contracts import is_foreign
 from vi.foundation.precision import precision
 from vi.foundation.seeds import START, key_from, resolve_seed
 from vi.graphs.compiling import one_at_a_time

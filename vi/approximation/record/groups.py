@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import pymc as pm
 from pymc.pytensorf import rvs_in_graph
 from pytensor.graph.basic import Variable
 
+from vi.approximation.record.pymc_names import RetiredOfGroup, check_group_arguments
 from vi.families import FAMILIES, Encoder, Family, Part, Particles, PerRow, Product
 from vi.foundation.layout import Layout
 
@@ -20,41 +21,6 @@ __all__ = [
     "product_of",
     "refuse_strangers",
 ]
-
-
-class RetiredOfGroup(TypedDict, total=False):
-    """Arguments of ``pm.Group`` that are given elsewhere; a ``TypeError`` says where."""
-
-    params: Any
-    start: Any
-    start_sigma: Any
-    random_seed: Any
-    trace: Any
-    jitter: Any
-    options: Any
-
-
-ELSEWHERE = {
-    "params": (
-        "the family is vfam=, and its parameters are set afterwards, approx.set_params({'x.mu': "
-        "..., 'x.rho': ...}) for a group named 'x'; with frozen=True fits leave them as they are"
-    ),
-    "start": "give it to the approximation, vi.Approximation(groups, start={name: value})",
-    "start_sigma": "give it to the approximation, vi.Approximation(groups, start_sigma=...)",
-    "random_seed": "give it to the approximation, vi.Approximation(groups, random_seed=1)",
-    "trace": "draws become particles of the whole model, vi.Empirical(trace)",
-    "jitter": "give it to vi.Empirical(size=100, jitter=0.1), for the whole model",
-    "options": "there are none; families have settings, vi.families.LowRank(rank=5)",
-}
-"""What ``pm.Group`` takes and a group here does not, and what to write instead."""
-
-
-def _check_retired(given: Mapping[str, Any]) -> None:
-    for name, value in given.items():
-        if name not in ELSEWHERE:
-            raise TypeError(f"Group() got an unexpected keyword argument {name!r}.")
-        if value is not None:
-            raise TypeError(f"Group({name}=...) is not supported: {ELSEWHERE[name]}.")
 
 
 class Group:
@@ -128,7 +94,7 @@ class Group:
         size: int | None = None,
         **retired: Unpack[RetiredOfGroup],
     ) -> None:
-        _check_retired(retired)
+        check_group_arguments(retired)
         if model is not None and not isinstance(model, pm.Model):
             raise TypeError(f"model must be a PyMC model, got {type(model).__name__}.")
         self.model = model

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 
 from vi.algorithms import Algorithm, Gradient, Question, State
-from vi.algorithms.contract import is_foreign
 from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.status import Status
+from vi.foundation.contracts import is_foreign
 from vi.foundation.precision import precision
 from vi.targets.base import Inputs, StepInputs, Target
 
