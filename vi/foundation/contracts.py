@@ -49,4 +49,6 @@ def said(value: Any) -> str:
         return "{" + ", ".join(f"{key!r}: {said(item)}" for key, item in value.items()) + "}"
     if type(value) is tuple:
         return f"({', '.join(map(said, value))})"
-    return repr(value) if isinstance(value, bool | int | float | str | list) else type(value).__name__
+    return (
+        repr(value) if isinstance(value, bool | int | float | str | list) else type(value).__name__
+    )
