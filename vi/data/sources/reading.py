@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from vi.data.sources.base import Arrays, DataError, Field, Source, check_dtype
+from vi.data.sources.file_identity import check_files
 
 __all__ = [
     "CHUNK_BYTES",
@@ -26,9 +25,6 @@ __all__ = [
     "take_by_range",
 ]
 
-PARTS, PART_BYTES = 16, 4096
-"""Parts of a file by which it is known again: some reads when it is opened, none afterwards."""
-
 CHUNK_BYTES = 2**22
 """Bytes read at once where a source has no chunks of its own: enough for a disk, little beside a
 window."""
@@ -38,7 +34,7 @@ def read_rows(source: Source, start: int, stop: int) -> Arrays:
     """Consecutive rows, arrays ``(stop - start, *field.shape)``; calls of one source take turns."""
     with _turn(source), reading(source.origin, start, stop):
         arrays = source.take(slice(start, stop))
-    _check_files(source)
+    check_files(source)
     _check(arrays, source.fields, start, stop, source.origin)
     return arrays
 
@@ -48,7 +44,7 @@ def read_rows_into(source: Source, start: int, stop: int, out: Arrays) -> None:
     if source.reads_into:
         with _turn(source), reading(source.origin, start, stop):
             source.take_into(start, stop, out)
-        _check_files(source)
+        check_files(source)
         return
     for name, values in read_rows(source, start, stop).items():
         if name in out:
@@ -83,7 +79,7 @@ def check_promises(source: Source) -> None:
     DataError
         If there is no row, no row in a chunk, or no field.
     """
-    _check_files(source)
+    check_files(source)
     name = type(source).__name__
     lacking = [key for key in ("n_rows", "fields", "chunk_rows") if not hasattr(source, key)]
     if lacking:
@@ -110,50 +106,6 @@ def check_promises(source: Source) -> None:
             f"{source.origin}: n_rows={source.n_rows}, chunk_rows={source.chunk_rows} and "
             f"fields={sorted(fields)}; there must be a row, a row in a chunk and a field."
         )
-
-
-def _check_files(source: Source) -> None:
-    """Refuse rows of files that are no longer those which were opened.
-
-    A file in the place of another, of the same size or not, has other rows, and an epoch would be
-    made of both. It is looked at after reading, so that what was read came from the old one. One
-    that was cut short and is back is known by what it holds.
-    """
-    before: dict[Path, _Identity] = source.__dict__.setdefault("_identities", {})
-    for path in source.files:
-        try:
-            stat = path.stat()
-            mark = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
-            known = before.get(path)
-            if known is not None and known.mark == mark:
-                continue
-            now = _Identity(mark, _digest(path, stat.st_size))
-        except OSError as error:
-            raise DataError(f"{path} cannot be read any more ({error}).") from error
-        if known is not None and known.digest != now.digest:
-            raise DataError(
-                f"{path} has been replaced or written to since it was opened: its rows are not "
-                "those that were read before. What was computed so far is kept; open the file "
-                "anew for a new fit."
-            )
-        before[path] = now
-
-
-class _Identity(NamedTuple):
-    """What a file was when it was opened: where and when, and what it held."""
-
-    mark: tuple[int, ...]
-    digest: bytes
-
-
-def _digest(path: Path, size: int) -> bytes:
-    """A hash of a file's length and of evenly spread parts of it, the two ends among them."""
-    total = hashlib.blake2b(str(size).encode())
-    with path.open("rb", buffering=0) as file:
-        for part in range(PARTS):
-            file.seek(max(0, size - PART_BYTES) * part // (PARTS - 1))
-            total.update(file.read(PART_BYTES))
-    return total.digest()
 
 
 def take_by_range(
