@@ -215,7 +215,8 @@ def test_a_file_that_changes_between_windows(tmp_path, change):
         stream.start(seed=(1, 2), step=0)
         stream.block(0)
         change(path, values[::-1])
-        with pytest.raises(data.DataError, match=r"x\.npy has been replaced or written to"):
+        # while it is written anew it is short: a reader may meet that first
+        with pytest.raises(data.DataError, match=r"x\.npy.*(replaced or written to|cut short)"):
             stream.block(399)
     with pytest.raises(data.DataError, match="open the file anew"):
         data.Stream(source, batch_size=10)

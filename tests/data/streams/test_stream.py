@@ -86,9 +86,8 @@ class TestErrors:
             stream.block(0)
             with path.open("r+b") as file:
                 file.truncate(300_000)
-            with pytest.raises(
-                DataError, match=r"row.npy: rows \d+ to \d+ of field 'row'.*cut short"
-            ):
+            # met by a read beyond the new end, or after one before it: a question of threads
+            with pytest.raises(DataError, match=r"row\.npy.*cut short"):
                 _drain(stream, 2_000)
 
     @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def check_files(source: Source) -> None:
             known = before.get(path)
             if known is not None and known.mark == mark:
                 continue
-            now = _Identity(mark, _digest(path, stat.st_size))
+            now = _Identity(mark, stat.st_size, _digest(path, stat.st_size))
         except OSError as error:
             raise DataError(f"{path} cannot be read any more ({error}).") from error
         if known is not None and known.digest == now.digest:
@@ -43,18 +43,20 @@ def check_files(source: Source) -> None:
                 PARTS,
             )
         elif known is not None:
+            shorter = stat.st_size < known.size
             raise DataError(
-                f"{path} has been replaced or written to since it was opened: its rows are not "
-                "those that were read before. What was computed so far is kept; open the file "
-                "anew for a new fit."
+                f"{path} has been {'cut short' if shorter else 'replaced or written to'} since it "
+                "was opened: its rows are not those that were read before. What was computed so "
+                "far is kept; open the file anew for a new fit."
             )
         before[path] = now
 
 
 class _Identity(NamedTuple):
-    """What a file was when it was opened: where and when, and what it held."""
+    """What a file was when it was opened: where and when, how long, and what it held."""
 
     mark: tuple[int, ...]
+    size: int
     digest: bytes
 
 
