@@ -81,7 +81,7 @@ class Wrong(Gradient):
 
 FAULTS = {
     "settings": r"settings\(\) must hold text and numbers",
-    "init": r"init\(\) .* must return a State, got tuple",
+    "init": r"init\(\) .* must return a State, got \(\{'mu'",
     "ask": r"must ask at points \(K, 2\)",
     "vector": r"must return one number as the loss of the step, got float32 \(3,\)",
     "structure": r"same arrays: state\.average\[0\] was nothing and becomes float32",
