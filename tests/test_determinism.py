@@ -5,8 +5,8 @@ the run is cut.
 from __future__ import annotations
 
 import copy
+import pickle
 
-import cloudpickle
 import numpy as np
 import pytest
 from problems import conjugate_regression
@@ -120,7 +120,7 @@ def test_copies_go_on_like_the_original(method, backend, tmp_path):
     cut.save(tmp_path / "fit.npz")
     copies = {
         "deepcopy": copy.deepcopy(cut),
-        "pickle": cloudpickle.loads(cloudpickle.dumps(cut)),
+        "pickle": pickle.loads(pickle.dumps(cut)),
         "file": vi.load(tmp_path / "fit.npz", model=conjugate_regression().model),
     }
     for twin in copies.values():
@@ -139,7 +139,7 @@ def test_what_is_found_in_one_go(found, backend, tmp_path):
     approx.save(tmp_path / "fit.npz")
     copies = {
         "deepcopy": copy.deepcopy(approx),
-        "pickle": cloudpickle.loads(cloudpickle.dumps(approx)),
+        "pickle": pickle.loads(pickle.dumps(approx)),
         "file": vi.load(tmp_path / "fit.npz", model=conjugate_regression().model),
     }
     for twin in copies.values():

@@ -507,3 +507,13 @@ def test_batches_are_checked_where_the_fault_shows(fn, message, rng):
         vi.targets.from_function(
             fn, np.zeros(2), data={"x": rng.normal(size=(200, 2))}, batch_size=20
         )
+
+
+def test_data_that_are_not_finite_are_named():
+    data = {"x": np.zeros((2, 2)), "y": np.array([1.0, np.nan])}
+
+    def log_density(params, data):
+        return -jnp.sum((params["a"] - data["y"]) ** 2) - jnp.sum(data["x"])
+
+    with pytest.raises(ValueError, match=r"Look at the data: data\['y'\] is nan at \[1\]"):
+        vi.targets.from_function(log_density, {"a": 0.0}, data=data)

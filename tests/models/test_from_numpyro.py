@@ -258,3 +258,29 @@ def test_where_the_fit_starts():
     assert -2 <= starts[0] <= 2
     with pytest.raises(TypeError, match="give a function such as"):
         vi.targets.from_numpyro(model, np.zeros(3), init_loc_fn="median")
+
+
+def counts(x, y=None):
+    b = numpyro.sample("b", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+    numpyro.sample("y", dist.Poisson(jnp.exp(x @ b)), obs=y)
+
+
+@pytest.mark.filterwarnings("ignore:Out-of-support values:UserWarning")
+@pytest.mark.parametrize(
+    ("x", "y", "match"),
+    [
+        (np.array([[0.0, 1.0], [1.0, np.inf]]), np.array([1, 2]), r"argument x is inf at \[1, 1\]"),
+        (
+            np.array([[0.0, np.nan], [1.0, np.nan]]),
+            np.array([1, 2]),
+            r"x is nan .*\(2 such entries",
+        ),
+        (np.ones((2, 2)), np.array([1.0, np.nan]), r"observed site 'y' is nan at \[1\]"),
+        (np.ones((2, 2)), np.array([1, -1]), r"'y' has log p -inf at \[1\], where its value is -1"),
+    ],
+)
+def test_data_without_a_density_are_named(x, y, match):
+    with pytest.raises(ValueError, match=match):
+        vi.targets.from_numpyro(counts, x, y)
+    with pytest.raises(ValueError, match=match):
+        vi.targets.from_numpyro(counts, x=x, y=y)

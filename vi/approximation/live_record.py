@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+import cloudpickle
 import numpy as np
 import pytensor
 
@@ -260,6 +262,10 @@ class LiveRecord:
             self._moments[key] = moment_of(self._record.family, name, self._shared)
         return self._moments[key]
 
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """A pickle for any pickler: models hold functions that only cloudpickle can write."""
+        return _unpickled, (type(self), cloudpickle.dumps(self.__getstate__()))
+
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle holds: no thread, device or callback."""
         scale = self.scale_cost_to_minibatch
@@ -269,11 +275,22 @@ class LiveRecord:
         self.scale_cost_to_minibatch = state["scale_cost_to_minibatch"]
         self._open(restored(state["record"]))
 
+    def __copy__(self) -> Self:
+        """As a deep copy: two approximations never share their parameters."""
+        return self.__deepcopy__({})
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """An independent copy of the approximation of the *same* model."""
         twin = type(self).of_record(copied(self._record))
         twin.scale_cost_to_minibatch = self.scale_cost_to_minibatch
         return twin
+
+
+def _unpickled(cls: type[LiveRecord], state: bytes) -> LiveRecord:
+    """The live object of a pickled state."""
+    live = cls.__new__(cls)
+    live.__setstate__(pickle.loads(state))
+    return live
 
 
 def _failed(record: FitState, error: BaseException) -> Status:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plain_array", "refuse_masked"]
+__all__ = ["first_not_finite", "plain_array", "refuse_masked"]
 
 WIDEST = {"f": 8, "c": 16}
 """Bytes of the widest floating-point and complex numbers that compiled code knows."""
@@ -63,3 +63,24 @@ def refuse_masked(array: Any, name: str, *, error: type[Exception] = ValueError)
             f"{name} is a masked array. Fill its gaps, array.filled(value), or leave those rows "
             "out: imputing needs all the rows."
         )
+
+
+def first_not_finite(value: Any) -> str:
+    """The first entry that is NaN or infinite, and how many there are, in words; else nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> first_not_finite(np.array([[1.0, np.nan], [np.inf, 2.0]]))
+    'is nan at [0, 1] (2 such entries)'
+    """
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        return ""
+    bad = np.argwhere(~np.isfinite(array))
+    if not len(bad):
+        return ""
+    first = tuple(int(i) for i in bad[0])
+    at = f" at {list(first)}" if first else ""
+    more = f" ({len(bad)} such entries)" if len(bad) > 1 else ""
+    return f"is {array[first]}{at}{more}"

@@ -127,7 +127,11 @@ def from_function(
         shown = ", ".join(
             f"{n} = {np.array2string(v, threshold=6, precision=4)}" for n, v in start.items()
         )
-        value_at(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], shown)
+        named = {
+            "data" + jax.tree_util.keystr(path): leaf
+            for path, leaf in jax.tree.leaves_with_path(arguments[1] if len(arguments) > 1 else {})
+        }
+        value_at(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], shown, named)
         check_gradient(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], start)
         if batch_size is not None:
             generator = np.random.default_rng(0)

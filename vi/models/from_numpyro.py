@@ -18,6 +18,7 @@ from vi.graphs.jax_op import JaxOp
 from vi.models.density_model import Computed, DensityModel, LogDensity
 from vi.models.from_function import from_function
 from vi.models.numpyro_predictions import NumpyroPredictions
+from vi.models.numpyro_start import explained_start
 from vi.models.numpyro_transform import import_numpyro
 
 __all__ = ["from_numpyro"]
@@ -100,9 +101,8 @@ def from_numpyro(
             if site["type"] in ("sample", "deterministic")
         }
 
-    init, supports = _latent(
-        numpyro, model, args, kwargs, init_loc_fn or numpyro.infer.init_to_uniform
-    )
+    init_loc_fn = init_loc_fn or numpyro.infer.init_to_uniform
+    init, supports = _latent(numpyro, model, args, kwargs, init_loc_fn)
 
     def log_density(params: dict[str, Any]) -> Any:
         return util.log_density(handlers.seed(model, 0), args, kwargs, params)[0]
@@ -115,7 +115,8 @@ def from_numpyro(
         return util.log_density(hidden, args, kwargs, params)[0]
 
     _check_supports(sites, init, supports)
-    pymc_model = from_function(log_density, init, constraints=supports)
+    with explained_start(model, args, kwargs, init):
+        pymc_model = from_function(log_density, init, constraints=supports)
     prior = LogDensity(log_prior, pymc_model.structure, None, len(init), pymc_model.dtype)
     pymc_model.predictions = NumpyroPredictions(model, args, kwargs, pymc_model.dtype)
     leaves = list(pymc_model.free_RVs)
@@ -165,7 +166,8 @@ def _latent(
     # never a draw from the prior: improper ones have none, and start at random
     started = handlers.substitute(handlers.seed(model, 0), substitute_fn=init_loc_fn)
     try:
-        sites = handlers.trace(started).get_trace(*args, **kwargs)
+        with explained_start(model, args, kwargs, init_loc_fn):
+            sites = handlers.trace(started).get_trace(*args, **kwargs)
     except TypeError as error:
         if callable(init_loc_fn):
             raise

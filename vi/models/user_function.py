@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vi.foundation.arrays import first_not_finite
 from vi.foundation.precision import called_afresh
 from vi.foundation.tracing_errors import TRACING_ERRORS, first_line, what_tracing_met
 
@@ -68,8 +69,13 @@ def is_pair(returned: Any) -> bool:
     )
 
 
-def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str) -> None:
-    """Refuse a log density that is not finite at the start."""
+def value_at(
+    fn: Callable[..., jax.Array],
+    arguments: Sequence[Any],
+    shown: str,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuse a log density that is not finite at the start, and say which data are not finite."""
     try:
         with _in_plain_words("This happened in the log density, called with the leaves of init."):
             value = float(called_afresh(jax.jit(_anew(fn)), *arguments))
@@ -82,7 +88,10 @@ def value_at(fn: Callable[..., jax.Array], arguments: Sequence[Any], shown: str)
             "function, or hand the arrays over as data=."
         ) from error
     if not np.isfinite(value):
-        raise ValueError(f"The log density is {value} at init: {shown}. Start where it is finite.")
+        said = {name: first_not_finite(array) for name, array in (data or {}).items()}
+        listed = "; ".join(f"{name} {what}" for name, what in said.items() if what)
+        advice = f"Look at the data: {listed}." if listed else "Start where it is finite."
+        raise ValueError(f"The log density is {value} at init: {shown}. {advice}")
 
 
 def check_gradient(

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import xarray as xr
+from arviz_base import dict_to_dataset
 
 from vi.diagnostics.status import Status
 from vi.foundation.numbers import check_count
@@ -20,6 +22,7 @@ from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import check_backend, from_pymc
 from vi.targets.model.checks import check_variables, model_in_context
 from vi.targets.model.initial_density import check_initial_density
+from vi.targets.model.labels import dims_that_fit, labels_and_dims
 from vi.targets.model.start import start_point
 
 __all__ = ["MapPoint", "find_map"]
@@ -43,6 +46,11 @@ class MapPoint(dict[str, np.ndarray]):
         Which searches arrived, ``(starts,)``.
     iterations : numpy.ndarray
         Their iterations, ``(starts,)``.
+
+    Methods
+    -------
+    to_dataset()
+        The point with the dims and labels of the model.
     """
 
     log_prob: float
@@ -51,6 +59,14 @@ class MapPoint(dict[str, np.ndarray]):
     log_probs: np.ndarray
     converged: np.ndarray
     iterations: np.ndarray
+    labels: dict[str, Any]
+    dims: dict[str, list[str | None]]
+
+    def to_dataset(self) -> xr.Dataset:
+        """The point as an :class:`xarray.Dataset`, with the dims and labels of the model."""
+        shapes = {name: value.shape for name, value in self.items()}
+        dims: dict[Any, Any] = dims_that_fit(shapes, self.labels, self.dims)
+        return dict_to_dataset(dict(self), coords=self.labels, dims=dims, sample_dims=[])
 
 
 LARGEST_CURVATURE = 500
@@ -178,6 +194,11 @@ def find_map(
     >>> round(float(vi.find_map(model, jacobian=True)["sigma"]), 6)  # of log sigma: 3 / 2
     1.5
 
+    With the dims and labels of the model:
+
+    >>> dict(vi.find_map(model).to_dataset().sizes)
+    {}
+
     References
     ----------
     Liu and Nocedal (1989). On the limited memory BFGS method for large scale optimization.
@@ -210,4 +231,5 @@ def find_map(
     result.log_prob, result.status = float(modes.values[best]), status
     result.optima, result.log_probs = optima, modes.values
     result.converged, result.iterations = modes.converged, modes.iterations
+    result.labels, result.dims = labels_and_dims(model)
     return result

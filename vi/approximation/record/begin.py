@@ -14,7 +14,6 @@ from vi.algorithms.contract import check_contract, check_draws, check_optimizer_
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import refuse_strangers
-from vi.approximation.record.labels import say_changed_labels
 from vi.approximation.record.local_groups import (
     check_encoders,
     point_of_all_rows,
@@ -34,6 +33,7 @@ from vi.foundation.seeds import START, key_from, resolve_seed
 from vi.graphs.compiling import one_at_a_time
 from vi.targets.batches.search import has_batches
 from vi.targets.model.initial_density import check_initial_density
+from vi.targets.model.labels import say_changed_labels
 from vi.targets.model.start import start_point, start_std
 from vi.targets.model.unconstrain import unconstrain
 

@@ -9,13 +9,13 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 from arviz_base import dict_to_dataset
-from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants, find_observations
+from pymc.backends.arviz import find_constants, find_observations
 from pymc.backends.base import MultiTrace
 from pymc.backends.ndarray import NDArray
 from pytensor.graph.traversal import ancestors
 
-from vi.approximation.record.labels import dim_name, labels_for_draws
 from vi.foundation.version import __version__
+from vi.targets.model.labels import dims_that_fit, labels_and_dims
 
 __all__ = ["fit_record", "to_datatree", "to_multitrace"]
 
@@ -35,18 +35,9 @@ def to_datatree(
 
     Data containers ``left_out``, and observed variables that are such a container, are not stored.
     """
-    own_coords, own_dims = coords_and_dims_for_inferencedata(model)
-    # PyMC has made a table of labels that are tuples: the model has them as they were given
-    given = {d: v if np.ndim(v) < 2 else model.coords[d] for d, v in own_coords.items()}
-    coords, _ = labels_for_draws(given)
-    dims: dict[Any, Any] = {
-        name: [d if d is None else dim_name(d) for d in names] for name, names in own_dims.items()
-    }
-    dims = dims | {
-        name: _fitting(dims[name], value.shape[1:], coords)
-        for name, value in posterior.items()
-        if name in dims
-    }
+    coords, named = labels_and_dims(model)
+    shapes = {name: np.shape(value)[1:] for name, value in posterior.items()}
+    dims: dict[Any, Any] = named | dims_that_fit(shapes, coords, named)
 
     def draws_to_dataset(values: Mapping[str, np.ndarray]) -> xr.Dataset:
         arrays = {name: np.asarray(value) for name, value in values.items()}
@@ -71,11 +62,7 @@ def to_datatree(
             ("constant_data", find_constants(model)),
         ):
             data = {key: value for key, value in found.items() if key not in skipped}
-            dims |= {
-                key: _fitting(dims[key], np.shape(value), coords)
-                for key, value in data.items()
-                if key in dims
-            }
+            dims |= dims_that_fit({k: np.shape(v) for k, v in data.items()}, coords, named)
             if data:
                 groups[name] = dict_to_dataset(
                     data,
@@ -113,16 +100,6 @@ def to_multitrace(model: pm.Model, draws: Mapping[str, np.ndarray]) -> MultiTrac
 
 def _records_no_more(*point: Any) -> Any:
     raise TypeError("This trace holds the draws of an approximation; it records no others.")
-
-
-def _fitting(
-    dims: Sequence[str], shape: Sequence[int], coords: Mapping[str, Any]
-) -> list[str | None]:
-    """The dims whose labels are as many as there are entries; the others get names of their own."""
-    return [
-        d if d not in coords or len(coords[d]) == n else None
-        for d, n in zip(dims, shape, strict=True)
-    ]
 
 
 def _is_one_of(value: Any, names: Sequence[str]) -> bool:

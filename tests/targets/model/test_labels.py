@@ -61,3 +61,32 @@ def test_mcmc_draws_have_them_too():
     approx = approximation({"g": PAIRS}, "g")
     tree = approx.sample_mcmc(draws=3, chains=2, random_seed=1)
     assert list(tree["posterior"]["g"].values) == ["a, 1", "a, 2", "b, 1"]
+
+
+def test_unconstrained_values_have_the_dims_of_their_variables():
+    """But where the transform changes the length: a simplex has an entry less."""
+    coords = {"g": ["a", "b", "c"], "k": ["x", "y", "z"]}
+    with pm.Model(coords=coords) as model:
+        pm.HalfNormal("s", 1.0, dims="g")
+        pm.Dirichlet("p", np.ones((3, 3)), dims=("g", "k"))
+    model.add_coord("n", length=3)
+    with model:
+        pm.Dirichlet("q", np.ones(3), dims="n")
+    approx = vi.MeanField(model=model, random_seed=1)
+    posterior = approx.sample(3, include_transformed=True)["posterior"]
+    assert posterior["s_log__"].dims == ("chain", "draw", "g")
+    assert list(posterior["g"].values) == ["a", "b", "c"]
+    assert posterior["p_simplex__"].dims[:3] == ("chain", "draw", "g")
+    assert posterior["p_simplex__"].shape == (1, 3, 3, 2)
+    assert posterior["q_simplex__"].shape == (1, 3, 2)
+    assert posterior["q"].dims == ("chain", "draw", "n")
+
+
+def test_the_mode_has_dims_and_labels():
+    with pm.Model(coords={"g": ["a", "b", "c"]}) as model:
+        pm.Normal("x", np.arange(3.0), 1.0, dims="g")
+        pm.Gamma("s", 3.0, 2.0)
+    point = vi.find_map(model).to_dataset()
+    assert float(point["x"].sel(g="c")) == pytest.approx(2.0, abs=1e-4)
+    assert point["s"].dims == ()
+    assert float(point["s"]) == pytest.approx(1.0, abs=1e-4)
