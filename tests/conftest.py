@@ -2,7 +2,10 @@
 flag stays as it was.
 """
 
+import ctypes
+import gc
 import re
+import sys
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -63,6 +66,28 @@ def x64_flag_is_left_alone() -> Iterator[None]:
     after = bool(jax.config.jax_enable_x64)
     jax.config.update("jax_enable_x64", before)
     assert after == before, f"jax_enable_x64 was {before} before the test and is {after} after it"
+
+
+COLLECTED_EVERY = 25
+"""Tests after which garbage is collected.
+
+Compiled code hangs in cycles of few and small Python objects, of which Python's own collector takes
+no notice: a worker grew by 8 MB a test, to several GB.
+"""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Give memory back after every so many tests."""
+    done = item.session.stash.get(_DONE, 0) + 1
+    item.session.stash[_DONE] = done
+    if done % COLLECTED_EVERY == 0:
+        gc.collect()
+        if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+            libc.malloc_trim(0)
+
+
+_DONE = pytest.StashKey[int]()
 
 
 # Symbolic moments are evaluated in hundreds of tests, each time in a new graph; what compiles them
