@@ -19,6 +19,7 @@ from vi.foundation.version import __version__
 from vi.inference import (
     ADVI,
     ASVGD,
+    DADVI,
     METHODS,
     NFVI,
     SVGD,
@@ -52,6 +53,7 @@ from vi.training import Converged, DivergedError, Status
 __all__ = [
     "ADVI",
     "ASVGD",
+    "DADVI",
     "METHODS",
     "NFVI",
     "SVGD",

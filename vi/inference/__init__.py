@@ -1,6 +1,7 @@
 """Inference objects: what a fit is called by."""
 
 from vi.foundation.registry import import_modules
+from vi.inference.dadvi import DADVI
 from vi.inference.inference import Inference
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
 from vi.inference.laplace import Laplace
@@ -13,6 +14,7 @@ from vi.inference.stein import ASVGD, SVGD, Stein
 __all__ = [
     "ADVI",
     "ASVGD",
+    "DADVI",
     "METHODS",
     "NFVI",
     "SVGD",

@@ -110,11 +110,11 @@ def fit(
     Parameters
     ----------
     n : int
-        Steps (of Laplace and Pathfinder, the most iterations); 0 initialises only.
+        Steps (of DADVI, Laplace and Pathfinder, the most iterations); 0 initialises only.
     method : str, class or instance
         ``"advi"``, ``"fullrank_advi"``, ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``,
-        ``"laplace"``, ``"pathfinder"``, an :class:`vi.Inference` class, or an instance of one
-        (which goes on from where it is, unless a start or a seed is given).
+        ``"dadvi"``, ``"laplace"``, ``"pathfinder"``, an :class:`vi.Inference` class, or an
+        instance of one (which goes on from where it is, unless a start or a seed is given).
     model : pymc.Model, optional
         The model; the one in context by default.
     random_seed : int, optional

@@ -1,0 +1,187 @@
+"""The best independent normals for a fixed set of base draws, by L-BFGS: deterministic ADVI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.optimize import minimize
+
+from vi.foundation.precision import precision
+from vi.targets.base import Target
+
+__all__ = ["FixedDrawsFit", "base_draws", "fit_fixed_draws"]
+
+MEMORY = 20
+"""Pairs of differences behind the inverse Hessian.
+
+Twice what a search for a mode keeps: locations and scales along a ridge move together, and 10 pairs
+take up to twice the iterations there.
+"""
+
+EVALUATIONS = 4
+"""The most evaluations for each iteration, on average; a line search that goes well takes one."""
+
+ARRIVED = 1e-3
+"""Nats that the next iteration is expected to gain at most, where a search has converged.
+
+That is 4 % of a posterior standard deviation along one direction, far below what 30 draws leave.
+"""
+
+ATTEMPTS = 4
+"""Searches, each with an empty memory: one whose line search fails starts anew where it is."""
+
+
+@dataclass(frozen=True)
+class FixedDrawsFit:
+    """Where the search ended.
+
+    Parameters
+    ----------
+    mean, std : numpy.ndarray
+        Of the independent normals, ``(D,)``.
+    losses : numpy.ndarray
+        Minus the ELBO over the fixed draws at the start and after each iteration.
+    gain : float
+        What the next iteration is expected to gain, in nats; infinite where nothing is known.
+    evaluations : int
+        Evaluations of log p and its gradient, each at all draws.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    losses: np.ndarray
+    gain: float
+    evaluations: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether there is nothing left to gain."""
+        return self.gain <= ARRIVED
+
+
+def base_draws(generator: np.random.Generator, draws: int, dim: int) -> np.ndarray:
+    """Standard normal draws ``(draws, dim)`` in antithetic pairs: e and -e.
+
+    Pairs have no mean, so that a posterior that is symmetric about its mean gets exactly that mean.
+    """
+    half = generator.standard_normal(((draws + 1) // 2, dim))
+    return np.concatenate([half, -half])[:draws]
+
+
+def fit_fixed_draws(
+    target: Target, mean: np.ndarray, std: np.ndarray, noise: np.ndarray, iterations: int
+) -> FixedDrawsFit:
+    r"""Maximise the mean-field ELBO over draws whose noise stays the same.
+
+    .. math:: \frac1K \sum_k \log p(\mu + \sigma \odot e_k) + \sum_i \log \sigma_i
+        + \tfrac{D}{2} \log(2 \pi e)
+
+    in :math:`\mu` and :math:`\log \sigma`. It is a smooth function without noise, so that a
+    second-order method travels along ridges which stochastic steps go along for 100,000 steps.
+
+    Parameters
+    ----------
+    target : Target
+        The log density.
+    mean, std : numpy.ndarray
+        Where the search starts, ``(D,)``.
+    noise : numpy.ndarray
+        The base draws :math:`e`, ``(K, D)``.
+    iterations : int
+        The most iterations.
+
+    Raises
+    ------
+    ValueError
+        If the ELBO of the start is not finite.
+
+    References
+    ----------
+    Giordano, Ingram and Broderick (2024). Black box variational inference with a deterministic
+    objective: faster, more accurate, and even more black box. JMLR 25.
+    """
+    evaluate = _evaluation(target)
+    dim = target.dim
+    constant = 0.5 * dim * np.log(2 * np.pi * np.e)
+    evaluations = 0
+    best = np.inf
+
+    def minus_elbo(position: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal evaluations, best
+        evaluations += 1
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = np.exp(position[dim:])
+            values, scores = evaluate(position[:dim] + scale * noise)
+            value = -values.mean() - position[dim:].sum() - constant
+            along = (scores * (scale * noise)).mean(axis=0)
+        gradient = -np.concatenate([scores.mean(axis=0), along + 1.0])
+        if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
+            if not np.isfinite(best):
+                return np.inf, gradient
+            # a wall, from which the line search turns back; infinity would break its interpolation
+            return best + 1e3 * (1.0 + abs(best)), np.zeros(2 * dim)
+        best = min(best, value)
+        return float(value), gradient
+
+    position = np.concatenate([mean, np.log(std)]).astype(np.float64)
+    first, _ = minus_elbo(position)
+    if not np.isfinite(first):
+        raise ValueError(
+            "log p or its gradient is not finite at some draws around the start. A narrower start "
+            "(start_sigma={name: 0.1}), or another one: start={name: value}."
+        )
+    losses, gain = [first], np.inf
+    rounding = float(np.finfo(target.dtype).eps)
+    for _ in range(ATTEMPTS):
+        left = iterations - (len(losses) - 1)
+        if left <= 0:
+            break
+        before = losses[-1]
+
+        def record(intermediate_result: Any) -> None:
+            losses.append(float(intermediate_result.fun))
+
+        found = minimize(
+            minus_elbo,
+            position,
+            jac=True,
+            method="L-BFGS-B",
+            callback=record,
+            options={
+                "maxcor": MEMORY,
+                "maxiter": left,
+                "maxfun": EVALUATIONS * left,
+                "ftol": rounding,
+                "gtol": 0.0,  # a gradient has units; what is left to gain has none
+            },
+        )
+        position = found.x
+        losses[-1] = float(found.fun)
+        slope = np.asarray(found.jac)
+        gain = 0.5 * float(slope @ found.hess_inv.matvec(slope)) if found.nit else gain
+        if found.status == 1 or before - losses[-1] <= ARRIVED:
+            break
+    return FixedDrawsFit(
+        position[:dim], np.exp(position[dim:]), np.array(losses), gain, evaluations
+    )
+
+
+def _evaluation(target: Target) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Values ``(K,)`` and scores ``(K, D)`` at points ``(K, D)``, in double precision outside."""
+    function = (
+        target.compiled("values and scores", lambda: jax.jit(target.value_and_score))
+        if target.traceable
+        else target.value_and_score
+    )
+    inputs = target.batch()
+
+    def evaluate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with precision(target.dtype):
+            values, scores = function(points.astype(target.dtype), inputs)
+        return np.asarray(values, np.float64), np.asarray(scores, np.float64)
+
+    return evaluate
