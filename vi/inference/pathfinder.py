@@ -7,13 +7,13 @@ from typing import Any, Unpack
 
 import jax
 import numpy as np
-from arviz_stats.base import array_stats
 
 from vi.approximation import Empirical, FullRank
 from vi.approximation.named import PointOptions
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.steps.in_one_go import normal_params, settled
+from vi.diagnostics.importance import RELIABLE, smoothed
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.foundation.seeds import PATHS, RESAMPLING, generator_from, key_from
@@ -28,10 +28,6 @@ from vi.targets.base import Target
 from vi.training import Status
 
 __all__ = ["Pathfinder"]
-
-
-RELIABLE = 0.7
-"""Pareto k up to which importance weights can be relied on."""
 
 
 @METHODS.register(name="pathfinder")
@@ -146,7 +142,7 @@ class _AlongPaths(OneShot):
             )
         chosen = jax.tree.map(lambda leaf: leaf[usable], normals)
         mixed = log_p[usable] - _log_mixture(chosen, points[usable], log_q[usable])
-        log_weights, k = _smoothed(
+        weights = smoothed(
             np.where(np.isfinite(mixed), mixed, -np.inf), float(np.abs(log_p[usable]).max())
         )
         top = int(usable[np.argmax(elbos[usable])])
@@ -155,21 +151,21 @@ class _AlongPaths(OneShot):
             params = normal_params(fit, normals.mean[0], np.linalg.cholesky(root @ root.T))
         else:
             pool = points[usable].reshape(-1, target.dim)
-            params = {"particles": pool[_systematic(log_weights, self.draws, fit.seed)]}
+            params = {"particles": pool[_systematic(weights.log_weights, self.draws, fit.seed)]}
         steps = int(found.iterations[top])
         return settled(
             fit,
             params,
             -along[top, 1 : steps + 1],
-            _status(steps, float(elbos[top]), k, self.paths),
+            _status(steps, float(elbos[top]), weights.k, self.paths),
             {
                 "algorithm": "pathfinder",
                 "loss": "minus the ELBO of each point of the path",
                 "paths": self.paths,
                 "elbo": [float(value) for value in elbos],
                 "path_points": [int(point) for point in best],
-                "pareto_k": k,
-                "importance_ess": float(1.0 / np.sum(np.exp(2 * log_weights))),
+                "pareto_k": weights.k,
+                "importance_ess": weights.ess,
             },
         )
 
@@ -229,24 +225,6 @@ def _log_mixture(normals: Any, points: np.ndarray, log_q: np.ndarray) -> np.ndar
         )
     mixture: np.ndarray = np.logaddexp.reduce(each, axis=0) - np.log(paths)
     return mixture.reshape(paths, draws).astype(log_q.dtype)
-
-
-def _smoothed(log_ratios: np.ndarray, size: float) -> tuple[np.ndarray, float]:
-    """Pareto-smoothed, normalised log weights of all draws, and k.
-
-    k is 0 where the weights are equal to rounding.
-
-    Numbers of the given size were rounded: ties that come of it would hide the tail, so they are
-    broken.
-    """
-    eps = float(np.finfo(log_ratios.dtype).eps)
-    ratios = log_ratios.astype(np.float64).ravel()
-    if np.ptp(ratios) <= max(np.sqrt(eps), 4 * eps * size):
-        return np.full(ratios.size, -np.log(ratios.size)), 0.0
-    ratios = ratios + eps * size * np.random.default_rng(0).uniform(-0.5, 0.5, ratios.size)
-    log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
-    log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)
-    return log_weights, float(k)
 
 
 def _systematic(log_weights: np.ndarray, draws: int, seed: int) -> np.ndarray:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 from scipy.optimize import minimize
 
-from vi.foundation.precision import precision
+from vi.targets.backends.evaluation import evaluation
 from vi.targets.base import Target
 
 __all__ = ["FixedDrawsFit", "base_draws", "fit_fixed_draws"]
@@ -104,7 +102,7 @@ def fit_fixed_draws(
     Giordano, Ingram and Broderick (2024). Black box variational inference with a deterministic
     objective: faster, more accurate, and even more black box. JMLR 25.
     """
-    evaluate = _evaluation(target)
+    evaluate = evaluation(target)
     dim = target.dim
     constant = 0.5 * dim * np.log(2 * np.pi * np.e)
     evaluations = 0
@@ -168,20 +166,3 @@ def fit_fixed_draws(
     return FixedDrawsFit(
         position[:dim], np.exp(position[dim:]), np.array(losses), gain, evaluations
     )
-
-
-def _evaluation(target: Target) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Values ``(K,)`` and scores ``(K, D)`` at points ``(K, D)``, in double precision outside."""
-    function = (
-        target.compiled("values and scores", lambda: jax.jit(target.value_and_score))
-        if target.traceable
-        else target.value_and_score
-    )
-    inputs = target.batch()
-
-    def evaluate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with precision(target.dtype):
-            values, scores = function(points.astype(target.dtype), inputs)
-        return np.asarray(values, np.float64), np.asarray(scores, np.float64)
-
-    return evaluate

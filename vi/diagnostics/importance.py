@@ -1,0 +1,71 @@
+"""Importance weights of draws of q: Pareto-smoothed, and how far they can be relied on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from arviz_stats.base import array_stats
+
+__all__ = ["RELIABLE", "Weights", "largest_reliable", "smoothed"]
+
+RELIABLE = 0.7
+"""Pareto k up to which importance weights can be relied on, however many draws there are."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Pareto-smoothed importance weights.
+
+    Parameters
+    ----------
+    log_weights : numpy.ndarray
+        Their logarithms, ``(S,)``; the weights sum to 1.
+    k : float
+        The shape of the Pareto distribution of the largest ratios; 0 where all are equal.
+    """
+
+    log_weights: np.ndarray
+    k: float
+
+    @property
+    def ess(self) -> float:
+        """Effective sample size: as many equal weights have the same variance."""
+        return float(1.0 / np.sum(np.exp(2 * self.log_weights)))
+
+    @property
+    def reliable(self) -> bool:
+        """Whether so many draws with such weights can stand for draws of p."""
+        return self.k <= largest_reliable(len(self.log_weights))
+
+
+def largest_reliable(draws: int) -> float:
+    """Pareto k up to which so many weighted draws can be relied on: min(1 - 1 / log10 S, 0.7).
+
+    References
+    ----------
+    Vehtari, Simpson, Gelman, Yao and Gabry (2024). Pareto smoothed importance sampling. JMLR 25.
+    """
+    return min(1.0 - 1.0 / math.log10(max(draws, 11)), RELIABLE)
+
+
+def smoothed(log_ratios: np.ndarray, size: float) -> Weights:
+    """Pareto-smoothed weights of draws.
+
+    Parameters
+    ----------
+    log_ratios : numpy.ndarray
+        ``log p - log q`` at draws of q, any shape; minus infinity where p is 0.
+    size : float
+        Numbers of this size were rounded: ties that come of it would hide the tail, so they are
+        broken.
+    """
+    eps = float(np.finfo(log_ratios.dtype).eps)
+    ratios = log_ratios.astype(np.float64).ravel()
+    if np.ptp(ratios) <= max(np.sqrt(eps), 4 * eps * size):
+        return Weights(np.full(ratios.size, -np.log(ratios.size)), 0.0)
+    ratios = ratios + eps * size * np.random.default_rng(0).uniform(-0.5, 0.5, ratios.size)
+    log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
+    log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)
+    return Weights(log_weights, float(k))
