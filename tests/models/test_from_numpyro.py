@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pymc as pm
 import pytensor
 import pytest
 
@@ -284,3 +285,36 @@ def test_data_without_a_density_are_named(x, y, match):
         vi.targets.from_numpyro(counts, x, y)
     with pytest.raises(ValueError, match=match):
         vi.targets.from_numpyro(counts, x=x, y=y)
+
+
+def test_a_scan_predicts():
+    """Against NumPyro's own: the last state of a random walk has variance 4, its observation 5."""
+    from numpyro.contrib.control_flow import scan
+
+    def walk(y):
+        def step(state, value):
+            state = numpyro.sample("x", dist.Normal(state, 1.0))
+            numpyro.sample("y", dist.Normal(state, 1.0), obs=value)
+            return state, None
+
+        scan(step, 0.0, jnp.asarray(y))
+
+    approx = vi.fit(50, model=vi.targets.from_numpyro(walk, Y), random_seed=1, progressbar=False)
+    predictions = approx.sample_posterior_predictive(random_seed=1)["posterior_predictive"]["y"]
+    assert predictions.shape == (1, 500, 4)
+    assert approx.compute_log_likelihood(approx.sample(3))["log_likelihood"]["y"].shape[-1] == 4
+
+
+def test_an_array_that_other_code_met_in_another_precision():
+    """JAX knows arrays that live code closes over by their identity, buffers and all."""
+    y = np.arange(50.0)
+    single = jax.jit(lambda mu: jnp.sum((y - mu) ** 2))
+    single(jnp.float32(0.0))
+    with pm.Model() as model:
+        batch = vi.Minibatch(y, batch_size=10)
+        pm.Normal("y", pm.Normal("mu", 0.0, 100.0), 1.0, observed=batch, total_size=50)
+    approx = vi.fit(50, model=model, random_seed=1, progressbar=False)
+    assert approx.dtype == "float64"
+    assert float(approx.logp(np.zeros(1))) == pytest.approx(
+        -0.5 * (y**2).sum() - 51 * 0.5 * np.log(2 * np.pi) - np.log(100.0), rel=1e-6
+    )

@@ -20,7 +20,10 @@ class Wrong(MeanField):
     fault: str = ""
 
     def entropy(self, params):
-        return super().entropy(params) + (0.1 if self.fault == "entropy" else 0.0)
+        value = super().entropy(params)
+        if self.fault == "gradient of entropy in 'rho'":
+            return jax.lax.stop_gradient(value)
+        return value + (0.1 if self.fault == "entropy" else 0.0)
 
     def log_prob(self, params, z):
         wrong = {"normalisation": 0.1, "score": 0.1 * jnp.sum(params["mu"])}
@@ -28,6 +31,8 @@ class Wrong(MeanField):
 
     def draw_and_log_prob(self, params, noise):
         z, log_q = super().draw_and_log_prob(params, noise)
+        if self.fault == "gradient of draw_and_log_prob":
+            return z, jax.lax.stop_gradient(log_q)
         return z, log_q + (0.1 if self.fault == "draw_and_log_prob" else 0.0)
 
     def mean(self, params):
@@ -66,7 +71,8 @@ FAULTS = [
     "keys of the parameters",
 ]
 FAULTS += ["noise must not depend", "no gradient in the parameter 'rho'"]
-FAULTS += ["gradient of draws in 'rho'"]
+FAULTS += ["gradient of draws in 'rho'", "gradient of draw_and_log_prob"]
+FAULTS += ["gradient of entropy in 'rho'"]
 
 
 @pytest.mark.few(1)

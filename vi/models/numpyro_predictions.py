@@ -37,6 +37,16 @@ class NumpyroPredictions:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     dtype: Any = None
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arrays and numbers among the model's arguments, by where they are."""
+        leaves = jax.tree.leaves_with_path((self.args, dict(self.kwargs)))
+        return {
+            f"the arguments{jax.tree_util.keystr(path)}": np.asarray(leaf)
+            for path, leaf in leaves
+            if hasattr(leaf, "dtype") or isinstance(leaf, int | float)
+        }
+
     def predict(
         self,
         draws: Mapping[str, np.ndarray],
@@ -60,7 +70,7 @@ class NumpyroPredictions:
         arguments = (self.args if args is None else args, self.kwargs if kwargs is None else kwargs)
         with precision(self.dtype):
             names = self._observed(numpyro, draws)
-            predictive = numpyro.infer.Predictive(free, posterior_samples=dict(draws))
+            predictive = numpyro.infer.Predictive(free, posterior_samples=_traceable(draws))
             found = predictive(key_from(seed), *arguments[0], **arguments[1])
             return {name: np.asarray(found[name]) for name in names if name in found}
 
@@ -69,13 +79,13 @@ class NumpyroPredictions:
         numpyro = needs("numpyro", "Log likelihoods of NumPyro models")
         with precision(self.dtype):
             values = numpyro.infer.log_likelihood(
-                self.model, dict(draws), *self.args, **self.kwargs
+                self.model, _traceable(draws), *self.args, **self.kwargs
             )
             return {name: np.asarray(value) for name, value in values.items()}
 
     def _observed(self, numpyro: Any, draws: Mapping[str, np.ndarray]) -> list[str]:
         """Names of the observed sites."""
-        first = {name: value[0] for name, value in draws.items()}
+        first = {name: value[0] for name, value in _traceable(draws).items()}
         conditioned = numpyro.handlers.substitute(
             numpyro.handlers.seed(self.model, jax.random.key(0)), data=first
         )
@@ -83,3 +93,8 @@ class NumpyroPredictions:
         return [
             name for name, site in sites.items() if site["type"] == "sample" and site["is_observed"]
         ]
+
+
+def _traceable(draws: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+    """Draws as JAX arrays: a loop (``scan``) takes their entries by numbers that are traced."""
+    return {name: jax.numpy.asarray(value) for name, value in draws.items()}

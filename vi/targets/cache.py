@@ -11,6 +11,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.type import RandomType
 
+from vi.graphs.self_advancing import Counter
 from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.data_watch import DataWatch
@@ -89,13 +90,15 @@ def cache_of(model: pm.Model) -> TargetCache:
 
 
 def watched(model: pm.Model) -> list[SharedVariable]:
-    """The shared variables that a model reads, but for random generators."""
+    """The shared variables that a model reads, but for those that move on by themselves."""
     graphs = [*model.basic_RVs, *model.deterministics, *model.potentials]
     graphs += [*model.rvs_to_values.values()]
     return [
         variable
         for variable in ancestors(graphs)
-        if isinstance(variable, SharedVariable) and not isinstance(variable.type, RandomType)
+        if isinstance(variable, SharedVariable)
+        and not isinstance(variable, Counter)
+        and not isinstance(variable.type, RandomType)
     ]
 
 

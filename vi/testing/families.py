@@ -44,7 +44,8 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         noise does not depend on the parameters, and draws have a gradient in each that moves them;
         ``init`` has the mean and the scale asked for (to 0.15 sd where moments are estimates, to
         the noise of the start for particles); ``mean``, ``std``, ``cov`` and ``entropy`` are those
-        of the draws; ``draw_and_log_prob`` agrees with ``draw`` and ``log_prob``; the density is
+        of the draws, and the entropy has the gradient of its values; ``draw_and_log_prob`` agrees
+        with ``draw`` and ``log_prob``, as do their gradients; the density is
         normalised (:math:`E_q[r / q] = 1` for a normal ``r`` narrower than q), is that of the draws
         (Stein's identities, :math:`E_q[\nabla_z \log q] = 0` and
         :math:`E_q[(z - m) \nabla_z \log q^\top] = -I`), and its score has mean zero along random
@@ -127,6 +128,17 @@ def _check_shapes(family: Family, params: Params, dim: int, seed: int) -> None:
     assert jnp.shape(log_q) == (), f"log_prob must be a scalar, got the shape {jnp.shape(log_q)}"
     both, _ = family.draw_and_log_prob(params, noise)
     assert np.allclose(both, z), "draw_and_log_prob must make the same draw as draw"
+    direction = {name: moved[name] - params[name] for name in params}
+    _, one = jax.jvp(lambda own: family.draw_and_log_prob(own, noise), (params,), (direction,))
+    _, two = jax.jvp(
+        lambda own: (family.draw(own, noise), family.log_prob(own, family.draw(own, noise))),
+        (params,),
+        (direction,),
+    )
+    assert all(np.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(one, two, strict=True)), (
+        "the gradient of draw_and_log_prob in the parameters must be that of draw and log_prob, "
+        "one after the other"
+    )
     jacobian = jax.jacrev(lambda own: family.draw(own, noise))(params)
     for name, slope in jacobian.items():
         matters = bool(jnp.any(family.draw(params | {name: moved[name]}, noise) != z))
@@ -164,6 +176,31 @@ def _check_moments(family: Family, params: Params, draws: int, seed: int) -> Non
     entropy = family.entropy(params)
     if entropy is not None:
         _compare("entropy", -log_q[:, None], np.atleast_1d(np.asarray(entropy)))
+        _check_slope_of_entropy(family, params, seed)
+
+
+def _check_slope_of_entropy(family: Family, params: Params, seed: int) -> None:
+    """Compare the gradient of the entropy with differences of its values.
+
+    Central differences are right to the cube root of rounding squared, 4e-11, times the curvature.
+    """
+    width = float(np.finfo(np.float64).eps) ** (1 / 3)
+    entropy = jax.jit(family.entropy)
+    for name, value in params.items():
+        direction = {other: jnp.zeros_like(entries) for other, entries in params.items()}
+        direction[name] = family.units(params)[name] * jax.random.normal(
+            jax.random.key(seed + 4), value.shape, value.dtype
+        )
+        slope = float(jax.jvp(entropy, (params,), (direction,))[1])
+        ahead, behind = (
+            float(entropy({other: params[other] + step * direction[other] for other in params}))
+            for step in (width, -width)
+        )
+        difference = (ahead - behind) / (2 * width)
+        assert abs(slope - difference) <= 1e-6 * (1.0 + abs(difference)), (
+            f"the gradient of entropy in {name!r} is not that of its values: {slope:.5g} along a "
+            f"direction, differences give {difference:.5g}"
+        )
 
 
 def _check_density(family: Family, params: Params, draws: int, seed: int) -> None:

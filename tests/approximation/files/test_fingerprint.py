@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pymc as pm
+import pytensor
 import pytest
 import zoo
 
@@ -67,3 +69,65 @@ def test_minibatches_are_the_same_however_many_there_were():
         return built
 
     assert fingerprint(build()) == fingerprint(build())
+
+
+def of_shared(value):
+    with pm.Model() as built:
+        pm.Normal("y", pm.Normal("mu"), pytensor.shared(1.0), observed=pytensor.shared(value))
+    return built
+
+
+def of_shared_sd(value):
+    with pm.Model() as built:
+        pm.Normal("y", pm.Normal("mu"), pytensor.shared(value[0]), observed=np.zeros(2))
+    return built
+
+
+def of_batches(value):
+    with pm.Model() as built:
+        batch = vi.Minibatch(value, batch_size=2)
+        pm.Normal("y", pm.Normal("mu"), 1.0, observed=batch, total_size=4)
+    return built
+
+
+def of_a_density(value):
+    return vi.targets.from_function(
+        lambda params, data: -0.5 * jnp.sum((data - params["mu"]) ** 2),
+        {"mu": np.zeros(())},
+        data=value,
+    )
+
+
+def of_a_custom_density(value):
+    with pm.Model() as built:
+        pm.CustomDist("x", logp=lambda x: -0.5 * (x - value[0]) ** 2)
+    return built
+
+
+@pytest.mark.parametrize(
+    "build", [of_shared, of_shared_sd, of_batches, of_a_density, of_a_custom_density]
+)
+def test_data_behind_shared_values_batches_and_densities_count(build, tmp_path):
+    value = np.array([1.0, 2.0, 3.0, 4.0])
+    vi.fit(5, model=build(value), random_seed=1, progressbar=False).save(tmp_path / "fit.npz")
+    assert vi.load(tmp_path / "fit.npz", build(value.copy())).status.step == 5
+    with pytest.raises(ValueError, match="not the one that was fitted"):
+        vi.load(tmp_path / "fit.npz", build(value + 1.0))
+
+
+def test_arguments_of_a_numpyro_model_count(tmp_path):
+    numpyro = pytest.importorskip("numpyro")
+
+    def normal(y, sd):
+        mu = numpyro.sample("mu", numpyro.distributions.Normal(0.0, 1.0))
+        numpyro.sample("y", numpyro.distributions.Normal(mu, sd), obs=y)
+
+    def build(y, sd=1.0):
+        return vi.targets.from_numpyro(normal, y, sd=sd)
+
+    y = np.array([1.0, 2.0])
+    vi.fit(5, model=build(y), random_seed=1, progressbar=False).save(tmp_path / "fit.npz")
+    assert vi.load(tmp_path / "fit.npz", build(y.copy())).status.step == 5
+    for other in (build(y + 1.0), build(y, 2.0)):
+        with pytest.raises(ValueError, match="data of .the arguments"):
+            vi.load(tmp_path / "fit.npz", other)

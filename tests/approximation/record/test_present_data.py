@@ -187,3 +187,51 @@ def test_a_value_that_was_compiled_in_changes_between_fits_only():
 
     with pytest.raises(ValueError, match=r"row changed while the fit went on.*refine"):
         vi.fit(5, model=model, callbacks=[change], **QUIET)
+
+
+def test_a_batch_that_moves_on_is_no_change(caplog):
+    batch = vi.Minibatch(Y, batch_size=10)
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1.0, observed=batch, total_size=50)
+    with caplog.at_level(logging.INFO, "vi"):
+        approx = vi.fit(5, model=model, **QUIET)
+        batch.eval()
+        approx.sample(3)
+        approx.logp(np.zeros(1))
+        approx.refine(5, progressbar=False)
+    assert "have changed" not in caplog.text
+    batch.set_value(Y + 1.0)
+    with caplog.at_level(logging.INFO, "vi"):
+        approx.refine(5, progressbar=False)
+    assert "have changed" in caplog.text
+
+
+@pytest.mark.parametrize("values", ["masked", "nan"])  # of NaN, pm.set_data makes a masked array
+def test_masked_data_are_refused(values):
+    model = mean_of(Y)
+    approx = vi.fit(5, model=model, **QUIET)
+    before, draws = approx.record, approx.sample(3)
+    hidden = np.arange(50) < 25
+    other = np.ma.array(np.where(hidden, 999.0, Y), mask=hidden)
+    model.set_data("data", other if values == "masked" else np.where(hidden, np.nan, Y))
+    for refused in (
+        lambda: approx.refine(5, progressbar=False),
+        lambda: approx.sample(3),
+        lambda: approx.compute_log_likelihood(draws),
+        lambda: vi.fit(5, model=model, **QUIET),
+    ):
+        with pytest.raises(ValueError, match=r"data.*masked|observed nan"):
+            refused()
+    assert approx.record is before
+    model.set_data("data", Y)
+    approx.refine(5, progressbar=False)
+
+
+def test_masked_data_of_a_callback_are_refused():
+    model = mean_of(Y)
+
+    def change(approx, losses, i):
+        model.set_data("data", np.ma.array(Y, mask=np.arange(50) < 25))
+
+    with pytest.raises(ValueError, match=r"data.*masked"):
+        vi.fit(5, model=model, callbacks=[change], **QUIET)

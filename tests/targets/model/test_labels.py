@@ -9,19 +9,31 @@ import pytest
 
 import vi
 
+
+class Thing:
+    """Neither sortable nor a number or text."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __str__(self):
+        return self.name
+
+
 PAIRS = [("a", 1), ("a", 2), ("b", 1)]
 # labels: what draws have
 LABELS = {
     "tuples": (PAIRS, ["a, 1", "a, 2", "b, 1"]),
     "multi_index": (pd.MultiIndex.from_tuples(PAIRS, names=["p", "q"]), ["a, 1", "a, 2", "b, 1"]),
     "sets": ([{1}, {2}, {3}], ["{1}", "{2}", "{3}"]),
+    "objects": ([Thing("x"), Thing("y"), Thing("z")], ["x", "y", "z"]),
     "texts": (["x", "y", "z"], ["x", "y", "z"]),
     "mixed": ([1, "a", None], [1, "a", None]),
     "repeated": (["x", "x", "y"], ["x", "x", "y"]),
     "dates": (pd.date_range("2020", periods=3), list(pd.date_range("2020", periods=3))),
     "kinds": (pd.Categorical(["x", "y", "z"]), ["x", "y", "z"]),
 }
-CHANGED = {"tuples", "multi_index", "sets"}
+CHANGED = {"tuples", "multi_index", "sets", "objects"}
 
 
 def approximation(coords, dim):

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor
-from pytensor.compile.sharedvalue import SharedVariable
+from pymc.distributions.custom import CustomDistRV
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.op import Op
+
+from vi.targets.cache import watched
 
 __all__ = ["differences", "fingerprint"]
 
@@ -20,8 +22,10 @@ SIMPLE = (bool, int, float, str, type(None), np.dtype, np.generic)
 def fingerprint(model: pm.Model) -> dict[str, Any]:
     """Hashes of a model's distributions, potentials and data by name.
 
-    Code is not looked into: two functions behind operations of one kind are the same here. Nor are
-    graphs of different versions of PyMC compared, which build the same model in other ways.
+    Data are those of containers, of minibatches and of other shared variables, observed values, and
+    the arguments of a NumPyro model. Code is not looked into: two functions behind operations of
+    one kind are the same here, with what is in their closures. Nor are graphs of different versions
+    of PyMC compared, which build the same model in other ways.
 
     Parameters
     ----------
@@ -34,11 +38,12 @@ def fingerprint(model: pm.Model) -> dict[str, Any]:
         ``built_by``, and hashes by name under ``distributions``, ``potentials`` and ``data``.
     """
     named = {variable: name for name, variable in model.named_vars.items()}
-    containers = {
-        name: variable.get_value(borrow=True)
-        for name, variable in model.named_vars.items()
-        if isinstance(variable, SharedVariable)
-    }
+    shared: dict[str, Any] = {}
+    for variable in sorted(watched(model), key=lambda variable: variable.name or ""):
+        name = variable.name or "a shared variable"
+        number = sum(known.partition(" #")[0] == name for known in shared)
+        shared[f"{name} #{number + 1}" if number else name] = variable.get_value(borrow=True)
+    arguments = getattr(getattr(model, "predictions", None), "arguments", {})
     observed = {
         rv.name: value.data
         for rv in model.observed_RVs
@@ -46,12 +51,12 @@ def fingerprint(model: pm.Model) -> dict[str, Any]:
     }
     return {
         "built_by": f"pymc {pm.__version__}, pytensor {pytensor.__version__}",
-        "distributions": {rv.name: _graph(rv, named) for rv in model.basic_RVs},
+        "distributions": {rv.name: _graph(_density(model, rv), named) for rv in model.basic_RVs},
         "potentials": {term.name: _graph(term, named) for term in model.potentials},
         "data": {
             name: _of_array(value)
-            for name, value in {**containers, **observed}.items()
-            if isinstance(value, np.ndarray)
+            for name, value in {**shared, **observed, **arguments}.items()
+            if isinstance(value, np.ndarray | np.generic | float | int)
         },
     }
 
@@ -78,6 +83,14 @@ def differences(stored: dict[str, Any], present: dict[str, Any], *, data: bool) 
             if one.get(name) != two.get(name)
         ]
     return found
+
+
+def _density(model: pm.Model, variable: Variable) -> Variable:
+    """What a variable's distribution is known by: of a ``CustomDist``, its log density."""
+    if isinstance(getattr(variable.owner, "op", None), CustomDistRV):
+        (term,) = model.logp([variable], sum=False)
+        return term
+    return variable
 
 
 def _graph(output: Variable, named: dict[Variable, str]) -> str:

@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from vi.approximation.record.fit_state import FitState
+from vi.foundation.arrays import refuse_masked
 from vi.foundation.tracing_errors import first_line
 from vi.targets.batches.search import find_batches
 from vi.targets.cache import cache_of, check_shapes, watched
 from vi.targets.model.data_watch import DataWatch, names_of
 from vi.targets.model.initial_density import check_deterministics, check_initial_density
 
-__all__ = ["Use", "check_present_data", "refuse_changed_data", "watch_data"]
+__all__ = [
+    "Use",
+    "check_present_data",
+    "refuse_changed_data",
+    "refuse_masked_data",
+    "watch_data",
+]
 
 type Use = Literal["steps", "log_prob", "draws"]
 """What data are read for: each has more to look at than the next.
@@ -27,8 +34,19 @@ logger = logging.getLogger("vi")
 
 def watch_data(fit: FitState) -> None:
     """Watch the data of the model from now on: they have just been looked at."""
+    refuse_masked_data(fit)
     shared = watched(fit.model)
     cache_of(fit.model).watches |= {use: DataWatch(shared) for use in get_args(Use.__value__)}
+
+
+def refuse_masked_data(fit: FitState) -> None:
+    """Refuse containers and shared variables that hold masked arrays.
+
+    PyMC makes one of data that hold NaN; compiled code would read what is under the mask.
+    """
+    for variable in watched(fit.model):
+        value = variable.get_value(borrow=True)
+        refuse_masked(value, f"What {variable.name or 'a shared variable'!r} holds")
 
 
 def check_present_data(fit: FitState, use: Use) -> None:
@@ -73,8 +91,10 @@ def refuse_changed_data(fit: FitState, names: Sequence[str], use: Use) -> None:
     Raises
     ------
     ValueError
-        With the names of what has changed, and what is wrong.
+        With the names of what has changed, and what is wrong; PyMC makes masked arrays of those
+        that hold NaN.
     """
+    refuse_masked_data(fit)
     if names and use != "draws":
         check_shapes(fit.model, fit.point)  # a variable that follows the data: a new fit is needed
     try:

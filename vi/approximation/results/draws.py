@@ -175,7 +175,8 @@ def logq(fit: FitState, z: Any) -> np.ndarray:
     """Return ``log q`` at unconstrained points ``(..., D)``."""
     points = _points(fit, z)
     with precision(fit.dtype):
-        flat = _log_prob(fit.family)(reported_params(fit), points.reshape(-1, points.shape[-1]))
+        params, flat = reported_params(fit), points.reshape(-1, points.shape[-1])
+        flat = _log_prob(fit.family, _shapes(params, len(flat)))(params, flat)
     return np.asarray(flat).reshape(points.shape[:-1])
 
 
@@ -186,9 +187,9 @@ def draw(
     with precision(dtype):
         keys = jax.random.split(key_from(seed), draws)
         if density and family.has_density:
-            points, log_q = _draw_and_log_prob(family)(params, keys)
+            points, log_q = _draw_and_log_prob(family, _shapes(params, draws))(params, keys)
             return np.asarray(points), np.asarray(log_q)
-        return np.asarray(_draw(family)(params, keys)), None
+        return np.asarray(_draw(family, _shapes(params, draws))(params, keys)), None
 
 
 def _points(fit: FitState, z: Any) -> np.ndarray:
@@ -220,11 +221,21 @@ def _log_p(points: np.ndarray, target: Target) -> np.ndarray:
         ) from error
 
 
-# A family is settings alone: equal families share these compiled functions in the whole process.
+COMPILED = 64
+"""Functions of each kind that stay compiled, one for each family, shape and number of draws.
+
+A family is settings alone, so equal ones share them in the whole process; without a limit a process
+that fits one model after the other would grow by some MB with each.
+"""
 
 
-@functools.cache
-def _draw(family: Family) -> Any:
+def _shapes(params: Params, draws: int) -> tuple[Any, ...]:
+    """What code is compiled for."""
+    return draws, *((np.shape(leaf), str(leaf.dtype)) for leaf in jax.tree.leaves(params))
+
+
+@functools.lru_cache(COMPILED)
+def _draw(family: Family, _shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
         lambda params, keys: jax.lax.map(
             lambda key: family.draw(params, family.noise(key, params)), keys, batch_size=BLOCK
@@ -232,8 +243,8 @@ def _draw(family: Family) -> Any:
     )
 
 
-@functools.cache
-def _draw_and_log_prob(family: Family) -> Any:
+@functools.lru_cache(COMPILED)
+def _draw_and_log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
         lambda params, keys: jax.lax.map(
             lambda key: family.draw_and_log_prob(params, family.noise(key, params)),
@@ -243,8 +254,8 @@ def _draw_and_log_prob(family: Family) -> Any:
     )
 
 
-@functools.cache
-def _log_prob(family: Family) -> Any:
+@functools.lru_cache(COMPILED)
+def _log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
         lambda params, points: jax.lax.map(
             lambda z: family.log_prob(params, z), points, batch_size=BLOCK

@@ -12,6 +12,7 @@ import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import model_of_all_rows
+from vi.approximation.record.present_data import refuse_masked_data
 from vi.approximation.results.draws import sample
 from vi.approximation.results.streamed_rows import in_blocks, row_variables
 from vi.foundation.seeds import resolve_seed
@@ -54,6 +55,7 @@ def sample_posterior_predictive(
     """
     idata = sample(fit, log_prob=False) if idata is None else idata
     _check_draws(idata, "sample_posterior_predictive")
+    refuse_masked_data(fit)
     if isinstance(fit.model, DensityModel):
         return _predicted(fit.model, idata, **options)
     if not fit.model.observed_RVs and not options.get("var_names"):
@@ -92,6 +94,7 @@ def compute_log_likelihood(
         The same tree.
     """
     _check_draws(idata, "compute_log_likelihood")
+    refuse_masked_data(fit)
 
     if isinstance(fit.model, DensityModel):
         return _with_log_likelihood(fit.model, idata, **options)

@@ -34,8 +34,8 @@ class DataWatch:
     def doubtful(self) -> list[SharedVariable]:
         """Those of the changed ones with which the model may no longer be what it was.
 
-        They have another shape, whole numbers outside of the range that was seen (indices of what
-        does not exist), or values that are not finite.
+        They have another shape, masked entries, whole numbers outside of the range that was seen
+        (indices of what does not exist), or values that are not finite.
         """
         return [variable for variable in self.changed() if self._seen[variable].doubtful(variable)]
 
@@ -65,6 +65,8 @@ class _Seen:
         return variable.get_value(borrow=True) is self._value()
 
     def doubtful(self, variable: SharedVariable) -> bool:
+        if np.ma.is_masked(variable.get_value(borrow=True)):
+            return True
         value = np.asarray(variable.get_value(borrow=True))
         if value.shape != self.shape:
             return True

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import xarray as xr
+from pandas import Interval, Period
 from pymc.backends.arviz import coords_and_dims_for_inferencedata
 
 __all__ = ["dim_name", "dims_that_fit", "labels_and_dims", "labels_for_draws", "say_changed_labels"]
 
 logger = logging.getLogger("vi")
+
+PLAIN = (str, bytes, Number, np.generic, date, timedelta, Interval, Period)
+"""What labels can be: xarray joins arrays by label, which takes values that can be compared."""
 
 
 def dim_name(name: str) -> str:
@@ -25,7 +31,7 @@ def labels_for_draws(coords: Mapping[str, Any]) -> tuple[dict[str, Any], list[st
     """Labels by dim as xarray can hold them, and the dims of which they had to be changed.
 
     PyMC takes any labels; tuples (those of a pandas MultiIndex among them) would be read as a
-    table, and lists or sets cannot be looked up.
+    table, lists or sets cannot be looked up, and other objects cannot be put in order.
 
     Parameters
     ----------
@@ -97,15 +103,15 @@ def say_changed_labels(model: pm.Model) -> None:
     _, changed = labels_for_draws(model.coords)
     if changed:
         logger.warning(
-            "Draws cannot have the labels of %s as they are: tuples, lists and sets become their "
-            "text, a slash in the name of a dim becomes a dot.",
+            "Draws cannot have the labels of %s as they are: tuples, sets and other objects "
+            "become their text, a slash in the name of a dim becomes a dot.",
             ", ".join(map(repr, changed)),
         )
 
 
 def _can_be_held(labels: Sequence[Any]) -> bool:
     """Whether xarray takes them as one label for each entry."""
-    if any(not isinstance(label, Hashable) or isinstance(label, tuple) for label in labels):
+    if not all(label is None or isinstance(label, PLAIN) for label in labels):
         return False
     try:
         xr.Dataset(coords={"dim": ("dim", np.asarray(labels))})
