@@ -51,7 +51,9 @@ def irt_2pl(data: Data) -> pm.Model:
     items, persons = int(data["I"]), int(data["J"])
     with pm.Model() as model:
         theta = pm.Normal("theta", 0, pm.HalfCauchy("sigma_theta", 2), shape=persons)
-        a = pm.LogNormal("a", 0, pm.HalfCauchy("sigma_a", 2), shape=items)
+        # the default start, the mean, is exp(sigma_a**2 / 2): a jittered sigma_a makes it huge
+        sigma_a = pm.HalfCauchy("sigma_a", 2)
+        a = pm.LogNormal("a", 0, sigma_a, shape=items, initval=np.ones(items))
         mu_b, sigma_b = pm.Normal("mu_b", 0, 5), pm.HalfCauchy("sigma_b", 2)
         b = pm.Normal("b", mu_b, sigma_b, shape=items)
         logit_p = a[:, None] * (theta - b[:, None])

@@ -17,16 +17,15 @@ STEPS_A_YEAR = 10
 """Runge-Kutta steps: twice as many move no mean by a thousandth of a posterior sd."""
 
 
-def autoregression(innovations: TensorVariable, coefficient: TensorVariable, length: int):
-    """The series ``e[t] = innovations[t] + coefficient * e[t - 1]``, with 0 before the first.
-
-    The sum over powers of the lag operator, as a product of about log2(length) factors.
-    """
-    series, lag = innovations, 1
-    while lag < length:
-        series = pt.concatenate([series[:lag], series[lag:] + coefficient * series[:-lag]])
-        coefficient, lag = coefficient**2, 2 * lag
-    return series
+def autoregression(innovations: TensorVariable, coefficient: TensorVariable) -> TensorVariable:
+    """The series ``e[t] = innovations[t] + coefficient * e[t - 1]``, with 0 before the first."""
+    return pytensor.scan(
+        lambda innovation, last, coefficient: innovation + coefficient * last,
+        sequences=[innovations],
+        outputs_info=pt.zeros((), dtype=innovations.dtype),
+        non_sequences=[coefficient],
+        return_updates=False,
+    )
 
 
 def arma11(data: Data) -> pm.Model:
@@ -36,16 +35,13 @@ def arma11(data: Data) -> pm.Model:
         phi, theta = (pm.Normal(name, 0, 2) for name in ("phi", "theta"))
         sigma = pm.HalfCauchy("sigma", 2.5)
         before = pt.concatenate([mu[None], y[:-1]])  # the program starts from y[0] = mu
-        errors = autoregression(y - mu - phi * before, -theta, len(y))
+        errors = autoregression(y - mu - phi * before, -theta)
         pm.Normal("y", y - errors, sigma, observed=y)
     return model
 
 
-def forward(emissions: TensorVariable, transitions: TensorVariable, length: int):
+def forward(emissions: TensorVariable, transitions: TensorVariable) -> TensorVariable:
     """The log likelihood of a hidden Markov model; the first state has weight 1, whatever it is.
-
-    Products of neighbours halve the number of matrices until one is left: neither a loop nor a
-    graph as long as the series.
 
     Parameters
     ----------
@@ -53,27 +49,26 @@ def forward(emissions: TensorVariable, transitions: TensorVariable, length: int)
         Log densities of the observations in each state, shape ``(length, states)``.
     transitions : tensor
         Log probabilities; row: from, column: to.
-    length : int
-        Observations.
     """
-    matrices, left = transitions + emissions[1:, None, :], length - 1
-    while left > 1:
-        pairs, rest = left // 2, left % 2
-        first, second = matrices[: 2 * pairs : 2], matrices[1 : 2 * pairs : 2]
-        products = log_sum_exp(first[:, :, :, None] + second[:, None, :, :], 2)
-        matrices = pt.concatenate([products, matrices[2 * pairs :]]) if rest else products
-        left = pairs + rest
-    return log_sum_exp((emissions[0][:, None] + matrices[0]).ravel(), 0)
+
+    def step(emission, state, transitions):
+        return log_sum_exp(state[:, None] + transitions) + emission
+
+    states = pytensor.scan(
+        step,
+        sequences=[emissions[1:]],
+        outputs_info=emissions[0],
+        non_sequences=[transitions],
+        return_updates=False,
+    )
+    return log_sum_exp(states[-1])
 
 
-def log_sum_exp(x: TensorVariable, axis: int) -> TensorVariable:
+def log_sum_exp(x: TensorVariable) -> TensorVariable:
+    """Over the first axis."""
     # pt.logsumexp is stable itself, its gradient is not where all terms underflow
-    top = x.max(axis=axis, keepdims=True)
-    return pt.log(pt.exp(x - top).sum(axis=axis)) + top.squeeze(axis)
-
-
-def two_states(*rows: TensorVariable) -> TensorVariable:
-    return pt.log(pt.stack(rows))
+    top = x.max(axis=0)
+    return pt.log(pt.exp(x - top).sum(axis=0)) + top
 
 
 def hmm_example(data: Data) -> pm.Model:
@@ -84,7 +79,7 @@ def hmm_example(data: Data) -> pm.Model:
             "mu", [3, 10], 1, transform=Ordered(positive=True), initval=np.array([3.0, 10.0])
         )
         emissions = pm.logp(pm.Normal.dist(mu, 1), y[:, None])
-        pm.Potential("y", forward(emissions, two_states(*rows), len(y)))
+        pm.Potential("y", forward(emissions, pt.log(pt.stack(rows))))
     return model
 
 
@@ -99,7 +94,7 @@ def hmm_drive_1(data: Data) -> pm.Model:
         )
         emissions = pm.logp(pm.Normal.dist(phi, data["tau"]), u[:, None])
         emissions += pm.logp(pm.Normal.dist(lambda_, data["rho"]), v[:, None])
-        pm.Potential("uv", forward(emissions, two_states(*rows), len(u)))
+        pm.Potential("uv", forward(emissions, pt.log(pt.stack(rows))))
     return model
 
 
