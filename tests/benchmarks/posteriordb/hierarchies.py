@@ -7,9 +7,9 @@ import pymc as pm
 import pytensor.tensor as pt
 from data import Data, Draws
 from pymc.distributions.transforms import ordered
-from registry import MODELS, Entry
+from registry import Entry
 
-__all__: list[str] = []
+__all__ = ["MODELS"]
 
 
 def eight_schools_noncentered(data: Data) -> pm.Model:
@@ -83,7 +83,7 @@ def gp_regr(data: Data) -> pm.Model:
     return model
 
 
-MODELS |= {
+MODELS = {
     "eight_schools_noncentered": Entry(eight_schools_noncentered, schools_offsets),
     "radon_hierarchical_intercept_noncentered": Entry(
         radon_hierarchical_intercept_noncentered, radon_offsets

@@ -7,14 +7,22 @@ not here; variables keep their names. ``validate.py`` compares the models with t
 
 from __future__ import annotations
 
-import hierarchies  # noqa: F401, fills the table
+import hierarchies
 import pymc as pm
-import regressions  # noqa: F401
-import time_series  # noqa: F401
+import regressions
+import time_series
 from data import Data, Draws
-from registry import MODELS, model_of, scalars
+from registry import Entry, scalars
 
 __all__ = ["MODELS", "build", "free", "model_of", "scalars"]
+
+MODELS: dict[str, Entry] = regressions.MODELS | hierarchies.MODELS | time_series.MODELS
+"""By the model's name in posteriordb."""
+
+
+def model_of(posterior: str) -> str:
+    """The model's name in a posterior's."""
+    return posterior.split("-", 1)[1]
 
 
 def build(posterior: str, data: Data) -> pm.Model:

@@ -1,4 +1,4 @@
-"""The table of the models, and how their variables are called outside PyMC."""
+"""An entry of the table of models, and the names of scalars."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pymc as pm
 import xarray as xr
 from data import Data, Draws
 
-__all__ = ["MODELS", "Entry", "model_of", "scalars"]
+__all__ = ["Entry", "scalars"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,6 @@ class Entry:
     def plain(cls, build: Callable[[Data], pm.Model]) -> Entry:
         """An entry whose reference has the free variables themselves."""
         return cls(build, lambda draws: draws)
-
-
-MODELS: dict[str, Entry] = {}
-"""Filled by ``models``: by the model's name in posteriordb."""
-
-
-def model_of(posterior: str) -> str:
-    """The model's name in a posterior's."""
-    return posterior.split("-", 1)[1]
 
 
 def scalars(posterior: xr.Dataset) -> dict[str, np.ndarray]:

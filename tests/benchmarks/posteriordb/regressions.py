@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pymc as pm
 from data import Data
-from registry import MODELS, Entry
+from registry import Entry
 
-__all__: list[str] = []
+__all__ = ["MODELS"]
 
 
 def columns(*values: np.ndarray) -> np.ndarray:
@@ -147,7 +147,7 @@ def dogs(data: Data) -> pm.Model:
     return model
 
 
-MODELS |= {
+MODELS = {
     build.__name__: Entry.plain(build)
     for build in (
         logearn_height_male,

@@ -9,9 +9,9 @@ import pytensor.tensor as pt
 from data import Data
 from pymc.distributions.transforms import Ordered, ordered
 from pytensor.tensor.variable import TensorVariable
-from registry import MODELS, Entry
+from registry import Entry
 
-__all__: list[str] = []
+__all__ = ["MODELS"]
 
 STEPS_A_YEAR = 10
 """Runge-Kutta steps: twice as many move no mean by a thousandth of a posterior sd."""
@@ -138,7 +138,7 @@ def lotka_volterra(data: Data) -> pm.Model:
     return model
 
 
-MODELS |= {
+MODELS = {
     build.__name__: Entry.plain(build)
     for build in (arma11, hmm_example, hmm_drive_1, lotka_volterra)
 }
