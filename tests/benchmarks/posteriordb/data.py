@@ -36,7 +36,7 @@ HOW_TO_GET_IT = f"""\
 No folder with posteriordb's data: name it by --posteriordb PATH or by the variable {VARIABLE}.
 
 posteriordb is at https://github.com/stan-dev/posteriordb (BSD-3-Clause). From its folders
-posterior_database/data/ and posterior_database/reference_posteriors/ (or, where it has no reference,
+posterior_database/data/ and posterior_database/reference_posteriors/ (where it has no reference,
 from a long run of NUTS) the layout that is wanted is:
 
   PATH/data/NAME.json.gz    the Stan data of the posterior NAME, such as "arma-arma11"
