@@ -18,6 +18,10 @@ ISAS ?= $(shell for isa in SSE4_2 AVX AVX2 AVX512; do grep -qiwE "$$isa|$${isa}F
 SEEDS ?= 1000 2000
 ROBUST ?= $(addprefix tests/,algorithms approximation data families inference models optimizers training \
     foundation/test_precision.py targets/batches test_correctness.py)
+# the slow tests in parts, each in fresh processes: numba keeps what it compiles, some MB a test
+OF_MODELS := tests/targets
+OF_METHODS := tests/test_correctness.py tests/test_determinism.py
+OTHERS := tests $(addprefix --ignore=,$(OF_MODELS) $(OF_METHODS))
 # tests start many processes, each of which imports some 3,000 modules: 4 s with their byte code, 12 s without
 export UV_COMPILE_BYTECODE := 1
 export PYTHON
@@ -55,7 +59,12 @@ test: $(VENV)/.group-test ## the quick tests
 	$(PYTEST) $(TESTS) $(ARGS)
 
 test-slow: $(VENV)/.group-test ## only the slow tests
+ifeq ($(TESTS),tests)
+	@failed=0; for part in "$(OF_MODELS)" "$(OF_METHODS)" "$(OTHERS)"; do \
+	    echo "== $$part =="; $(PYTEST) -m slow $$part $(ARGS) || failed=1; done; exit $$failed
+else
 	$(PYTEST) -m slow $(TESTS) $(ARGS) || [ $$? -eq 5 ] # 5: none was found
+endif
 
 test-all: $(VENV)/.group-test ## every test
 	$(PYTEST) -m "slow or not slow" $(TESTS) $(ARGS)
