@@ -129,5 +129,5 @@ def test_arguments_of_a_numpyro_model_count(tmp_path):
     vi.fit(5, model=build(y), random_seed=1, progressbar=False).save(tmp_path / "fit.npz")
     assert vi.load(tmp_path / "fit.npz", build(y.copy())).status.step == 5
     for other in (build(y + 1.0), build(y, 2.0)):
-        with pytest.raises(ValueError, match="data of .the arguments"):
+        with pytest.raises(ValueError, match=r"data of .the arguments"):
             vi.load(tmp_path / "fit.npz", other)
