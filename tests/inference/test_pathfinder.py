@@ -180,3 +180,12 @@ def test_rounding_does_not_spoil_the_weights():
     )
     assert approx.settings()["pareto_k"] < 0.7
     assert "far from" not in approx.status.message
+
+
+def test_a_posterior_that_no_path_sees_says_so():
+    """Far narrower than the way to it: one draw has all the weight, and k cannot be estimated."""
+    with pm.Model() as model:
+        pm.Normal("x", 0.0, 1e-8)
+    status = vi.fit(method="pathfinder", model=model, random_seed=1, progressbar=False).status
+    assert status.ending == "stopped"
+    assert "one draw has all the weight" in status.message

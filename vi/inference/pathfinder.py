@@ -237,7 +237,11 @@ def _systematic(log_weights: np.ndarray, draws: int, seed: int) -> np.ndarray:
 
 
 def _status(steps: int, elbo: float, k: float, paths: int) -> Status:
-    what = f"ELBO {elbo:,.5g}{'' if paths == 1 else ' at best'}, Pareto k {k:.2f}"
+    what = f"ELBO {elbo:,.5g}{'' if paths == 1 else ' at best'}"
+    if np.isnan(k):
+        advice = "Another start, or another method: the search met no curvature of the posterior."
+        return Status("stopped", steps, f"{what}; one draw has all the weight. {advice}")
+    what = f"{what}, Pareto k {k:.2f}"
     if k <= RELIABLE:
         return Status("converged", steps, f"{what}.")
     advice = (

@@ -86,3 +86,18 @@ def test_a_model_of_potentials():
     with pytest.warns(UserWarning, match="effect of Potentials"):  # PyMC's own
         tree = approx.sample_posterior_predictive(var_names=["twice"], random_seed=1)
     assert "twice" in tree["posterior_predictive"]
+
+
+def test_draws_and_names_that_are_not_there():
+    with pm.Model() as model:
+        mu, sd = pm.Normal("mu"), pm.HalfNormal("sd")
+        pm.Normal("y", mu, sd, observed=np.ones(3))
+    approx = vi.MeanField(model=model, random_seed=1)
+    draws = approx.sample(3)
+    with pytest.raises(ValueError, match="'nope', which is no variable"):
+        approx.sample_posterior_predictive(draws, var_names=["nope"])
+    with pytest.raises(ValueError, match="'nope', which is no variable"):
+        approx.compute_log_likelihood(draws, var_names=["nope"])
+    del draws["posterior"]["sd"]
+    with pytest.raises(ValueError, match="all free variables; sd is missing"):
+        approx.compute_log_likelihood(draws)

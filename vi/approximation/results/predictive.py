@@ -54,7 +54,7 @@ def sample_posterior_predictive(
         If nothing is observed in the model, so that there is nothing to predict.
     """
     idata = sample(fit, log_prob=False) if idata is None else idata
-    _check_draws(idata, "sample_posterior_predictive")
+    _check_draws(fit.model, idata, "sample_posterior_predictive", options.get("var_names"))
     refuse_masked_data(fit)
     if isinstance(fit.model, DensityModel):
         return _predicted(fit.model, idata, **options)
@@ -93,9 +93,8 @@ def compute_log_likelihood(
     xarray.DataTree
         The same tree.
     """
-    _check_draws(idata, "compute_log_likelihood")
+    _check_draws(fit.model, idata, "compute_log_likelihood", options.get("var_names"))
     refuse_masked_data(fit)
-
     if isinstance(fit.model, DensityModel):
         return _with_log_likelihood(fit.model, idata, **options)
     if not fit.model.observed_RVs:
@@ -116,8 +115,10 @@ def compute_log_likelihood(
     return idata
 
 
-def _check_draws(idata: Any, function: str) -> None:
-    """Refuse what holds no draws."""
+def _check_draws(
+    model: pm.Model, idata: Any, function: str, var_names: Sequence[str] | None
+) -> None:
+    """Refuse what holds no draws of the free variables, and names that are none of the model's."""
     if not isinstance(idata, xr.DataTree):
         raise TypeError(
             f"{function}(idata) takes draws, a DataTree from approx.sample(); got "
@@ -128,6 +129,16 @@ def _check_draws(idata: Any, function: str) -> None:
             f"{function}(idata) takes draws, and these have no group 'posterior' (groups: "
             f"{', '.join(idata.children) or 'none'}). approx.sample() gives one."
         )
+    if isinstance(model, DensityModel):
+        return  # its sites are NumPyro's, and draws come as a pytree
+    missing = [v.name for v in model.free_RVs if v.name not in idata["posterior"].data_vars]
+    if missing and function == "compute_log_likelihood":  # predictions draw them from the prior
+        raise ValueError(
+            f"{function}(idata) takes draws of all free variables; {', '.join(missing)} is missing."
+        )
+    unknown = [name for name in var_names or () if name not in model.named_vars]
+    if unknown:
+        raise ValueError(f"var_names has {unknown[0]!r}, which is no variable of the model.")
 
 
 def _nothing_observed(what: str) -> str:

@@ -49,6 +49,10 @@ def check_variables(model: pm.Model) -> None:
             "The model has no free random variables, so there is nothing to fit. "
             "Every variable is observed or deterministic; did you mean pm.sample_prior_predictive?"
         )
+    if any(not v.name for v in [*model.free_RVs, *model.deterministics]):
+        raise ValueError(
+            'A variable of the model has the name "", and draws are known by name: give it one.'
+        )
     reserved = [
         v.name for v in [*model.free_RVs, *model.deterministics] if v.name in ("chain", "draw")
     ]
