@@ -68,8 +68,8 @@ def x64_flag_is_left_alone() -> Iterator[None]:
     assert after == before, f"jax_enable_x64 was {before} before the test and is {after} after it"
 
 
-COLLECTED_EVERY, CLEARED_EVERY = 25, 100
-"""Tests after which garbage is collected, and after which JAX forgets what it has compiled.
+FORGOTTEN_EVERY = 100
+"""Tests after which JAX forgets what it has compiled, and garbage is collected (half a second).
 
 Compiled code hangs in cycles of few and small Python objects, of which Python's own collector takes
 no notice, and JAX keeps 1.4 MB for each operation of each shape: a worker grew by 8 MB a test, to
@@ -82,9 +82,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Give memory back after every so many tests."""
     done = item.session.stash.get(_DONE, 0) + 1
     item.session.stash[_DONE] = done
-    if done % CLEARED_EVERY == 0:
+    if done % FORGOTTEN_EVERY == 0:
         jax.clear_caches()
-    if done % COLLECTED_EVERY == 0:
         gc.collect()
         if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
             libc.malloc_trim(0)

@@ -82,7 +82,7 @@ METHODS = [
 ]
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(list(AXES), MATRIX)
 def test_matrix(problem, method, estimator, backend, dtype, callbacks, refined):
     """The default settings reach the optimum, whatever the combination; `limits` says how near."""
@@ -123,7 +123,7 @@ def in_one_go():
         yield pytest.param(problem, backend, dtype, marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("problem", "backend", "dtype"), list(in_one_go()))
 def test_laplace_is_exact(problem, backend, dtype):
     """The posterior is normal: mode, covariance and evidence to rounding.
@@ -241,7 +241,7 @@ def noise_of_the_mean(exact, method, estimator):
     return np.maximum(1.0, np.linalg.norm(np.eye(len(sd)) - exact.cov / np.outer(sd, sd), axis=1))
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", NORMAL)
 def test_bias_over_32_seeds(family, estimator):

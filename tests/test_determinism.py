@@ -60,6 +60,7 @@ def test_other_seed_other_numbers(method, backend):
     assert not np.any(one.hist == two.hist)
 
 
+@pytest.mark.few(3)
 def test_two_steps_differ(method, backend):
     """The random state moves: neither the losses nor the parameters of two steps are equal."""
     tracker = vi.callbacks.Tracker(

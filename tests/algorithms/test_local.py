@@ -126,6 +126,7 @@ def test_batches_average_to_the_full_elbo(backend, rng):
     np.testing.assert_allclose(np.mean(parts, axis=0), whole, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_optimum_in_closed_form():
     """Noises whose means and products average to 0 and 1 make the estimate exact: at the optimum of
     mean field the loss is minus the ELBO, and its gradient, over a partition of the rows, is zero.

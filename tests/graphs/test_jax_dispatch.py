@@ -33,6 +33,7 @@ def lines(code):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_in_a_process_of_ones_own():
     """JAX stays as it was through import and fit, and is switched by the first other user."""
     code = f"import vi\n{OWN_JAX}{FIT}{OWN_JAX}{X64}{MODE_JAX}{X64}"

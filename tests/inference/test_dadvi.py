@@ -78,6 +78,7 @@ def test_hist_is_minus_the_elbo_over_the_draws():
     assert approx.settings()["gradients"] % 30 == 0
 
 
+@pytest.mark.slow
 def test_it_travels_ridges(ridge):
     """Plain ADVI is nats behind after 10,000 steps, of which a step is a gradient; and stochastic
     steps go on from here.

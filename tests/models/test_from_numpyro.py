@@ -305,6 +305,7 @@ def test_a_scan_predicts():
     assert approx.compute_log_likelihood(approx.sample(3))["log_likelihood"]["y"].shape[-1] == 4
 
 
+@pytest.mark.slow
 def test_an_array_that_other_code_met_in_another_precision():
     """JAX knows arrays that live code closes over by their identity, buffers and all."""
     y = np.arange(50.0)

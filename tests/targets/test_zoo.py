@@ -177,7 +177,7 @@ def assert_same_variables(variables, expected):
         np.testing.assert_allclose(values, reference, rtol=1e-10, atol=1e-10, err_msg=name)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @models(*DOUBLE_QUICK, without=["jax"])
 def test_jax(entry, rng):
     model = entry.build()

@@ -106,7 +106,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_names_the_fault(fault):
     with pytest.raises(AssertionError, match=FAULTS[fault]):
@@ -134,6 +134,7 @@ def test_names_a_wrong_gradient_of_a_loss_that_is_no_elbo(factor):
         check_algorithm(Scaled(**USUAL, objective=Other()))
 
 
+@pytest.mark.slow
 def test_a_right_one_passes():
     check_algorithm(Wrong(**USUAL))
 

@@ -72,7 +72,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_names_the_fault(fault):
     with pytest.raises(AssertionError, match=FAULTS[fault]):

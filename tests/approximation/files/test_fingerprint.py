@@ -104,6 +104,7 @@ def of_a_custom_density(value):
     return built
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "build", [of_shared, of_shared_sd, of_batches, of_a_density, of_a_custom_density]
 )

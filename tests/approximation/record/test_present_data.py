@@ -45,6 +45,7 @@ def test_what_a_callback_changes_counts_from_the_next_step_on(backend, rows):
     assert approx.mean.eval().item() == pytest.approx(exact(Y[:rows]), abs=0.01)
 
 
+@pytest.mark.few(1)
 @BACKENDS
 def test_a_shared_temperature_is_annealed(backend):
     """Prior N(0, 1), likelihood exp(-t (mu - 2)^2 / 2): the mean is 2 t / (1 + t)."""

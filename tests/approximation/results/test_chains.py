@@ -92,6 +92,7 @@ def test_datatree(eight):
     )
 
 
+@pytest.mark.few(1)
 def test_seeds(gaussian):
     one, again, other = (
         gaussian.sample_mcmc(2_000, 4, random_seed=seed)["posterior"].to_dataset()

@@ -44,6 +44,7 @@ def approximation(coords, dim):
     return vi.MeanField(model=model, random_seed=1)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", LABELS)
 def test_draws_have_labels(name, caplog):
     labels, expected = LABELS[name]

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import xarray as xr
-from pandas import Interval, Period
 from pymc.backends.arviz import coords_and_dims_for_inferencedata
 
 __all__ = ["dim_name", "dims_that_fit", "labels_and_dims", "labels_for_draws", "say_changed_labels"]
 
 logger = logging.getLogger("vi")
 
-PLAIN = (str, bytes, Number, np.generic, date, timedelta, Interval, Period)
+PLAIN = (str, bytes, Number, np.generic, date, timedelta)
 """What labels can be: xarray joins arrays by label, which takes values that can be compared."""
 
 
@@ -111,13 +110,18 @@ def say_changed_labels(model: pm.Model) -> None:
 
 def _can_be_held(labels: Sequence[Any]) -> bool:
     """Whether xarray takes them as one label for each entry."""
-    if not all(label is None or isinstance(label, PLAIN) for label in labels):
+    if not all(label is None or isinstance(label, PLAIN) or _of_pandas(label) for label in labels):
         return False
     try:
         xr.Dataset(coords={"dim": ("dim", np.asarray(labels))})
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _of_pandas(label: Any) -> bool:
+    """Whether it is a period or an interval: comparable, as all scalars of pandas are."""
+    return type(label).__module__.partition(".")[0] == "pandas"
 
 
 def _text(label: Any) -> str:
