@@ -113,7 +113,7 @@ def test_callbacks_and_bar_change_nothing(method, backend):
     assert_same(watched, run(method, backend))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_copies_go_on_like_the_original(method, backend, tmp_path):
     """A deep copy, a pickle and a file, each refined, equal the run that was never cut."""
     whole = run(method, backend, cuts=(100, 200))

@@ -80,7 +80,7 @@ def example(name: str) -> Example:
     return Example(ALGORITHMS[name](**settings))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", dict.fromkeys([*ALGORITHMS, *EXAMPLES]))
 def test_contract(name):
     """What is left of the divergence is noise.

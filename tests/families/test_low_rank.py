@@ -97,6 +97,7 @@ def small_model():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["normal", "multivariate_t"])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_low_rank_density_is_that_of_the_dense_matrix(base, scale):

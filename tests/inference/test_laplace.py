@@ -133,6 +133,7 @@ def test_laplace_does_not_depend_on_units():
     np.testing.assert_allclose((approx.mean.eval() - mean) / scale, 0.0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_no_curvature():
     with pm.Model() as model:
         a, b = pm.Flat("a"), pm.Flat("b")
@@ -199,6 +200,7 @@ def test_search_is_indifferent_to_units():
     np.testing.assert_allclose(found.points * [1e3, 1e-4], 1.0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_search_without_a_minimum():
     with precision(np.dtype("float64")):
         found = search(lambda z: -z.sum(), np.zeros((1, 2)), iterations=40)

@@ -182,6 +182,7 @@ def test_rounding_does_not_spoil_the_weights():
     assert "far from" not in approx.status.message
 
 
+@pytest.mark.slow
 def test_a_posterior_that_no_path_sees_says_so():
     """Far narrower than the way to it: one draw has all the weight, and k cannot be estimated."""
     with pm.Model() as model:

@@ -102,7 +102,7 @@ def by_hand(z):
     return density(values) + log_det
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "dtype"), EVALUATIONS)
 def test_log_p_is_the_function_and_the_log_jacobian(backend, dtype, rng):
     model = vi.targets.from_function(

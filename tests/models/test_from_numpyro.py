@@ -224,6 +224,7 @@ def test_a_missing_numpyro_says_how_to_install_it(monkeypatch):
         vi.targets.from_numpyro(discrete)
 
 
+@pytest.mark.slow
 def test_a_network_whose_weights_have_priors():
     """As random_flax_module makes it: a parameter of the shapes, a site for each of its leaves."""
     x = np.linspace(-1.0, 1.0, 20)[:, None]
@@ -287,6 +288,7 @@ def test_data_without_a_density_are_named(x, y, match):
         vi.targets.from_numpyro(counts, x=x, y=y)
 
 
+@pytest.mark.slow
 def test_a_scan_predicts():
     """Against NumPyro's own: the last state of a random walk has variance 4, its observation 5."""
     from numpyro.contrib.control_flow import scan

@@ -17,7 +17,7 @@ from vi.objectives import ESTIMATORS, Objective
 from vi.testing import check_objective
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ESTIMATORS))
 def test_contract(name):
     check_objective(ESTIMATORS[name], left=0.01, seed=seed(0))

@@ -39,6 +39,7 @@ def test_a_density_without_a_bound_has_none(bathtub):
     assert not found.converged.any()
 
 
+@pytest.mark.slow
 def test_of_the_unconstrained_density_there_is_one(bathtub):
     assert vi.find_map(bathtub, jacobian=True).status.ending == "converged"
 

@@ -75,7 +75,7 @@ FAULTS += ["gradient of draws in 'rho'", "gradient of draw_and_log_prob"]
 FAULTS += ["gradient of entropy in 'rho'"]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_check_sees_faults(fault):
     with pytest.raises(AssertionError, match="normalisation|score" if fault == "score" else fault):

@@ -79,6 +79,7 @@ def test_names_the_fault(fault):
         check_objective(Wrong(fault=fault))
 
 
+@pytest.mark.slow
 def test_a_right_one_passes():
     check_objective(Wrong())
 

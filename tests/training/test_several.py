@@ -89,7 +89,7 @@ def test_backends_agree():
     )
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_run_that_fails_does_not_stop_the_others(backend):
     """log p is not a number left of -1: runs that begin there, or come there, are out."""
     with pm.Model() as model:

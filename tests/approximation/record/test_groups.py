@@ -84,6 +84,7 @@ def test_names_of_groups_and_parameters():
     assert [(part.name, part.ranges) for part in whole] == [("all", ((0, 6),))]
 
 
+@pytest.mark.slow
 def test_fit_takes_an_inference_over_groups():
     approx = vi.fit(50, method=vi.KLqp(two_groups(), beta=2.0), progressbar=False)
     assert len(approx.hist) == 50

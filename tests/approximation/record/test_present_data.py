@@ -61,7 +61,7 @@ def test_a_shared_temperature_is_annealed(backend):
     assert approx.mean.eval().item() == pytest.approx(2 * 0.25 / 1.25, abs=0.01)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["restarts", "svgd", "minibatch", "stream"])
 def test_every_kind_of_run_sees_a_change(kind):
     """The losses after the change are those of a fit that had the new data from the beginning."""
@@ -113,6 +113,7 @@ def test_nan_in_place_of_what_is_to_be_predicted_is_no_obstacle_for_draws():
     assert approx.sample(2)["posterior"].sizes["draw"] == 2
 
 
+@pytest.mark.few(1)
 @BACKENDS
 def test_indices_that_do_not_exist_are_refused(backend):
     """JAX would take the last level in their place, compiled code memory."""

@@ -92,7 +92,7 @@ def test_datatree(eight):
     )
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_seeds(gaussian):
     one, again, other = (
         gaussian.sample_mcmc(2_000, 4, random_seed=seed)["posterior"].to_dataset()
@@ -108,7 +108,7 @@ def test_chains_that_do_not_agree_say_so(gaussian):
         gaussian.sample_mcmc(30, 4, "rmh", tune=0, random_seed=1)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_metric(gaussian, eight):
     """The covariance where q has a regular one, variances otherwise."""
     np.testing.assert_allclose(

@@ -27,6 +27,7 @@ def fitted():
     return vi.MeanField(model=vi.targets.from_numpyro(model, SIGMA, y=Y), random_seed=1)
 
 
+@pytest.mark.slow
 def test_a_numpyro_model_predicts():
     approx = fitted()
     draws = approx.sample(4000, random_seed=1)

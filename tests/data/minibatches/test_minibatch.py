@@ -144,6 +144,7 @@ def test_log_likelihood_of_a_model_with_initial_values():
     assert model.initial_point()["mu"] == 0.5
 
 
+@pytest.mark.slow
 def test_a_minibatch_that_reaches_no_likelihood():
     x, y = data()
     new = vi.Minibatch(x, batch_size=5)

@@ -16,7 +16,7 @@ from vi.targets.base import StepInputs
 from vi.targets.batches.setting import GraphSetting
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 @BOTH
 def test_batches_add_up(minibatch, backend):

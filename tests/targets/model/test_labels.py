@@ -76,6 +76,7 @@ def test_mcmc_draws_have_them_too():
     assert list(tree["posterior"]["g"].values) == ["a, 1", "a, 2", "b, 1"]
 
 
+@pytest.mark.slow
 def test_unconstrained_values_have_the_dims_of_their_variables():
     """But where the transform changes the length: a simplex has an entry less."""
     coords = {"g": ["a", "b", "c"], "k": ["x", "y", "z"]}
