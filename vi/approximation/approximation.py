@@ -25,6 +25,7 @@ from vi.approximation.record.parameters import (
 )
 from vi.approximation.record.settings import describe_settings
 from vi.approximation.results import chains, draws, nodes, predictive
+from vi.approximation.results.diagnose import diagnose
 from vi.approximation.results.summary import summarize
 from vi.approximation.steps.data_arguments import training_data
 from vi.approximation.steps.freezing import frozen
@@ -341,6 +342,7 @@ class Approximation(LiveRecord):
     logp = verb(draws.logp)
     logq = verb(draws.logq)
     summary = verb(summarize)
+    diagnose = verb(diagnose)
     sample_posterior_predictive = verb(predictive.sample_posterior_predictive)
     compute_log_likelihood = verb(predictive.compute_log_likelihood)
     sample_mcmc = verb(chains.sample_mcmc)

@@ -1,5 +1,6 @@
 """Diagnostics: whether it worked."""
 
 from vi.diagnostics.change import change
+from vi.diagnostics.diagnosis import Diagnosis
 
-__all__ = ["change"]
+__all__ = ["Diagnosis", "change"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -10,13 +11,19 @@ import numpy as np
 from vi.foundation.precision import precision
 from vi.targets.base import Target
 
-__all__ = ["ENTRIES", "Evaluation", "evaluation"]
+__all__ = ["ENTRIES", "Evaluation", "entries_of", "evaluation"]
 
 type Evaluation = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Values ``(K,)`` and scores ``(K, D)`` of a log density at points ``(K, D)``."""
 
 ENTRIES = 2 * 10**7
 """Points times entries of the data that are evaluated together: some arrays of 160 MB each."""
+
+
+def entries_of(target: Target) -> int:
+    """Numbers that one evaluation reads: the data, and the point."""
+    arrays = target.batch().arrays
+    return int(target.dim + sum(math.prod(np.shape(array)) for array in arrays))
 
 
 def evaluation(target: Target) -> Evaluation:
@@ -30,8 +37,7 @@ def evaluation(target: Target) -> Evaluation:
         else target.value_and_score
     )
     inputs = target.batch()
-    entries = target.dim + sum(int(np.size(array)) for array in inputs.arrays)
-    together = max(1, ENTRIES // entries)
+    together = max(1, ENTRIES // entries_of(target))
 
     def evaluate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = []

@@ -1,0 +1,132 @@
+"""The verdict on fits that are right, of the wrong shape, not finished, or not to be looked at."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pymc as pm
+import pytest
+from problems import conjugate_regression, correlated_gaussian
+from scipy.special import digamma, polygamma
+
+import vi
+from vi.targets.backends.evaluation import entries_of
+
+MODULE = importlib.import_module("vi.approximation.results.diagnose")
+QUIET = {"random_seed": 1, "progressbar": False}
+
+
+def equicorrelated(dim, correlation):
+    cov = np.full((dim, dim), correlation) + (1 - correlation) * np.eye(dim)
+    with pm.Model() as model:
+        pm.MvNormal("x", np.zeros(dim), cov)
+    return model
+
+
+@pytest.mark.few(1)
+@pytest.mark.parametrize("backend", ["jax", "pytensor"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_posterior_itself_is_good(backend, dtype):
+    exact = correlated_gaussian()
+    approx = vi.fit(
+        method="laplace", model=exact.model, backend=backend, dtype=dtype, random_seed=1
+    )
+    found = approx.diagnose(random_seed=3)
+    assert found.verdict == "good"
+    assert found.elbo == pytest.approx(exact.log_evidence, abs=1e-4)
+    assert found.importance_ess == pytest.approx(2000, rel=1e-2)
+    assert found.gradients == 256 * 126
+    assert list(found.table["unconstrained"].values) == ["x[0]", "x[1]", "x[2]"]
+    # the noise of 256 chains, and of 2,000 draws
+    assert float(abs(found.table["chains_mean"]).max()) < 5 / np.sqrt(256)
+    assert float(abs(found.table["weights_mean"]).max()) < 5 / np.sqrt(2000)
+    assert not found.skipped
+    again = approx.diagnose(random_seed=3)
+    assert again.table.identical(found.table)
+
+
+@pytest.mark.slow
+def test_mean_field_of_a_correlated_posterior_has_means_only():
+    """Its sds are those given the others, 3.1 times too small in ten dimensions."""
+    approx = vi.fit(10_000, "advi", equicorrelated(10, 0.9), **QUIET)
+    found = approx.diagnose()
+    assert found.verdict == "means only"
+    assert "the sd of x[" in found.why
+    assert "fullrank_advi" in found.advice
+    assert float(found.table["chains_sd"].min()) > 0.5
+
+
+@pytest.mark.slow
+def test_a_skewed_posterior_is_mended_by_weights():
+    """The logarithm of a Gamma(4, 1): mode log 4, and a mean of digamma(4) a quarter sd below."""
+    with pm.Model() as model:
+        pm.Gamma("x", 4.0, 1.0)
+    approx = vi.fit(method="laplace", model=model, random_seed=1)
+    found = approx.diagnose(4000)
+    assert found.verdict == "usable with importance resampling"
+    mean = float(approx.mean.eval()[0] + found.table["weights_mean"][0] * approx.std.eval()[0])
+    sd = np.sqrt(polygamma(1, 4.0))
+    assert mean == pytest.approx(digamma(4.0), abs=5 * sd / np.sqrt(found.importance_ess))
+
+
+def test_a_fit_that_did_not_arrive_is_not_to_be_used():
+    approx = vi.MeanField(model=conjugate_regression().model, random_seed=1)
+    found = approx.diagnose(chains=64)
+    assert found.verdict == "do not use"
+    assert found.pareto_k > 0.7
+    text = str(found)
+    assert text.startswith("do not use: the mean of beta[")
+    assert "Pareto k" in text
+    assert repr(found) == "<Diagnosis: do not use>"
+
+
+def test_what_was_not_checked_is_said_and_never_good():
+    exact = correlated_gaussian()
+    found = vi.fit(method="laplace", model=exact.model, random_seed=1).diagnose(chains=0)
+    assert found.verdict == "means only"
+    assert found.skipped == ("short chains: chains=0",)
+    assert np.isnan(found.acceptance)
+    assert "not checked: short chains" in str(found)
+
+
+def test_large_models_are_looked_at_by_less(monkeypatch):
+    """As many chains as can be afforded; none where they would be too few."""
+    approx = vi.fit(method="laplace", model=conjugate_regression().model, random_seed=1)
+    monkeypatch.setattr(MODULE, "MOST_WORK", 100 * 126 * entries_of(approx.target()))
+    assert approx.diagnose().gradients == 100 * 126
+    monkeypatch.setattr(MODULE, "MOST_WORK", 60 * 126 * entries_of(approx.target()))
+    found = approx.diagnose()
+    assert "a large model" in found.skipped[0]
+    assert found.gradients == 0
+    assert found.verdict == "means only"
+    assert approx.diagnose(chains=64).verdict == "good"
+
+
+@pytest.mark.slow
+def test_particles_have_chains_alone():
+    approx = vi.SVGD(n_particles=300, model=correlated_gaussian().model, random_seed=1)
+    found = approx.fit(1000, progressbar=False).diagnose()
+    assert found.skipped == ("importance weights: q has no density",)
+    assert found.verdict == "good"
+    assert np.isnan(found.pareto_k)
+
+
+def test_draws_without_a_density_are_named():
+    """Half of q lies where p has no density."""
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0)
+        pm.Potential("wall", pm.math.switch(x > -0.5, 0.0, -np.inf))
+    found = vi.MeanField(model=model, random_seed=1).diagnose(chains=64)
+    assert found.verdict == "do not use"
+    assert "log p is not finite at" in found.why
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [({"draws": 0}, "draws"), ({"chains": -1}, "chains=-1"), ({"chains": 1.5}, "chains=1.5")],
+)
+def test_bad_arguments(arguments, match):
+    approx = vi.MeanField(model=correlated_gaussian().model, random_seed=1)
+    with pytest.raises(ValueError, match=match):
+        approx.diagnose(**arguments)
