@@ -144,7 +144,7 @@ def judged(
     elif reliable and _agree(table):
         verdict = "usable with importance resampling"
         why = f"weights and chains agree on what is wrong: {_worst(means, sds)}"
-        advice = "Weigh draws by exp(log_p - log_q) of sample(log_prob=True), Pareto-smoothed."
+        advice = "sample(draws, resample='psis') draws by the weights."
     elif means.size < SMALL:
         verdict = "means only"
         why = _worst(means, sds)

@@ -34,6 +34,13 @@ class Weights:
         """Effective sample size: as many equal weights have the same variance."""
         return float(1.0 / np.sum(np.exp(2 * self.log_weights)))
 
+    def resampled(self, draws: int, generator: np.random.Generator) -> np.ndarray:
+        """Numbers of points that stand for draws of p: systematic resampling, in random order."""
+        cumulative = np.cumsum(np.exp(self.log_weights))
+        places = (np.arange(draws) + generator.uniform()) / draws * cumulative[-1]
+        chosen = np.searchsorted(cumulative, places).clip(max=len(cumulative) - 1)
+        return generator.permutation(chosen)
+
     @property
     def reliable(self) -> bool:
         """Whether so many draws with such weights can stand for draws of p."""

@@ -151,7 +151,11 @@ class _AlongPaths(OneShot):
             params = normal_params(fit, normals.mean[0], np.linalg.cholesky(root @ root.T))
         else:
             pool = points[usable].reshape(-1, target.dim)
-            params = {"particles": pool[_systematic(weights.log_weights, self.draws, fit.seed)]}
+            params = {
+                "particles": pool[
+                    weights.resampled(self.draws, generator_from(fit.seed, RESAMPLING))
+                ]
+            }
         steps = int(found.iterations[top])
         return settled(
             fit,
@@ -225,15 +229,6 @@ def _log_mixture(normals: Any, points: np.ndarray, log_q: np.ndarray) -> np.ndar
         )
     mixture: np.ndarray = np.logaddexp.reduce(each, axis=0) - np.log(paths)
     return mixture.reshape(paths, draws).astype(log_q.dtype)
-
-
-def _systematic(log_weights: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Numbers of the draws that are kept: systematic resampling, in random order."""
-    generator = generator_from(seed, RESAMPLING)
-    cumulative = np.cumsum(np.exp(log_weights))
-    places = (np.arange(draws) + generator.uniform()) / draws * cumulative[-1]
-    chosen = np.searchsorted(cumulative, places).clip(max=len(cumulative) - 1)
-    return generator.permutation(chosen)
 
 
 def _status(steps: int, elbo: float, k: float, paths: int) -> Status:

@@ -130,3 +130,35 @@ def test_bad_arguments(arguments, match):
     approx = vi.MeanField(model=correlated_gaussian().model, random_seed=1)
     with pytest.raises(ValueError, match=match):
         approx.diagnose(**arguments)
+
+
+def test_resampled_draws_are_the_posteriors(caplog):
+    """The logarithm of a Gamma(4, 1), from Laplace's approximation: mean digamma(4)."""
+    with pm.Model() as model:
+        pm.Gamma("x", 4.0, 1.0)
+    approx = vi.fit(method="laplace", model=model, random_seed=1)
+    draws = approx.sample(4000, random_seed=1, resample="psis", include_transformed=True)
+    x = draws["posterior"]["x_log__"].to_numpy().ravel()
+    assert x.size == 4000
+    # 40,000 weighed draws, of which most are effective: the noise is that of 4,000 and less
+    assert x.mean() == pytest.approx(digamma(4.0), abs=5 * np.sqrt(polygamma(1, 4.0) / 4000))
+    variance = polygamma(1, 4.0)
+    noise = np.sqrt((polygamma(3, 4.0) / variance**2 + 2) / 4000)
+    assert x.var() == pytest.approx(variance, rel=5 * noise)
+    assert draws["posterior"].attrs["pareto_k"] < 0.7
+    same = approx.sample(4000, random_seed=1, resample="psis", include_transformed=True)
+    assert np.array_equal(same["posterior"]["x_log__"].to_numpy().ravel(), x)
+    stats = draws["sample_stats"]
+    assert np.allclose(stats["log_q"][0], approx.logq(x[:, None]))
+    assert "cannot be relied on" not in caplog.text
+
+
+def test_resampling_that_cannot_be(caplog):
+    model = conjugate_regression().model
+    far = vi.MeanField(model=model, random_seed=1)
+    assert far.sample(10, resample="psis")["posterior"].attrs["pareto_k"] > 0.7
+    assert "cannot be relied on" in caplog.text
+    with pytest.raises(ValueError, match="resample='bootstrap' is unknown"):
+        far.sample(10, resample="bootstrap")
+    with pytest.raises(TypeError, match="no density"):
+        vi.SVGD(n_particles=10, model=model).approx.sample(10, resample="psis")

@@ -12,17 +12,23 @@ import numpy as np
 import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import model_of_all_rows, target_of, target_without_rows
+from vi.approximation.record.log_density import (
+    model_of_all_rows,
+    target_of,
+    target_of_all_rows,
+    target_without_rows,
+)
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.settings import describe_settings
 from vi.approximation.results.contents import contents
 from vi.approximation.results.datatree import fit_record, to_datatree, to_multitrace
 from vi.approximation.results.streamed_rows import in_blocks
+from vi.diagnostics.importance import Weights, smoothed
 from vi.families import Family, Params
 from vi.foundation.arrays import refuse_masked
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
-from vi.foundation.seeds import key_from, resolve_seed
+from vi.foundation.seeds import RESAMPLING, generator_from, key_from, resolve_seed
 from vi.targets.base import Target
 
 __all__ = ["draw", "logp", "logq", "names_from", "sample"]
@@ -32,6 +38,11 @@ logger = logging.getLogger("vi")
 BLOCK = 1024
 """Draws that are computed together: enough to fill the vector units, few enough that a flow's inner
 layers fit into memory."""
+
+
+WEIGHED, LEAST_WEIGHED = 10, 2000
+"""Draws that are weighed for each that is kept, and the fewest: with k up to 0.7, a tenth of the
+weighed draws and more are effective ones."""
 
 
 def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
@@ -45,6 +56,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     return_inferencedata: bool = True,
     rows: bool | None = None,
     var_names: Sequence[str] | None = None,
+    resample: str | None = None,
 ) -> xr.DataTree:
     """Draw from q.
 
@@ -73,6 +85,11 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         full length, where log p is computed.
     var_names : sequence of str, optional
         Variables and deterministics that the draws are to have; the others are not computed.
+    resample : {"psis"}, optional
+        Whether the draws are made to stand for the posterior: ten times as many draws of q, at
+        least 2,000, are weighed by p / q (Pareto-smoothed), and chosen by their weights; one may
+        come more than once. ``posterior.attrs["pareto_k"]`` says how far that can be relied on: up
+        to 0.7; see :meth:`diagnose`.
 
     Returns
     -------
@@ -87,15 +104,15 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         include_transformed = True
     if include_transformed is None:
         include_transformed = fit.include_transformed
-    points, log_q = draw(
-        fit.family,
-        reported_params(fit),
-        resolve_seed(random_seed),
-        int(draws),
-        fit.dtype,
-        density=log_prob is not False,
-    )
     var_names = names_from(var_names)
+    seed, weights = resolve_seed(random_seed), None
+    if resample is None:
+        density = log_prob is not False
+        params = reported_params(fit)
+        points, log_q = draw(fit.family, params, seed, int(draws), fit.dtype, density=density)
+    else:
+        points, log_q, weights = _resampled(fit, resample, seed, int(draws))
+        log_q = None if log_prob is False else log_q
     holds = contents(
         fit, int(draws), log_prob=log_prob, store_data=store_data, rows=rows, var_names=var_names
     )
@@ -121,6 +138,8 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     record = fit_record(fit.losses, describe_settings(fit), fit.starts)
     streamed = () if fit.data.stream is None else tuple(fit.data.stream.fields)
     tree = to_datatree(model_of_all_rows(fit), posterior, stats, record, holds.data, streamed)
+    if weights is not None:
+        tree["posterior"].attrs |= {"resampled": "psis", "pareto_k": weights.k}
     if holds.left_out:
         tree["posterior"].attrs["left_out"] = holds.left_out
         logger.info(
@@ -129,6 +148,33 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
             ", ".join(holds.left_out),
         )
     return tree
+
+
+def _resampled(
+    fit: FitState, how: str, seed: int, draws: int
+) -> tuple[np.ndarray, np.ndarray, Weights]:
+    """Draws of q chosen by their importance weights, with log q of each."""
+    if how != "psis":
+        raise ValueError(f"resample={how!r} is unknown; use 'psis', or None for draws of q.")
+    if not fit.family.has_density:
+        raise TypeError("resample='psis' weighs draws by p / q, and this q has no density.")
+    count = max(WEIGHED * draws, LEAST_WEIGHED)
+    params = reported_params(fit)
+    points, log_q = draw(fit.family, params, seed, count, fit.dtype, density=True)
+    assert log_q is not None
+    log_p = target_of_all_rows(fit).log_prob(points)
+    ratios = np.where(np.isfinite(log_p), log_p - log_q, -np.inf)
+    if not np.any(np.isfinite(ratios)):
+        raise ValueError("log p is finite at none of the draws of q: there is nothing to weigh.")
+    weights = smoothed(ratios, float(np.abs(log_p[np.isfinite(log_p)]).max()))
+    if not weights.reliable:
+        logger.warning(
+            "Pareto k is %.2f: the weights of the draws cannot be relied on, a few draws stand for "
+            "all. approx.diagnose() says what is wrong.",
+            weights.k,
+        )
+    chosen = weights.resampled(draws, generator_from(seed, RESAMPLING))
+    return points[chosen], log_q[chosen], weights
 
 
 def names_from(var_names: Any) -> list[str] | None:
