@@ -2,6 +2,7 @@
 
 from .base import Callback
 from .convergence import CheckParametersConvergence
+from .plateau import CheckLossConvergence
 from .tracker import Tracker
 
-__all__ = ["Callback", "CheckParametersConvergence", "Tracker"]
+__all__ = ["Callback", "CheckLossConvergence", "CheckParametersConvergence", "Tracker"]

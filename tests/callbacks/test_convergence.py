@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from problems import conjugate_normal
 
-from vi.callbacks import CheckParametersConvergence
+import vi
+from vi.callbacks import CheckLossConvergence, CheckParametersConvergence
+from vi.training import Converged
 
 
 @pytest.mark.parametrize("order", ["x", None, np.nan, True])
@@ -12,3 +15,56 @@ def test_an_order_of_a_norm_is_a_number(order):
         CheckParametersConvergence(ord=order)
     for fine in (1, 2.0, np.inf, np.float32(2)):
         CheckParametersConvergence(ord=fine)
+
+
+def called(check, losses):
+    """After how many steps the check ended the run, and with what; None if it did not."""
+    for i in range(check.every, len(losses) + 1, check.every):
+        try:
+            check(None, losses[:i], i)
+        except Converged as error:
+            return i, str(error)
+    return None
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_a_settled_loss_ends_the_run(rng, patience):
+    """Of noise alone no window is lower by three errors but by chance, one in 700."""
+    check = CheckLossConvergence(every=100, patience=patience, errors=3.0)
+    step, text = called(check, rng.normal(5.0, 1.0, 10_000))
+    assert step == 100 * (1 + patience)
+    assert "standard errors" in text
+
+
+def test_a_falling_loss_goes_on(rng):
+    """By two errors of a difference a window; and slower, by half of one, seen in the fourth."""
+    noise = rng.normal(0.0, 1.0, 10_000)
+    fall = np.arange(10_000) / 100 * np.sqrt(2 / 100)
+    assert called(CheckLossConvergence(every=100, errors=1.0), noise - 3.0 * fall) is None
+    ended = called(CheckLossConvergence(every=100, patience=20, errors=1.0), noise - 0.5 * fall)
+    assert ended is None
+
+
+def test_losses_have_to_be_kept():
+    with pytest.raises(TypeError, match="leave score=False out"):
+        CheckLossConvergence()(None, np.empty(0), 1000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [({"every": 0}, "every"), ({"patience": 0}, "patience"), ({"errors": -1.0}, "errors")],
+)
+def test_settings_of_the_check_of_losses(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        CheckLossConvergence(**arguments)
+
+
+def test_in_a_run():
+    exact = conjugate_normal()
+    check = CheckLossConvergence(every=500)
+    approx = vi.fit(
+        100_000, "advi", exact.model, callbacks=[check], random_seed=1, progressbar=False
+    )
+    assert approx.status.ending == "converged"
+    assert approx.status.step < 50_000
+    assert abs(approx.mean.eval()[0] - exact.mean[0]) < 0.2 * np.sqrt(exact.cov[0, 0])
