@@ -14,7 +14,7 @@ from .base import Callback
 __all__ = ["CheckLossConvergence"]
 
 BATCHES = 10
-"""Parts of a window, whose means hardly depend on each other, as losses of neighbouring steps do."""
+"""Parts of a window: their means hardly depend on each other, as losses of neighbouring steps do."""
 
 
 class CheckLossConvergence(Callback):
@@ -64,8 +64,8 @@ class CheckLossConvergence(Callback):
         self.lowest: tuple[float, float] | None = None
         self.waited = 0
 
-    def __call__(self, approx: Any, losses: np.ndarray, i: int) -> None:
-        if len(losses) == 0:
+    def __call__(self, approx: Any, losses: np.ndarray | None, i: int) -> None:
+        if losses is None:
             raise TypeError("CheckLossConvergence reads the losses: leave score=False out.")
         length = max(self.every, 2 * BATCHES)
         if len(losses) < length:
