@@ -14,7 +14,7 @@ from .base import Callback
 __all__ = ["CheckLossConvergence"]
 
 BATCHES = 10
-"""Parts of a window: their means hardly depend on each other, as losses of neighbouring steps do."""
+"""Parts of a window: losses of neighbouring steps depend on each other, such means hardly."""
 
 
 class CheckLossConvergence(Callback):
