@@ -118,10 +118,20 @@ def test_what_it_refuses():
     model = correlated_gaussian().model
     with pytest.raises(TypeError, match="callbacks: DADVI has no steps"):
         vi.fit(method="dadvi", model=model, callbacks=[print])
-    with pytest.raises(ValueError, match="draws"):
-        vi.DADVI(model=model, draws=0)
+    for draws in (0, 1, 3):
+        with pytest.raises(ValueError, match="draws"):
+            vi.DADVI(model=model, draws=draws)
     with pm.Model() as steep:
         x = pm.Flat("x")
         pm.Potential("steep", -pm.math.exp(pm.math.exp(x)))
     with pytest.raises(ValueError, match="not finite at some draws around the start"):
         vi.fit(method="dadvi", model=steep, start={"x": 0.0}, start_sigma={"x": 100.0})
+
+
+@pytest.mark.parametrize("prior", [pm.Flat, pm.HalfFlat])
+def test_an_elbo_without_a_bound_is_refused(prior):
+    with pm.Model() as model:
+        prior("x")
+        pm.Normal("y", pm.Normal("mu"), 1.0, observed=np.ones(3))
+    with pytest.raises(ValueError, match=r"no bound: it rises without end along x"):
+        vi.fit(method="dadvi", model=model, random_seed=1, progressbar=False)

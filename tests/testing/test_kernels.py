@@ -86,6 +86,9 @@ def test_wrong_sums_are_seen(fault):
     [
         (lambda x, y: jnp.exp(-jnp.sum((x - 2.0 * y) ** 2)), "symmetric"),
         (lambda x, y: -jnp.exp(-jnp.sum((x - y) ** 2)), "positive definite"),
+        (lambda x, y: jnp.exp(-(jnp.sum((x - y) ** 2) ** 2)), "positive definite"),
+        (lambda x, y: jnp.maximum(0.0, 1.0 - jnp.sum((x - y) ** 2)), "positive definite"),
+        (lambda x, y: jnp.nan * jnp.sum(x * y), "not finite"),
         (lambda x, y: 0.0 * jnp.sum(x * y), "same value at all pairs"),
     ],
 )

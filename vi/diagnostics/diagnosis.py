@@ -20,6 +20,10 @@ SMALL = 0.2
 Measured over the posteriors of the benchmark: below it no error was above 0.3.
 """
 
+ENOUGH = 0.5
+"""The least share of effective draws: moments can agree where the shape does not, as those of one
+normal over two modes do, a third of whose draws count."""
+
 ALL_BUT = 0.99
 """The share of draws at which log p must be finite."""
 
@@ -126,6 +130,7 @@ def judged(
     """
     reliable = weights is not None and weights.reliable
     sources = [kind for kind, there in (("weights", reliable), ("chains", nudged)) if there]
+    share = weights.ess / len(weights.log_weights) if weights is not None and reliable else 1.0
     means = _largest(table, [f"{kind}_mean" for kind in sources])
     sds = _largest(table, [f"{kind}_sd" for kind in sources])
     verdict: Verdict
@@ -136,27 +141,29 @@ def judged(
     elif nudged is None:
         verdict = "means only" if reliable and means.size < SMALL else "do not use"
         why = "no short chains have looked at it"
-        advice = "diagnose(chains=256) does."
-    elif means.size < SMALL and sds.size < SMALL:
+        advice = "diagnose(chains=64) does, with the noise of so many."
+    elif means.size < SMALL and sds.size < SMALL and share >= ENOUGH:
         verdict = "good"
-        why = f"chains and weights move no mean or sd by more than {max(means.size, sds.size):.2f}"
+        who = "chains and weights" if reliable else "chains"
+        why = f"{who} move no mean or sd by more than {max(means.size, sds.size):.2f}"
+        if weights is not None and not reliable:
+            why += f"; the weights are not reliable (k = {weights.k:.2g}), tails are not checked"
         advice = ""
     elif reliable and _agree(table):
         verdict = "usable with importance resampling"
-        why = f"weights and chains agree on what is wrong: {_worst(means, sds)}"
+        what = _worst(means, sds) or f"the shape, {1 - share:.0%} of the draws have no weight"
+        why = f"weights and chains agree on what is wrong: {what}"
         advice = "sample(draws, resample='psis') draws by the weights."
     elif means.size < SMALL:
         verdict = "means only"
         why = _worst(means, sds)
-        advice = (
-            "A family with a covariance: method='fullrank_advi', or 'laplace' and what follows it."
-        )
+        advice = "A richer family: 'fullrank_advi' after mean field, 'nfvi' after a normal."
     else:
         verdict = "do not use"
         why = _worst(means, sds)
         advice = (
-            "Fit on (refine), from several starts (restarts=8), with a richer family "
-            "(method='fullrank_advi', 'nfvi'), or reparametrise what is named."
+            "More steps, several starts (restarts=8), a richer family ('fullrank_advi' after mean "
+            "field, 'nfvi' after a normal), or another parametrisation of what is named."
         )
     return Diagnosis(
         verdict,

@@ -23,7 +23,8 @@ class Weights:
     log_weights : numpy.ndarray
         Their logarithms, ``(S,)``; the weights sum to 1.
     k : float
-        The shape of the Pareto distribution of the largest ratios; 0 where all are equal.
+        The shape of the Pareto distribution of the largest ratios; 0 where all are equal, infinite
+        where a draw or two have all the weight.
     """
 
     log_weights: np.ndarray
@@ -75,4 +76,5 @@ def smoothed(log_ratios: np.ndarray, size: float) -> Weights:
     ratios = ratios + eps * size * np.random.default_rng(0).uniform(-0.5, 0.5, ratios.size)
     log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
     log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)
-    return Weights(log_weights, float(k))
+    # NaN where a draw or two have all the weight: there is no tail to see
+    return Weights(log_weights, float(k) if np.isfinite(k) else np.inf)

@@ -22,9 +22,15 @@ from vi.inference.methods import METHODS
 from vi.inference.one_shot import OneShot
 from vi.inference.run_options import RunOptions
 from vi.search.fixed_draws import FixedDrawsFit, base_draws, fit_fixed_draws
+from vi.targets.base import Target
 from vi.training import Status
 
 __all__ = ["DADVI"]
+
+
+ENDLESS, LEFT = 1e18, 1e6
+"""Unconstrained values that no posterior has, and nats that no search leaves which ends by itself:
+both are met where log p rises for ever."""
 
 
 @METHODS.register(name="dadvi")
@@ -48,7 +54,8 @@ class DADVI(Inference):
     Parameters
     ----------
     draws : int
-        Fixed draws :math:`K`, in antithetic pairs. Beyond 30, means change little.
+        Fixed draws :math:`K`, an even number: they come in antithetic pairs. Beyond 30, means
+        change little.
     **options
         ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
         :class:`Approximation`.
@@ -56,7 +63,8 @@ class DADVI(Inference):
     Raises
     ------
     ValueError
-        If log p is not finite at the draws around the start.
+        If log p is not finite at the draws around the start, or the ELBO has no bound (an improper
+        posterior).
 
     Examples
     --------
@@ -79,6 +87,8 @@ class DADVI(Inference):
 
     def __init__(self, *, draws: int = 30, **options: Unpack[StartOptions]) -> None:
         check_count("draws", draws)
+        if draws % 2:
+            raise ValueError(f"draws={draws}: must be even, draws come in antithetic pairs.")
         super().__init__(MeanField(**options))
         self.draws = int(draws)
 
@@ -97,6 +107,7 @@ class _OverFixedDraws(OneShot):
             std = np.asarray(fit.family.std(fit.start), np.float64)
         noise = base_draws(generator_from(fit.seed, FIXED_DRAWS), self.draws, target.dim)
         found = fit_fixed_draws(target, mean, std, noise, n)
+        _check_bounded(target, found, n)
         with precision(fit.dtype):
             rho = inverse_softplus(jax.numpy.asarray(found.std, fit.dtype))
         return settled(
@@ -111,6 +122,25 @@ class _OverFixedDraws(OneShot):
                 "gradients": found.evaluations * self.draws,
             },
         )
+
+
+def _check_bounded(target: Target, found: FixedDrawsFit, n: int) -> None:
+    """Refuse an end at which the ELBO still rises by more than any posterior has to give.
+
+    Raises
+    ------
+    ValueError
+        With the variables along which it does.
+    """
+    size = np.maximum(np.abs(found.mean), found.std)
+    endless = size > ENDLESS
+    if not endless.any() and (found.gain < LEFT or len(found.losses) > n):
+        return
+    along = np.flatnonzero(endless) if endless.any() else np.array([np.argmax(size)])
+    raise ValueError(
+        f"The ELBO has no bound: it rises without end along {target.layout.describe(along)}. Does "
+        "log p depend on it, and fall to both sides? Give it a proper prior."
+    )
 
 
 def _status(found: FixedDrawsFit) -> Status:

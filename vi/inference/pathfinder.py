@@ -233,7 +233,7 @@ def _log_mixture(normals: Any, points: np.ndarray, log_q: np.ndarray) -> np.ndar
 
 def _status(steps: int, elbo: float, k: float, paths: int) -> Status:
     what = f"ELBO {elbo:,.5g}{'' if paths == 1 else ' at best'}"
-    if np.isnan(k):
+    if np.isinf(k):
         advice = "Another start, or another method: the search met no curvature of the posterior."
         return Status("stopped", steps, f"{what}; one draw has all the weight. {advice}")
     what = f"{what}, Pareto k {k:.2f}"

@@ -64,7 +64,7 @@ class MapPoint(dict[str, np.ndarray]):
 
     def to_dataset(self) -> xr.Dataset:
         """The point as an :class:`xarray.Dataset`, with the dims and labels of the model."""
-        shapes = {name: value.shape for name, value in self.items()}
+        shapes = {name: np.shape(value) for name, value in self.items()}
         dims: dict[Any, Any] = dims_that_fit(shapes, self.labels, self.dims)
         return dict_to_dataset(dict(self), coords=self.labels, dims=dims, sample_dims=[])
 

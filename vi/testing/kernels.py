@@ -22,6 +22,9 @@ type Compiled = Callable[[np.ndarray, np.ndarray], Sums]
 POINTS = 3
 """Points of the check, in as many dimensions: scores that are the axes then give every value."""
 
+LINE, SPACINGS = 10, (0.1, 0.3, 0.6, 1.0, 2.0)
+"""Points on a line, and their distances, at which values are looked at besides."""
+
 WIDTH = float(np.finfo(np.float64).eps) ** (1 / 3)
 """Of central differences: rounding and curvature are the least together."""
 
@@ -46,9 +49,10 @@ def check_kernel(kernel: Kernel, *, seed: int = 0) -> None:
         ``short_name`` and ``standardize`` are there, and the kernel can be hashed; of a
         :class:`vi.kernels.RadialKernel`, :math:`\kappa(0) = 1` and the two derivatives of
         ``profile``; shapes of ``sums``; :math:`k(x, y) = k(y, x)`, no matrix of values has a
-        negative eigenvalue, and not all values are the same; ``own`` are the terms of each point
-        with itself; attraction is linear in the scores, and repulsion and trace do not depend on
-        them; repulsion and trace are the derivatives of the values; float32 stays float32.
+        negative eigenvalue (a spot check: of some points in space and on a line), and not all
+        values are the same; ``own`` are the terms of each point with itself; attraction is linear
+        in the scores, and repulsion and trace do not depend on them; repulsion and trace are the
+        derivatives of the values; float32 stays float32.
 
     Notes
     -----
@@ -77,6 +81,9 @@ def check_kernel(kernel: Kernel, *, seed: int = 0) -> None:
                 kernel = dataclasses.replace(kernel, bandwidth=1.5)
         _check_shapes(kernel, points, scores, FLOAT64)
         sums = _compiled(kernel)
+        for spacing in SPACINGS:  # on a line: where functions that are nearly kernels fail
+            line = spacing * np.arange(LINE)[:, None] * np.eye(LINE)[0]
+            _check_values(sums, line)
         values = _check_values(sums, points)
         _check_scores(sums, points, scores, values)
         _check_derivatives(sums, points, values)
@@ -123,7 +130,8 @@ def _check_shapes(kernel: Kernel, points: np.ndarray, scores: np.ndarray, dtype:
 
 def _check_values(sums: Compiled, points: np.ndarray) -> np.ndarray:
     """The values k(x_i, x_j): what attraction is where the scores are the axes."""
-    values = np.asarray(sums(points, np.eye(POINTS)).attraction)
+    values = np.asarray(sums(points, np.eye(len(points))).attraction)
+    assert np.all(np.isfinite(values)), f"the kernel has values that are not finite: {values}"
     assert np.allclose(values, values.T, rtol=1e-8, atol=1e-10), (
         "the kernel must be symmetric, k(x, y) = k(y, x); attraction is not"
     )

@@ -124,7 +124,13 @@ def test_draws_without_a_density_are_named():
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
-    [({"draws": 0}, "draws"), ({"chains": -1}, "chains=-1"), ({"chains": 1.5}, "chains=1.5")],
+    [
+        ({"draws": 0}, "draws"),
+        ({"draws": 10}, "draws=10"),
+        ({"chains": -1}, "chains=-1"),
+        ({"chains": 1}, "chains=1"),
+        ({"chains": 64.5}, "chains=64.5"),
+    ],
 )
 def test_bad_arguments(arguments, match):
     approx = vi.MeanField(model=correlated_gaussian().model, random_seed=1)
@@ -162,3 +168,33 @@ def test_resampling_that_cannot_be(caplog):
         far.sample(10, resample="bootstrap")
     with pytest.raises(TypeError, match="no density"):
         vi.SVGD(n_particles=10, model=model).approx.sample(10, resample="psis")
+
+
+def test_one_normal_over_two_modes_is_not_good():
+    """Moments agree, the shape does not: the weights see it."""
+    with pm.Model() as model:
+        pm.NormalMixture("x", [0.5, 0.5], [-5.0, 5.0], [1.0, 1.0])
+    found = vi.fit(500, method="dadvi", model=model, **QUIET).diagnose()
+    assert found.verdict == "usable with importance resampling"
+    assert "the shape" in found.why
+
+
+def test_weights_that_are_not_reliable_are_said():
+    """Moments of the logarithm are right, the tail is heavier than q's."""
+    with pm.Model() as model:
+        pm.InverseGamma("x", 1.2, 1.0)
+    found = vi.fit(500, method="dadvi", model=model, **QUIET).diagnose()
+    assert found.pareto_k > 0.7
+    assert "chains and weights" not in found.why
+
+
+def test_one_draw_with_all_the_weight_has_no_k():
+    with pm.Model() as model:
+        data = pm.Data("data", np.zeros(3))
+        pm.Normal("y", pm.Normal("mu"), 0.01, observed=data)
+    approx = vi.fit(500, method="dadvi", model=model, **QUIET)
+    model.set_data("data", np.full(3, 50.0))
+    found = approx.diagnose()
+    assert found.pareto_k == np.inf
+    assert found.verdict == "do not use"
+    assert "nan" not in str(found)

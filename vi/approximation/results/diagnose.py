@@ -141,10 +141,16 @@ def _sizes(target: Target, draws: int | None, chains: int | None) -> tuple[int, 
     """Draws, chains, and what is left out: as asked for, or by default what can be afforded."""
     if draws is not None:
         check_count("draws", draws)
-    if chains is not None and (
-        isinstance(chains, bool) or not isinstance(chains, int | np.integer) or chains < 0
-    ):
-        raise ValueError(f"chains={chains!r}: must be a whole number of at least 0, or None.")
+        if draws < LEAST_DRAWS:
+            raise ValueError(
+                f"draws={draws}: must be at least {LEAST_DRAWS}, or nothing can be said of weights."
+            )
+    whole = isinstance(chains, int | np.integer) and not isinstance(chains, bool)
+    if chains is not None and not (whole and (chains == 0 or chains >= LEAST_CHAINS)):
+        raise ValueError(
+            f"chains={chains!r}: must be a whole number of at least {LEAST_CHAINS} (fewer have too "
+            "much noise to say anything), or 0 for none."
+        )
     if draws is None:
         draws = max(_affordable(target, DRAWS, 1), LEAST_DRAWS)
     if chains is None:
