@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,7 @@ def fit_fixed_draws(
     """
     evaluate = evaluation(target)
     dim = target.dim
-    constant = 0.5 * dim * np.log(2 * np.pi * np.e)
+    constant = 0.5 * dim * math.log(2 * math.pi * math.e)
     evaluations = 0
     best = np.inf
 
