@@ -321,3 +321,18 @@ def test_an_array_that_other_code_met_in_another_precision():
     assert float(approx.logp(np.zeros(1))) == pytest.approx(
         -0.5 * (y**2).sum() - 51 * 0.5 * np.log(2 * np.pi) - np.log(100.0), rel=1e-6
     )
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 4)])
+def test_a_plate_has_one_size(sizes):
+    def model():
+        a = numpyro.sample("a", dist.Normal(0.0, 1.0))
+        for name, size in zip("xy", sizes, strict=True):
+            with numpyro.plate("rows", size):
+                numpyro.sample(name, dist.Normal(a, 1.0), obs=np.ones(size))
+
+    if sizes == (3, 3):
+        assert vi.targets.from_numpyro(model).free_RVs[0].name == "a"
+    else:
+        with pytest.raises(ValueError, match="plate 'rows' has 2 sizes, 3 and 4"):
+            vi.targets.from_numpyro(model)

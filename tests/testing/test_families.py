@@ -42,6 +42,8 @@ class Wrong(MeanField):
         return super().std(params) * (1.1 if self.fault == "std" else 1.0)
 
     def noise(self, key, params):
+        if self.fault == "noise ignores the key":
+            key = jax.random.key(0)
         noise = super().noise(key, params)
         return noise * params["rho"] if self.fault == "noise must not depend" else noise
 
@@ -70,7 +72,7 @@ FAULTS = [
     "units",
     "keys of the parameters",
 ]
-FAULTS += ["noise must not depend", "no gradient in the parameter 'rho'"]
+FAULTS += ["noise must not depend", "noise ignores the key", "no gradient in the parameter 'rho'"]
 FAULTS += ["gradient of draws in 'rho'", "gradient of draw_and_log_prob"]
 FAULTS += ["gradient of entropy in 'rho'"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -166,7 +167,7 @@ def _latent(
     # never a draw from the prior: improper ones have none, and start at random
     started = handlers.substitute(handlers.seed(model, 0), substitute_fn=init_loc_fn)
     try:
-        with explained_start(model, args, kwargs, init_loc_fn):
+        with explained_start(model, args, kwargs, init_loc_fn), _one_size_a_plate(numpyro):
             sites = handlers.trace(started).get_trace(*args, **kwargs)
     except TypeError as error:
         if callable(init_loc_fn):
@@ -184,6 +185,26 @@ def _latent(
     return {n: jnp.asarray(site["value"]) for n, site in latent.items()}, {
         n: site["fn"].support for n, site in latent.items()
     }
+
+
+@contextmanager
+def _one_size_a_plate(numpyro: Any) -> Iterator[None]:
+    """Refuse plates of one name and two sizes; a trace knows the last one alone."""
+    sizes: dict[str, set[int]] = {}
+
+    class Watch(numpyro.primitives.Messenger):
+        def process_message(self, msg: dict[str, Any]) -> None:
+            if msg["type"] == "plate":
+                sizes.setdefault(msg["name"], set()).add(int(msg["args"][0]))
+
+    with Watch():
+        yield
+    for name, found in sizes.items():
+        if len(found) > 1:
+            each = " and ".join(map(str, sorted(found)))
+            raise ValueError(
+                f"The plate {name!r} has {len(found)} sizes, {each}: give each a name of its own."
+            )
 
 
 def _refuse(sites: Mapping[str, Any]) -> None:

@@ -120,6 +120,11 @@ def _check_shapes(family: Family, params: Params, dim: int, seed: int) -> None:
     noise, moved = family.noise(key, params), _moved(family, params, key, 1.0)
     same = jax.tree.map(lambda a, b: bool(jnp.all(a == b)), noise, family.noise(key, moved))
     assert all(jax.tree.leaves(same)), "noise must not depend on the values of the parameters"
+    other = family.noise(jax.random.key(seed + 5), params)
+    alike = jax.tree.map(lambda a, b: bool(jnp.all(a == b)), noise, other)
+    assert not jax.tree.leaves(alike) or not all(jax.tree.leaves(alike)), (
+        "noise ignores the key: it is the same for two keys, and so would all draws be"
+    )
     z = family.draw(params, noise)
     assert jnp.shape(z) == (dim,), f"draw must have the shape ({dim},), got {jnp.shape(z)}"
     if not family.has_density:
