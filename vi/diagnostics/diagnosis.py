@@ -17,7 +17,9 @@ __all__ = ["Diagnosis", "Verdict", "judged", "shifts", "weighted_moments"]
 SMALL = 0.2
 """Shifts, in standard deviations and of log sds, that pass.
 
-Measured over the posteriors of the benchmark: below it no error was above 0.3.
+Of 135 fits of 26 posteriors of posteriordb (2026-11-29: mean field, full rank, Laplace, DADVI, and
+full rank stopped after 300 steps) none with an error above 0.3 passes, and all 29 with errors below
+0.1 do; at 0.3 the first wrong one passes.
 """
 
 ENOUGH = 0.5
