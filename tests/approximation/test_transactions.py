@@ -156,6 +156,7 @@ OF_APPROXIMATION = {
     "logp": [{"z": np.zeros(5)}],
     "logq": [{"z": np.zeros(5)}],
     "summary": [{"draws": 0}, {"draws": 10, "var_names": []}],
+    "diagnose": [{"draws": 3}, {"chains": 1}, {"random_seed": -1}],
     "sample_node": [
         {"node": "mu"},
         {"node": pt.constant(1.0)},
