@@ -152,6 +152,7 @@ OF_APPROXIMATION = {
         {"draws": 0},
         {"draws": 2.5},
         {"random_seed": "x"},
+        {"resample": "bootstrap"},
     ],
     "logp": [{"z": np.zeros(5)}],
     "logq": [{"z": np.zeros(5)}],
