@@ -62,7 +62,7 @@ class CheckLossConvergence(Callback):
         self.patience = whole("patience", patience, 1)
         self.errors = number("errors", errors, least=0.0)
         self.lowest: tuple[float, float] | None = None
-        self.waited = 0
+        self.waited = self.looked = 0
 
     def __call__(self, approx: Any, losses: np.ndarray | None, i: int) -> None:
         if losses is None:
@@ -70,6 +70,9 @@ class CheckLossConvergence(Callback):
         length = max(self.every, 2 * BATCHES)
         if len(losses) < length:
             return
+        if i <= self.looked:  # another run, of which the last one says nothing
+            self.lowest, self.waited = None, 0
+        self.looked = i
         window = losses[-length:]
         means = [part.mean() for part in np.array_split(window, BATCHES)]
         mean, error = float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(BATCHES))

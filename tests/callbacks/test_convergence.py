@@ -68,3 +68,10 @@ def test_in_a_run():
     assert approx.status.ending == "converged"
     assert approx.status.step < 50_000
     assert abs(approx.mean.eval()[0] - exact.mean[0]) < 0.2 * np.sqrt(exact.cov[0, 0])
+
+
+def test_the_check_begins_anew_with_another_run(rng):
+    check = CheckLossConvergence(every=100, errors=3.0)
+    low, high = (rng.normal(level, 1.0, 10_000) for level in (0.0, 1000.0))
+    first, _ = called(check, low)
+    assert called(check, high)[0] == first == 400

@@ -158,7 +158,7 @@ def judged(
         advice = "sample(draws, resample='psis') draws by the weights."
     elif means.size < SMALL:
         verdict = "means only"
-        why = _worst(means, sds)
+        why = _worst(means, sds) or "weights and chains disagree"
         advice = "A richer family: 'fullrank_advi' after mean field, 'nfvi' after a normal."
     else:
         verdict = "do not use"

@@ -58,19 +58,23 @@ def largest_reliable(draws: int) -> float:
     return min(1.0 - 1.0 / math.log10(max(draws, 11)), RELIABLE)
 
 
-def smoothed(log_ratios: np.ndarray, size: float) -> Weights:
-    """Pareto-smoothed weights of draws.
+def smoothed(log_p: np.ndarray, log_q: np.ndarray) -> Weights:
+    """Pareto-smoothed weights of draws; those where log p or log q is not finite have none.
+
+    Numbers of the size of log p were rounded: ties that come of it would hide the tail, so they are
+    broken.
 
     Parameters
     ----------
-    log_ratios : numpy.ndarray
-        ``log p - log q`` at draws of q, any shape; minus infinity where p is 0.
-    size : float
-        Numbers of this size were rounded: ties that come of it would hide the tail, so they are
-        broken.
+    log_p, log_q : numpy.ndarray
+        At draws of q, of one shape; finite for some.
     """
-    eps = float(np.finfo(log_ratios.dtype).eps)
-    ratios = log_ratios.astype(np.float64).ravel()
+    finite = np.isfinite(log_p) & np.isfinite(log_q)
+    size = float(np.abs(log_p[finite]).max())
+    eps = float(np.finfo(log_p.dtype).eps)
+    log_ratios = np.full(log_p.shape, -np.inf)
+    log_ratios[finite] = log_p[finite] - log_q[finite]
+    ratios = log_ratios.ravel()
     if np.ptp(ratios) <= max(np.sqrt(eps), 4 * eps * size):
         return Weights(np.full(ratios.size, -np.log(ratios.size)), 0.0)
     ratios = ratios + eps * size * np.random.default_rng(0).uniform(-0.5, 0.5, ratios.size)

@@ -12,6 +12,7 @@ from vi.approximation import MeanField
 from vi.approximation.named import StartOptions
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.parameters import reported_params
 from vi.approximation.steps.in_one_go import settled
 from vi.families.family import inverse_softplus
 from vi.foundation.numbers import check_count
@@ -42,8 +43,8 @@ class DADVI(Inference):
 
     in the unconstrained space, log Jacobian determinants included. L-BFGS finds the optimum
     (``n`` of ``fit`` is the most iterations); there is no step size, and where it has not arrived
-    it says so. Stochastic steps need ten to a hundred times as many gradients, and go along a ridge
-    (a scale times its offsets, in hierarchies) for much longer than that. What the fixed draws
+    it says so. On a ridge (a scale times its offsets, in hierarchies) stochastic steps stay behind
+    for long; this travels it. What the fixed draws
     leave is an error of the means of about :math:`1 / \sqrt{K}` standard deviations along
     directions in which the posterior is not symmetric, and standard deviations that are a little
     too small; ``refine`` of a fit by ``vi.KLqp(approx)`` takes it out by stochastic steps.
@@ -54,8 +55,7 @@ class DADVI(Inference):
     Parameters
     ----------
     draws : int
-        Fixed draws :math:`K`, an even number: they come in antithetic pairs. Beyond 30, means
-        change little.
+        Fixed draws :math:`K`, an even number: they come in antithetic pairs.
     **options
         ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
         :class:`Approximation`.
@@ -103,8 +103,8 @@ class _OverFixedDraws(OneShot):
     def solve(self, fit: FitState, n: int) -> FitState:
         target = target_of_all_rows(fit)
         with precision(fit.dtype):
-            mean = np.asarray(fit.family.mean(fit.start), np.float64)
-            std = np.asarray(fit.family.std(fit.start), np.float64)
+            mean = np.asarray(fit.family.mean(reported_params(fit)), np.float64)
+            std = np.asarray(fit.family.std(reported_params(fit)), np.float64)
         noise = base_draws(generator_from(fit.seed, FIXED_DRAWS), self.draws, target.dim)
         found = fit_fixed_draws(target, mean, std, noise, n)
         _check_bounded(target, found, n)

@@ -141,10 +141,7 @@ class _AlongPaths(OneShot):
                 "(paths=8)?"
             )
         chosen = jax.tree.map(lambda leaf: leaf[usable], normals)
-        mixed = log_p[usable] - _log_mixture(chosen, points[usable], log_q[usable])
-        weights = smoothed(
-            np.where(np.isfinite(mixed), mixed, -np.inf), float(np.abs(log_p[usable]).max())
-        )
+        weights = smoothed(log_p[usable], _log_mixture(chosen, points[usable], log_q[usable]))
         top = int(usable[np.argmax(elbos[usable])])
         if self.paths == 1:
             root = _root(normals, 0)

@@ -63,12 +63,12 @@ class FixedDrawsFit:
 
 
 def base_draws(generator: np.random.Generator, draws: int, dim: int) -> np.ndarray:
-    """Standard normal draws ``(draws, dim)`` in antithetic pairs: e and -e.
+    """Standard normal draws ``(draws, dim)``, an even number, in antithetic pairs: e and -e.
 
     Pairs have no mean, so that a posterior that is symmetric about its mean gets exactly that mean.
     """
-    half = generator.standard_normal(((draws + 1) // 2, dim))
-    return np.concatenate([half, -half])[:draws]
+    half = generator.standard_normal((draws // 2, dim))
+    return np.concatenate([half, -half])
 
 
 def fit_fixed_draws(
@@ -80,7 +80,7 @@ def fit_fixed_draws(
         + \tfrac{D}{2} \log(2 \pi e)
 
     in :math:`\mu` and :math:`\log \sigma`. It is a smooth function without noise, so that a
-    second-order method travels along ridges which stochastic steps go along for 100,000 steps.
+    second-order method travels along ridges on which stochastic steps stay behind.
 
     Parameters
     ----------

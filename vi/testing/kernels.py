@@ -166,7 +166,7 @@ def _check_scores(
 
 
 def _pair(sums: Compiled, x: np.ndarray, y: np.ndarray) -> float:
-    """k(x, y), by points of which two count: the others are far from nothing, and have no score."""
+    """k(x, y), from points of which only the first has a score."""
     points = np.stack([x, y, *np.zeros((POINTS - 2, POINTS))])
     scores = np.zeros((POINTS, POINTS))
     scores[0, 0] = 1.0

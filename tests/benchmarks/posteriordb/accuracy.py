@@ -77,6 +77,7 @@ def _fitted(model: Any, reference: Reference, method: str, seed: int) -> dict[st
     draws = approx.sample(DRAWS, random_seed=1, log_prob=approx.family.has_density)
     mean, sd = errors(reference, draws["posterior"].to_dataset())
     run = {"mean": mean, "sd": sd, "ending": approx.status.ending, "seconds": round(seconds, 2)}
+    run["verdict"] = approx.diagnose().verdict
     if "log_q" in draws["sample_stats"]:
         run["elbo"] = float(
             (draws["sample_stats"]["log_p"] - draws["sample_stats"]["log_q"]).mean()

@@ -13,7 +13,7 @@ from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.draws import draw
 from vi.diagnostics.diagnosis import Diagnosis, judged, shifts, weighted_moments
-from vi.diagnostics.importance import Weights, smoothed
+from vi.diagnostics.importance import smoothed
 from vi.diagnostics.nudge import LEAPS, STEPS, Nudged, nudge
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
@@ -114,10 +114,10 @@ def diagnose(
         elbo, error = -np.inf, np.nan
         if finite.all():
             elbo, error = float(ratios.mean()), float(ratios.std() / np.sqrt(count))
-        weights = _weights(ratios, log_p)
-        if weights is None:
+        if finite.mean() < 0.5:
             skipped.append("importance weights: log p is finite at fewer than half of the draws")
         else:
+            weights = smoothed(log_p, log_q)
             _add(table, "weights", shifts(mean, std, *weighted_moments(points, weights)))
     nudged = None
     starts = points[finite][:chains]
@@ -164,14 +164,6 @@ def _affordable(target: Target, wanted: int, gradients: int) -> int:
     """How many points, of so many gradients each, memory and a minute or two allow."""
     work = MOST_WORK // (gradients * entries_of(target))
     return min(wanted, MOST_NUMBERS // target.dim, work)
-
-
-def _weights(ratios: np.ndarray, log_p: np.ndarray) -> Weights | None:
-    """Smoothed weights, if enough draws have one."""
-    finite = np.isfinite(ratios)
-    if finite.mean() < 0.5:
-        return None
-    return smoothed(np.where(finite, ratios, -np.inf), float(np.abs(log_p[finite]).max()))
 
 
 def _nudged(

@@ -163,10 +163,9 @@ def _resampled(
     points, log_q = draw(fit.family, params, seed, count, fit.dtype, density=True)
     assert log_q is not None
     log_p = target_of_all_rows(fit).log_prob(points)
-    ratios = np.where(np.isfinite(log_p), log_p - log_q, -np.inf)
-    if not np.any(np.isfinite(ratios)):
+    if not np.any(np.isfinite(log_p)):
         raise ValueError("log p is finite at none of the draws of q: there is nothing to weigh.")
-    weights = smoothed(ratios, float(np.abs(log_p[np.isfinite(log_p)]).max()))
+    weights = smoothed(log_p, log_q)
     if not weights.reliable:
         logger.warning(
             "Pareto k is %.2f: the weights of the draws cannot be relied on, a few draws stand for "
