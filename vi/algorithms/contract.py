@@ -136,6 +136,7 @@ def check_optimizer_step(algorithm: Descent, state: State) -> None:
             value=jnp.zeros(()),
             grad=params,
             units=params,
+            frame=None,
             noise_vanishes=False,
         )[0]
 

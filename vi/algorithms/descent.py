@@ -29,7 +29,8 @@ class Descent(Algorithm):
         What is fitted.
     optimizer : optax.GradientTransformation
         Any optax transformation that needs no line search. If it takes extra arguments it is handed
-        ``value`` (the loss), ``grad``, ``units=family.units(params)`` and ``noise_vanishes``.
+        ``value`` (the loss), ``grad``, ``units=family.units(params)``,
+        ``frame=family.frame(params)`` and ``noise_vanishes``.
     averaging : Averaging or None
         How iterates are averaged; ``None`` reports the iterate itself.
     n_draws : int
@@ -37,6 +38,9 @@ class Descent(Algorithm):
     max_gradient_norm : float or None
         Longer gradients are scaled down to this Euclidean norm (over all parameters) before the
         optimiser sees them.
+    antithetic : bool
+        Whether draws come in pairs, of noise and its negative; `n_draws` is even then, and the
+        family's noise symmetric.
     """
 
     family: Family
@@ -44,6 +48,7 @@ class Descent(Algorithm):
     averaging: Averaging | None = None
     n_draws: int = 1
     max_gradient_norm: float | None = None
+    antithetic: bool = False
     uses_optimizer = True
 
     def __post_init__(self) -> None:
@@ -57,6 +62,11 @@ class Descent(Algorithm):
         object.__setattr__(self, "n_draws", whole(f"{name}(n_draws", self.n_draws, 1))
         norm = positive(f"{name}(max_gradient_norm", self.max_gradient_norm)
         object.__setattr__(self, "max_gradient_norm", norm)
+        if self.antithetic and (self.n_draws % 2 or not self.family.symmetric):
+            raise ValueError(
+                f"{name}(antithetic=True) takes an even n_draws and a family whose noise is "
+                f"symmetric; got n_draws={self.n_draws} and {self.family.short_name!r}."
+            )
 
     def _check_kind(self, key: str, kind: Any) -> None:
         """Refuse a setting that is no instance of its kind."""
@@ -80,11 +90,15 @@ class Descent(Algorithm):
             "optimizer": name_of(self.optimizer),
             "averaging": repr(self.averaging),
             "draws_per_step": self.n_draws,
+            "antithetic": self.antithetic,
         }
 
     def noises(self, state: State) -> Noise:
-        """The noise of this step's draws, a leading axis of ``n_draws``."""
-        return batched(lambda key: self.family.noise(key, state.params), self._keys(state))
+        """The noise of this step's draws, a leading axis of ``n_draws``; of pairs, halves."""
+        noises = batched(lambda key: self.family.noise(key, state.params), self._keys(state))
+        if not self.antithetic:
+            return noises
+        return jax.tree.map(lambda noise: jnp.concatenate([noise, -noise]), noises)
 
     def draws(self, params: Params, noises: Noise) -> jax.Array:
         """The draws that noises make, ``(n_draws, D)``."""
@@ -106,6 +120,7 @@ class Descent(Algorithm):
             value=loss,
             grad=gradient,
             units=self.family.units(state.params),
+            frame=self.family.frame(state.params),
             noise_vanishes=noise_vanishes,
         )
         # a zero gradient does not keep a frozen parameter: the optimiser's momentum would move it
@@ -130,7 +145,6 @@ class Descent(Algorithm):
 
     def _keys(self, state: State) -> jax.Array:
         """The keys of this step's draws: a function of the run's key and the step alone."""
-        counters = state.step * jnp.uint32(self.n_draws) + jnp.arange(
-            self.n_draws, dtype=jnp.uint32
-        )
+        count = self.n_draws // 2 if self.antithetic else self.n_draws
+        counters = state.step * jnp.uint32(count) + jnp.arange(count, dtype=jnp.uint32)
         return batched(lambda counter: jax.random.fold_in(state.key, counter), counters)

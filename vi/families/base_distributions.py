@@ -40,6 +40,9 @@ class Base(abc.ABC):
     short_name: str
     """Name of the base in files."""
 
+    symmetric: bool = False
+    """Whether ``e`` and ``-e`` are equally likely."""
+
     @property
     @abc.abstractmethod
     def std(self) -> float:
@@ -86,6 +89,7 @@ class Normal(Elliptical):
     """
 
     short_name = "normal"
+    symmetric = True
 
     @property
     def std(self) -> float:
@@ -137,6 +141,7 @@ class StudentT(_T):
     """
 
     short_name = "student_t"
+    symmetric = True
 
     def noise(self, key: jax.Array, size: int, dtype: jnp.dtype) -> jax.Array:
         return jax.random.t(key, self.df, (size,), dtype)
@@ -170,6 +175,7 @@ class MultivariateT(_T, Elliptical):
     """
 
     short_name = "multivariate_t"
+    symmetric = True
 
     def noise(self, key: jax.Array, size: int, dtype: jnp.dtype) -> jax.Array:
         direction, common = jax.random.split(key)
@@ -189,6 +195,7 @@ class Laplace(Base):
     """Independent Laplace (double exponential) entries: a peak in the middle, exponential tails."""
 
     short_name = "laplace"
+    symmetric = True
 
     @property
     def std(self) -> float:
@@ -210,6 +217,7 @@ class Logistic(Base):
     """Independent logistic entries: smooth in the middle, exponential tails."""
 
     short_name = "logistic"
+    symmetric = True
 
     @property
     def std(self) -> float:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from vi.foundation.registry import Registry
 from vi.foundation.unset import Unset
 
-__all__ = ["FAMILIES", "Family", "Noise", "Params"]
+__all__ = ["FAMILIES", "Family", "Frame", "Noise", "Params"]
 
 type Params = dict[str, jax.Array]
 
@@ -20,6 +20,23 @@ type Noise = Any
 
 MOMENT_DRAWS = 10_000
 """Draws behind the moments of a family that has none in closed form."""
+
+
+class Frame(abc.ABC):
+    """Coordinates of the parameters in which q is a standard one.
+
+    A step of one unit in them is as long for a q with strong correlations as for one without. Both
+    methods take parameters by name and return those that the frame is of; all others are measured
+    in :meth:`Family.units`.
+    """
+
+    @abc.abstractmethod
+    def gradient(self, gradient: Params) -> Params:
+        """The gradient in the frame's coordinates."""
+
+    @abc.abstractmethod
+    def change(self, step: Params) -> Params:
+        """By what the parameters change in a step in the frame's coordinates."""
 
 
 class Family(abc.ABC):
@@ -48,6 +65,16 @@ class Family(abc.ABC):
 
     default_draws: int = 1
     """Draws a step that suit the family, where the user does not say how many."""
+
+    symmetric: bool = False
+    """Whether noise and minus that noise are equally likely, so that draws can come in pairs."""
+
+    pairs_in_batches: bool = False
+    """Whether a step on a batch of rows takes draws in pairs by default, of noise and its negative.
+
+    The noise of a batch, which both have, cancels in what multiplies their difference: in every
+    entry of a covariance but for the diagonal, of which there are too many to stand it.
+    """
 
     has_density: bool = True
     """Whether ``q`` has a density and draws a gradient in the parameters; false for particles."""
@@ -109,6 +136,13 @@ class Family(abc.ABC):
         the scale by a factor ``e`` to first order. Steps taken in these units do not depend on the
         units of the data.
         """
+
+    def frame(self, params: Params) -> Frame | None:
+        """Units in which a step of one parameter is a step of several, where they are matrices.
+
+        ``None``: :meth:`units` is all there is.
+        """
+        return None
 
     def trains(self, name: str) -> bool:
         """Whether a fit changes the parameter of that name; what it does not change is frozen."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vi.families.base_distributions import Base, Normal, check_base
-from vi.families.family import FAMILIES, Family, Params, inverse_softplus
+from vi.families.family import FAMILIES, Family, Frame, Params, inverse_softplus
 
 __all__ = ["FullRank"]
+
+LARGEST_FRAME = 256
+"""Dimensions up to which steps are made in q's own coordinates.
+
+They take two products of ``D x D`` matrices, which beyond cost more than all the rest of a step.
+"""
 
 
 @FAMILIES.register
@@ -47,9 +54,15 @@ class FullRank(Family):
     short_name = "full_rank"
     aliases = ("fr",)
     default_estimator = "sticking_the_landing"
+    pairs_in_batches = True
 
     def __post_init__(self) -> None:
         check_base(self, self.base)
+
+    @property
+    def symmetric(self) -> bool:  # type: ignore[override]
+        """Whether the base is."""
+        return self.base.symmetric
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         dim = mean.size
@@ -110,12 +123,66 @@ class FullRank(Family):
         log_unit = jax.nn.softplus(diagonal) / jax.nn.sigmoid(diagonal)
         return {"mu": std, "L_tril": row_unit[rows].at[_diagonal(dim)].set(log_unit)}
 
+    def frame(self, params: Params) -> Frame | None:
+        if params["mu"].size > LARGEST_FRAME:
+            return None
+        return _OwnCovariance(params, self.scale_tril(params), self.base.std)
+
     def scale_tril(self, params: Params) -> jax.Array:
         """The Cholesky factor ``L``, shape ``(D, D)``."""
         dim = params["mu"].size
         packed = params["L_tril"]
         packed = packed.at[_diagonal(dim)].set(jax.nn.softplus(packed[_diagonal(dim)]))
-        return jnp.zeros((dim, dim), packed.dtype).at[np.tril_indices(dim)].set(packed)
+        return _lower(packed, dim)
+
+
+@dataclass(frozen=True)
+class _OwnCovariance(Frame):
+    r"""Steps in the coordinates in which q is a standard one.
+
+    .. math:: \mu + s L \delta, \qquad L (I + \Delta)
+
+    with ``s`` the base's standard deviation and a lower triangle :math:`\Delta`. How far such a
+    step moves q, in q's own measure, does not depend on its covariance.
+    """
+
+    params: Params
+    factor: jax.Array
+    base_std: float
+
+    def gradient(self, gradient: Params) -> Params:
+        dim = len(self.factor)
+        packed = gradient["L_tril"]
+        packed = packed.at[_diagonal(dim)].divide(jax.nn.sigmoid(self._raw_diagonal()))
+        turned = self.factor.T @ _lower(packed, dim) * _row_units(dim, packed.dtype)
+        mu = self.base_std * self.factor.T @ gradient["mu"]
+        return {"mu": mu, "L_tril": turned[np.tril_indices(dim)]}
+
+    def change(self, step: Params) -> Params:
+        dim = len(self.factor)
+        turn = _lower(step["L_tril"], dim) * _row_units(dim, self.factor.dtype)
+        # of the diagonal a step is one of the logarithm downwards, which keeps it positive
+        log = jnp.diag(turn)
+        growth = jnp.where(log < 0, jnp.exp(log), 1 + log)
+        turn = turn.at[np.diag_indices(dim)].set(growth - 1)
+        packed = (self.factor @ turn)[np.tril_indices(dim)]
+        diagonal = inverse_softplus(jnp.diag(self.factor) * growth) - self._raw_diagonal()
+        packed = packed.at[_diagonal(dim)].set(diagonal)
+        return {"mu": self.base_std * self.factor @ step["mu"], "L_tril": packed}
+
+    def _raw_diagonal(self) -> jax.Array:
+        return self.params["L_tril"][_diagonal(len(self.factor))]
+
+
+def _lower(packed: jax.Array, dim: int) -> jax.Array:
+    """The lower triangle as a matrix."""
+    return jnp.zeros((dim, dim), packed.dtype).at[np.tril_indices(dim)].set(packed)
+
+
+def _row_units(dim: int, dtype: Any) -> jax.Array:
+    """The unit of each entry of a factor, ``(D, D)``: see :meth:`FullRank.units`."""
+    rows = jnp.broadcast_to(1 / jnp.sqrt(jnp.arange(1, dim + 1, dtype=dtype))[:, None], (dim, dim))
+    return rows.at[np.diag_indices(dim)].set(1.0)
 
 
 def _diagonal(dim: int) -> np.ndarray:

@@ -66,6 +66,7 @@ class LowRank(Family):
     short_name = "low_rank"
     aliases = ("lr",)
     default_estimator = "sticking_the_landing"
+    pairs_in_batches = True
     default_draws = 8
 
     def __post_init__(self) -> None:
@@ -77,6 +78,11 @@ class LowRank(Family):
                 "MultivariateT."
             )
         check_base(self, self.base)
+
+    @property
+    def symmetric(self) -> bool:  # type: ignore[override]
+        """Whether the base is."""
+        return self.base.symmetric
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         dim = mean.size

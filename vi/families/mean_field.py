@@ -51,6 +51,11 @@ class MeanField(Family):
     def __post_init__(self) -> None:
         check_base(self, self.base)
 
+    @property
+    def symmetric(self) -> bool:  # type: ignore[override]
+        """Whether the base is."""
+        return self.base.symmetric
+
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         return {"mu": mean, "rho": inverse_softplus(std / self.base.std)}
 

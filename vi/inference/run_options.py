@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import optax
+import pymc as pm
 
 from vi.algorithms import Algorithm
 from vi.approximation.record.begin import begin_again
@@ -18,6 +19,7 @@ from vi.foundation.numbers import check_count, check_steps, positive
 from vi.graphs.replacements import as_variables
 from vi.inference.options import averaging_from, optimizer_from
 from vi.optimizers import Averaging, scale_free_adam
+from vi.targets.batches.search import has_batches
 from vi.targets.from_pymc import check_backend
 from vi.training.loop import Callback, check_callbacks
 
@@ -160,6 +162,10 @@ class RunOptions:
             return self
         default = averages and "obj_optimizer" not in self.given
         return replace(self, averaging=averaging_from("auto", default), averaging_is_open=False)
+
+    def sees_batches(self, model: pm.Model) -> bool:
+        """Whether a step sees a part of the rows only."""
+        return self.data is not None or has_batches(model, self.replacements.values())
 
     def applied(self, fit: FitState, restart: Mapping[str, Any] | None = None) -> FitState:
         """The record with these options: its data, backend, devices, callbacks, what it keeps.

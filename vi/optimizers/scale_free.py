@@ -95,11 +95,16 @@ def scale_free_adam(
         params: optax.Params | None = None,
         *,
         units: Any = None,
+        frame: Any = None,
         noise_vanishes: bool = False,
         **extra: Any,
     ) -> tuple[optax.Updates, Any]:
         if units is None:
             units = jax.tree.map(jnp.ones_like, updates)
+        if frame is not None:  # of what lies in it, the units are those of its coordinates
+            inside = frame.gradient(updates)
+            updates = updates | inside
+            units = units | jax.tree.map(jnp.ones_like, inside)
         gradient, restore = ravel_pytree(updates)
         unit, _ = ravel_pytree(units)
         count, first, second, stride = state
@@ -121,6 +126,9 @@ def scale_free_adam(
             1 - stride_threshold
         )
         stride = jnp.clip(stride * jnp.exp(stride_growth * straightness), 1, max_stride)
-        return restore(-rate * unit * stride * direction), (count, first, second, stride)
+        steps = restore(-rate * unit * stride * direction)
+        if frame is not None:
+            steps = steps | frame.change(steps)
+        return steps, (count, first, second, stride)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -11,6 +11,7 @@ import numpy as np
 from vi.families.family import MOMENT_DRAWS, Family, Params
 from vi.foundation.precision import precision
 from vi.objectives import ESTIMATORS
+from vi.testing.frames import check_frame, check_units
 
 __all__ = ["check_family"]
 
@@ -45,13 +46,15 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         ``init`` has the mean and the scale asked for (to 0.15 sd where moments are estimates, to
         the noise of the start for particles); ``mean``, ``std``, ``cov`` and ``entropy`` are those
         of the draws, and the entropy has the gradient of its values; ``draw_and_log_prob`` agrees
-        with ``draw`` and ``log_prob``, as do their gradients; the density is
-        normalised (:math:`E_q[r / q] = 1` for a normal ``r`` narrower than q), is that of the draws
+        with ``draw`` and ``log_prob``, as do their gradients; noise that is called symmetric
+        has the density of its negative; the density is normalised (:math:`E_q[r / q] = 1` for a
+        normal ``r`` narrower than q), is that of the draws
         (Stein's identities, :math:`E_q[\nabla_z \log q] = 0` and
         :math:`E_q[(z - m) \nabla_z \log q^\top] = -I`), and its score has mean zero along random
         directions; the gradient of expectations through draws is that of
         the density, :math:`E[\partial f(z(\lambda, \epsilon))] = E_q[f\, \partial \log q]`, in
-        each parameter; units are positive and shaped like the parameters;
+        each parameter; units are positive and shaped like the parameters, and a
+        frame's two directions belong together;
         float32 stays float32.
 
     Examples
@@ -67,15 +70,17 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
             f"default_estimator must be one of {', '.join(ESTIMATORS)}"
         )
     with precision(np.dtype("float64")):
-        _check_units(family, family.init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(seed)))
+        check_units(family, family.init(jnp.zeros(dim), jnp.ones(dim), jax.random.key(seed)))
         params = perturbed(family, dim, seed, np.dtype("float64"))
         _check_shapes(family, params, dim, seed)
         _check_init(family, dim)
         if family.has_density:
             _check_density(family, params, draws, seed)
             _check_gradient(family, params, draws, seed)
+            _check_symmetry(family, params, seed)
         _check_moments(family, params, draws, seed)
-        _check_units(family, params)
+        check_units(family, params)
+        check_frame(family, params, seed)
     with precision(np.dtype("float32")):
         _check_float32(family, dim, seed)
 
@@ -291,13 +296,19 @@ def _check_gradient(family: Family, params: Params, draws: int, seed: int) -> No
             )
 
 
-def _check_units(family: Family, params: Params) -> None:
-    units = family.units(params)
-    assert units.keys() == params.keys(), "units must have the keys of the parameters"
-    for name in params:
-        same = jnp.shape(units[name]) == params[name].shape
-        assert same, f"units[{name!r}] must have the shape of the parameter"
-        assert bool(jnp.all(units[name] > 0)), f"units[{name!r}] must be positive"
+def _check_symmetry(family: Family, params: Params, seed: int) -> None:
+    """Noise and its negative have the same density, where the family says that it is symmetric."""
+    if not family.symmetric:
+        return
+    noise = family.noise(jax.random.key(seed), params)
+    one, other = (
+        float(family.log_prob(params, family.draw(params, each)))
+        for each in (noise, jax.tree.map(jnp.negative, noise))
+    )
+    assert abs(one - other) <= 1e-9 * (1 + abs(one)), (
+        f"symmetric is True, but log q is {one:.6g} at a draw and {other:.6g} at that of minus its "
+        "noise"
+    )
 
 
 def _check_float32(family: Family, dim: int, seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from vi.families.composed.encoder import Encoded
 from vi.families.composed.per_row import PerRow
-from vi.families.family import FAMILIES, Family, Noise, Params
+from vi.families.family import FAMILIES, Family, Frame, Noise, Params
 
 __all__ = ["Part", "Product"]
 
@@ -126,6 +127,16 @@ class Product(Family):
         return max(part.family.default_draws for part in self.parts)
 
     @property
+    def symmetric(self) -> bool:  # type: ignore[override]
+        """Whether every part is."""
+        return all(part.family.symmetric for part in self.parts)
+
+    @property
+    def pairs_in_batches(self) -> bool:  # type: ignore[override]
+        """Whether a part wants them."""
+        return any(part.family.pairs_in_batches for part in self.parts)
+
+    @property
     def exact_moments(self) -> bool:  # type: ignore[override]
         """Whether every part's moments are exact."""
         return all(part.family.exact_moments for part in self.parts)
@@ -205,6 +216,14 @@ class Product(Family):
             ]
         )
 
+    def frame(self, params: Params) -> Frame | None:
+        frames = {
+            part.name: frame
+            for part, of_part in zip(self.parts, self._split(params), strict=True)
+            if (frame := part.family.frame(of_part)) is not None
+        }
+        return _Frames(frames) if frames else None
+
     def trains(self, name: str) -> bool:
         owner, _, inner = name.partition(".")
         part = next(part for part in self.parts if part.name == owner)
@@ -238,6 +257,28 @@ class Product(Family):
         order = self._order()
         joined = jnp.concatenate(pieces)
         return joined if np.array_equal(order, np.arange(len(order))) else joined[order]
+
+
+@dataclass(frozen=True)
+class _Frames(Frame):
+    """The frames of parts, by the name of the part."""
+
+    frames: Mapping[str, Frame]
+
+    def gradient(self, gradient: Params) -> Params:
+        return self._by_part(gradient, lambda frame, of_part: frame.gradient(of_part))
+
+    def change(self, step: Params) -> Params:
+        return self._by_part(step, lambda frame, of_part: frame.change(of_part))
+
+    def _by_part(self, values: Params, turn: Callable[[Frame, Params], Params]) -> Params:
+        turned: Params = {}
+        for part, frame in self.frames.items():
+            start = f"{part}."
+            of_part = {n.removeprefix(start): v for n, v in values.items() if n.startswith(start)}
+            if of_part:  # an optimiser may hand on some parameters alone
+                turned |= {f"{start}{n}": v for n, v in turn(frame, of_part).items()}
+        return turned
 
 
 def _has_entropy(part: Part) -> bool:
