@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_count", "check_steps", "number", "positive", "whole"]
+__all__ = ["check_count", "check_steps", "flag", "number", "positive", "whole"]
 
 
 def whole(name: str, value: Any, least: int) -> int:
@@ -83,6 +83,13 @@ def number(
 def check_count(name: str, value: Any) -> None:
     """Refuse what is no whole number of at least 1."""
     whole(name, value, 1)
+
+
+def flag(name: str, value: Any) -> bool:
+    """A switch: True or False, and nothing that only counts as one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{_shown(name, value)}: must be True or False.")
+    return bool(value)
 
 
 def check_steps(n: Any) -> None:

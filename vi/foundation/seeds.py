@@ -26,9 +26,10 @@ LIMIT = 2**63
 START, RESTARTS, MODE_STARTS, FIXED_DRAWS = 1, 2, 3, 4
 CHAIN_STARTS, CHAINS, PATHS, RESAMPLING = 11, 12, 21, 22
 """The independent streams of one seed, the only table of them: what is random in a start; the other
-starts of a fit with restarts; of a search for modes; the draws of deterministic ADVI; where Markov
-chains start, and what moves them; Pathfinder's draws, and which of them are kept. Stream 0 is the
-noise of the steps. The numbers are part of what a seed means: another number is another result."""
+starts of a fit with restarts; of a search for modes; the draws of deterministic ADVI, and of the
+search before the first step; where Markov chains start, and what moves them; Pathfinder's draws,
+and which of them are kept. Stream 0 is the noise of the steps. The numbers are part of what a seed
+means: another number is another result."""
 
 
 def resolve_seed(random_seed: Any) -> int:

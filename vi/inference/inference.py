@@ -15,6 +15,7 @@ from vi.approximation import Approximation
 from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.steps.restarts import check_restarts
+from vi.approximation.steps.warm_start import can_warm_start
 from vi.foundation.numbers import check_count
 from vi.foundation.unset import Unset
 from vi.inference.contract import check_made
@@ -50,6 +51,11 @@ class Inference(abc.ABC):
     stepwise: bool = True
     """Whether a fit is a run of steps, with an optimiser, callbacks and ``refine``; otherwise it is
     found in one go.
+    """
+
+    warm_start: bool = False
+    """Whether, with the default optimiser, a search over fixed draws comes before the first step
+    where it can (:func:`vi.approximation.steps.warm_start.can_warm_start`).
     """
 
     approx: Approximation = Unset(  # type: ignore[assignment]
@@ -240,7 +246,10 @@ class Inference(abc.ABC):
         def planned(fit: FitState) -> FitState:
             fit = options.applied(fit, restart)
             check_restarts(fit, options.restarts, has_elbo=algorithm.has_elbo)
-            return with_algorithm(fit, algorithm)
+            # what was found in one go, which has notes, is a start that somebody has chosen
+            wanted = self.warm_start and "obj_optimizer" not in options.given and not fit.notes
+            fit = with_algorithm(fit, algorithm)
+            return replace(fit, warm_start=wanted and can_warm_start(fit))
 
         return self.approx.advance(
             planned, options.n, restarts=options.restarts, progressbar=options.progressbar

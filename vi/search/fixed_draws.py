@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from vi.targets.backends.evaluation import evaluation
 from vi.targets.base import Target
 
-__all__ = ["FixedDrawsFit", "base_draws", "fit_fixed_draws"]
+__all__ = ["FixedDrawsFit", "NotFiniteError", "base_draws", "fit_fixed_draws"]
 
 MEMORY = 20
 """Pairs of differences behind the inverse Hessian.
@@ -32,6 +32,10 @@ That is 4 % of a posterior standard deviation along one direction, far below wha
 
 ATTEMPTS = 4
 """Searches, each with an empty memory: one whose line search fails starts anew where it is."""
+
+
+class NotFiniteError(ValueError):
+    """log p or its gradient is not finite at some of the draws around the start."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,18 @@ def base_draws(generator: np.random.Generator, draws: int, dim: int) -> np.ndarr
 
 
 def fit_fixed_draws(
-    target: Target, mean: np.ndarray, std: np.ndarray, noise: np.ndarray, iterations: int
+    target: Target,
+    mean: np.ndarray,
+    std: np.ndarray,
+    noise: np.ndarray,
+    iterations: int,
+    *,
+    entropy_weight: float = 1.0,
 ) -> FixedDrawsFit:
     r"""Maximise the mean-field ELBO over draws whose noise stays the same.
 
-    .. math:: \frac1K \sum_k \log p(\mu + \sigma \odot e_k) + \sum_i \log \sigma_i
-        + \tfrac{D}{2} \log(2 \pi e)
+    .. math:: \frac1K \sum_k \log p(\mu + \sigma \odot e_k) + w \sum_i \log \sigma_i
+        + \tfrac{w D}{2} \log(2 \pi e)
 
     in :math:`\mu` and :math:`\log \sigma`. It is a smooth function without noise, so that a
     second-order method travels along ridges on which stochastic steps stay behind.
@@ -92,10 +102,12 @@ def fit_fixed_draws(
         The base draws :math:`e`, ``(K, D)``.
     iterations : int
         The most iterations.
+    entropy_weight : float
+        :math:`w`; 1 is the ELBO.
 
     Raises
     ------
-    ValueError
+    NotFiniteError
         If the ELBO of the start is not finite.
 
     References
@@ -105,7 +117,7 @@ def fit_fixed_draws(
     """
     evaluate = evaluation(target)
     dim = target.dim
-    constant = 0.5 * dim * math.log(2 * math.pi * math.e)
+    constant = 0.5 * entropy_weight * dim * math.log(2 * math.pi * math.e)
     evaluations = 0
     best = np.inf
 
@@ -115,9 +127,9 @@ def fit_fixed_draws(
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.exp(position[dim:])
             values, scores = evaluate(position[:dim] + scale * noise)
-            value = -values.mean() - position[dim:].sum() - constant
+            value = -values.mean() - entropy_weight * position[dim:].sum() - constant
             along = (scores * (scale * noise)).mean(axis=0)
-        gradient = -np.concatenate([scores.mean(axis=0), along + 1.0])
+        gradient = -np.concatenate([scores.mean(axis=0), along + entropy_weight])
         if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
             if not np.isfinite(best):
                 return np.inf, gradient
@@ -129,7 +141,7 @@ def fit_fixed_draws(
     position = np.concatenate([mean, np.log(std)]).astype(np.float64)
     first, _ = minus_elbo(position)
     if not np.isfinite(first):
-        raise ValueError(
+        raise NotFiniteError(
             "log p or its gradient is not finite at some draws around the start. A narrower start "
             "(start_sigma={name: 0.1}), or another one: start={name: value}."
         )

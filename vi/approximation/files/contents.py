@@ -42,6 +42,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "losses": (int,),
     "missing": (str, type(None)),
     "notes": (dict,),
+    "warm_start": (bool,),
 }
 
 

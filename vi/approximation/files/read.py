@@ -87,6 +87,7 @@ def _filled(
         point=_group(arrays, "point"),
         backend=meta["backend"],
         keep_losses=meta["score"],
+        warm_start=meta.get("warm_start", False),
         include_transformed=meta["include_transformed"],
         data=TrainingData(GraphSetting(scale=meta.get("scale")), missing=meta.get("missing")),
         notes=meta.get("notes", {}),

@@ -75,6 +75,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "status": asdict(fit.status),
         "losses": len(fit.losses),
         "score": fit.keep_losses,
+        "warm_start": fit.warm_start,
         "include_transformed": fit.include_transformed,
         "missing": fit.data.missing or _left_behind(fit, lost),
         "scale": fit.data.training.scale,

@@ -61,6 +61,8 @@ class FitState(Keeper):
         How it learns; ``None`` before the first fit, and where it was found in one go.
     run : State or None
         Everything that steps change, a pytree.
+    warm_start : bool
+        Whether a search over fixed draws comes before the first step.
     callbacks : tuple of callables
         What ``refine`` goes on with.
     keep_losses : bool
@@ -89,6 +91,7 @@ class FitState(Keeper):
     devices: Devices | None = None
     algorithm: Algorithm | None = None
     run: State | None = None
+    warm_start: bool = False
     callbacks: tuple[Callback, ...] = ()
     keep_losses: bool = True
     include_transformed: bool = False

@@ -16,6 +16,7 @@ from vi.approximation.record.parameters import averaged_params
 from vi.approximation.record.present_data import refuse_changed_data
 from vi.approximation.steps.divergence import diagnosed
 from vi.approximation.steps.restarts import comparison, first_states
+from vi.approximation.steps.warm_start import warm_started
 from vi.diagnostics.agreement import describe
 from vi.diagnostics.status import Status
 from vi.targets.base import Target
@@ -156,9 +157,11 @@ def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:
     algorithm, state = fit.algorithm, fit.run
     assert algorithm is not None
     assert state is not None
-    states = first_states(
-        fit, restarts
-    )  # before the supply, whose thread would be left if it fails
+    # before the supply, whose thread would be left if it fails
+    states = first_states(fit, restarts)
+    if fit.warm_start and int(state.step) == 0:
+        states = [warm_started(fit, target, state) for state in states]
+        state = states[0]
     supply = supply_for(
         target,
         state,

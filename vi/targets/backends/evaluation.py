@@ -26,10 +26,11 @@ def entries_of(target: Target) -> int:
     return int(target.dim + sum(math.prod(np.shape(array)) for array in arrays))
 
 
-def evaluation(target: Target) -> Evaluation:
+def evaluation(target: Target, block: int | None = None) -> Evaluation:
     """Values and scores of all rows at any number of points, in double precision outside.
 
-    As many points are taken together as memory allows: every point has a value for each row.
+    As many points are taken together as memory allows: every point has a value for each row. With
+    `block` always so many, the last of them filled up: compiled once for any number of points.
     """
     function = (
         target.compiled("values and scores", lambda: jax.jit(target.value_and_score))
@@ -38,14 +39,17 @@ def evaluation(target: Target) -> Evaluation:
     )
     inputs = target.batch()
     together = max(1, ENTRIES // entries_of(target))
+    together = together if block is None else min(block, together)
 
     def evaluate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = []
         for first in range(0, len(points), together):
-            block = points[first : first + together].astype(target.dtype)
+            part = points[first : first + together].astype(target.dtype)
+            lacking = 0 if block is None else together - len(part)
+            part = np.concatenate([part, part[-1:].repeat(lacking, axis=0)])
             with precision(target.dtype):
-                found.append([np.asarray(a, np.float64) for a in function(block, inputs)])
+                found.append([np.asarray(a, np.float64) for a in function(part, inputs)])
         values, scores = zip(*found, strict=True)
-        return np.concatenate(values), np.concatenate(scores)
+        return np.concatenate(values)[: len(points)], np.concatenate(scores)[: len(points)]
 
     return evaluate
