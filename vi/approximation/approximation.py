@@ -57,7 +57,9 @@ class Approximation(LiveRecord):
         (``"sigma_log__"``, unconstrained value); the model's initial point where nothing is given.
     start_sigma : dict of {str: value}, optional
         Standard deviations of q at the start, unconstrained, by name; ``softplus(0) = 0.693`` where
-        nothing is given.
+        nothing is given. Before the first step of a fit those that were not given become the
+        prior's where that is more than ten times narrower, or narrower where log p is not finite at
+        draws of the start; the log names them.
     random_seed : int, optional
         Seed of everything random in the fit. ``None`` takes one from the operating system; it is
         kept in :attr:`random_seed`.

@@ -13,6 +13,7 @@ from vi.approximation.named import StartOptions
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
+from vi.approximation.steps.first_widths import with_first_widths
 from vi.approximation.steps.in_one_go import settled
 from vi.families.family import inverse_softplus
 from vi.foundation.numbers import check_count
@@ -102,6 +103,7 @@ class _OverFixedDraws(OneShot):
 
     def solve(self, fit: FitState, n: int) -> FitState:
         target = target_of_all_rows(fit)
+        fit = with_first_widths(fit, target)
         with precision(fit.dtype):
             mean = np.asarray(fit.family.mean(reported_params(fit)), np.float64)
             std = np.asarray(fit.family.std(reported_params(fit)), np.float64)

@@ -19,18 +19,26 @@ from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
 from vi.inference.one_shot import OneShot
 from vi.inference.run_options import RunOptions
+from vi.search.climb import climb
 from vi.search.curvature import curvature
-from vi.search.modes import find_modes, spread_starts
+from vi.search.modes import jittered, spread_starts
+from vi.search.summit import LEAST_FALL, falls_along
 from vi.targets.base import Target
 
 __all__ = ["Laplace"]
 
 NEWTON_STEPS = 20
 
-LEAST_FALL = 0.02
-"""How much lower log p must be one standard deviation from the mode; 0.5 is right, far less says
-that it is flat.
-"""
+MOST_FALL = 12.5
+"""How much lower log p may be there on both sides: as many times 0.5 as it must be at least."""
+
+NO_MODE = "The unconstrained log density has no mode that was found"
+
+ADVICE = (
+    "Laplace's approximation does not exist there. A flat direction needs a prior or an identified "
+    "model; a mode at infinity (a scale that goes to 0 in a centred hierarchy) another "
+    "parametrisation; other starts: inf_kwargs={'starts': 10}."
+)
 
 
 @METHODS.register(name="laplace")
@@ -41,7 +49,8 @@ class Laplace(Inference):
         \quad \Lambda = -\nabla^2 \log p(\hat z)
 
     in the unconstrained space, log Jacobian determinants included. L-BFGS finds the mode (``n`` of
-    ``fit`` is the most iterations), Newton's method goes on to rounding. The result is a
+    ``fit`` is the most iterations) from near the start (at most 0.01 away, where it was not given)
+    and leaves saddles; Newton's method goes on to rounding. The result is a
     :class:`vi.FullRank` approximation. ``hist`` is minus log p at the start and after each
     iteration; ``settings()`` has ``log_p_mode``, and ``log_evidence``, which is Laplace's
     approximation of the log evidence.
@@ -55,8 +64,8 @@ class Laplace(Inference):
     Raises
     ------
     ValueError
-        If no mode is found, or if the curvature there is not positive definite; the message names
-        the variables.
+        If there is no mode, or the curvature there is not positive definite or says nothing of the
+        density one standard deviation away; the message names the variables.
 
     Examples
     --------
@@ -100,8 +109,12 @@ class _AtTheMode(OneShot):
 
     def solve(self, fit: FitState, n: int) -> FitState:
         target = target_of_all_rows(fit)
-        begin = spread_starts(target, np.array(reported_params(fit)["mu"]), self.starts, fit.seed)
-        found = find_modes(target, begin, n)
+        start = np.array(reported_params(fit)["mu"])
+        if fit.free_mean is not None:
+            start = jittered(target, start, fit.free_mean, fit.seed)
+        found, status, fault = climb(target, spread_starts(target, start, self.starts, fit.seed), n)
+        if fault:
+            raise ValueError(f"{NO_MODE}: {status.message} {ADVICE}")
         best = found.best
         mode, precision_matrix, value = _newton(target, found.points[best], found.values[best])
         factor = _cholesky(target, mode, precision_matrix)
@@ -114,7 +127,7 @@ class _AtTheMode(OneShot):
             fit,
             normal_params(fit, mode, lower),
             losses,
-            found.status(best),
+            status,
             {
                 "algorithm": "laplace",
                 "loss": "minus log p",
@@ -170,16 +183,9 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
         If the curvature is not positive definite.
     """
     where = "The unconstrained curvature at the mode is not positive definite"
-    advice = (
-        "Laplace's approximation does not exist there. A flat direction needs a prior or an "
-        "identified model; a mode "
-        "at infinity (a scale that goes to 0 in a centred hierarchy) another parametrisation; "
-        "other starts: "
-        "inf_kwargs={'starts': 10}."
-    )
     if not np.all(np.isfinite(matrix)):
         bad = np.flatnonzero(~np.all(np.isfinite(matrix), axis=0))
-        raise ValueError(f"{where}: it is not finite in {target.layout.describe(bad)}. {advice}")
+        raise ValueError(f"{where}: it is not finite in {target.layout.describe(bad)}. {ADVICE}")
     scale = np.sqrt(np.abs(np.diag(matrix)))
     scale = np.where(scale > 0, scale, 1.0)
     values, vectors = np.linalg.eigh(
@@ -190,21 +196,29 @@ def _cholesky(target: Target, mode: np.ndarray, matrix: np.ndarray) -> np.ndarra
         raise ValueError(
             f"{where} (smallest eigenvalue, relative to the diagonal: {values[0]:.3g}, mostly "
             "along "
-            f"{target.layout.describe(largest)}). {advice}"
+            f"{target.layout.describe(largest)}). {ADVICE}"
         )
     factor: np.ndarray = np.linalg.cholesky(matrix)
-    # along each coordinate, a standard deviation (given the others) from the mode, log p is about
-    # 0.5 lower
-    steps = np.diag(1.0 / np.sqrt(np.diag(matrix)))
-    value = float(target.log_prob(mode))
-    with np.errstate(all="ignore"):
-        falls = value - target.log_prob(mode + np.concatenate([steps, -steps])).reshape(2, -1)
-    flat = np.flatnonzero(~np.all(np.isfinite(falls) & (falls > LEAST_FALL), axis=0))
-    if flat.size:
+    _check_shape(target, mode, matrix)
+    return factor
+
+
+def _check_shape(target: Target, mode: np.ndarray, matrix: np.ndarray) -> None:
+    """Refuse a mode at which the curvature says nothing of the density one deviation away.
+
+    Raises
+    ------
+    ValueError
+        If log p is about as high there, or far lower on both sides.
+    """
+    falls = falls_along(target, mode, float(target.log_prob(mode)), matrix)
+    level = ~np.all(np.isfinite(falls) & (falls > LEAST_FALL), axis=0)
+    steep = np.all(falls > MOST_FALL, axis=0)
+    bad = np.flatnonzero(level | steep)
+    if bad.size:
         raise ValueError(
             "There is no mode of the shape of a normal: one standard deviation from it, which "
             "should cost log p about "
-            f"0.5, costs {' and '.join(f'{fall:.2g}' for fall in falls[:, flat[0]])} along "
-            f"{target.layout.describe(flat)}. {advice}"
+            f"0.5, costs {' and '.join(f'{fall:.2g}' for fall in falls[:, bad[0]])} along "
+            f"{target.layout.describe(bad)}. {ADVICE}"
         )
-    return factor

@@ -80,5 +80,6 @@ def _by_differences(target: Target, point: np.ndarray, steps: np.ndarray) -> np.
             pair = np.stack([point, point])
             pair[:, i] += np.array([-step, step], target.dtype)
             _, (below, above) = (np.asarray(part) for part in target.value_and_score(pair, batch))
-            matrix[i] = (below - above) / (pair[1, i] - pair[0, i])
+            with np.errstate(all="ignore"):  # what is not finite is the caller's to judge
+                matrix[i] = (below - above) / (pair[1, i] - pair[0, i])
     return 0.5 * (matrix + matrix.T)

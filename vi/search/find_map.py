@@ -12,18 +12,19 @@ import xarray as xr
 from arviz_base import dict_to_dataset
 
 from vi.diagnostics.status import Status
+from vi.foundation.layout import Layout
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import resolve_dtype
 from vi.foundation.seeds import resolve_seed
-from vi.search.curvature import curvature
-from vi.search.modes import Modes, find_modes, spread_starts
-from vi.targets.base import Target
+from vi.search.climb import climb
+from vi.search.modes import jittered, spread_starts
+from vi.search.summit import Fault
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import check_backend, from_pymc
 from vi.targets.model.checks import check_variables, model_in_context
 from vi.targets.model.initial_density import check_initial_density
 from vi.targets.model.labels import dims_that_fit, labels_and_dims
-from vi.targets.model.start import start_point
+from vi.targets.model.start import not_given, start_point
 
 __all__ = ["MapPoint", "find_map"]
 
@@ -69,65 +70,13 @@ class MapPoint(dict[str, np.ndarray]):
         return dict_to_dataset(dict(self), coords=self.labels, dims=dims, sample_dims=[])
 
 
-LARGEST_CURVATURE = 500
-"""Dimensions up to which the curvature of a point is looked at: it costs as many gradients."""
-
-FAR = 1e10
-"""Times the distance of the start from 0: a search that went there follows log p without end."""
-
-AT_THE_END = dict.fromkeys(("log", "logodds", "interval"), 500.0)
-"""Unconstrained values beyond which transforms, by name, give the end of the support: ``exp`` and
-the logistic function leave what floats can hold."""
-
-
-def _looked_at(target: Target, modes: Modes, start: np.ndarray) -> tuple[Modes, Status]:
-    """The modes, and how the search of the best one ended, by the curvature there.
-
-    The search ends where log p has no gradient: that is a saddle or a minimum too.
-    """
-    best = modes.best
-    status = modes.status(best)
-    reach = FAR * (1 + np.abs(start))
-    for slot in target.layout:
-        if slot.transform in AT_THE_END:
-            reach[slot.slice] = AT_THE_END[slot.transform]
-    where = f"log p {modes.values[best]:,.6g}"
-    gone = np.flatnonzero(np.abs(modes.points[best]) > reach)
-    if gone.size:
-        message = (
-            f"{where}, where the search left the numbers that there are: log p rises to an end of "
-            f"{target.layout.describe(gone)}, and has no mode there. jacobian=True asks for the "
-            "mode of the unconstrained density; otherwise another prior."
-        )
-        return _without_mode(modes), replace(status, ending="stopped", message=message)
-    if target.dim > LARGEST_CURVATURE or not modes.converged[best]:
-        return modes, status
-    matrix = curvature(target, modes.points[best])
-    if not np.all(np.isfinite(matrix)):
-        return modes, status
-    scale = np.sqrt(np.abs(np.diag(matrix)))
-    scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
-    rounding = float(np.finfo(target.dtype).eps) ** 0.5
-    largest = [i for i in np.argsort(-np.abs(vectors[:, 0]))[:3] if abs(vectors[i, 0]) > rounding]
-    along = target.layout.describe(np.array(largest))
-    if values[0] < -rounding:
-        message = (
-            f"{where} at a point that is no mode: there is no gradient there, but log p rises to "
-            f"both sides along {along}. Start elsewhere: start={{name: value}}, or starts=10."
-        )
-        return _without_mode(modes), replace(status, ending="stopped", message=message)
-    if not np.any(matrix):
-        message = f"{where}; it is the same in every direction: there is no one mode."
-        return modes, replace(status, message=message)
-    return modes, status
-
-
-def _without_mode(modes: Modes) -> Modes:
-    """The modes, of which the best one is none."""
-    converged = modes.converged.copy()
-    converged[modes.best] = False
-    return replace(modes, converged=converged)
+def _advice(fault: Fault, layout: Layout, jacobian: bool) -> str:
+    """What helps where there is no mode."""
+    if fault == "saddle":
+        return "Start elsewhere: start={name: value}, or starts=10."
+    if jacobian or all(slot.transform is None for slot in layout):
+        return "Another prior, or another parametrisation, may have one."
+    return "jacobian=True asks for the mode of the unconstrained density; otherwise another prior."
 
 
 def find_map(
@@ -150,6 +99,10 @@ def find_map(
     |\partial \theta / \partial z|`, as in :class:`vi.Laplace`. The search itself goes through the
     unconstrained space in both cases.
 
+    Where a search ends the curvature is looked at: a saddle is no mode, and is left in the
+    direction in which log p rises. What has no mode (no bound, a limit at infinity) is said in the
+    status.
+
     Parameters
     ----------
     model : pymc.Model, optional
@@ -158,8 +111,8 @@ def find_map(
         Searches: one from the start, the others from around it (uniform noise from -1 to 1,
         unconstrained).
     start : dict of {str: value}, optional
-        Where the search starts, as in :class:`vi.Approximation`; the model's initial point where
-        nothing is given.
+        Where the search starts, as in :class:`vi.Approximation`; near the model's initial point, by
+        at most 0.01, where nothing is given.
     jacobian : bool
         Whether the log Jacobian determinants of the transforms are part of the density.
     n : int
@@ -219,14 +172,17 @@ def find_map(
         setting=GraphSetting(training=False, jacobian=bool(jacobian)),
     )
     first = target.layout.flatten(point, target.dtype)
-    modes = find_modes(target, spread_starts(target, first, int(starts), seed), int(n))
+    first = jittered(target, first, not_given(target.layout, start), seed)
+    modes, status, fault = climb(target, spread_starts(target, first, int(starts), seed), int(n))
+    if fault:
+        advice = _advice(fault, target.layout, jacobian)
+        status = replace(status, message=f"{status.message} {advice}")
     optima = target.constrain(modes.points)
     if include_transformed:
         optima |= {
             k: v for k, v in target.layout.unflatten(modes.points).items() if k not in optima
         }
     best = modes.best
-    modes, status = _looked_at(target, modes, first)
     result = MapPoint({name: np.asarray(value[best]) for name, value in optima.items()})
     result.log_prob, result.status = float(modes.values[best]), status
     result.optima, result.log_probs = optima, modes.values

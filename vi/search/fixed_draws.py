@@ -30,6 +30,9 @@ ARRIVED = 1e-3
 That is 4 % of a posterior standard deviation along one direction, far below what 30 draws leave.
 """
 
+NARROW = 0.1
+"""A standard deviation at the start below which a location is measured in it."""
+
 ATTEMPTS = 4
 """Searches, each with an empty memory: one whose line search fails starts anew where it is."""
 
@@ -117,6 +120,8 @@ def fit_fixed_draws(
     """
     evaluate = evaluation(target)
     dim = target.dim
+    # in units of 1 the first step of a search is too long for what starts narrow
+    unit = np.where(std < NARROW, std, 1.0)
     constant = 0.5 * entropy_weight * dim * math.log(2 * math.pi * math.e)
     evaluations = 0
     best = np.inf
@@ -126,10 +131,10 @@ def fit_fixed_draws(
         evaluations += 1
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.exp(position[dim:])
-            values, scores = evaluate(position[:dim] + scale * noise)
+            values, scores = evaluate(position[:dim] * unit + scale * noise)
             value = -values.mean() - entropy_weight * position[dim:].sum() - constant
             along = (scores * (scale * noise)).mean(axis=0)
-        gradient = -np.concatenate([scores.mean(axis=0), along + entropy_weight])
+        gradient = -np.concatenate([scores.mean(axis=0) * unit, along + entropy_weight])
         if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
             if not np.isfinite(best):
                 return np.inf, gradient
@@ -138,7 +143,7 @@ def fit_fixed_draws(
         best = min(best, value)
         return float(value), gradient
 
-    position = np.concatenate([mean, np.log(std)]).astype(np.float64)
+    position = np.concatenate([mean / unit, np.log(std)]).astype(np.float64)
     first, _ = minus_elbo(position)
     if not np.isfinite(first):
         raise NotFiniteError(
@@ -177,5 +182,5 @@ def fit_fixed_draws(
         if found.status == 1 or before - losses[-1] <= ARRIVED:
             break
     return FixedDrawsFit(
-        position[:dim], np.exp(position[dim:]), np.array(losses), gain, evaluations
+        position[:dim] * unit, np.exp(position[dim:]), np.array(losses), gain, evaluations
     )

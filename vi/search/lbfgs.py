@@ -26,6 +26,12 @@ MEMORY = 10
 STALLED = 3
 """Iterations that change the value by rounding only before a search ends."""
 
+WORSE = 1e-5
+"""How much a step may raise the value, relative to it: ten times what the line search allows.
+
+Where the function falls without end, a line search that fails returns any of the points it tried.
+"""
+
 LINE_SEARCH_STEPS = 30
 """The most steps of a line search (optax's own number is 20).
 
@@ -218,6 +224,7 @@ def _iterate(function: Callable[[jax.Array], jax.Array], state: _State) -> _Stat
     reached = point + move
     new_value, new_gradient = jax.value_and_grad(function)(reached)
     sound = jnp.isfinite(new_value) & jnp.all(jnp.isfinite(new_gradient))
+    sound &= new_value <= value + WORSE * jnp.maximum(jnp.abs(value), 1.0)
     arrived = gain <= rounding
     moves = sound & ~arrived
     stalled = jnp.where(value - new_value > 4 * rounding, 0, state.stalled + 1)

@@ -8,18 +8,26 @@ import numpy as np
 
 from vi.diagnostics.status import Status
 from vi.foundation.precision import precision
-from vi.foundation.seeds import MODE_STARTS, generator_from
+from vi.foundation.seeds import MODE_JITTER, MODE_STARTS, generator_from
 from vi.search.lbfgs import Minimand, search
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 
-__all__ = ["Modes", "find_modes", "spread_starts"]
+__all__ = ["Modes", "find_modes", "jittered", "spread_starts"]
 
 ATTEMPTS = 10
 """Rounds in which starts with a finite density are looked for.
 
 If less than half of all points have one, ten rounds leave one start in a thousand missing; where so
 much of the space has none, the user should say where to start.
+"""
+
+JITTER = 0.01
+"""How far from the model's initial point a search starts, at most.
+
+That point is often one of symmetry, where log p has no gradient along a direction in which it
+rises. A hundredth is little on any unconstrained scale, and its square, the first gain of a search
+that leaves such a point, is above the rounding of single precision.
 """
 
 
@@ -102,6 +110,21 @@ def find_modes(target: Target, starts: np.ndarray, n: int) -> Modes:
         -values,
         -gradients,
     )
+
+
+def jittered(target: Target, start: np.ndarray, free: np.ndarray, seed: int) -> np.ndarray:
+    """The start, moved a little in the coordinates that are free ``(D,)``; same seed, same point.
+
+    Where no point that near has a finite density, it stays where it is.
+    """
+    generator = generator_from(seed, MODE_JITTER)
+    start = np.asarray(start, target.dtype)
+    for attempt in range(ATTEMPTS):
+        noise = generator.uniform(-JITTER, JITTER, target.dim) * 0.5**attempt
+        candidate = np.where(free, start + noise, start).astype(target.dtype)
+        if np.isfinite(target.log_prob(candidate)):
+            return candidate
+    return start
 
 
 def spread_starts(target: Target, start: np.ndarray, count: int, seed: int) -> np.ndarray:

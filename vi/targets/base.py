@@ -126,6 +126,9 @@ class Target(Keeper, abc.ABC):
     replicated: Any = None
     """The sharding of what is no data, where several devices share the target."""
 
+    finite_around: np.ndarray | None = None
+    """A point around which log p was finite, wherever it was looked at, as far out as q starts."""
+
     has_local: bool = False
     """Whether some variables are local: the flat vector then holds the rows of a batch."""
 
@@ -133,6 +136,10 @@ class Target(Keeper, abc.ABC):
     def dim(self) -> int:
         """Length ``D`` of the flat vector."""
         return self.layout.dim
+
+    def is_finite_around(self, start: np.ndarray) -> bool:
+        """Whether that was seen around this point ``(D,)``; False where nobody has looked."""
+        return self.finite_around is not None and np.array_equal(self.finite_around, start)
 
     def watch(self) -> Any:
         """A new watch of the data that it reads, from now on; None where there are none."""

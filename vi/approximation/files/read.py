@@ -82,8 +82,11 @@ def _filled(
             algorithm, run = _run(fit.family, arrays, meta, optimizer)
             fit = replace(fit, algorithm=algorithm, run=run)
     restarts = _group(arrays, "restarts")
+    begun = _group(arrays, "begun")  # nothing where parameters were set
     return replace(
         fit,
+        free_mean=begun.get("free_mean"),
+        given_std=begun.get("given_std"),
         point=_group(arrays, "point"),
         backend=meta["backend"],
         keep_losses=meta["score"],

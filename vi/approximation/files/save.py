@@ -56,6 +56,9 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         arrays |= {f"average/{i}": leaf for i, leaf in enumerate(average)}
         arrays |= {"key": np.asarray(state.key), "step": np.asarray(state.step)}
     arrays |= {f"point/{name}": np.asarray(value) for name, value in fit.point.items()}
+    for name, given in (("free_mean", fit.free_mean), ("given_std", fit.given_std)):
+        if given is not None:
+            arrays[f"begun/{name}"] = given
     if fit.starts is not None:
         for name in ("elbo", "elbo_error", "mean", "std"):
             arrays[f"restarts/{name}"] = fit.starts[f"restart_{name}"].to_numpy()

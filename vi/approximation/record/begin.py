@@ -34,7 +34,7 @@ from vi.graphs.compiling import one_at_a_time
 from vi.targets.batches.search import has_batches
 from vi.targets.model.initial_density import check_initial_density
 from vi.targets.model.labels import say_changed_labels
-from vi.targets.model.start import start_point, start_std
+from vi.targets.model.start import not_given, start_point, start_std
 from vi.targets.model.unconstrain import unconstrain
 
 __all__ = ["begin", "begin_again", "with_algorithm"]
@@ -67,6 +67,7 @@ def begin(
     model, dtype = beginning.model, beginning.dtype
     groups = None if isinstance(beginning.family, Family) else beginning.family
     seed = resolve_seed(random_seed)
+    given = start
     start, local_start = split_start(start, model, groups)
     point = start_point(model, start, seed)
     check_initial_density(model, point)
@@ -88,7 +89,17 @@ def begin(
             mean = jax.numpy.asarray(flat)
             params = family.init(mean, jax.numpy.asarray(std), key_from(seed, START))
             params = with_weights(local, params)
-    record = FitState(beginning, family, layout, point, seed, params, local)
+    record = FitState(
+        beginning,
+        family,
+        layout,
+        point,
+        seed,
+        params,
+        free_mean=not_given(layout, given),
+        given_std=np.where(not_given(layout, start_sigma), np.nan, std),
+        local=local,
+    )
     check_encoders(local, reported_params(record))
     watch_data(record)
     return record

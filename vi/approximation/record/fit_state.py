@@ -49,6 +49,11 @@ class FitState(Keeper):
         Seed of everything random in the fit.
     start : dict of arrays
         Parameters of q before the first step.
+    free_mean : numpy.ndarray or None
+        Whether nobody said where q starts, for each entry ``(D,)``; ``None`` where parameters were
+        set or found.
+    given_std : numpy.ndarray or None
+        How wide q was told to start, ``(D,)``, NaN where nobody said; ``None`` as above.
     local : tuple of LocalGroup
         The parts whose variables have an entry for every row of data.
     data : TrainingData
@@ -85,6 +90,8 @@ class FitState(Keeper):
     point: Mapping[str, np.ndarray]
     seed: int
     start: Params
+    free_mean: np.ndarray | None = None
+    given_std: np.ndarray | None = None
     local: tuple[LocalGroup, ...] = ()
     data: TrainingData = field(default_factory=TrainingData)
     backend: str = "auto"

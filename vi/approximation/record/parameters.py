@@ -66,9 +66,10 @@ def with_params(fit: FitState, params: Mapping[str, Any]) -> FitState:
         new = old | {name: _parameter(name, value, old) for name, value in params.items()}
         if fit.run is None or fit.algorithm is None:
             # of what was found in one go (an evidence, say) nothing is true any more
-            return replace(fit, start=new, notes={})
+            return replace(fit, start=new, free_mean=None, given_std=None, notes={})
         afresh = fit.algorithm.init(new, fit.run.key)
-    return replace(fit, run=afresh._replace(optimizer=fit.run.optimizer, step=fit.run.step))
+    run = afresh._replace(optimizer=fit.run.optimizer, step=fit.run.step)
+    return replace(fit, run=run, free_mean=None, given_std=None)
 
 
 def _parameter(name: str, value: Any, old: Params) -> Any:

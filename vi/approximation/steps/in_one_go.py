@@ -44,6 +44,8 @@ def settled(
     return replace(
         fit,
         start=start,
+        free_mean=None,
+        given_std=None,
         run=None,
         algorithm=None,
         losses=np.asarray(losses, np.float64),

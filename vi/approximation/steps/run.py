@@ -15,6 +15,7 @@ from vi.approximation.record.log_density import target_of
 from vi.approximation.record.parameters import averaged_params
 from vi.approximation.record.present_data import refuse_changed_data
 from vi.approximation.steps.divergence import diagnosed
+from vi.approximation.steps.first_widths import with_first_widths
 from vi.approximation.steps.restarts import comparison, first_states
 from vi.approximation.steps.warm_start import warm_started
 from vi.diagnostics.agreement import describe
@@ -86,6 +87,8 @@ def run_steps(
             return fit
         return replace(fit, status=Status("initialised", 0, "no step was done yet."))
     target = target_of(fit, "steps")
+    fit = with_first_widths(fit, target)
+    assert fit.run is not None
     if fit.devices is not None:
         state = (fit.run, fit.seed, int(n))
         fit.devices.check_same("seed, start, state or number of steps", state)

@@ -57,7 +57,8 @@ def check_gradient(target: JaxTarget, start: np.ndarray) -> None:
         inputs = replace(inputs, rows=tuple(whole))
         start = np.asarray(start, target.dtype)
         look = _looks(target, start, inputs)
-        _look_for_lost_gradients(target, look, start)
+        if _look_for_lost_gradients(target, look, start):
+            target.finite_around = start
         _compare_with_forward_mode(target, look, start)
 
 
@@ -89,22 +90,25 @@ def _looks(target: JaxTarget, start: np.ndarray, inputs: StepInputs) -> Looks:
     return look
 
 
-def _look_for_lost_gradients(target: JaxTarget, look: Looks, start: np.ndarray) -> None:
-    """Refuse a gradient that is not finite at a point where log p is.
+def _look_for_lost_gradients(target: JaxTarget, look: Looks, start: np.ndarray) -> bool:
+    """Refuse a gradient that is not finite at a point where log p is; whether it was everywhere.
 
     Reverse mode through a ``where`` is NaN where the branch not taken overflows. The points are as
     wide as q starts, where a fit will ask.
     """
     generator = np.random.default_rng(1)
+    everywhere = True
     for _ in range(CHECKED_POINTS):
         point = (start + generator.standard_normal(start.shape)).astype(target.dtype)
         value, score, _ = look(point, np.zeros_like(point))
         bad = np.flatnonzero(~np.isfinite(score))
+        everywhere &= bool(np.isfinite(value))
         if np.isfinite(value) and bad.size:
             raise WrongGradientError(
                 f"JAX's gradient in {target.layout.describe(bad)} is not finite at a point where "
                 f"log p is {value:.6g}"
             )
+    return everywhere
 
 
 def _compare_with_forward_mode(target: JaxTarget, look: Looks, start: np.ndarray) -> None:

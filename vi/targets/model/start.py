@@ -15,7 +15,7 @@ from vi.graphs.compiling import compiling
 from vi.targets.model.checks import check_mapping, check_start, real_numbers
 from vi.targets.model.shapes import initial_point, rv_shapes
 
-__all__ = ["start_point", "start_std"]
+__all__ = ["not_given", "start_point", "start_std"]
 
 START_STD = float(np.log(2.0))
 """softplus(0), PyMC's start."""
@@ -118,6 +118,15 @@ def start_std(
                 f"shape {slot.shape}."
             ) from None
     return std
+
+
+def not_given(layout: Layout, values: Mapping[str, Any] | None) -> np.ndarray:
+    """Entries of the flat vector, ``(D,)``, whose variable has none of the values given."""
+    names = {getattr(name, "name", name) for name in values or {}}
+    free = np.ones(layout.dim, bool)
+    for slot in layout:
+        free[slot.slice] = not {slot.name, slot.value_name} & names
+    return free
 
 
 def _aligned(model: pm.Model, name: Any, value: Any) -> Any:
