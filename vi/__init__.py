@@ -2,7 +2,17 @@
 
 import logging as _logging
 
-from vi import callbacks, data, families, kernels, objectives, optimizers, targets, testing
+from vi import (
+    callbacks,
+    data,
+    families,
+    kernels,
+    objectives,
+    optimizers,
+    plots,
+    targets,
+    testing,
+)
 from vi.approximation import (
     Approximation,
     Empirical,
@@ -95,6 +105,7 @@ __all__ = [
     "nesterov_momentum",
     "objectives",
     "optimizers",
+    "plots",
     "rmsprop",
     "sample_approx",
     "scale_free_adam",

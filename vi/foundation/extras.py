@@ -8,10 +8,12 @@ from typing import Any
 __all__ = ["EXTRAS", "needs"]
 
 EXTRAS = {
+    "arviz_plots": "plots",
     "blackjax": "mcmc",
     "dask": "data",
     "equinox": "flows",
     "flowjax": "flows",
+    "matplotlib": "plots",
     "netCDF4": "data",
     "numpyro": "numpyro",
     "paramax": "flows",

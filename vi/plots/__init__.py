@@ -1,0 +1,9 @@
+"""Pictures of a fit and of its verdict; they need the extra ``plots``."""
+
+from vi.plots.loss import loss
+from vi.plots.marginals import marginals
+from vi.plots.pareto_k import pareto_k
+from vi.plots.shifts import shifts
+from vi.plots.starts import starts
+
+__all__ = ["loss", "marginals", "pareto_k", "shifts", "starts"]

@@ -1,0 +1,183 @@
+"""The loss of every step, with its running mean and its noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vi.approximation import Approximation
+from vi.diagnostics.losses import WINDOW, average_loss, recent, still_falling
+from vi.plots.drawing import BLUE, GREY, LIGHT, approximation, axes_for
+
+__all__ = ["Running", "in_view", "loss", "running"]
+
+POINTS = 500
+"""Places at which the running mean is drawn."""
+
+DOTS = 2000
+"""Losses that are drawn, evenly spread over the steps."""
+
+WINDOWS = 20
+"""A running mean is over a 20th of the steps, 1,000 at most."""
+
+BAND = (0.05, 0.95)
+"""The share of losses that the band holds."""
+
+HEADROOM = 2.0
+"""How far above the losses of the second half the view may go, in heights of these."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Means and quantiles of the losses up to some steps.
+
+    Parameters
+    ----------
+    window : int
+        How many losses each is of.
+    steps : numpy.ndarray
+        The last step of each window, ``(P,)``, from 1.
+    mean, low, high : numpy.ndarray
+        Mean, 5 % and 95 % quantile, ``(P,)``.
+    """
+
+    window: int
+    steps: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def loss(approx: Approximation, *, ax: Any = None) -> Any:
+    """Draw the loss: single steps, their running mean, and where 90 % of them lie.
+
+    The mean has arrived where it is level; how far single steps lie from it is their noise, which
+    stays however long the fit is. The view is that of the second half of the steps and some room
+    above: the losses of a bad start, which can be any number of times larger, are counted in a
+    corner. Long histories are thinned.
+
+    Parameters
+    ----------
+    approx : vi.Approximation
+        A fit whose losses were kept.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on; its title says how the run ended.
+
+    Raises
+    ------
+    TypeError
+        If this is no approximation.
+    ValueError
+        If there are no losses.
+    ImportError
+        If matplotlib is missing (the extra ``plots``).
+
+    Examples
+    --------
+    >>> import matplotlib, pymc as pm, vi
+    >>> matplotlib.use("Agg")
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0.0, 1.0)
+    ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
+    >>> approx = vi.fit(2_000, method="advi", model=model, random_seed=1, progressbar=False)
+    >>> vi.plots.loss(approx).get_xlabel()
+    'step'
+    """
+    fit = approximation(approx, "loss").record
+    losses = np.asarray(fit.losses, np.float64)
+    if not np.isfinite(losses).any():
+        why = (
+            "score=False keeps none; fit without it."
+            if not fit.keep_losses
+            else "it has done no steps: fit it, or the method finds q without a loss (Laplace)."
+        )
+        raise ValueError(f"This approximation has no losses: {why}")
+    (axes,) = axes_for(ax)
+    every = -(-len(losses) // DOTS)
+    axes.plot(
+        np.arange(1, len(losses) + 1, every),
+        losses[::every],
+        linestyle="none",
+        marker=".",
+        markersize=2.5,
+        color=LIGHT,
+        label="single steps" if every == 1 else f"one step in {every:,}",
+        zorder=1,
+    )
+    means = running(losses)
+    if means.window > 1:
+        axes.fill_between(
+            means.steps,
+            means.low,
+            means.high,
+            color=BLUE,
+            alpha=0.2,
+            linewidth=0,
+            label="90 % of the losses",
+        )
+    axes.plot(means.steps, means.mean, color=BLUE, label=f"mean of {means.window:,} steps")
+    low, high = in_view(losses, means)
+    axes.set_ylim(low, high)
+    _count_above(axes, losses, high)
+    last = recent(losses)
+    error = np.std(last) / np.sqrt(len(last))
+    falls = ", still falling" if still_falling(losses) else ""
+    axes.set_title(
+        f"{fit.status.ending} at step {fit.status.step:,}{falls}: "
+        f"{average_loss(losses):,.5g} ± {error:.1g}"
+    )
+    name = "loss" if fit.algorithm is None else f"loss ({fit.algorithm.loss_name})"
+    axes.set(xlabel="step", ylabel=name, xlim=(0, len(losses) + 1))
+    axes.legend(loc="upper right", markerscale=3)
+    return axes
+
+
+def running(losses: np.ndarray) -> Running:
+    """Running means and quantiles of losses ``(n,)``, at some hundred places."""
+    window = max(1, min(WINDOW, len(losses) // WINDOWS))
+    ends = np.unique(np.linspace(window, len(losses), POINTS).astype(int))
+    parts = np.lib.stride_tricks.sliding_window_view(losses, window)[ends - window]
+    with np.errstate(all="ignore"):
+        return Running(window, ends, parts.mean(axis=1), *np.quantile(parts, BAND, axis=1))
+
+
+def in_view(losses: np.ndarray, means: Running) -> tuple[float, float]:
+    """The losses between which one looks: those of the second half, and some room.
+
+    There is room for the running mean, up to two heights of what the second half takes.
+    """
+    half = losses[len(losses) // 2 :]
+    half = half[np.isfinite(half)] if np.isfinite(half).any() else losses[np.isfinite(losses)]
+    low, high = np.quantile(half, (0.005, 0.995))
+    height = max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-12)
+    mean = means.mean[np.isfinite(means.mean)]
+    above = max(float(mean.max()) - high, 0.0) if len(mean) else 0.0
+    below = max(low - float(mean.min()), 0.0) if len(mean) else 0.0
+    room = HEADROOM * height
+    return (
+        float(low - min(below, room) - 0.05 * height),
+        float(high + min(above, room) + 0.1 * height),
+    )
+
+
+def _count_above(axes: Any, losses: np.ndarray, high: float) -> None:
+    """Say how many losses lie above the view."""
+    above = losses[losses > high]
+    # a few are what noise is like; a beginning that is cut off is worth a word
+    if len(above) > 0.01 * len(losses):
+        axes.annotate(
+            f"↑ {len(above):,} losses above, up to {above.max():,.3g}",
+            (0.02, 0.97),
+            xycoords="axes fraction",
+            va="top",
+            color=GREY,
+            fontsize="small",
+            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
+        )

@@ -1,0 +1,208 @@
+"""Marginals of q beside those that importance weights correct."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from vi.approximation import Approximation
+from vi.diagnostics.diagnosis import Diagnosis
+from vi.foundation.extras import needs
+from vi.foundation.layout import Layout
+from vi.foundation.numbers import check_count
+from vi.foundation.seeds import resolve_seed
+from vi.plots.drawing import BLUE, RED, approximation
+
+__all__ = ["marginals", "measured", "moved"]
+
+PANEL = (2.9, 2.3)
+"""Size of a panel in inches."""
+
+KINDS = ("kde", "hist", "ecdf")
+
+
+def marginals(  # noqa: PLR0913 (what is drawn, and how: each by its name)
+    approx: Approximation,
+    diagnosis: Diagnosis | None = None,
+    *,
+    draws: int = 2000,
+    most: int = 6,
+    var_names: Sequence[str] | None = None,
+    kind: str = "kde",
+    columns: int = 3,
+    random_seed: Any = 0,
+) -> Any:
+    """Draw marginals of q, and of draws of q that are resampled by their importance weights.
+
+    Where the two differ q is wrong, and where Pareto k is below 0.7 the resampled ones are right
+    but for modes that q does not see. The worst come first: those that the diagnosis moves the
+    furthest, or without one those that resampling does.
+
+    Parameters
+    ----------
+    approx : vi.Approximation
+        A fit whose q has a density.
+    diagnosis : vi.diagnostics.Diagnosis, optional
+        What ``approx.diagnose()`` gave, for the order.
+    draws : int
+        Draws behind each marginal; ten times as many are weighed.
+    most : int
+        The largest number of panels.
+    var_names : sequence of str, optional
+        Variables and deterministics to choose from; all variables by default.
+    kind : {"kde", "hist", "ecdf"}
+        How marginals are drawn: smooth densities, histograms or distribution functions.
+    columns : int
+        Panels beside each other.
+    random_seed : int, optional
+        Seed of the draws.
+
+    Returns
+    -------
+    arviz_plots.PlotCollection
+        With the figure as ``viz["figure"]``, and ``savefig``.
+
+    Raises
+    ------
+    TypeError
+        If this is no approximation, or q has no density.
+    ValueError
+        If ``kind`` or a variable is unknown, or the diagnosis is that of another model.
+    ImportError
+        If arviz-plots or matplotlib is missing (the extra ``plots``).
+
+    Examples
+    --------
+    >>> import matplotlib, pymc as pm, vi
+    >>> matplotlib.use("Agg")
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0.0, 1.0)
+    ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
+    >>> approx = vi.fit(2_000, method="advi", model=model, random_seed=1, progressbar=False)
+    >>> list(vi.plots.marginals(approx).viz["plot"].data_vars)
+    ['mu']
+    """
+    approximation(approx, "marginals")
+    check_count("most", most)
+    check_count("columns", columns)
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r} is unknown; use {', '.join(map(repr, KINDS))}.")
+    if diagnosis is not None:
+        sizes = measured(diagnosis, approx.layout)
+    arviz = needs("arviz_plots", "Plots")
+    needs("matplotlib", "Plots")
+    seed = resolve_seed(random_seed)
+    names = list(approx.layout.names) if var_names is None else var_names
+    options = {"random_seed": seed, "log_prob": False, "store_data": False, "var_names": names}
+    raw = approx.sample(draws, **options)["posterior"].to_dataset()
+    weighed = approx.sample(draws, resample="psis", **options)["posterior"].to_dataset()
+    distances = {name: moved(raw[name], weighed[name]) for name in map(str, raw.data_vars)}
+    if diagnosis is not None:
+        distances |= {name: values for name, values in sizes.items() if name in distances}
+    chosen = _worst(distances, most)
+    count = len(chosen)
+    across = min(columns, count)
+    collection = arviz.plot_dist(
+        {"q": _scalars(raw, chosen), "resampled by p / q": _scalars(weighed, chosen)},
+        kind=kind,
+        backend="matplotlib",
+        aes={"color": ["model"]},
+        color=[BLUE, RED],
+        col_wrap=across,
+        visuals={
+            "point_estimate": False,
+            "point_estimate_text": False,
+            "credible_interval": False,
+            "title": {"fontsize": 11},
+        },
+        figure_kwargs={
+            "figsize": (PANEL[0] * max(across, 2), PANEL[1] * -(-count // across) + 0.7),
+            "layout": "constrained",
+        },
+    )
+    _describe(collection, float(weighed.attrs["pareto_k"]))
+    return collection
+
+
+def moved(raw: xr.DataArray, weighed: xr.DataArray) -> np.ndarray:
+    """How far resampling moves each entry: means in sds of q, or sds in logarithms if that is more.
+
+    Parameters
+    ----------
+    raw, weighed : xarray.DataArray
+        Draws ``(chain, draw, *shape)``.
+    """
+    one, two = (np.asarray(values, float).reshape(-1, *values.shape[2:]) for values in (raw, weighed))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.abs(two.mean(axis=0) - one.mean(axis=0)) / one.std(axis=0)
+        sd = np.abs(np.log(two.std(axis=0) / one.std(axis=0)))
+    return np.nan_to_num(np.fmax(mean, sd), nan=0.0, posinf=np.inf)
+
+
+def measured(diagnosis: Diagnosis, layout: Layout) -> dict[str, np.ndarray]:
+    """How far a diagnosis moves each entry of each variable; the worst of all, if they are others.
+
+    A simplex has more entries than unconstrained coordinates.
+    """
+    if not isinstance(diagnosis, Diagnosis):
+        raise TypeError(
+            f"diagnosis must be what approx.diagnose() gives; this is {type(diagnosis).__name__}."
+        )
+    labels = [layout.label(i) for i in range(layout.dim)]
+    if labels != list(map(str, diagnosis.table["unconstrained"].to_numpy())):
+        raise ValueError("The diagnosis is one of another model: give approx.diagnose().")
+    columns = [
+        np.abs(diagnosis.table[name].to_numpy())
+        for name in map(str, diagnosis.table.data_vars)
+        if name.startswith(("weights_", "chains_"))
+    ]
+    sizes = np.nan_to_num(np.max(columns, axis=0), nan=np.inf) if columns else np.zeros(layout.dim)
+    found = {}
+    for slot in layout:
+        own = sizes[slot.slice]
+        same = slot.shape == slot.constrained_shape
+        found[slot.name] = (
+            own.reshape(slot.shape) if same else np.full(slot.constrained_shape, own.max())
+        )
+    return found
+
+
+def _worst(distances: dict[str, np.ndarray], most: int) -> list[tuple[str, tuple[int, ...]]]:
+    """The entries that are the furthest off, as names and indices."""
+    found = []
+    for name, values in distances.items():
+        order = np.argsort(-values, axis=None, kind="stable")[:most]
+        found += [
+            (float(values.ravel()[i]), name, np.unravel_index(i, values.shape)) for i in order
+        ]
+    found.sort(key=lambda one: -one[0])
+    return [(name, tuple(int(i) for i in index)) for _, name, index in found[:most]]
+
+
+def _scalars(
+    posterior: xr.Dataset, chosen: Sequence[tuple[str, tuple[int, ...]]]
+) -> xr.DataTree:
+    """Some entries of variables as variables of their own, with labels for names."""
+    entries = {}
+    for name, index in chosen:
+        values = posterior[name]
+        where = zip(values.dims[2:], index, strict=True)
+        labels = [str(values[dim].to_numpy()[i]) for dim, i in where]
+        label = f"{name}[{', '.join(labels)}]" if labels else name
+        entries[label] = (("chain", "draw"), values.to_numpy()[(..., *index)])
+    return xr.DataTree.from_dict({"/posterior": xr.Dataset(entries)})
+
+
+def _describe(collection: Any, k: float) -> None:
+    """The legend, below all panels."""
+    figure = collection.viz["figure"].item()
+    first = next(iter(collection.viz["dist"].data_vars.values())).to_numpy().ravel()
+    figure.legend(
+        list(first),
+        ["q", f"resampled by p / q (k = {k:.2f})"],
+        loc="outside lower center",
+        ncols=2,
+    )
