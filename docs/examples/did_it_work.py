@@ -118,7 +118,7 @@ def line(x):
     return model
 
 
-decades = (year - 1980) / 10
+decades = (year - 2000) / 10
 approx = vi.fit(method="advi", model=line(decades), random_seed=1)
 found = approx.diagnose()
 print(found)

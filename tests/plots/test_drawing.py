@@ -18,9 +18,7 @@ def test_importing_the_library_imports_no_plots():
         "import sys, vi; vi.plots.loss\n"
         "print([m for m in ('matplotlib', 'arviz_plots') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 

@@ -47,8 +47,9 @@ def test_what_is_drawn_is_the_table_worst_first(rng):
 def test_the_band_is_what_passes(rng):
     for axes in vi.plots.shifts(diagnosis(rng)):
         (band,) = axes.patches
-        np.testing.assert_allclose(band.get_extents().transformed(axes.transData.inverted()).intervalx,
-                                   [-SMALL, SMALL])
+        np.testing.assert_allclose(
+            band.get_extents().transformed(axes.transData.inverted()).intervalx, [-SMALL, SMALL]
+        )
 
 
 def test_the_worst_of_many(rng):

@@ -68,9 +68,7 @@ def test_gaps_of_any_size_are_in_view(with_record, conjugate):
 
 def test_of_a_real_fit_on_given_axes():
     model = conjugate_normal().model
-    approx = vi.fit(
-        2_000, method="advi", model=model, restarts=3, random_seed=1, progressbar=False
-    )
+    approx = vi.fit(2_000, method="advi", model=model, restarts=3, random_seed=1, progressbar=False)
     _, axes = plt.subplots()
     assert vi.plots.starts(approx, ax=axes) is axes
     assert axes.get_title() == "3 of 3 starts agree"

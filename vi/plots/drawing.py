@@ -48,7 +48,7 @@ def axes_for(ax: Any, count: int = 1, size: tuple[float, float] = AXES) -> list[
     """
     pyplot = needs("matplotlib.pyplot", "Plots")
     if ax is None:
-        figure, grid = pyplot.subplots(1, count, figsize=size, layout="constrained", squeeze=False)
+        _, grid = pyplot.subplots(1, count, figsize=size, layout="constrained", squeeze=False)
         return list(grid[0])
     given = [ax] if isinstance(ax, pyplot.Axes) else list(ax) if hasattr(ax, "__iter__") else [ax]
     if len(given) != count or not all(isinstance(one, pyplot.Axes) for one in given):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vi.approximation import Approximation
-from vi.diagnostics.losses import WINDOW, average_loss, recent, still_falling
+from vi.diagnostics.losses import WINDOW, recent, still_falling
 from vi.plots.drawing import BLUE, GREY, LIGHT, approximation, axes_for
 
 __all__ = ["Running", "in_view", "loss", "running"]
@@ -126,13 +126,9 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
     low, high = in_view(losses, means)
     axes.set_ylim(low, high)
     _count_above(axes, losses, high)
-    last = recent(losses)
-    error = np.std(last) / np.sqrt(len(last))
     falls = ", still falling" if still_falling(losses) else ""
-    axes.set_title(
-        f"{fit.status.ending} at step {fit.status.step:,}{falls}: "
-        f"{average_loss(losses):,.5g} ± {error:.1g}"
-    )
+    mean = _with_error(recent(losses))
+    axes.set_title(f"{fit.status.ending} at step {fit.status.step:,}{falls}: {mean}")
     name = "loss" if fit.algorithm is None else f"loss ({fit.algorithm.loss_name})"
     axes.set(xlabel="step", ylabel=name, xlim=(0, len(losses) + 1))
     axes.legend(loc="upper right", markerscale=3)
@@ -165,6 +161,16 @@ def in_view(losses: np.ndarray, means: Running) -> tuple[float, float]:
         float(low - min(below, room) - 0.05 * height),
         float(high + min(above, room) + 0.1 * height),
     )
+
+
+def _with_error(losses: np.ndarray) -> str:
+    """The mean of losses and its standard error, to the first digit of the error."""
+    with np.errstate(all="ignore"):
+        mean, error = float(losses.mean()), float(losses.std() / np.sqrt(len(losses)))
+    if not (0.0 < error < 1e9 and abs(mean) < 1e9):
+        return f"{mean:,.5g}"
+    digits = max(0, -int(np.floor(np.log10(error))))
+    return f"{mean:,.{digits}f} ± {error:,.{digits}f}"
 
 
 def _count_above(axes: Any, losses: np.ndarray, high: float) -> None:

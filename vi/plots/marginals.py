@@ -24,7 +24,7 @@ PANEL = (2.9, 2.3)
 KINDS = ("kde", "hist", "ecdf")
 
 
-def marginals(  # noqa: PLR0913 (what is drawn, and how: each by its name)
+def marginals(
     approx: Approximation,
     diagnosis: Diagnosis | None = None,
     *,
@@ -135,7 +135,9 @@ def moved(raw: xr.DataArray, weighed: xr.DataArray) -> np.ndarray:
     raw, weighed : xarray.DataArray
         Draws ``(chain, draw, *shape)``.
     """
-    one, two = (np.asarray(values, float).reshape(-1, *values.shape[2:]) for values in (raw, weighed))
+    one, two = (
+        np.asarray(values, float).reshape(-1, *values.shape[2:]) for values in (raw, weighed)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.abs(two.mean(axis=0) - one.mean(axis=0)) / one.std(axis=0)
         sd = np.abs(np.log(two.std(axis=0) / one.std(axis=0)))
@@ -182,9 +184,7 @@ def _worst(distances: dict[str, np.ndarray], most: int) -> list[tuple[str, tuple
     return [(name, tuple(int(i) for i in index)) for _, name, index in found[:most]]
 
 
-def _scalars(
-    posterior: xr.Dataset, chosen: Sequence[tuple[str, tuple[int, ...]]]
-) -> xr.DataTree:
+def _scalars(posterior: xr.Dataset, chosen: Sequence[tuple[str, tuple[int, ...]]]) -> xr.DataTree:
     """Some entries of variables as variables of their own, with labels for names."""
     entries = {}
     for name, index in chosen:

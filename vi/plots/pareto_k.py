@@ -20,8 +20,8 @@ LEAST_DRAWS = 100
 TAIL = 3.0
 """The tail is the 3 sqrt(S) largest of S weights, a fifth of them at most."""
 
-LOWEST, LEAST_TOP = 1e-2, 30.0
-"""The weights that are in view: those of a hundredth of the mean, to 30 times it and more."""
+LOWEST = 1e-2
+"""The smallest weight that is in view, where 1 is the mean."""
 
 
 def pareto_k(
@@ -90,15 +90,16 @@ def pareto_k(
         share, raw, linestyle="none", marker=".", markersize=4, color=GREY, label="draws of q"
     )
     axes.plot(share[:tail], smooth[:tail], color=BLUE, linewidth=2, label="smoothed tail")
+    as_steep = raw[tail - 1] * (share[:tail] / share[tail - 1]) ** -limit
     axes.plot(
         share[:tail],
-        raw[tail - 1] * (share[:tail] / share[tail - 1]) ** -limit,
+        as_steep,
         color=RED,
         linestyle="--",
         label=f"as steep as k = {limit:.2g}",
     )
     axes.set(xscale="log", yscale="log", xlim=(1.3, 0.7 / draws))
-    axes.set_ylim(LOWEST, max(LEAST_TOP, 2 * raw[0]))
+    axes.set_ylim(LOWEST, 2 * max(raw[0], as_steep[0]))
     axes.set(xlabel="share of draws with a larger weight", ylabel="weight p / q (mean 1)")
     verdict = "reliable" if weights.reliable else "not reliable"
     axes.set_title(f"k = {weights.k:.2f}, {verdict}: {weights.ess:,.0f} of {draws:,} draws count")
@@ -106,9 +107,7 @@ def pareto_k(
     return axes
 
 
-def importance_weights(
-    approx: Approximation, draws: int, seed: int
-) -> tuple[np.ndarray, Weights]:
+def importance_weights(approx: Approximation, draws: int, seed: int) -> tuple[np.ndarray, Weights]:
     """Logarithms of the weights ``(S,)`` as they are, and smoothed; both sum to 1."""
     if not approx.family.has_density:
         raise TypeError(

@@ -45,8 +45,9 @@ def starts(approx: Approximation, *, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib.axes.Axes
-        What was drawn on. Bars are two standard errors; beside each dot is the largest distance of
-        its means from the best start's, in sds of q.
+        What was drawn on. Bars are two standard errors; the grey band, half a nat, is what counts
+        as the same. Above a start that does not agree is the largest distance of its means from the
+        best start's, in sds of q.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def starts(approx: Approximation, *, ax: Any = None) -> Any:
     fine = np.isfinite(gaps)
     lowest = float(np.min(gaps[fine] - ERRORS * error[fine]))
     bottom = min(1.3 * lowest, -1.0)
-    axes.axhline(0.0, color=LIGHT, zorder=0)
+    axes.axhspan(-NEAR, 0.0, color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
     for kind, (label, marker, color) in KINDS.items():
         which = np.flatnonzero(sorts == kind)
         if not len(which):
@@ -103,19 +104,19 @@ def starts(approx: Approximation, *, ax: Any = None) -> Any:
             clip_on=False,
             label=label,
         )
-    for run in np.flatnonzero(fine & (runs != runs[found.attrs["restart_best"]])):
+    for run in np.flatnonzero(fine & (sorts != "agrees")):
         axes.annotate(
             f"{distance[run]:.2g} sd",
-            (runs[run], gaps[run]),
-            xytext=(7, 0),
+            (runs[run], gaps[run] + ERRORS * error[run]),
+            xytext=(0, 7),
             textcoords="offset points",
-            va="center",
+            ha="center",
             fontsize="small",
             color=GREY,
         )
     _scale(axes, bottom, float(np.max(gaps[fine] + ERRORS * error[fine])))
-    axes.set(xlim=(-0.5, len(runs) - 0.2), xticks=runs, xlabel="start")
-    axes.set_ylabel(f"ELBO minus that of the best, {best:,.4g}")
+    axes.set(xlim=(-0.5, len(runs) - 0.5), xticks=runs, xlabel="start")
+    axes.set_ylabel(f"ELBO minus that of the best, {best:,.5g}")
     axes.set_title(f"{int((sorts == 'agrees').sum())} of {len(runs)} starts agree")
     axes.legend(loc="best")
     return axes
@@ -139,8 +140,8 @@ def kinds(found: xr.Dataset) -> np.ndarray:
 
 
 def _scale(axes: Any, bottom: float, top: float) -> None:
-    """Nats below the best: linear down to 10 of them, logarithmic beyond."""
-    above = max(1.2 * top, 0.05 * abs(bottom), 0.3)
+    """Nats below the best, logarithmic where there are more than ten of them."""
+    above = max(1.2 * top, 0.25 * abs(bottom))
     if bottom < -10:
         axes.set_yscale("symlog", linthresh=1.0)
         above = max(above, 1.0)
