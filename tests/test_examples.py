@@ -208,6 +208,19 @@ def test_example_page(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_did_it_work(tmp_path: Path) -> None:
+    """The program checks the verdicts; the page shows what it prints, and its pictures."""
+    output = run(EXAMPLES / "did_it_work.py", "--out", tmp_path, cwd=tmp_path)
+    page = (ROOT / "docs" / "did_it_work.md").read_text(encoding="utf-8")
+    assert_shown(page, output)
+    drawn = {path.name for path in tmp_path.glob("*.png")}
+    committed = {path.name for path in (EXAMPLES / "pictures").glob("did_it_work_*.png")}
+    shown = {Path(name).name for name in re.findall(r"\((\S+\.png)\)", page)}
+    assert drawn == committed == shown
+    assert all(is_png(path) and path.stat().st_size < 100_000 for path in tmp_path.glob("*.png"))
+
+
+@pytest.mark.slow
 def test_iris_in_small() -> None:
     """Particles, a tracked node on data of its own, and a second optimiser on the same inference
     object.

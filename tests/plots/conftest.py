@@ -13,7 +13,7 @@ from problems import conjugate_normal
 import vi
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 
 @pytest.fixture(autouse=True)
