@@ -109,7 +109,9 @@ class ADVI(KLqp):
 
     On a posterior with several modes it finds one of them, and its standard deviations are too
     small where coordinates are correlated: both follow from minimising :math:`KL(q \| p)` over
-    independent coordinates.
+    independent coordinates. Where the shape of one coordinate depends on another, as those of
+    effects on their scale or of states on their persistence, its means are off too, by many of its
+    standard deviations: :meth:`vi.Approximation.diagnose` says whether.
 
     Parameters
     ----------
