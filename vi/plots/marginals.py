@@ -96,7 +96,12 @@ def marginals(
     needs("matplotlib", "Plots")
     seed = resolve_seed(random_seed)
     names = list(approx.layout.names) if var_names is None else var_names
-    options = {"random_seed": seed, "log_prob": False, "store_data": False, "var_names": names}
+    options: dict[str, Any] = {
+        "random_seed": seed,
+        "log_prob": False,
+        "store_data": False,
+        "var_names": names,
+    }
     raw = approx.sample(draws, **options)["posterior"].to_dataset()
     weighed = approx.sample(draws, resample="psis", **options)["posterior"].to_dataset()
     distances = {name: moved(raw[name], weighed[name]) for name in map(str, raw.data_vars)}
@@ -192,7 +197,7 @@ def _scalars(posterior: xr.Dataset, chosen: Sequence[tuple[str, tuple[int, ...]]
         where = zip(values.dims[2:], index, strict=True)
         labels = [str(values[dim].to_numpy()[i]) for dim, i in where]
         label = f"{name}[{', '.join(labels)}]" if labels else name
-        entries[label] = (("chain", "draw"), values.to_numpy()[(..., *index)])
+        entries[label] = (("chain", "draw"), values[(..., *index)].to_numpy())
     return xr.DataTree.from_dict({"/posterior": xr.Dataset(entries)})
 
 
