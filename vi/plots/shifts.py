@@ -19,6 +19,9 @@ SOURCES = {"weights": ("o", BLUE), "chains": ("D", RED)}
 LINEAR = 2.0
 """Shifts up to which axes are linear; beyond, they are logarithmic."""
 
+MOST_TICKS = 3
+"""Ticks on either side of 0."""
+
 LINE, REST = 0.26, 1.3
 """Height of a coordinate's line and of what is above and below all, in inches."""
 
@@ -139,8 +142,9 @@ def _scale(axes: Any, largest: float) -> None:
     axes.set_xscale("symlog", linthresh=1.0)
     end = 2 * largest
     axes.set_xlim(-end, end)
-    powers = [1.0] + [10.0**i for i in range(1, int(np.log10(largest)) + 1)]
-    step = max(1, len(powers) // 3)
-    ticks = powers[::step]
-    axes.set_xticks([*(-t for t in reversed(ticks)), 0.0, *ticks])
-    axes.set_xticklabels([f"{t:g}" for t in (*(-t for t in reversed(ticks)), 0.0, *ticks)])
+    ticks = [t for i in range(int(np.log10(largest)) + 1) for t in (10.0**i, 3 * 10.0**i)]
+    ticks = [t for t in ticks if t <= 1.5 * largest]
+    ticks = ticks if len(ticks) <= MOST_TICKS else ticks[:: -(-len(ticks) // MOST_TICKS)]
+    both = [*(-t for t in reversed(ticks)), 0.0, *ticks]
+    axes.set_xticks(both, [f"{t:g}" for t in both])
+    axes.minorticks_off()
