@@ -1,0 +1,49 @@
+"""The methods of ``vi``, by default settings.
+
+Seconds without compilation are those of a second fit of the same model from another seed: what is
+compiled belongs to the model and is kept with it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pymc as pm
+from systems import DRAWS, Fitted, System, seconds_of
+
+import vi
+
+__all__ = ["FITS"]
+
+STEPS = {
+    "advi": 10_000,
+    "fullrank_advi": 10_000,
+    "lowrank_advi": 10_000,
+    "dadvi": 1_000,
+    "laplace": 1_000,
+    "pathfinder": 1_000,
+}
+"""The methods, and the steps or most iterations of each: what ``vi.fit`` does by default."""
+
+
+def _fit(method: str, model: pm.Model, seed: int) -> Fitted:
+    def run(seed: int) -> Any:
+        return vi.fit(STEPS[method], method, model, random_seed=seed, progressbar=False)
+
+    approx, seconds = seconds_of(partial(run, seed))
+
+    def facts() -> dict[str, Any]:
+        found = approx.diagnose()
+        numbers = {"pareto_k": found.pareto_k, "elbo": found.elbo}
+        known = {name: value for name, value in numbers.items() if np.isfinite(value)}
+        return {"verdict": found.verdict, "ending": approx.status.ending} | known
+
+    def draw() -> Any:
+        return approx.sample(DRAWS, random_seed=1)["posterior"].to_dataset()
+
+    return Fitted(draw, seconds, again=partial(run, seed + 1_000), facts=facts)
+
+
+FITS: dict[str, System] = {f"vi {method}": partial(_fit, method) for method in STEPS}
