@@ -72,7 +72,7 @@ def _check(systems: list[str], peers: str) -> None:
         if subprocess.run([python, "-c", find], check=False).returncode:
             raise SystemExit(
                 f"{python} lacks {needs}, for {', '.join(names)}. Name the Python of an "
-                "environment with requirements-peers.txt by --peers, or leave these out of --systems."
+                "environment with requirements-peers.txt by --peers, or leave these out."
             )
 
 

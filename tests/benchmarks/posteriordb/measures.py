@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from data import Reference
 
-__all__ = ["errors", "location_and_scale"]
+__all__ = ["NORMAL_IQR", "errors", "moment_errors"]
 
 NORMAL_IQR = 1.349
 """Distance of a normal's quartiles, in standard deviations."""
@@ -17,13 +17,22 @@ MIDDLE = (0.05, 0.95)
 """The quantiles between which heavy tails are compared."""
 
 
-def location_and_scale(draws: np.ndarray, robust: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _location_and_scale(draws: np.ndarray, robust: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and sd of draws ``(parameters, S)``; median and quartiles where tails are heavy."""
     low, middle, high = np.percentile(draws, [25, 50, 75], axis=1)
     return (
         np.where(robust, middle, draws.mean(axis=1)),
         np.where(robust, (high - low) / NORMAL_IQR, draws.std(axis=1)),
     )
+
+
+def moment_errors(
+    draws: np.ndarray, robust: np.ndarray, location: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of the means of draws ``(parameters, S)``, in sds, and of the logarithms of sds."""
+    mean, sd = _location_and_scale(draws, robust)
+    with np.errstate(divide="ignore"):
+        return (mean - location) / scale, np.log(sd / scale)
 
 
 def errors(reference: Reference, found: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -57,13 +66,8 @@ def errors(reference: Reference, found: Mapping[str, np.ndarray]) -> dict[str, f
             n for n, row in zip(reference.names, draws, strict=True) if not np.isfinite(row).all()
         ]
         raise ValueError(f"draws are not finite: {', '.join(bad[:5])}")
-    location, scale = location_and_scale(draws, reference.robust)
-    with np.errstate(divide="ignore"):
-        of = {
-            "mean": np.abs(location - reference.location) / reference.scale,
-            "sd": np.abs(np.log(scale / reference.scale)),
-            "w1": _distances(draws, reference),
-        }
+    mean, sd = moment_errors(draws, reference.robust, reference.location, reference.scale)
+    of = {"mean": np.abs(mean), "sd": np.abs(sd), "w1": _distances(draws, reference)}
     worst: dict[str, Any] = {name: float(values.max()) for name, values in of.items()}
     return worst | {f"{name}_avg": float(values.mean()) for name, values in of.items()}
 
