@@ -26,7 +26,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from accuracy_figure import picture
 from accuracy_table import tables
 from data import add_folder_option, folder, posterior_names
 from launch import Launcher
@@ -38,9 +37,11 @@ def main() -> None:
     runs = _runs(options.out)
     if options.table or options.picture:
         if options.table:
-            print(tables(runs))
+            print(tables(runs, options.clock))
         if options.picture:
-            picture(runs, options.picture)
+            from accuracy_figure import picture  # matplotlib is for pictures only
+
+            picture(runs, options.picture, options.clock)
         return
     path = folder(options.posteriordb)
     _check(options.systems, options.peers)
@@ -103,6 +104,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument(
         "--peers", default=sys.executable, metavar="PYTHON", help="the peers' Python (this one)"
+    )
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "processor"),
+        default="wall",
+        help="the seconds of table and picture; on a busy machine those of the processor",
     )
     parser.add_argument("--table", action="store_true", help="print the file as tables")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the file")

@@ -113,7 +113,9 @@ def _answers(reading: int, cap: float) -> dict[str, Any]:
         try:
             line = lines.get(timeout=limit)
         except queue.Empty:
-            return known | ({} if "mean" in known else {"error": f"more than {limit:.0f} s"})
+            if "mean" in known:
+                return known
+            return {"seconds": limit} | known | {"error": f"more than {limit:.0f} s"}
         if not line:
             return known
         known |= {name: value for name, value in json.loads(line).items() if value is not None}

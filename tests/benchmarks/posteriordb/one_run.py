@@ -26,8 +26,11 @@ from systems import SYSTEMS, Time, seconds_of
 ANOTHER_MODEL = "another model"
 """In a posterior's place: a fit that only leaves compiled code on disk."""
 
+COMPILING = ("seconds", "processor")
+"""The names of the seconds with compilation, by both clocks."""
+
 RUNNING = ("running", "running_processor")
-"""The names of the seconds without compilation."""
+"""The names of the seconds without it."""
 
 LIBRARIES = (
     *("pymc-vi", "pymc", "pytensor", "numba", "jax", "numpy"),
@@ -48,8 +51,13 @@ def main(system: str, posterior: str, folder: str, seed: int, answers: IO[str]) 
         return
     model = build(posterior, load_data(Path(folder), posterior))
     answer(versions=_versions(), load=round(os.getloadavg()[0], 2))
-    fitted = fit(model, seed)
-    answer(gradients=fitted.gradients, **_clocks("seconds", "processor", fitted.seconds))
+    began = Time.now()
+    try:
+        fitted = fit(model, seed)
+    except Exception:
+        answer(**_clocks(*COMPILING, Time.now() - began))
+        raise
+    answer(gradients=fitted.gradients, **_clocks(*COMPILING, fitted.seconds))
     if fitted.running is not None:
         answer(**_clocks(*RUNNING, fitted.running))
     found = errors(load_reference(Path(folder), posterior), scalars(fitted.draw()))
