@@ -27,11 +27,11 @@ export UV_COMPILE_BYTECODE := 1
 export PYTHON
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-slow test-all test-robust test-lowest lint format types docs wheel bench bench-peers clean distclean
+.PHONY: help env demo test test-slow test-all test-robust test-lowest lint format types docs wheel bench bench-peers bench-accuracy clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
-	    | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	    | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 # -- environment: one stamp for the interpreter, one for each dependency group, so that a second make is quick --
 
@@ -105,10 +105,16 @@ wheel: $(VENV)/.created ## source distribution and wheel, in dist/
 bench: $(VENV)/.group-demo ## the benchmarks (ARGS=... goes to the script)
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
-bench-peers: $(VENV)/.created ## the benchmarks with the peers beside, in .venv-peers/
+bench-peers: .venv-peers/.created ## the benchmarks with the peers beside, in .venv-peers/
+	.venv-peers/bin/python tests/benchmarks/run.py $(ARGS)
+
+bench-accuracy: .venv-peers/.created $(VENV)/.group-demo ## errors and seconds on posteriordb (ARGS="--posteriordb PATH ...")
+	$(BIN)/python tests/benchmarks/posteriordb/accuracy.py --peers .venv-peers/bin/python $(ARGS)
+
+.venv-peers/.created: $(VENV)/.created tests/benchmarks/requirements-peers.txt pyproject.toml
 	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-peers
 	$(UV) pip install --quiet --python .venv-peers/bin/python --editable . --group demo -r tests/benchmarks/requirements-peers.txt
-	.venv-peers/bin/python tests/benchmarks/run.py $(ARGS)
+	@touch $@
 
 clean: ## remove what was built, keep the environments
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov

@@ -3,12 +3,12 @@
     python accuracy.py --posteriordb PATH --out runs.jsonl --peers .venv-peers/bin/python
 
 Every run is a process of its own (``launch.py``) and one JSON line, written as soon as it is known;
-runs that the file has are not made again. Peers are run by the Python of the
-environment that has them (requirements-peers.txt). ``--table`` prints a file as tables,
-``--picture FILE.png`` draws it.
+runs that the file has are not made again. Peers are run by the Python of the environment that has
+them (requirements-peers.txt). ``--table`` prints a file as tables, ``--picture FILE.png`` draws it.
 
 A run has 120 s from the built model to the end of its fit, and as many for each thing after it
-(draws and errors, the verdict, a second fit for the seconds without compilation).
+(draws and errors, the verdict, a second fit for the seconds without compilation). Seconds are told
+by the clock on the wall and by that of the processors, which holds on a busy machine.
 
 Errors are those of the scalar with the largest: of the mean in standard deviations of the
 reference, and of the logarithm of the standard deviation; heavy tails are compared by median and

@@ -17,20 +17,12 @@ import vi
 
 __all__ = ["FITS"]
 
-STEPS = {
-    "advi": 10_000,
-    "fullrank_advi": 10_000,
-    "lowrank_advi": 10_000,
-    "dadvi": 1_000,
-    "laplace": 1_000,
-    "pathfinder": 1_000,
-}
-"""The methods, and the steps or most iterations of each: what ``vi.fit`` does by default."""
+METHODS = ("advi", "fullrank_advi", "lowrank_advi", "dadvi", "laplace", "pathfinder")
 
 
 def _fit(method: str, model: pm.Model, seed: int) -> Fitted:
     def run(seed: int) -> Any:
-        return vi.fit(STEPS[method], method, model, random_seed=seed, progressbar=False)
+        return vi.fit(method=method, model=model, random_seed=seed, progressbar=False)
 
     approx, seconds = seconds_of(partial(run, seed))
 
@@ -46,4 +38,4 @@ def _fit(method: str, model: pm.Model, seed: int) -> Fitted:
     return Fitted(draw, seconds, again=partial(run, seed + 1_000), facts=facts)
 
 
-FITS: dict[str, System] = {f"vi {method}": partial(_fit, method) for method in STEPS}
+FITS: dict[str, System] = {f"vi {method}": partial(_fit, method) for method in METHODS}
