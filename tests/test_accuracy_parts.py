@@ -67,6 +67,13 @@ def test_a_table_counts_what_is_right_and_what_failed():
         tables([], "wall")
 
 
+def test_a_table_counts_verdicts_that_disagree_with_errors():
+    good, wrong = GOOD | {"verdict": "good"}, GOOD | {"verdict": "good", "mean": 0.4}
+    lines = tables([good, wrong, GOOD | {"verdict": "means only", "sd": 1.5}], "wall")
+    assert "| vi advi | 1 of 1 | 1 | 1 |" in lines
+    assert "good" not in tables([GOOD], "wall")
+
+
 @pytest.mark.slow
 def test_a_picture_takes_runs_of_every_kind(tmp_path):
     pytest.importorskip("matplotlib").use("Agg")

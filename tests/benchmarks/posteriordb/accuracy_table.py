@@ -1,4 +1,4 @@
-"""Runs as Markdown: how often each system is right, how long it takes, and every error."""
+"""Runs as Markdown: who is right, how long it takes, what verdicts are worth, and every error."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ type Run = dict[str, Any]
 """A line of the file."""
 
 LEVELS = {"A": 0.1, "B": 0.3}
+
+FAR_OFF = 1.0
+
+VERDICTS = ("good, of those at A", "good, not at B", "means only, error above 1")
 
 ERRORS = """\
 - Error: the larger of |mean - reference| / sd and |log(sd / reference)|, of the scalar with the
@@ -49,7 +53,14 @@ def tables(runs: Sequence[Run], clock: str) -> str:
     if not runs:
         raise SystemExit("There are no runs to print: name their file by --out.")
     return "\n".join(
-        [*_setting(runs, clock), "", *_by_system(runs, clock), "", *_by_posterior(runs)]
+        [
+            *_setting(runs, clock),
+            "",
+            *_by_system(runs, clock),
+            "",
+            *_verdicts(runs),
+            *_by_posterior(runs),
+        ]
     )
 
 
@@ -87,6 +98,24 @@ def _by_system(runs: Sequence[Run], clock: str) -> list[str]:
         ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return lines
+
+
+def _verdicts(runs: Sequence[Run]) -> list[str]:
+    """Whether verdicts agree with errors; nothing where no system gives one."""
+    judged = [run for run in runs if "verdict" in run]
+    if not judged:
+        return []
+    lines = ["| system | " + " | ".join(VERDICTS) + " |", "|---" * (len(VERDICTS) + 1) + "|"]
+    for system in ordered_systems(judged):
+        of = [(error_of(run), run["verdict"]) for run in judged if run["system"] == system]
+        right = [verdict for error, verdict in of if error < LEVELS["A"]]
+        cells = (
+            f"{right.count('good')} of {len(right)}",
+            sum(error > LEVELS["B"] and verdict == "good" for error, verdict in of),
+            sum(error > FAR_OFF and verdict == "means only" for error, verdict in of),
+        )
+        lines.append(f"| {system} | " + " | ".join(map(str, cells)) + " |")
+    return [*lines, ""]
 
 
 def _by_posterior(runs: Sequence[Run]) -> list[str]:
