@@ -1,0 +1,178 @@
+"""Stop when the reported parameters are as near to their goal as a tolerance says."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vi.diagnostics.settling import settling
+from vi.diagnostics.status import Converged
+from vi.families.family import Family, Params
+from vi.foundation.numbers import number
+from vi.foundation.precision import precision
+
+from .base import Callback
+
+__all__ = ["CheckConvergence"]
+
+COORDINATES = 1_000
+"""The most coordinates that are looked at."""
+
+RECORDS = 400
+"""The most iterates that are kept."""
+
+FEWEST = 20
+"""Iterates of the later half below which nothing is said."""
+
+GROWTH = 1.1
+"""A look is worth its while when the run has grown by a tenth."""
+
+DRAWS = 256
+"""Draws, always of the same noise, that stand for moments without a closed form."""
+
+
+class CheckConvergence(Callback):
+    r"""Stop when the averaged iterates have converged, by Monte-Carlo error in q's own sds.
+
+    Every `every` steps the means of the iterate's q, divided by the standard deviations of the
+    reported q, and the logarithms of its standard deviations are recorded. When the run has grown
+    by a tenth, the iterates of its later half are judged; it ends when
+
+    - nine tenths of these coordinates have a split R-hat of at most `rhat`: no trend that exceeds
+      the noise, and about 25 effective draws or more;
+    - the expected number of coordinates, among all of them, whose *reported* value is further than
+      `tolerance` from where the iterates go round is at most 0.05, by the Monte-Carlo standard
+      error of the iterates and by how far the reported value is from their mean
+      (:func:`vi.diagnostics.settling.settling`).
+
+    The reported values may be averages of any kind, or the iterate itself: an optimiser whose
+    steps stay long, without averaging, is not said to have converged. Rows in batches only add
+    noise. Losses are not looked at (``score=False`` is fine), nor is the posterior: that q is at its
+    family's optimum does not say that it is near the posterior; :meth:`vi.Approximation.diagnose`
+    looks at that.
+
+    Of more than 1,000 unconstrained values the same 1,000, chosen at random, are looked at; at most
+    400 iterates are kept. A family whose moments have no closed form is looked at through the
+    moments of 256 draws, always from the same noise.
+
+    It cannot see what moves by much less than the tolerance while the run doubles: the end of a
+    very long, narrow ridge.
+
+    Parameters
+    ----------
+    every : int
+        Steps between two records.
+    tolerance : float
+        Error that is allowed for means, in standard deviations of q, and for logarithms of standard
+        deviations.
+    rhat : float
+        The largest split R-hat.
+
+    Raises
+    ------
+    TypeError
+        In the run, if an encoder makes the parameters: an iterate then has no q of its own.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model():
+    ...     x = pm.Normal("x", 2.0, 3.0)
+    ...     check = vi.callbacks.CheckConvergence()
+    ...     approx = vi.fit(
+    ...         50_000, method="advi", random_seed=1, callbacks=[check], progressbar=False
+    ...     )
+    >>> approx.status.ending, approx.status.step < 50_000
+    ('converged', True)
+
+    References
+    ----------
+    Dhaka, Catalina, Andersen, Magnusson, Huggins and Vehtari (2020). Robust, accurate stochastic
+    optimization for variational inference. NeurIPS. Welandawe, Andersen, Vehtari and Huggins
+    (2022). Robust, automated, and accurate black-box variational inference.
+    """
+
+    def __init__(self, every: int = 100, tolerance: float = 0.1, rhat: float = 1.1) -> None:
+        super().__init__(every)
+        self.tolerance = number("tolerance", tolerance, above=0.0)
+        self.rhat = number("rhat", rhat, above=1.0)
+        self._begin(0)
+
+    def _begin(self, i: int) -> None:
+        """Forget everything: another run, of which the last one says nothing."""
+        self.first, self.looked, self.judged, self.stride = i, i, 0, 1
+        self.steps: list[int] = []
+        self.path: list[np.ndarray] = []
+
+    def __call__(self, approx: Any, losses: np.ndarray | None, i: int) -> None:
+        if i <= self.looked or (self.path and len(self.path[0]) != 2 * _chosen(approx).size):
+            self._begin(i - self.every)
+        self.looked = i
+        if (i // self.every) % self.stride:
+            return
+        self._record(approx, i)
+        done = i - self.first
+        if len(self.path) < FEWEST or done < GROWTH * self.judged:
+            return
+        self.judged = done
+        chosen = _chosen(approx)
+        center, log_sd = np.split(_location_and_log_sd(approx, approx.reported), 2)
+        unit = np.concatenate([np.exp(log_sd), np.ones(len(log_sd))])
+        found = settling(
+            np.array(self.path) / unit,
+            np.concatenate([center, log_sd]) / unit,
+            self.tolerance,
+            dim=2 * approx.ndim,
+        )
+        if found.within(self.rhat):
+            raise Converged(
+                f"means and log sds of q have a Monte-Carlo error of {found.error:.2g} of its sds "
+                f"at the most (tolerance {self.tolerance:g}), R-hat of the last "
+                f"{i - self.steps[0]:,} steps {found.rhat:.2f}"
+                + (f", seen in {len(chosen):,} of {approx.ndim:,} values." if len(chosen) < approx.ndim else ".")
+            )
+
+    def _record(self, approx: Any, i: int) -> None:
+        """Take one more iterate, and let go of those of the earlier half."""
+        self.steps.append(i)
+        self.path.append(_location_and_log_sd(approx, approx.iterate))
+        middle = self.first + (i - self.first) / 2
+        while self.steps[0] < middle:
+            del self.steps[0], self.path[0]
+        if len(self.path) > RECORDS:
+            self.stride *= 2
+            kept = [at for at, step in enumerate(self.steps) if not (step // self.every) % self.stride]
+            self.steps = [self.steps[at] for at in kept]
+            self.path = [self.path[at] for at in kept]
+
+
+def _chosen(approx: Any) -> np.ndarray:
+    """Which unconstrained values are looked at, always the same."""
+    if approx.ndim <= COORDINATES:
+        return np.arange(approx.ndim)
+    generator = np.random.default_rng(0)
+    return np.sort(generator.choice(approx.ndim, COORDINATES, replace=False))
+
+
+def _location_and_log_sd(approx: Any, params: dict[str, Any]) -> np.ndarray:
+    """Means and logarithms of standard deviations of q with some parameters."""
+    chosen = _chosen(approx)
+    with precision(approx.dtype):
+        mean, std = _moments(approx.family, {name: jnp.asarray(v) for name, v in params.items()})
+    tiny = np.finfo(np.float64).tiny
+    log_sd = np.log(np.maximum(np.asarray(std, np.float64)[chosen], tiny))
+    return np.concatenate([np.asarray(mean, np.float64)[chosen], log_sd])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _moments(family: Family, params: Params) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviations of q; those of a few fixed draws where there is no formula."""
+    if family.exact_moments:
+        return family.mean(params), family.std(params)
+    keys = jax.random.split(jax.random.key(0), DRAWS)
+    draws = jax.vmap(lambda key: family.draw(params, family.noise(key, params)))(keys)
+    return jnp.mean(draws, axis=0), jnp.std(draws, axis=0)
