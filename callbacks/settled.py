@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.diagnostics.settling import settling
+from vi.diagnostics.settling import Settling, settling
 from vi.diagnostics.status import Converged
 from vi.families.family import Family, Params
 from vi.foundation.numbers import number
@@ -109,45 +109,47 @@ class CheckConvergence(Callback):
         self.path: list[np.ndarray] = []
 
     def __call__(self, approx: Any, losses: np.ndarray | None, i: int) -> None:
-        if i <= self.looked or (self.path and len(self.path[0]) != 2 * _chosen(approx).size):
+        another = self.path and len(self.path[0]) != 2 * min(approx.ndim, COORDINATES)
+        if i <= self.looked or another:
             self._begin(i - self.every)
         self.looked = i
         if (i // self.every) % self.stride:
             return
-        self._record(approx, i)
+        self._record(i, _location_and_log_sd(approx, approx.iterate))
         done = i - self.first
         if len(self.path) < FEWEST or done < GROWTH * self.judged:
             return
         self.judged = done
-        chosen = _chosen(approx)
-        center, log_sd = np.split(_location_and_log_sd(approx, approx.reported), 2)
-        unit = np.concatenate([np.exp(log_sd), np.ones(len(log_sd))])
-        found = settling(
-            np.array(self.path) / unit,
-            np.concatenate([center, log_sd]) / unit,
-            self.tolerance,
-            dim=2 * approx.ndim,
-        )
+        found = self._judge(approx)
         if found.within(self.rhat):
+            some = f", seen in {COORDINATES:,} of {approx.ndim:,} values"
             raise Converged(
-                f"means and log sds of q have a Monte-Carlo error of {found.error:.2g} of its sds "
-                f"at the most (tolerance {self.tolerance:g}), R-hat of the last "
-                f"{i - self.steps[0]:,} steps {found.rhat:.2f}"
-                + (f", seen in {len(chosen):,} of {approx.ndim:,} values." if len(chosen) < approx.ndim else ".")
+                f"means and log sds of q have an error of {found.error:.2g} of its sds at the most "
+                f"(tolerance {self.tolerance:g}), and an R-hat of {found.rhat:.2f} over the last "
+                f"{i - self.steps[0]:,} steps{some if approx.ndim > COORDINATES else ''}."
             )
 
-    def _record(self, approx: Any, i: int) -> None:
+    def _judge(self, approx: Any) -> Settling:
+        """What the records say of what is reported now, in its sds."""
+        reported = _location_and_log_sd(approx, approx.reported)
+        sd = np.exp(np.split(reported, 2)[1])
+        unit = np.concatenate([sd, np.ones(len(sd))])
+        path = np.array(self.path)
+        return settling(path / unit, reported / unit, self.tolerance, dim=2 * approx.ndim)
+
+    def _record(self, i: int, values: np.ndarray) -> None:
         """Take one more iterate, and let go of those of the earlier half."""
         self.steps.append(i)
-        self.path.append(_location_and_log_sd(approx, approx.iterate))
-        middle = self.first + (i - self.first) / 2
-        while self.steps[0] < middle:
-            del self.steps[0], self.path[0]
+        self.path.append(values)
         if len(self.path) > RECORDS:
             self.stride *= 2
-            kept = [at for at, step in enumerate(self.steps) if not (step // self.every) % self.stride]
-            self.steps = [self.steps[at] for at in kept]
-            self.path = [self.path[at] for at in kept]
+        kept = [
+            at
+            for at, step in enumerate(self.steps)
+            if 2 * step > self.first + i and not (step // self.every) % self.stride
+        ]
+        self.steps = [self.steps[at] for at in kept]
+        self.path = [self.path[at] for at in kept]
 
 
 def _chosen(approx: Any) -> np.ndarray:
@@ -160,6 +162,11 @@ def _chosen(approx: Any) -> np.ndarray:
 
 def _location_and_log_sd(approx: Any, params: dict[str, Any]) -> np.ndarray:
     """Means and logarithms of standard deviations of q with some parameters."""
+    if params.keys() != approx.reported.keys():
+        raise TypeError(
+            "CheckConvergence looks at the q of each iterate, and here an encoder makes q from the "
+            "rows: use vi.callbacks.CheckLossConvergence()."
+        )
     chosen = _chosen(approx)
     with precision(approx.dtype):
         mean, std = _moments(approx.family, {name: jnp.asarray(v) for name, v in params.items()})

@@ -39,10 +39,11 @@ from vi.callbacks import CheckParametersConvergence as CheckParameters
 from vi.search.fixed_draws import fit_fixed_draws
 
 TOLERANCE = 0.1
-EVERY = 50
+EVERY = 100
 """Steps between two looks at the error; the checks' own intervals are multiples of it."""
 
-STEPS = {"mean_field": 40_000, "full_rank": 40_000}
+STEPS = 40_000
+FAMILIES = ("mean_field", "full_rank")
 
 CHECKS: dict[str, Callable[[], Callback]] = {
     "CheckConvergence()": lambda: CheckConvergence(tolerance=TOLERANCE),
@@ -51,8 +52,11 @@ CHECKS: dict[str, Callable[[], Callback]] = {
     'CheckParametersConvergence(diff="absolute")': lambda: CheckParameters(diff="absolute"),
 }
 
-FEW = {"logistic_minibatch": 64, "linear_minibatch": 64, "columns_minibatch": 128}
+FEW = {"logistic_minibatch": 64, "linear_minibatch": 64, "columns_minibatch": 64}
 """Fixed draws behind the optima of targets with many rows, whose posteriors are nearly normal."""
+
+DRAWS, DRAWS_OF_POSTERIORDB = 1024, 256
+"""And behind those of the others."""
 
 FULL_RANK = (
     "standard_normal",
@@ -91,13 +95,11 @@ def main() -> None:
             model = build()
             best = reference(options.out, model, name, family)
             for run in wanted:
-                run |= watched(model, best, run, STEPS[family])
+                run |= watched(model, best, run)
                 write(options.out, run)
 
 
-def watched(
-    model: pm.Model, best: np.ndarray, run: dict[str, Any], steps: int
-) -> dict[str, Any]:
+def watched(model: pm.Model, best: np.ndarray, run: dict[str, Any]) -> dict[str, Any]:
     """What the checks did in a run, or what it raised."""
     watch = Watch(best)
     try:
@@ -108,15 +110,15 @@ def watched(
             inference = vi.KLqp(found.fit(300, progressbar=False))
         else:
             inference = vi.KLqp(vi.MeanField(model=model, random_seed=run["seed"]))
-        inference.fit(steps, callbacks=[watch], progressbar=False)
+        inference.fit(STEPS, callbacks=[watch], progressbar=False)
     except Exception as error:  # noqa: BLE001 (a failure is a result)
         return {"error": f"{type(error).__name__}: {error}"[:200]}
     high = np.flatnonzero(np.array(watch.errors) > TOLERANCE)
     settled = EVERY * (high[-1] + 2 if len(high) else 1)
     return {
         "dim": len(best) // 2,
-        "steps": steps,
-        "settled": int(settled) if settled <= steps else None,
+        "steps": STEPS,
+        "settled": int(settled) if settled <= STEPS else None,
         "final": watch.errors[-1],
         "stops": watch.stops,
     }
@@ -162,7 +164,9 @@ def reference(out: Path, model: pm.Model, name: str, family: str) -> np.ndarray:
         inference = vi.FullRankADVI(model=model, random_seed=1_000)
         found = moments(inference.fit(300_000, obj_n_mc=8, progressbar=False))
     else:
-        found = mean_field_optimum(model, FEW.get(name, 1024))
+        found = mean_field_optimum(
+            model, FEW.get(name, DRAWS if name in TARGETS else DRAWS_OF_POSTERIORDB)
+        )
     write(out, {"target": name, "family": family, "optimum": found.tolist()})
     return found
 
@@ -265,7 +269,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("stops.jsonl"), help="the file of runs")
     parser.add_argument("--targets", nargs="+", help="names (all)")
     parser.add_argument("--posteriordb", metavar="PATH", type=Path, help="its targets too")
-    parser.add_argument("--families", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
     parser.add_argument("--starts", nargs="+", choices=["cold", "fixed"], default=["cold", "fixed"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--table", action="store_true", help="print the file as a table")

@@ -154,7 +154,9 @@ def volatility() -> pm.Model:
         walk = pm.Normal("h", 0.0, 1.0, shape=100)
         past = pt.concatenate([[0.0], walk[:-1]])
         pm.Potential("chain", pm.logp(pm.Normal.dist(persistence * past, scale), walk).sum())
-        pm.Normal("y", 0.0, pt.exp((level + walk) / 2), observed=np.exp(h / 2) * rng.normal(size=100))
+        pm.Normal(
+            "y", 0.0, pt.exp((level + walk) / 2), observed=np.exp(h / 2) * rng.normal(size=100)
+        )
     return model
 
 
@@ -214,11 +216,17 @@ def ordinal() -> pm.Model:
     with pm.Model() as model:
         slopes = pm.Normal("slopes", 0.0, 2.0, shape=3)
         cuts = pm.Normal(
-            "cuts", 0.0, 3.0, shape=3, transform=pm.distributions.transforms.ordered,
+            "cuts",
+            0.0,
+            3.0,
+            shape=3,
+            transform=pm.distributions.transforms.ordered,
             initval=np.array([-1.0, 0.0, 1.0]),
         )
         pm.OrderedLogistic(
-            "y", cutpoints=cuts, eta=(x * slopes).sum(axis=1),
+            "y",
+            cutpoints=cuts,
+            eta=(x * slopes).sum(axis=1),
             observed=np.digitize(latent, [-1.0, 0.5, 2.0]),
         )
     return model
@@ -262,11 +270,11 @@ def linear_minibatch() -> pm.Model:
 
 @target
 def columns_minibatch() -> pm.Model:
-    """A mean and a deviation for each of 30 columns; batches of 200 of 20,000 rows."""
+    """A mean and a deviation for each of 15 columns; batches of 200 of 4,000 rows."""
     rng = np.random.default_rng(13)
-    y = rng.normal(rng.normal(size=30), rng.uniform(0.5, 2.0, 30), size=(20_000, 30))
+    y = rng.normal(rng.normal(size=15), rng.uniform(0.5, 2.0, 15), size=(4_000, 15))
     rows = vi.Minibatch(y, batch_size=200)
     with pm.Model() as model:
-        mu, sigma = pm.Normal("mu", 0.0, 10.0, shape=30), pm.HalfNormal("sigma", 5.0, shape=30)
-        pm.Normal("y", mu, sigma, observed=rows, total_size=(20_000, None))
+        mu, sigma = pm.Normal("mu", 0.0, 10.0, shape=15), pm.HalfNormal("sigma", 5.0, shape=15)
+        pm.Normal("y", mu, sigma, observed=rows, total_size=(4_000, None))
     return model

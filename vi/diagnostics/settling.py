@@ -16,6 +16,9 @@ MOST = 0.9
 STILL = 0.1
 """Of the tolerance: a coordinate that moves by less, and ever less, needs no R-hat."""
 
+TINY = 1e-12
+"""What is divided by where nothing varies."""
+
 CHANCE = 0.05
 """How many coordinates may be expected to be further off than the tolerance."""
 
@@ -91,21 +94,34 @@ def settling(
     inference. NeurIPS; Welandawe, Andersen, Vehtari and Huggins (2022). Robust, automated, and
     accurate black-box variational inference.
     """
-    count, length = path.shape[1], len(path) // 2
-    still = _still(path, tolerance)
-    halves = np.ascontiguousarray(path[-2 * length :].T).reshape(count, 2, length)
-    rhat = np.where(still, 1.0, array_stats.rhat(halves, method="split"))
-    spread = path.std(axis=0)
-    error = np.maximum(array_stats.mcse(np.ascontiguousarray(path.T)[:, None, :]), 1e-12)
-    effective = np.where(still, np.inf, (spread / error) ** 2)
+    moving = np.flatnonzero(~_still(path, tolerance))
+    draws = np.ascontiguousarray(path[:, moving].T)[:, None, :]
+    rhat, error = np.ones(path.shape[1]), np.zeros(path.shape[1])
+    freedom = np.full(path.shape[1], np.inf)
+    if len(moving):
+        rhat[moving] = _split_rhat(draws)
+        error[moving] = array_stats.mcse(draws)
+        effective = (draws.std(axis=(1, 2)) / np.maximum(error[moving], TINY)) ** 2
+        freedom[moving] = np.maximum(effective - 1.0, 1.0)
     off = reported - path.mean(axis=0)
-    law = student_t(np.maximum(effective - 1.0, 1.0))
-    beyond = law.cdf((-tolerance - off) / error) + law.sf((tolerance - off) / error)
+    scale = np.maximum(error, TINY)
+    law = student_t(freedom)
+    beyond = law.cdf((-tolerance - off) / scale) + law.sf((tolerance - off) / scale)
+    share = 1.0 if dim is None else dim / path.shape[1]
     return Settling(
         float(np.quantile(rhat, MOST)),
-        float(beyond.sum() * (count if dim is None else dim) / count),
+        float(share * beyond.sum()),
         float(np.hypot(off, error).max()),
     )
+
+
+def _split_rhat(draws: np.ndarray) -> np.ndarray:
+    """R-hat of the two halves of each path, ``(P, 1, N)``."""
+    length = draws.shape[2] // 2
+    rhat: np.ndarray = array_stats.rhat(
+        draws[..., -2 * length :].reshape(len(draws), 2, length), method="split"
+    )
+    return rhat
 
 
 def _still(path: np.ndarray, tolerance: float) -> np.ndarray:
