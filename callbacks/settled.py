@@ -51,9 +51,8 @@ class CheckConvergence(Callback):
 
     The reported values may be averages of any kind, or the iterate itself: an optimiser whose
     steps stay long, without averaging, is not said to have converged. Rows in batches only add
-    noise. Losses are not looked at (``score=False`` is fine), nor is the posterior: that q is at its
-    family's optimum does not say that it is near the posterior; :meth:`vi.Approximation.diagnose`
-    looks at that.
+    noise. Losses are not looked at (``score=False`` is fine), nor is the posterior: at its family's
+    optimum q need not be near the posterior; :meth:`vi.Approximation.diagnose` looks at that.
 
     Of more than 1,000 unconstrained values the same 1,000, chosen at random, are looked at; at most
     400 iterates are kept. A family whose moments have no closed form is looked at through the

@@ -17,7 +17,7 @@ some hundredths; a stop is early if its error is above the tolerance of the chec
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import logging
 import sys
@@ -188,18 +188,16 @@ def table(path: Path) -> str:
     runs = [line for line in lines(path) if "stops" in line]
     failed = sum("error" in line for line in lines(path))
     text = [
-        f"{datetime.date.today()}, pymc-vi {vi.__version__}, jax {jax.__version__}, pymc "
+        f"{dt.date.today()}, pymc-vi {vi.__version__}, jax {jax.__version__}, pymc "
         f"{pm.__version__}; {len({r['target'] for r in runs})} targets, {len(runs)} runs"
         + (f", {failed} more failed." if failed else "."),
         "",
-        "| targets | check | runs | ended | of these early | worst error | step, median | steps "
-        "after the error was low, median |",
+        "| targets | check | runs | ended | of these early | worst error | step, median | waste |",
         "|---" * 8 + "|",
     ]
     for kind in dict.fromkeys(map(_kind, runs)):
         of_kind = [run for run in runs if _kind(run) == kind]
-        for check in CHECKS:
-            text.append(f"| {kind} | `{check}` | {_row(of_kind, check)} |")
+        text += [f"| {kind} | `{check}` | {_row(of_kind, check)} |" for check in CHECKS]
     return "\n".join(text)
 
 
