@@ -74,6 +74,20 @@ def test_on_a_ridge_it_goes_on():
     assert approx.status.ending == "max_steps"
 
 
+def test_on_a_narrow_ridge_a_newton_step_is_long():
+    """A correlation of 0.99999, three sds of a variable away, which are 670 of q: the iterates come
+    to a stand a part of an sd from the optimum, or more.
+    """
+    cov = np.array([[1.0, 0.99999], [0.99999, 1.0]])
+    with pm.Model() as model:
+        pm.MvNormal("x", [3.0, 3.0], cov)
+    approx = run(model, CheckConvergence(), 10_000)
+    off = error(approx, 3.0, np.sqrt(1 - 0.99999**2))
+    assert off > 0.2
+    assert approx.status.ending == "max_steps"
+    assert settled._way_left(approx) == pytest.approx(off, rel=0.05)  # a curvature of 1e-5
+
+
 @pytest.mark.parametrize("optimizer", [vi.sgd(1e-6), vi.adam(1e-5)])
 def test_steps_that_are_too_short_are_no_convergence(optimizer):
     approx = run(conjugate_normal().model, CheckConvergence(), 10_000, obj_optimizer=optimizer)
