@@ -36,9 +36,12 @@ GROWTH = 1.1
 DRAWS = 256
 """Draws, always of the same noise, that stand for moments without a closed form."""
 
-PAIRS, LARGEST = 32, 250
+PAIRS, LARGEST = 64, 250
 """Antithetic pairs of draws behind a Newton step, at the least, or twice the dimensions; and the
 most dimensions in which one is made."""
+
+AHEAD = 0.75
+"""Of the tolerance: a Newton step has noise of its own."""
 
 
 class CheckConvergence(Callback):
@@ -59,8 +62,9 @@ class CheckConvergence(Callback):
       Student's t with as many degrees of freedom as there are effective draws, less one.
 
     - for mean field in up to 250 dimensions, whose data are at hand as a whole: a Newton step from
-      there would move no mean by more than `tolerance` sds. On a ridge, on which iterates come to a
-      stand long before the optimum, it is long. It takes some 4 D gradients (64 at least) of all
+      there would move no mean by more than three quarters of `tolerance`. On a ridge, on which
+      iterates come to a stand long before the optimum, it is long. It takes 4 D gradients (128 at
+      least) of all
       rows each time that the others hold.
 
     The reported values may be averages of any kind, or the iterate itself: an optimiser whose
@@ -137,7 +141,7 @@ class CheckConvergence(Callback):
         if not found.within(self.rhat):
             return
         left = _way_left(approx)
-        if left is None or left <= self.tolerance:
+        if left is None or left <= AHEAD * self.tolerance:
             some = f", seen in {COORDINATES:,} of {approx.ndim:,} values"
             raise Converged(
                 f"means and log sds of q have an error of {found.error:.2g} of its sds at the most "
