@@ -64,8 +64,7 @@ class CheckConvergence(Callback):
     - for mean field in up to 250 dimensions, whose data are at hand as a whole: a Newton step from
       there would move no mean by more than three quarters of `tolerance`. On a ridge, on which
       iterates come to a stand long before the optimum, it is long. It takes 4 D gradients (128 at
-      least) of all
-      rows each time that the others hold.
+      least) of all rows each time that the others hold.
 
     The reported values may be averages of any kind, or the iterate itself: an optimiser whose
     steps stay long, without averaging, is not said to have converged. Rows in batches only add
