@@ -15,6 +15,7 @@ type Ending = Literal[
     "stopped",
     "interrupted",
     "diverged",
+    "unreliable",
     "failed",
 ]
 
@@ -29,9 +30,9 @@ class Status:
         ``initialised``: no step was done yet. ``running``: a run is going on. ``max_steps``: all
         steps asked for were done. ``converged``: a convergence check ended the run. ``stopped``:
         another callback raised ``StopIteration``, or :func:`vi.find_map` came to a point that is no
-        mode. ``interrupted``: Ctrl-C, or a copy made in
-        mid-run. ``diverged``: a value was not finite. ``failed``: another error passed through, one
-        in a callback for example.
+        mode. ``interrupted``: Ctrl-C, or a copy made in mid-run. ``diverged``: a value was not
+        finite. ``unreliable``: all were, but not such as those of a fit can be, and the best state
+        seen is reported. ``failed``: another error passed through, one in a callback for example.
     step : int
         Steps done so far, over all calls of ``fit`` and ``refine``.
     message : str

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from pymc.variational.callbacks import CheckParametersConvergence
 
 from vi.diagnostics.losses import average_loss, still_falling
 from vi.diagnostics.status import Converged, Status
+from vi.training.best import Best
 from vi.training.progress import ProgressBar
 from vi.training.run import Run
 from vi.training.runner import BUFFER
@@ -39,6 +41,7 @@ def train(
     commit: Callable[[], None],
     publish: Callable[[], Any],
     progress: ProgressBar,
+    best: Best | None = None,
 ) -> Status:
     """Advance a run by ``n`` steps in chunks and call the callbacks on exactly their steps.
 
@@ -62,6 +65,8 @@ def train(
         Brings the live approximation up to date and returns it; called when a callback is due.
     progress : ProgressBar
         An entered progress bar.
+    best : Best, optional
+        What looks for the best state; chunks end on its steps.
 
     Returns
     -------
@@ -83,14 +88,15 @@ def train(
         while run.step < goal:
             inputs, available = run.supply.at(run.step)
             intervals = [_interval(callback) for callback in callbacks]
-            until = min(
-                [goal - run.step, available - run.step, limit]
-                + [every - run.step % every for every in intervals]
-            )
+            looks = [every - run.step % every for every in intervals]
+            looks += [best.left(run.step)] if best is not None else []
+            until = min(goal - run.step, available - run.step, limit, *looks)
             began = time.perf_counter()
             losses, finite = run.advance(inputs, until)
             seconds = time.perf_counter() - began
             step = run.step
+            if best is not None:
+                best.see(losses, run.state, step)
             commit()
             trace = run.losses
             progress.update(step - start, losses if trace is None else trace, final=step == goal)
@@ -122,17 +128,21 @@ def train(
             if until == limit:
                 # where beginning a chunk takes long, chunks do too: it costs a fifth at the most
                 limit = _next_limit(limit, seconds - fixed, max(CHUNK_SECONDS, 4 * fixed))
-    trace = run.losses
+    return _all_done(run.step, run.losses)
+
+
+def _all_done(step: int, trace: np.ndarray | None) -> Status:
+    """The status after all steps that were asked for."""
     if trace is None:
-        return Status("max_steps", run.step, "refine() goes on from here.")
+        return Status("max_steps", step, "refine() goes on from here.")
     loss = f"average loss {average_loss(trace):,.5g}"
     if still_falling(trace):
         return Status(
             "max_steps",
-            run.step,
+            step,
             f"{loss}, still falling: not at the optimum yet, go on with refine().",
         )
-    return Status("max_steps", run.step, f"{loss}; refine() goes on from here.")
+    return Status("max_steps", step, f"{loss}; refine() goes on from here.")
 
 
 def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:

@@ -117,7 +117,7 @@ def test_a_start_that_is_better_is_kept():
 
 
 def test_a_start_that_overflows_is_left_to_the_steps():
-    """No search where log p is not finite at draws around the start: the steps say so themselves."""
+    """No search where log p is not finite at draws around the start; steps say so themselves."""
 
     def log_p(x):
         return jnp.sum(jnp.where(x > 0.0, -x, -jnp.inf))

@@ -17,10 +17,12 @@ from vi.approximation.record.present_data import refuse_changed_data
 from vi.approximation.steps.divergence import diagnosed
 from vi.approximation.steps.first_widths import with_first_widths
 from vi.approximation.steps.restarts import comparison, first_states
+from vi.approximation.steps.unreliable import doubted
 from vi.approximation.steps.warm_start import warm_started
 from vi.diagnostics.agreement import describe
 from vi.diagnostics.status import Status
 from vi.targets.base import Target
+from vi.training.best import Best
 from vi.training.history import History
 from vi.training.loop import Callback, train
 from vi.training.one import OneRun
@@ -125,6 +127,8 @@ def _on_target(
 ) -> tuple[FitState, str]:
     """Steps on one target: the record, and in which variables JAX alone lost the gradient."""
     run, lost_in = run_of(fit, target, restarts), ""
+    # of several runs the best one is kept already, and several processes hold one state each
+    best = Best(float(np.finfo(fit.dtype).eps)) if isinstance(run, OneRun) else None
 
     def record() -> None:
         nonlocal fit
@@ -144,11 +148,13 @@ def _on_target(
                 commit=record,
                 publish=publish,
                 progress=progress,
+                best=best,
             )
         if status.ending == "diverged":  # while the rows of the failing step are still here
             status, lost_in = diagnosed(fit, target, run.supply.last)
         else:
-            fit, status = _compared(fit, run, _reported(fit, status))
+            fit, status = doubted(fit, _reported(fit, status), best)
+            fit, status = _compared(fit, run, status)
             logger.info("%s", status)
     finally:
         run.close()

@@ -1,0 +1,87 @@
+"""Whether a run that ended by itself ended in nonsense, and what is reported then."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.parameters import averaged_params
+from vi.diagnostics.doubts import about_losses, about_normal
+from vi.diagnostics.status import Status
+from vi.families import Family, Params
+from vi.foundation.precision import precision
+from vi.training.best import Best
+
+__all__ = ["doubted"]
+
+ENDINGS = ("max_steps", "converged", "stopped")
+"""What is looked at: the others say already that a run did not end by itself."""
+
+LARGEST_DENSE = 256
+"""Dimensions up to which the eigenvalues of a covariance are looked at."""
+
+ADVICE = (
+    "Another start (start, restarts=8), more draws a step (obj_n_mc), smaller steps "
+    "(obj_optimizer) or tighter priors usually help; so does vi.fit(method='laplace') as the start "
+    "of vi.KLqp(...)."
+)
+
+
+def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState, Status]:
+    """Record and status; at the best state that was seen, and ``unreliable``, if the end is none.
+
+    Parameters
+    ----------
+    fit : FitState
+        The record at the end of the run, its trace whole.
+    status : Status
+        How the run ended.
+    best : Best, optional
+        The best state of the run, where it was looked for.
+    """
+    if status.ending not in ENDINGS or fit.local:
+        return fit, status
+    what = _fault(fit, None if best is None else best.lowest)
+    if not what:
+        return fit, status
+    kept = "what is reported is the end."
+    if best is not None and best.state is not None and best.step < status.step:
+        assert fit.run is not None
+        # on with the step count: noise and rows of the steps to come are new ones
+        fit = replace(fit, run=best.state._replace(step=fit.run.step))
+        kept = (
+            f"what is reported, and where refine() goes on, is the state after step {best.step:,}."
+        )
+    return fit, Status("unreliable", status.step, f"{what}; {kept} {ADVICE}")
+
+
+def _fault(fit: FitState, lowest: tuple[float, float] | None) -> str:
+    """What speaks against the end of a run, if anything does."""
+    eps = float(np.finfo(fit.dtype).eps)
+    has_elbo = fit.algorithm is not None and fit.algorithm.has_elbo
+    if what := about_losses(fit.losses, eps, lowest) if has_elbo else "":
+        return what
+    if not fit.family.exact_moments or not fit.family.has_density:
+        return ""
+    dense = fit.family.pairs_in_batches and fit.layout.dim <= LARGEST_DENSE
+    with precision(fit.dtype):
+        moments = _moments(fit.family, dense, averaged_params(fit))
+    mean, std, *cov = (np.asarray(part, np.float64) for part in moments)
+    with np.errstate(all="ignore"):
+        correlation = cov[0] / np.outer(std, std) if cov else None
+    if correlation is not None and not np.isfinite(correlation).all():
+        correlation = None
+    what, where = about_normal(mean, std, correlation, eps)
+    return f"{what} in {fit.layout.describe(where)}" if what else ""
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _moments(family: Family, dense: bool, params: Params) -> tuple[Any, ...]:
+    """Mean and standard deviations of q, and where it is dense its covariance."""
+    moments = family.mean(params), family.std(params)
+    return (*moments, family.cov(params)) if dense else moments
