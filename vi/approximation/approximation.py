@@ -16,6 +16,7 @@ from vi.approximation.record.begin import begin, begin_again
 from vi.approximation.record.beginning import Beginning, precision_of
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import Group, family_or_groups, model_of_groups
+from vi.approximation.record.judgement import told_status
 from vi.approximation.record.log_density import model_of_all_rows, target
 from vi.approximation.record.parameters import (
     averaged_params,
@@ -30,7 +31,8 @@ from vi.approximation.results.summary import summarize
 from vi.approximation.steps.data_arguments import training_data
 from vi.approximation.steps.freezing import frozen
 from vi.approximation.steps.run import check_can_step
-from vi.approximation.verbs import live_verb, verb
+from vi.approximation.verbs import kept_verb, live_verb, verb
+from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Status
 from vi.families import Family, Params, Part, Product
 from vi.foundation.layout import Layout
@@ -298,8 +300,13 @@ class Approximation(LiveRecord):
 
     @property
     def status(self) -> Status:
-        """How the last run ended."""
-        return self.record.status
+        """How the last run ended; with the verdict, where the fit was diagnosed."""
+        return told_status(self.record)
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """The last verdict on the present parameters, of :meth:`diagnose`; ``None`` without one."""
+        return self.record.diagnosis
 
     @property
     def hist(self) -> np.ndarray:
@@ -344,7 +351,7 @@ class Approximation(LiveRecord):
     logp = verb(draws.logp)
     logq = verb(draws.logq)
     summary = verb(summarize)
-    diagnose = verb(diagnose)
+    diagnose = kept_verb(diagnose, LiveRecord.keep)
     sample_posterior_predictive = verb(predictive.sample_posterior_predictive)
     compute_log_likelihood = verb(predictive.compute_log_likelihood)
     sample_mcmc = verb(chains.sample_mcmc)

@@ -15,10 +15,12 @@ import pytensor
 
 from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.judgement import judged_as_before
 from vi.approximation.record.parameters import reported_params, with_params
 from vi.approximation.record.pymc_names import OF_APPROXIMATION
 from vi.approximation.results.moments import moment_of
 from vi.approximation.steps.run import run_steps
+from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import DivergedError, Status
 from vi.foundation.unset import Unset
 from vi.training.loop import Callback
@@ -81,7 +83,7 @@ class LiveRecord:
             return
         values = {name: self._shared[name].get_value() for name in written}
         try:
-            self._record = with_params(self._record, values)
+            self._record = replace(with_params(self._record, values), diagnosis=None)
         finally:
             self.publish()
 
@@ -101,8 +103,30 @@ class LiveRecord:
         """
         with self.alone():
             self._adopt()
-            self._record = _checked(function(self._record))
+            self._record = judged_as_before(_checked(function(self._record)), self._record)
             return self.publish()
+
+    def keep(self, diagnosis: Diagnosis, of: FitState) -> None:
+        """Hold a verdict on a record, if its parameters are still the present ones.
+
+        Not while a run is going on, in a callback say: its parameters move on.
+
+        Parameters
+        ----------
+        diagnosis : Diagnosis
+            The verdict.
+        of : FitState
+            The record that was judged.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._adopt()
+            judged = replace(self._record, diagnosis=diagnosis)
+            if judged_as_before(judged, of) is judged:
+                self._record = judged
+        finally:
+            self._lock.release()
 
     def advance(
         self,
@@ -147,7 +171,8 @@ class LiveRecord:
         with self.alone():
             self._adopt()
             try:
-                planned = _checked(plan(self._record))
+                planned = judged_as_before(_checked(plan(self._record)), self._record)
+                planned = replace(planned, diagnosis=None) if n else planned
                 self._record = run_steps(
                     planned,
                     n,

@@ -10,7 +10,7 @@ from typing import Any, Concatenate
 from vi.approximation.live_record import LiveRecord
 from vi.approximation.record.fit_state import FitState
 
-__all__ = ["live_verb", "verb"]
+__all__ = ["kept_verb", "live_verb", "verb"]
 
 
 def verb[**P, R](
@@ -21,6 +21,22 @@ def verb[**P, R](
     @functools.wraps(work)
     def method(self: LiveRecord, *args: P.args, **kwargs: P.kwargs) -> R:
         return work(self.record, *args, **kwargs)
+
+    return _described(method, work, leading=1)  # type: ignore[return-value]
+
+
+def kept_verb[**P, R](
+    work: Callable[Concatenate[FitState, P], R],
+    keep: Callable[[Any, R, FitState], None],
+) -> Callable[Concatenate[Any, P], R]:
+    """A method that does its work on the present record, and keeps what it found of it."""
+
+    @functools.wraps(work)
+    def method(self: LiveRecord, *args: P.args, **kwargs: P.kwargs) -> R:
+        record = self.record
+        result = work(record, *args, **kwargs)
+        keep(self, result, record)
+        return result
 
     return _described(method, work, leading=1)  # type: ignore[return-value]
 

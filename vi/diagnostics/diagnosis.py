@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import xarray as xr
@@ -28,6 +28,9 @@ normal over two modes do, a third of whose draws count."""
 
 ALL_BUT = 0.99
 """The share of draws at which log p must be finite."""
+
+NUMBERS = ("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "discrepancy")
+"""The measurements that are one number each."""
 
 type Verdict = Literal["good", "usable with importance resampling", "means only", "do not use"]
 
@@ -60,6 +63,13 @@ class Diagnosis:
         Gradients that the diagnosis took.
     skipped : tuple of str
         What was not measured, and why.
+    discrepancy : float
+        Of particles, which have no density: their squared kernelised Stein discrepancy from p,
+        relative to that of as many independent draws of p; about 1 and less where they agree.
+    modes : xarray.Dataset or None
+        By ``mode``: what other fits found, ``mode_elbo``, ``mode_elbo_error``, ``mode_mean``,
+        ``mode_sd``, and ``mode_distance`` of the means from q's in standard deviations; the first
+        is q.
     """
 
     verdict: Verdict
@@ -73,6 +83,33 @@ class Diagnosis:
     acceptance: float
     gradients: int
     skipped: tuple[str, ...] = ()
+    discrepancy: float = np.nan
+    modes: xr.Dataset | None = None
+
+    @property
+    def in_short(self) -> str:
+        """Verdict and reason in one line."""
+        return f"{self.verdict}, {self.why}" if self.why else self.verdict
+
+    def to_dataset(self) -> xr.Dataset:
+        """The tables, with all the rest as attributes that any file format can hold."""
+        numbers = {name: float(getattr(self, name)) for name in NUMBERS}
+        texts = {"verdict": self.verdict, "why": self.why, "advice": self.advice}
+        attributes = {**texts, **numbers, "gradients": self.gradients}
+        attributes["skipped"] = "; ".join(self.skipped)
+        tables = self.table if self.modes is None else self.table.merge(self.modes)
+        return tables.assign_attrs(attributes)
+
+    @classmethod
+    def from_dataset(cls, dataset: xr.Dataset) -> Self:
+        """The inverse of :meth:`to_dataset`."""
+        attributes = dict(dataset.attrs)
+        skipped = attributes.pop("skipped")
+        split = tuple(skipped.split("; ")) if skipped else ()
+        of_modes = [name for name, value in dataset.items() if "mode" in value.dims]
+        modes = dataset[of_modes].drop_attrs() if of_modes else None
+        table = dataset.drop_vars(of_modes).drop_dims("mode", errors="ignore").drop_attrs()
+        return cls(**attributes, table=table, skipped=split, modes=modes)
 
     def __repr__(self) -> str:
         return f"<Diagnosis: {self.verdict}>"

@@ -100,6 +100,7 @@ def fit(
     mesh: jax.sharding.Mesh | None = None,
     devices: Any = None,
     restarts: int = 1,
+    diagnose: bool | Mapping[str, Any] = False,
     **retired: Unpack[RetiredOfFit],
 ) -> Approximation:
     """Fit a PyMC model, or a JAX log density, by variational inference.
@@ -152,6 +153,10 @@ def fit(
     restarts : int
         Fits from so many starts, all at once; the best by ELBO is kept, and the status says whether
         they agree.
+    diagnose : bool or dict
+        Whether the fit is judged at the end, as by :meth:`vi.Approximation.diagnose`, whose
+        arguments may be given as a dict. The verdict is in the status and in
+        :attr:`vi.Approximation.diagnosis`.
     **retired
         Arguments of PyMC that have no meaning here: without effect, or a ``TypeError`` says why;
         see :class:`vi.inference.pymc_arguments.RetiredArguments`.
@@ -215,6 +220,7 @@ def fit(
         mesh=mesh,
         devices=devices,
         restarts=restarts,
+        diagnose=diagnose,
     )
     arguments = {
         "start": start,

@@ -19,6 +19,7 @@ from vi.approximation.steps.warm_start import can_warm_start
 from vi.foundation.numbers import check_count
 from vi.foundation.unset import Unset
 from vi.inference.contract import check_made
+from vi.inference.judged import judged
 from vi.inference.one_shot import OneShot, refuse_steps
 from vi.inference.profile import Profile, timed
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
@@ -117,6 +118,7 @@ class Inference(abc.ABC):
         mesh: jax.sharding.Mesh | None = None,
         devices: Any = None,
         restarts: int = 1,
+        diagnose: bool | Mapping[str, Any] = False,
         **retired: Unpack[RetiredArguments],
     ) -> Approximation:
         r"""Fit the approximation.
@@ -173,6 +175,10 @@ class Inference(abc.ABC):
             by ELBO is kept (:class:`vi.training.SeveralRuns`). The ``fit`` group
             of the draws and the status say whether they agree. Callbacks see the run that leads at
             the time, with its losses.
+        diagnose : bool or dict
+            Whether the fit is judged at the end, as by :meth:`vi.Approximation.diagnose`, whose
+            arguments may be given as a dict. The verdict is in the status, in the draws and in
+            :attr:`vi.Approximation.diagnosis`. A run that was interrupted is not judged.
         progressbar_theme
             Without effect here; a warning says what replaces it.
         **retired
@@ -209,6 +215,7 @@ class Inference(abc.ABC):
             mesh=mesh,
             devices=devices,
             restarts=restarts,
+            diagnose=diagnose,
         )
         return self.run(options)
 
@@ -239,7 +246,8 @@ class Inference(abc.ABC):
                 fit = options.applied(fit, restart)
                 return algorithm.solve(fit, options.n) if options.n > 0 else fit
 
-            return self.approx.change(solved)
+            self.approx.change(solved)
+            return judged(self.approx, options)
         if not algorithm.uses_optimizer:
             refuse_optimizer(algorithm, options)
 
@@ -251,9 +259,10 @@ class Inference(abc.ABC):
             fit = with_algorithm(fit, algorithm)
             return replace(fit, warm_start=wanted and can_warm_start(fit))
 
-        return self.approx.advance(
+        self.approx.advance(
             planned, options.n, restarts=options.restarts, progressbar=options.progressbar
         )
+        return judged(self.approx, options)
 
     def refine(
         self, n: int, progressbar: bool = True, progressbar_theme: Any = None

@@ -13,6 +13,7 @@ import pymc as pm
 from vi.algorithms import Algorithm
 from vi.approximation.record.begin import begin_again
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.results.diagnose import arguments_of_diagnosis
 from vi.approximation.steps.data_arguments import training_data
 from vi.foundation.devices import Devices, devices_from
 from vi.foundation.numbers import check_count, check_steps, positive
@@ -61,6 +62,8 @@ class RunOptions:
         What shares the fit.
     restarts : int
         Starts.
+    diagnosis : dict or None
+        Arguments of the verdict after the fit, if there is to be one.
     given : frozenset of str
         Names of the arguments that were given, for methods that do not take them.
     """
@@ -82,6 +85,7 @@ class RunOptions:
     scale: Any = None
     devices: Devices | None = None
     restarts: int = 1
+    diagnosis: Mapping[str, Any] | None = None
     given: frozenset[str] = frozenset()
 
     @classmethod
@@ -105,6 +109,7 @@ class RunOptions:
         mesh: jax.sharding.Mesh | None,
         devices: Any,
         restarts: int,
+        diagnose: bool | Mapping[str, Any],
     ) -> RunOptions:
         """The options that arguments of ``fit`` mean.
 
@@ -150,6 +155,7 @@ class RunOptions:
             scale=scale,
             devices=devices_from(mesh, devices, chosen),
             restarts=int(restarts),
+            diagnosis=arguments_of_diagnosis(diagnose),
             given=frozenset(name for name, value in options.items() if value is not None),
         )
 

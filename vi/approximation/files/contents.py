@@ -37,6 +37,7 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 OPTIONAL: dict[str, tuple[type, ...]] = {
     "coords": (dict,),
+    "diagnosis": (dict, type(None)),
     "fingerprint": (dict,),
     "encoders": (bool, type(None)),
     "losses": (int,),

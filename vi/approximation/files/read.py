@@ -13,6 +13,7 @@ import pymc as pm
 
 from vi.algorithms import Algorithm, Local, LocalPart, State
 from vi.approximation.files.contents import contents, refusing
+from vi.approximation.files.diagnosis_arrays import diagnosis_from
 from vi.approximation.files.encoding import LostError, decode, innermost
 from vi.approximation.files.fingerprint import differences, fingerprint
 from vi.approximation.files.tables import labels_table, layout_table
@@ -97,6 +98,7 @@ def _filled(
         losses=np.asarray(arrays["history"], np.float64),
         status=Status(**meta["status"]),
         starts=compared(restarts, fit.layout) if restarts else None,
+        diagnosis=diagnosis_from(arrays, meta.get("diagnosis"), fit.layout),
     )
 
 

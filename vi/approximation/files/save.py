@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from vi.algorithms import Algorithm
+from vi.approximation.files.diagnosis_arrays import diagnosis_arrays
 from vi.approximation.files.encoding import encode, innermost
 from vi.approximation.files.fingerprint import fingerprint
 from vi.approximation.files.tables import FORMAT, labels_table, layout_table
@@ -62,6 +63,8 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
     if fit.starts is not None:
         for name in ("elbo", "elbo_error", "mean", "std"):
             arrays[f"restarts/{name}"] = fit.starts[f"restart_{name}"].to_numpy()
+    if fit.diagnosis is not None:
+        arrays |= diagnosis_arrays(fit.diagnosis)
     if encoders or lost or _loses_average(algorithm):  # what is reported cannot be read back
         reported = reported_params(fit).items()
         arrays |= {f"reported/{name}": np.array(value) for name, value in reported}
@@ -85,6 +88,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "algorithm": algorithm,
         "encoders": encoders,
         "notes": dict(fit.notes),
+        "diagnosis": None if fit.diagnosis is None else dict(fit.diagnosis.to_dataset().attrs),
     }
     arrays["meta"] = np.array(json.dumps(meta))
     _write_atomically(target, arrays)

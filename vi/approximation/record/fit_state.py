@@ -14,6 +14,7 @@ from vi.algorithms import Algorithm, State
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.local_groups import LocalGroup
 from vi.approximation.record.training_data import TrainingData
+from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Status
 from vi.families import Family, Params
 from vi.foundation.devices import Devices
@@ -82,6 +83,8 @@ class FitState(Keeper):
         What a method without steps says of its result, as plain values.
     starts : xarray.Dataset or None
         What a fit from several starts found.
+    diagnosis : Diagnosis or None
+        The last verdict on the parameters; whoever changes them drops it.
     """
 
     beginning: Beginning
@@ -106,6 +109,7 @@ class FitState(Keeper):
     status: Status = NOTHING_YET
     notes: Mapping[str, Any] = field(default_factory=dict)
     starts: xr.Dataset | None = None
+    diagnosis: Diagnosis | None = None
 
     @property
     def model(self) -> pm.Model:

@@ -8,6 +8,7 @@ import jax
 import pymc as pm
 
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.judgement import told_status
 from vi.approximation.record.log_density import target_without_rows
 from vi.foundation.version import __version__
 
@@ -23,7 +24,7 @@ def describe_settings(fit: FitState) -> dict[str, Any]:
         "random_seed": fit.seed,
         "steps": len(fit.losses) if fit.run is None else int(fit.run.step),
         "status": fit.status.ending,
-        "status_message": fit.status.message,
+        "status_message": told_status(fit).message,
         "pymc_vi_version": __version__,
         "pymc_version": pm.__version__,
         "jax_version": jax.__version__,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -21,7 +23,7 @@ from vi.foundation.seeds import CHAIN_STARTS, generator_from, resolve_seed
 from vi.targets.backends.evaluation import entries_of, evaluation
 from vi.targets.base import Target
 
-__all__ = ["diagnose"]
+__all__ = ["arguments_of_diagnosis", "diagnose"]
 
 LARGEST_DENSE = 500
 """Dimensions up to which chains move in units of q's whole covariance; beyond, of its variances."""
@@ -52,6 +54,10 @@ def diagnose(
       How far is a lower bound of the error.
 
     Neither sees a mode that no draw comes near: several starts do (``restarts=8``).
+
+    The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
+    change, and shows it in its status, its draws and its file. In a callback of a run it is
+    returned alone.
 
     Parameters
     ----------
@@ -137,8 +143,40 @@ def diagnose(
     )
 
 
+def arguments_of_diagnosis(given: Any) -> Mapping[str, Any] | None:
+    """Arguments of :func:`diagnose` that ``diagnose=`` of a fit means, checked; None for none."""
+    if isinstance(given, bool | np.bool_):
+        return {} if given else None
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"diagnose={given!r}: use True, False or a dict of arguments of approx.diagnose()."
+        )
+    known = list(inspect.signature(diagnose).parameters)[1:]
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise TypeError(
+            f"diagnose={dict(given)!r}: {', '.join(map(repr, unknown))} is no argument of "
+            f"approx.diagnose(), which takes {', '.join(known)}."
+        )
+    _check_sizes(given.get("draws"), given.get("chains"))
+    resolve_seed(given.get("random_seed", 0))
+    return dict(given)
+
+
 def _sizes(target: Target, draws: int | None, chains: int | None) -> tuple[int, int, list[str]]:
     """Draws, chains, and what is left out: as asked for, or by default what can be afforded."""
+    _check_sizes(draws, chains)
+    if draws is None:
+        draws = max(_affordable(target, DRAWS, 1), LEAST_DRAWS)
+    if chains is None:
+        chains = _affordable(target, CHAINS, GRADIENTS)
+        if chains < LEAST_CHAINS:
+            return draws, 0, [f"short chains: a large model; diagnose(chains={LEAST_CHAINS})"]
+    return int(draws), int(chains), [] if chains else ["short chains: chains=0"]
+
+
+def _check_sizes(draws: Any, chains: Any) -> None:
+    """Refuse numbers of draws or chains that say nothing."""
     if draws is not None:
         check_count("draws", draws)
         if draws < LEAST_DRAWS:
@@ -151,13 +189,6 @@ def _sizes(target: Target, draws: int | None, chains: int | None) -> tuple[int, 
             f"chains={chains!r}: must be a whole number of at least {LEAST_CHAINS} (fewer have too "
             "much noise to say anything), or 0 for none."
         )
-    if draws is None:
-        draws = max(_affordable(target, DRAWS, 1), LEAST_DRAWS)
-    if chains is None:
-        chains = _affordable(target, CHAINS, GRADIENTS)
-        if chains < LEAST_CHAINS:
-            return draws, 0, [f"short chains: a large model; diagnose(chains={LEAST_CHAINS})"]
-    return int(draws), int(chains), [] if chains else ["short chains: chains=0"]
 
 
 def _affordable(target: Target, wanted: int, gradients: int) -> int:

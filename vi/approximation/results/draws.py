@@ -96,7 +96,8 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     xarray.DataTree or pymc.backends.base.MultiTrace
         Groups ``posterior`` (constrained variables and deterministics, one chain),
         ``sample_stats`` (``log_p``, ``log_q``), ``observed_data``, ``constant_data``, ``fit``
-        (the loss trace, and the settings as attributes). ``posterior.attrs["left_out"]`` names
+        (the loss trace, and the settings as attributes), and ``diagnosis`` where the fit was
+        diagnosed (its tables, and the verdict as attributes). ``posterior.attrs["left_out"]`` names
         what was left out because it needs all rows: deterministics, ``log_p``, ``data``.
     """
     check_count("draws", draws)
@@ -138,6 +139,8 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     record = fit_record(fit.losses, describe_settings(fit), fit.starts)
     streamed = () if fit.data.stream is None else tuple(fit.data.stream.fields)
     tree = to_datatree(model_of_all_rows(fit), posterior, stats, record, holds.data, streamed)
+    if fit.diagnosis is not None:
+        tree["diagnosis"] = xr.DataTree(fit.diagnosis.to_dataset())
     if weights is not None:
         tree["posterior"].attrs |= {"resampled": "psis", "pareto_k": weights.k}
     if holds.left_out:
