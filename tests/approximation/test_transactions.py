@@ -160,6 +160,7 @@ OF_APPROXIMATION = {
     "logp": [{"z": np.zeros(5)}],
     "logq": [{"z": np.zeros(5)}],
     "summary": [{"draws": 0}, {"draws": 10, "var_names": []}],
+    "cov_lr": [{"draws": 3}, {"names": ["nothing"]}, {"random_seed": -1}],
     "diagnose": [{"draws": 3}, {"chains": 1}, {"random_seed": -1}],
     "sample_node": [
         {"node": "mu"},

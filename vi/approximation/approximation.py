@@ -26,6 +26,7 @@ from vi.approximation.record.parameters import (
 )
 from vi.approximation.record.settings import describe_settings
 from vi.approximation.results import chains, draws, nodes, predictive
+from vi.approximation.results.covariance import cov_lr
 from vi.approximation.results.diagnose import diagnose
 from vi.approximation.results.summary import summarize
 from vi.approximation.steps.data_arguments import training_data
@@ -351,6 +352,7 @@ class Approximation(LiveRecord):
     logp = verb(draws.logp)
     logq = verb(draws.logq)
     summary = verb(summarize)
+    cov_lr = verb(cov_lr)
     diagnose = kept_verb(diagnose, LiveRecord.keep)
     sample_posterior_predictive = verb(predictive.sample_posterior_predictive)
     compute_log_likelihood = verb(predictive.compute_log_likelihood)

@@ -10,13 +10,16 @@ import numpy as np
 __all__ = [
     "CHAINS",
     "CHAIN_STARTS",
+    "FIRST_CHAINS",
     "FIRST_DRAWS",
     "FIXED_DRAWS",
     "MODE_JITTER",
     "MODE_STARTS",
+    "OTHER_FITS",
     "PATHS",
     "PRIOR_DRAWS",
     "RESAMPLING",
+    "RESPONSE",
     "RESTARTS",
     "START",
     "generator_from",
@@ -26,15 +29,16 @@ __all__ = [
 
 LIMIT = 2**63
 
-START, RESTARTS, MODE_STARTS, FIXED_DRAWS = 1, 2, 3, 4
-CHAIN_STARTS, CHAINS, PATHS, RESAMPLING = 11, 12, 21, 22
+START, RESTARTS, MODE_STARTS, FIXED_DRAWS, RESPONSE, OTHER_FITS = 1, 2, 3, 4, 5, 6
+CHAIN_STARTS, CHAINS, FIRST_CHAINS, PATHS, RESAMPLING = 11, 12, 13, 21, 22
 MODE_JITTER, PRIOR_DRAWS, FIRST_DRAWS = 31, 32, 33
 """The independent streams of one seed, the only table of them: what is random in a start; the other
 starts of a fit with restarts; of a search for modes; the draws of deterministic ADVI, and of the
-search before the first step; where Markov chains start, and what moves them; Pathfinder's draws,
-and which of them are kept; how far a search for a mode starts from where it was told to; draws of
-the prior, and of q, that look at a start. Stream 0 is the noise of the steps. The numbers are part
-of what a seed means: another number is another result."""
+search before the first step; of a linear response; of the other fits that a verdict looks at; where
+Markov chains start, and what moves them; a verdict's first chains; Pathfinder's draws, and which of
+them are kept; how far a search for a mode starts from where it was told to; draws of the prior, and
+of q, that look at a start. Stream 0 is the noise of the steps. The numbers are part of what a seed
+means: another number is another result."""
 
 
 def resolve_seed(random_seed: Any) -> int:

@@ -22,7 +22,7 @@ def judged(approx: Approximation, options: RunOptions) -> Approximation:
         return approx
     try:
         found = approx.diagnose(**options.diagnosis)
-    except Exception as error:
+    except (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         logger.warning(
             "The fit is there, its diagnosis failed: %s: %s", type(error).__name__, error
         )

@@ -39,7 +39,7 @@ def diagnosis_from(
         coords[MODES] = [str(name) for name in modes]
     variables = {}
     for name, value in own.items():
-        dims = (MODES,) if name.startswith(f"{MODES}_") else ()
-        dims += ("unconstrained",) * (value.ndim - len(dims))
+        dims = [MODES] if name.startswith(f"{MODES}_") else []
+        dims += ["unconstrained"] * (value.ndim - len(dims))
         variables[name] = (dims, value)
     return Diagnosis.from_dataset(xr.Dataset(variables, coords, dict(attributes)))

@@ -139,8 +139,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     record = fit_record(fit.losses, describe_settings(fit), fit.starts)
     streamed = () if fit.data.stream is None else tuple(fit.data.stream.fields)
     tree = to_datatree(model_of_all_rows(fit), posterior, stats, record, holds.data, streamed)
-    if fit.diagnosis is not None:
-        tree["diagnosis"] = xr.DataTree(fit.diagnosis.to_dataset())
+    _add_verdict(tree, fit)
     if weights is not None:
         tree["posterior"].attrs |= {"resampled": "psis", "pareto_k": weights.k}
     if holds.left_out:
@@ -151,6 +150,12 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
             ", ".join(holds.left_out),
         )
     return tree
+
+
+def _add_verdict(tree: xr.DataTree, fit: FitState) -> None:
+    """Put the last diagnosis beside the draws, where there is one."""
+    if fit.diagnosis is not None:
+        tree["diagnosis"] = xr.DataTree(fit.diagnosis.to_dataset())
 
 
 def _resampled(
