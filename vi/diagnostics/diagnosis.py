@@ -1,33 +1,16 @@
-"""What was measured of a fit, and the verdict on it."""
+"""What was measured of a fit, and the verdict on it: a value."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
 import numpy as np
 import xarray as xr
 
 from vi.diagnostics.importance import Weights
-from vi.diagnostics.nudge import Nudged
 
-__all__ = ["Diagnosis", "Verdict", "judged", "shifts", "weighted_moments"]
-
-SMALL = 0.2
-"""Shifts, in standard deviations and of log sds, that pass.
-
-Of 135 fits of 26 posteriors of posteriordb (2026-11-29: mean field, full rank, Laplace, DADVI, and
-full rank stopped after 300 steps) none with an error above 0.3 passes, and all 29 with errors below
-0.1 do; at 0.3 the first wrong one passes.
-"""
-
-ENOUGH = 0.5
-"""The least share of effective draws: moments can agree where the shape does not, as those of one
-normal over two modes do, a third of whose draws count."""
-
-ALL_BUT = 0.99
-"""The share of draws at which log p must be finite."""
+__all__ = ["Diagnosis", "Verdict", "shifts", "weighted_moments"]
 
 NUMBERS = ("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "discrepancy")
 """The measurements that are one number each."""
@@ -138,119 +121,3 @@ def weighted_moments(points: np.ndarray, weights: Weights) -> tuple[np.ndarray, 
     w = np.exp(weights.log_weights)[:, None]
     mean = (w * points).sum(axis=0)
     return mean, np.sqrt((w * (points - mean) ** 2).sum(axis=0))
-
-
-def judged(
-    table: xr.Dataset,
-    *,
-    elbo: float,
-    elbo_error: float,
-    weights: Weights | None,
-    nudged: Nudged | None,
-    finite: float,
-    skipped: Sequence[str],
-) -> Diagnosis:
-    """The diagnosis that measurements give.
-
-    Parameters
-    ----------
-    table : xarray.Dataset
-        As in :class:`Diagnosis`.
-    elbo, elbo_error : float
-        The ELBO and its standard error.
-    weights : Weights, optional
-        Importance weights, where there are some.
-    nudged : Nudged, optional
-        Short chains, where there were some.
-    finite : float
-        Share of the draws at which log p is finite.
-    skipped : sequence of str
-        What was not measured.
-    """
-    reliable = weights is not None and weights.reliable
-    sources = [kind for kind, there in (("weights", reliable), ("chains", nudged)) if there]
-    share = weights.ess / len(weights.log_weights) if weights is not None and reliable else 1.0
-    means = _largest(table, [f"{kind}_mean" for kind in sources])
-    sds = _largest(table, [f"{kind}_sd" for kind in sources])
-    verdict: Verdict
-    if finite < ALL_BUT:
-        verdict = "do not use"
-        why = f"log p is not finite at {1 - finite:.1%} of the draws of q"
-        advice = "Fit on, or from another start; method='laplace' finds one."
-    elif nudged is None:
-        verdict = "means only" if reliable and means.size < SMALL else "do not use"
-        why = "no short chains have looked at it"
-        advice = "diagnose(chains=64) does, with the noise of so many."
-    elif means.size < SMALL and sds.size < SMALL and share >= ENOUGH:
-        verdict = "good"
-        who = "chains and weights" if reliable else "chains"
-        why = f"{who} move no mean or sd by more than {max(means.size, sds.size):.2f}"
-        if weights is not None and not reliable:
-            why += f"; the weights are not reliable (k = {weights.k:.2g}), tails are not checked"
-        advice = ""
-    elif reliable and _agree(table):
-        verdict = "usable with importance resampling"
-        what = _worst(means, sds) or f"the shape, {1 - share:.0%} of the draws have no weight"
-        why = f"weights and chains agree on what is wrong: {what}"
-        advice = "sample(draws, resample='psis') draws by the weights."
-    elif means.size < SMALL:
-        verdict = "means only"
-        why = _worst(means, sds) or "weights and chains disagree"
-        advice = "A richer family: 'fullrank_advi' after mean field, 'nfvi' after a normal."
-    else:
-        verdict = "do not use"
-        why = _worst(means, sds)
-        advice = (
-            "More steps, several starts (restarts=8), a richer family ('fullrank_advi' after mean "
-            "field, 'nfvi' after a normal), or another parametrisation of what is named."
-        )
-    return Diagnosis(
-        verdict,
-        why,
-        advice,
-        elbo,
-        elbo_error,
-        np.nan if weights is None else weights.k,
-        np.nan if weights is None else weights.ess,
-        table,
-        np.nan if nudged is None else nudged.accepted,
-        0 if nudged is None else nudged.gradients,
-        tuple(skipped),
-    )
-
-
-class _Shift(NamedTuple):
-    """The largest shift, and where it is."""
-
-    size: float
-    where: str
-
-
-def _largest(table: xr.Dataset, names: Sequence[str]) -> _Shift:
-    """The largest of some shifts; one that is not a number counts as infinite."""
-    if not names:
-        return _Shift(np.inf, "all")
-    sizes = np.max([np.abs(table[name].to_numpy()) for name in names], axis=0)
-    sizes = np.where(np.isnan(sizes), np.inf, sizes)
-    worst = int(np.argmax(sizes))
-    return _Shift(float(sizes[worst]), str(table["unconstrained"].to_numpy()[worst]))
-
-
-def _agree(table: xr.Dataset) -> bool:
-    """Whether chains go where the weights say: what is left between them is small."""
-    mean, sd = (table[f"weights_{what}"] - table[f"chains_{what}"] for what in ("mean", "sd"))
-    # in units of the sds that the weights give
-    left = max(float(np.abs(mean / np.exp(table["weights_sd"])).max()), float(np.abs(sd).max()))
-    return bool(left < SMALL)
-
-
-def _worst(means: _Shift, sds: _Shift) -> str:
-    """The worst shifts in words."""
-    words = []
-    if means.size >= SMALL:
-        words.append(f"the mean of {means.where} is off by {means.size:.2g} sds of q")
-    if sds.size >= SMALL:
-        verb = "" if words else "is off "
-        factor = np.exp(min(sds.size, 20.0))
-        words.append(f"the sd of {sds.where} {verb}by a factor of {factor:.2g}")
-    return ", ".join(words)

@@ -66,6 +66,7 @@ def nudge(
     points: np.ndarray,
     root: np.ndarray,
     generator: np.random.Generator,
+    leaps: int = LEAPS,
 ) -> Nudged:
     """Let Hamiltonian Monte Carlo move draws of q, with q's covariance as the metric.
 
@@ -83,6 +84,9 @@ def nudge(
         A root of q's covariance: R ``(D, D)`` of R R', or standard deviations ``(D,)``.
     generator : numpy.random.Generator
         What is random.
+    leaps : int
+        Leapfrog steps of a trajectory: with one it is the Metropolis-adjusted Langevin algorithm,
+        a fifth of the gradients and of the way.
     """
     chains, dim = points.shape
     forward, back = (
@@ -99,7 +103,7 @@ def nudge(
         start = generator.standard_normal((chains, dim))
         velocity, there, there_scores, there_values = start, points, scores, values
         with np.errstate(all="ignore"):
-            for _ in range(LEAPS):
+            for _ in range(leaps):
                 velocity = velocity + 0.5 * lengths * back(there_scores)
                 there = there + lengths * forward(velocity)
                 there_values, there_scores = evaluate(there)
@@ -115,5 +119,5 @@ def nudge(
         kept.append(points)
         rates.append(rate.mean())
     return Nudged(
-        np.stack(kept[-KEPT:]), float(np.mean(rates[-KEPT:])), chains * (STEPS * LEAPS + 1)
+        np.stack(kept[-KEPT:]), float(np.mean(rates[-KEPT:])), chains * (STEPS * leaps + 1)
     )

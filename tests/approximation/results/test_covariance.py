@@ -27,7 +27,7 @@ def regression():
 
 
 def by_quadrature(approx):
-    """Mean and covariance of a posterior in two dimensions, on a grid of steps of a tenth of a sd."""
+    """Mean and covariance of a posterior in two dimensions, on a grid ten steps a sd wide."""
     axes = [np.linspace(-8, 8, 241)] * 2
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     log_p = approx.logp(grid)
@@ -49,6 +49,7 @@ def test_a_correlated_normal_is_exact():
     assert np.all(approx.std.eval() < np.sqrt(np.diag(exact.cov)))
 
 
+@pytest.mark.slow
 def test_a_regression_agrees_with_quadrature():
     """Of what mean field misses of the log sds (0.5 and more), a tenth is left at most."""
     approx = vi.fit(300, "dadvi", regression(), **QUIET)

@@ -13,7 +13,7 @@ from scipy.special import digamma, polygamma
 import vi
 from vi.targets.backends.evaluation import entries_of
 
-MODULE = importlib.import_module("vi.approximation.results.diagnose")
+MODULE = importlib.import_module("vi.approximation.results.diagnosis_sizes")
 QUIET = {"random_seed": 1, "progressbar": False}
 
 
@@ -32,17 +32,17 @@ def test_the_posterior_itself_is_good(backend, dtype):
     approx = vi.fit(
         method="laplace", model=exact.model, backend=backend, dtype=dtype, random_seed=1
     )
-    found = approx.diagnose(random_seed=3)
+    found = approx.diagnose(random_seed=3, starts=0)
     assert found.verdict == "good"
     assert found.elbo == pytest.approx(exact.log_evidence, abs=1e-4)
     assert found.importance_ess == pytest.approx(2000, rel=1e-2)
-    assert found.gradients == 256 * 126
+    assert found.gradients == 256 * 126 + 256  # and those of the slope
     assert list(found.table["unconstrained"].values) == ["x[0]", "x[1]", "x[2]"]
     # the noise of 256 chains, and of 2,000 draws
     assert float(abs(found.table["chains_mean"]).max()) < 5 / np.sqrt(256)
     assert float(abs(found.table["weights_mean"]).max()) < 5 / np.sqrt(2000)
     assert not found.skipped
-    again = approx.diagnose(random_seed=3)
+    again = approx.diagnose(random_seed=3, starts=0)
     assert again.table.identical(found.table)
 
 
@@ -94,11 +94,11 @@ def test_large_models_are_looked_at_by_less(monkeypatch):
     """As many chains as can be afforded; none where they would be too few."""
     approx = vi.fit(method="laplace", model=conjugate_regression().model, random_seed=1)
     monkeypatch.setattr(MODULE, "MOST_WORK", 100 * 126 * entries_of(approx.target()))
-    assert approx.diagnose().gradients == 100 * 126
+    assert approx.diagnose(starts=0).gradients == 100 * 126 + 256
     monkeypatch.setattr(MODULE, "MOST_WORK", 60 * 126 * entries_of(approx.target()))
     found = approx.diagnose()
     assert "a large model" in found.skipped[0]
-    assert found.gradients == 0
+    assert found.gradients == 256
     assert found.verdict == "means only"
     assert approx.diagnose(chains=64).verdict == "good"
 
@@ -130,6 +130,8 @@ def test_draws_without_a_density_are_named():
         ({"chains": -1}, "chains=-1"),
         ({"chains": 1}, "chains=1"),
         ({"chains": 64.5}, "chains=64.5"),
+        ({"starts": -1}, "starts=-1"),
+        ({"starts": 1.5}, "starts=1.5"),
     ],
 )
 def test_bad_arguments(arguments, match):

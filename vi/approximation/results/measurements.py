@@ -1,0 +1,232 @@
+"""What a diagnosis measures of a fit, one thing after the other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.parameters import reported_params
+from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
+from vi.approximation.results.draws import draw
+from vi.approximation.results.other_fits import other_fits, restarts_of
+from vi.diagnostics.diagnosis import shifts, weighted_moments
+from vi.diagnostics.discrepancy import relative_discrepancy
+from vi.diagnostics.gradient import slope
+from vi.diagnostics.importance import smoothed
+from vi.diagnostics.modes import Found, rival, table_of_modes
+from vi.diagnostics.nudge import Nudged, nudge
+from vi.diagnostics.shape import shape
+from vi.diagnostics.verdict import SMALL, Evidence
+from vi.foundation.precision import precision
+from vi.foundation.seeds import CHAIN_STARTS, FIRST_CHAINS, generator_from
+from vi.targets.backends.evaluation import Evaluation, evaluation
+from vi.targets.base import Target
+
+__all__ = ["measured"]
+
+LARGEST_DENSE = 500
+"""Dimensions up to which chains move in units of q's whole covariance; beyond, of its variances."""
+
+SLOPED = 256
+"""Draws behind the slope of the ELBO: it is known to 0.06 in units of q."""
+
+CHANCE = 1e-3
+"""How often the first chains may end it though nothing is wrong."""
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The q that is judged, its draws, and log p."""
+
+    record: FitState
+    target: Target
+    sizes: Sizes
+    seed: int
+    mean: np.ndarray
+    std: np.ndarray
+    cov: np.ndarray | None
+    points: np.ndarray
+    log_q: np.ndarray | None
+    log_p: np.ndarray
+    evaluate: Evaluation
+    labels: list[str]
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def finite(self) -> np.ndarray:
+        """At which draws log p is finite."""
+        return np.isfinite(self.log_p)
+
+    @property
+    def root(self) -> np.ndarray:
+        """A root of q's covariance: the unit of chains."""
+        if self.cov is None or not np.any(self.cov - np.diag(np.diag(self.cov))):
+            return self.std
+        with np.errstate(all="ignore"):
+            values, vectors = np.linalg.eigh(self.cov / np.outer(self.std, self.std))
+        return self.std[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
+
+    def note(self, what: str, mean: np.ndarray, sd: np.ndarray) -> None:
+        """Add two columns to the table."""
+        self.columns[f"{what}_mean"], self.columns[f"{what}_sd"] = mean, sd
+
+
+def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evidence:
+    """What is to be known of a fit for a verdict on it."""
+    fit = _prepared(record, target, sizes, seed)
+    finite = float(fit.finite.mean())
+    empty = xr.Dataset(coords={"unconstrained": fit.labels})
+    known = Evidence(empty, finite=finite, skipped=sizes.skipped)
+    known = _with_weights(fit, known)
+    known = _with_slope(fit, known)
+    known = _with_discrepancy(fit, known)
+    known, settled = _with_chains(fit, known)
+    known = _with_other_fits(fit, known, settled)
+    columns = {"mean": fit.mean, "sd": fit.std} | fit.columns
+    return replace(
+        known,
+        table=xr.Dataset(
+            {name: ("unconstrained", values) for name, values in columns.items()},
+            coords={"unconstrained": fit.labels},
+        ),
+    )
+
+
+def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit:
+    """Moments and draws of q, and log p at them."""
+    params, family = reported_params(record), record.family
+    cov: Any = None
+    with precision(record.dtype):
+        mean = np.asarray(jax.jit(family.mean)(params), np.float64)
+        std = np.asarray(jax.jit(family.std)(params), np.float64)
+        if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
+            cov = np.asarray(jax.jit(family.cov)(params), np.float64)
+    count = max(sizes.draws, sizes.chains)
+    points, log_q = draw(family, params, seed, count, record.dtype, density=True)
+    return _Fit(
+        record,
+        target,
+        sizes,
+        seed,
+        mean,
+        std,
+        cov,
+        points,
+        log_q,
+        target.log_prob(points),
+        evaluation(target),
+        [target.layout.label(i) for i in range(target.dim)],
+    )
+
+
+def _with_weights(fit: _Fit, known: Evidence) -> Evidence:
+    """The ELBO and importance weights, of a q with a density."""
+    if fit.log_q is None:
+        return _without(known, "importance weights: q has no density")
+    elbo, error = -np.inf, np.nan
+    if fit.finite.all():
+        ratios = fit.log_p - fit.log_q
+        elbo, error = float(ratios.mean()), float(ratios.std() / np.sqrt(len(ratios)))
+    known = replace(known, elbo=elbo, elbo_error=error)
+    if known.finite < 0.5:
+        return _without(
+            known, "importance weights: log p is finite at fewer than half of the draws"
+        )
+    weights = smoothed(fit.log_p, fit.log_q)
+    fit.note("weights", *shifts(fit.mean, fit.std, *weighted_moments(fit.points, weights)))
+    return replace(known, weights=weights)
+
+
+def _with_slope(fit: _Fit, known: Evidence) -> Evidence:
+    """The gradient of the ELBO; it counts where the fit has followed it."""
+    points = fit.points[fit.finite][: min(SLOPED, fit.sizes.draws)]
+    if fit.log_q is None or len(points) < 2:
+        return known
+    _, scores = fit.evaluate(points)
+    usable = np.all(np.isfinite(scores), axis=1)
+    known = replace(known, gradients=known.gradients + len(points))
+    if usable.sum() < 2:
+        return _without(known, "the slope of the ELBO: the score of log p is not finite")
+    found = slope(points[usable], scores[usable], fit.mean, fit.std, fit.root)
+    fit.note("slope", found.mean, found.sd)
+    fit.note("slope_error", found.mean_error, found.sd_error)
+    algorithm = fit.record.algorithm
+    followed = algorithm is not None and algorithm.has_elbo and algorithm.prior_weight == 1.0
+    return replace(known, slope=found) if followed else known
+
+
+def _with_discrepancy(fit: _Fit, known: Evidence) -> Evidence:
+    """The kernel's discrepancy of particles."""
+    if fit.log_q is not None:
+        return known
+    particles = np.asarray(reported_params(fit.record)["particles"], np.float64)
+    _, scores = fit.evaluate(particles)
+    if not np.all(np.isfinite(scores)):
+        return _without(known, "kernel discrepancy: a score is not finite")
+    with precision(fit.record.dtype):
+        found = relative_discrepancy(particles, scores)
+    return replace(known, discrepancy=found, gradients=known.gradients + len(particles))
+
+
+def _with_chains(fit: _Fit, known: Evidence) -> tuple[Evidence, bool]:
+    """Short chains, and whether the first of them have settled it."""
+    chains, starts = fit.sizes.chains, fit.points[fit.finite][: fit.sizes.chains]
+    if not chains:
+        return known, False
+    if len(starts) < chains:
+        what = f"short chains: log p is finite at {known.finite:.0%} of the draws"
+        return _without(known, what), True
+    settled = False
+    if not known.reliable:
+        # without reliable weights a mean that is clearly off leaves one verdict: what longer
+        # chains could find besides changes nothing
+        generator = generator_from(fit.seed, FIRST_CHAINS)
+        nudged = nudge(fit.evaluate, starts[:LEAST_CHAINS], fit.root, generator, leaps=1)
+        known = replace(known, gradients=known.gradients + nudged.gradients)
+        settled = _clearly_off(fit, nudged)
+    if not settled:
+        generator = generator_from(fit.seed, CHAIN_STARTS)
+        nudged = nudge(fit.evaluate, starts, fit.root, generator)
+        known = replace(known, gradients=known.gradients + nudged.gradients)
+    fit.note("chains", *shifts(fit.mean, fit.std, nudged.mean, nudged.std))
+    seen = shape(nudged.points.reshape(-1, fit.target.dim), fit.cov, fit.labels)
+    return replace(known, nudged=nudged, shape=seen), settled
+
+
+def _clearly_off(fit: _Fit, nudged: Nudged) -> bool:
+    """Whether a mean has moved by more than passes and than noise explains."""
+    moved, _ = shifts(fit.mean, fit.std, nudged.mean, nudged.std)
+    quantile = NormalDist().inv_cdf(1 - CHANCE / (2 * fit.target.dim))
+    noise = quantile * np.maximum(nudged.std / fit.std, 1.0) / math.sqrt(LEAST_CHAINS)
+    return bool(np.any(np.abs(moved) > SMALL + noise))
+
+
+def _with_other_fits(fit: _Fit, known: Evidence, settled: bool) -> Evidence:
+    """What other fits found, those of the same run from several starts among them."""
+    if fit.log_q is None:
+        return known
+    others = restarts_of(fit.record, known.elbo)
+    if fit.sizes.starts and settled:
+        known = _without(known, "other fits: short chains had settled it")
+    elif fit.sizes.starts:
+        more, gradients = other_fits(fit.record, fit.target, fit.seed, fit.sizes.starts)
+        others += more
+        known = replace(known, gradients=known.gradients + gradients)
+    if not others:
+        return known
+    fits = [Found("q", known.elbo, known.elbo_error, fit.mean, fit.std), *others]
+    return replace(
+        known, modes=table_of_modes(fits, fit.labels), rival=rival(fits, fit.labels, SMALL)
+    )
+
+
+def _without(known: Evidence, what: str) -> Evidence:
+    """With something more that was not measured."""
+    return replace(known, skipped=(*known.skipped, what))

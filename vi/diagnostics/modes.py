@@ -1,0 +1,124 @@
+"""What other fits found, and whether they leave anything to the one that is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+__all__ = ["Found", "Rival", "rival", "table_of_modes"]
+
+APART = 3.0
+"""Standard deviations, of the wider of two fits, from which on they are two places."""
+
+AHEAD = 1.0
+"""Nats, beyond noise, by which another fit shows that q is not where the posterior is: the ELBO of
+any fit is a lower bound of the evidence, so the gap is one of KL(q | p)."""
+
+NOISE = 3.0
+"""Standard errors that count as noise."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A fit: its ELBO with standard error, and moments ``(D,)``."""
+
+    name: str
+    elbo: float
+    error: float
+    mean: np.ndarray
+    std: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another place that has some of the mass, or all of it.
+
+    Parameters
+    ----------
+    name : str
+        Which fit.
+    where : str
+        The coordinate in which it is farthest.
+    distance : float
+        How far, in standard deviations of q.
+    gap : float
+        Its ELBO less that of q.
+    ahead : bool
+        Whether that is more than noise, so that q is at the wrong place.
+    mean, sd : float
+        How far the mean and the logarithm of the sd would move if both had the mass that their
+        ELBOs say.
+    narrower : float
+        By how much q's smallest sd there is smaller.
+    """
+
+    name: str
+    where: str
+    distance: float
+    gap: float
+    ahead: bool
+    mean: float
+    sd: float
+    narrower: float
+
+
+def table_of_modes(fits: Sequence[Found], labels: Sequence[str]) -> xr.Dataset:
+    """The fits as a table, the first is q: see :class:`vi.diagnostics.Diagnosis`."""
+    q = fits[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = [float(np.max(np.abs(fit.mean - q.mean) / q.std)) for fit in fits]
+    return xr.Dataset(
+        {
+            "mode_elbo": ("mode", np.array([fit.elbo for fit in fits])),
+            "mode_elbo_error": ("mode", np.array([fit.error for fit in fits])),
+            "mode_distance": ("mode", np.array(distance)),
+            "mode_mean": (("mode", "unconstrained"), np.array([fit.mean for fit in fits])),
+            "mode_sd": (("mode", "unconstrained"), np.array([fit.std for fit in fits])),
+        },
+        coords={"mode": [fit.name for fit in fits], "unconstrained": list(labels)},
+    )
+
+
+def rival(fits: Sequence[Found], labels: Sequence[str], small: float) -> Rival | None:
+    """The other fit that says most against q, if one does.
+
+    Parameters
+    ----------
+    fits : sequence of Found
+        The first is q.
+    labels : sequence of str
+        Names of the coordinates.
+    small : float
+        Shifts of means and log sds that pass.
+    """
+    rivals = [_compared(fits[0], other, labels) for other in fits[1:]]
+    serious = [r for r in rivals if r is not None and (r.ahead or max(r.mean, r.sd) >= small)]
+    return max(serious, key=lambda r: r.gap, default=None)
+
+
+def _compared(q: Found, other: Found, labels: Sequence[str]) -> Rival | None:
+    """How another fit stands to q; none where it is at the same place."""
+    with np.errstate(all="ignore"):
+        difference = np.abs(other.mean - q.mean)
+        apart = np.nan_to_num(difference / np.maximum(q.std, other.std), nan=0.0)
+        far = np.nan_to_num(difference / q.std, nan=0.0)
+    if not np.isfinite(other.elbo) or not np.isfinite(q.elbo) or apart.max() < APART:
+        return None
+    gap = other.elbo - q.elbo
+    ahead = gap > AHEAD + NOISE * np.nan_to_num(np.hypot(other.error, q.error))
+    share = 1.0 / (1.0 + np.exp(-np.clip(gap, -700.0, 700.0)))
+    distance = float(far.max())
+    worst = int(np.argmax(apart))
+    return Rival(
+        other.name,
+        labels[worst],
+        float(far[worst]),
+        float(gap),
+        bool(ahead),
+        float(share * distance),
+        float(0.5 * np.log1p(share * (1 - share) * distance**2)),
+        float(np.max(other.std / q.std)),
+    )
