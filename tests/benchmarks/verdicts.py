@@ -4,8 +4,8 @@
 
 Every target has known moments, in closed form, from a grid or from many exact draws. The error of a
 fit is the largest, over the unconstrained coordinates, of the means' in standard deviations of the
-target and of the logarithms of the standard deviations. No fit with an error above 0.3 may be called
-good, none with one above 1 "means only" (whose sds are not claimed: the means' error counts there);
+target and of the logarithms of the standard deviations. No fit with an error above 0.3 may be good,
+none with one above 1 "means only" (whose sds are not claimed: the error of means counts there);
 of those with errors below 0.1 at least four fifths should be good.
 """
 

@@ -65,3 +65,14 @@ def test_walls_of_no_density_reject():
     assert abs(nudged.mean[0] - np.sqrt(2 / np.pi)) < 5 * sd / np.sqrt(CHAINS)
     # kurtosis 3.87: the log of the sd has a variance of (3.87 - 1) / 4 n
     assert abs(np.log(nudged.std[0] / sd)) < 5 * np.sqrt(2.87 / 4 / CHAINS)
+
+
+def test_langevin_steps_leave_draws_of_p_what_they_are_too():
+    mean, cov = correlated(3, 0.5)
+    root, generator = np.linalg.cholesky(cov), np.random.default_rng(1)
+    points = mean + generator.standard_normal((CHAINS, 3)) @ root.T
+    nudged = nudge(normal(mean, cov), points, root, generator, leaps=1)
+    sd = np.sqrt(np.diag(cov))
+    assert np.abs((nudged.mean - mean) / sd).max() < 5 / np.sqrt(CHAINS)
+    assert np.abs(np.log(nudged.std / sd)).max() < 5 / np.sqrt(2 * CHAINS)
+    assert nudged.gradients == CHAINS * (STEPS + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pymc as pm
 import pytest
 from problems import conjugate_normal
 
@@ -50,3 +52,12 @@ def test_a_failing_diagnosis_does_not_lose_the_fit(monkeypatch, caplog):
 def test_bad_arguments_are_refused_before_the_fit(given, error, match):
     with pytest.raises(error, match=match):
         vi.fit(20, "advi", conjugate_normal().model, **QUIET, diagnose=given)
+
+
+def test_streamed_rows_are_refused_before_the_fit():
+    with pm.Model() as model:
+        x = pm.Data("x", np.zeros(4))
+        pm.Normal("y", pm.Normal("mu"), 1.0, observed=x, shape=x.shape)
+    stream = vi.data.Stream(vi.data.ArraySource({"x": np.zeros(20)}), batch_size=4)
+    with pytest.raises(TypeError, match="these are streamed"):
+        vi.fit(20, "advi", model, **QUIET, data=stream, diagnose=True)

@@ -19,7 +19,7 @@ from vi.approximation.steps.warm_start import can_warm_start
 from vi.foundation.numbers import check_count
 from vi.foundation.unset import Unset
 from vi.inference.contract import check_made
-from vi.inference.judged import judged
+from vi.inference.judged import check_can_be_judged, judged
 from vi.inference.one_shot import OneShot, refuse_steps
 from vi.inference.profile import Profile, timed
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
@@ -243,7 +243,7 @@ class Inference(abc.ABC):
         if isinstance(algorithm, OneShot):
 
             def solved(fit: FitState) -> FitState:
-                fit = options.applied(fit, restart)
+                fit = check_can_be_judged(options.applied(fit, restart), options)
                 return algorithm.solve(fit, options.n) if options.n > 0 else fit
 
             self.approx.change(solved)
@@ -252,7 +252,7 @@ class Inference(abc.ABC):
             refuse_optimizer(algorithm, options)
 
         def planned(fit: FitState) -> FitState:
-            fit = options.applied(fit, restart)
+            fit = check_can_be_judged(options.applied(fit, restart), options)
             check_restarts(fit, options.restarts, has_elbo=algorithm.has_elbo)
             # what was found in one go, which has notes, is a start that somebody has chosen
             wanted = self.warm_start and "obj_optimizer" not in options.given and not fit.notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 import pytest
@@ -81,6 +82,68 @@ def test_a_fit_that_did_not_arrive_is_not_to_be_used():
     assert repr(found) == "<Diagnosis: do not use>"
 
 
+def test_the_slope_says_that_a_fit_has_not_arrived():
+    """Moved by half a sd after a fit: the ELBO rises back."""
+    exact = conjugate_regression()
+    approx = vi.fit(5, "fullrank_advi", exact.model, **QUIET)
+    root = np.linalg.cholesky(exact.cov)
+    away = 0.5 * np.sqrt(np.diag(exact.cov))
+    family = approx.family
+    approx.set_params(family.at(jnp.asarray(exact.mean + away), jnp.asarray(root)))
+    found = approx.diagnose(chains=64, starts=0)
+    slope, noise = found.table["slope_mean"].values, found.table["slope_error_mean"].values
+    assert np.all(np.abs(slope + 0.5) < 5 * noise)
+    assert np.all(noise < 0.1)
+    far = approx.set_params({"mu": exact.mean + 20 * away}).diagnose(chains=64)
+    assert far.verdict == "do not use"
+    assert "not converged, the ELBO rises along beta[" in far.why
+    assert "More steps" in far.advice
+
+
+def test_the_first_chains_end_it_where_longer_ones_change_nothing():
+    approx = vi.MeanField(model=conjugate_regression().model, random_seed=1)
+    found = approx.diagnose()
+    assert found.verdict == "do not use"
+    assert found.gradients == 64 * 26 + 256
+    assert found.modes is None
+    assert "other fits: short chains had settled it" in found.skipped
+
+
+def two_modes(weight):
+    with pm.Model() as model:
+        pm.NormalMixture("x", [weight, 1 - weight], [-8.0, 8.0], [1.0, 1.0])
+    return model
+
+
+def put_at(model, place):
+    approx = vi.MeanField(model=model, random_seed=1)
+    return approx.set_params({"mu": [place], "rho": [np.log(np.expm1(1.0))]})
+
+
+def test_other_fits_see_the_mode_that_has_the_mass():
+    """Weights and chains are content with either: no draw comes near the other."""
+    model = two_modes(0.02)
+    wrong = put_at(model, -8.0).diagnose()
+    assert wrong.verdict == "do not use"
+    assert "nats higher, 16 sds of q away in x" in wrong.why
+    gap = float(wrong.modes["mode_elbo"].max() - wrong.elbo)
+    assert gap == pytest.approx(np.log(0.98 / 0.02), abs=0.01)
+    assert wrong.modes["mode"].values[0] == "q"
+    assert float(wrong.modes["mode_mean"][0, 0]) == pytest.approx(-8.0)
+    unseen = put_at(model, -8.0).diagnose(starts=0)
+    assert unseen.verdict == "good"
+
+
+@pytest.mark.slow
+def test_restarts_that_end_elsewhere_are_no_good_fit():
+    approx = vi.fit(2000, "advi", two_modes(0.5), restarts=8, start_sigma={"x": 5.0}, **QUIET)
+    assert float(approx.record.starts["restart_distance"].max()) > 10
+    found = approx.diagnose(starts=0)
+    assert found.verdict == "do not use"
+    assert found.why.startswith("multimodal: restart ")
+    assert found.modes.sizes["mode"] == 8
+
+
 def test_what_was_not_checked_is_said_and_never_good():
     exact = correlated_gaussian()
     found = vi.fit(method="laplace", model=exact.model, random_seed=1).diagnose(chains=0)
@@ -110,6 +173,7 @@ def test_particles_have_chains_alone():
     assert found.skipped == ("importance weights: q has no density",)
     assert found.verdict == "good"
     assert np.isnan(found.pareto_k)
+    assert found.discrepancy < 1  # particles keep apart
 
 
 def test_draws_without_a_density_are_named():

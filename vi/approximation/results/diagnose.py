@@ -54,7 +54,7 @@ def diagnose(
         deviations. By default 256, fewer in the same cases, and none where not even 64 would do. 0
         leaves them out, and no fit is called good then.
     starts : int, optional
-        Other fits, of up to some 4,000 gradients each. By default 3 where there are chains that do
+        Other fits, of up to some 4,000 gradients each. By default 5 where there are chains that do
         not end it, none otherwise.
     random_seed : int, optional
         Seed of draws and chains.

@@ -19,8 +19,8 @@ __all__ = ["LEAST_CHAINS", "Sizes", "check_sizes", "sizes_of"]
 DRAWS, CHAINS, LEAST_DRAWS, LEAST_CHAINS = 2000, 256, 100, 64
 """What there is by default, and the least that says anything: 64 chains have a noise of 0.12."""
 
-STARTS = 3
-"""Other fits: from the model's initial point, and two from around it."""
+STARTS = 5
+"""Other fits: from the model's initial point, and two pairs from around it."""
 
 GRADIENTS = STEPS * LEAPS + 1
 """Gradients of a chain."""

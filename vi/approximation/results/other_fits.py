@@ -35,8 +35,9 @@ NARROW = 0.1
 def other_fits(fit: FitState, target: Target, seed: int, count: int) -> tuple[list[Found], int]:
     """Independent normals from other starts, and the gradients that they took.
 
-    The first starts at the model's initial point, the others around it. Searches over fixed draws
-    travel where stochastic steps stay behind.
+    The first starts at the model's initial point, the others in pairs on opposite sides of it, so
+    that one of them is on the other side of what lies there. Searches over fixed draws travel where
+    stochastic steps stay behind.
 
     Parameters
     ----------
@@ -52,8 +53,9 @@ def other_fits(fit: FitState, target: Target, seed: int, count: int) -> tuple[li
     generator = generator_from(seed, OTHER_FITS)
     centre = fit.layout.flatten(start_point(fit.model, None, fit.seed), np.dtype(np.float64))
     found, gradients = [], 0
+    away = np.zeros(target.dim)
     for number in range(count):
-        away = generator.uniform(-SPREAD, SPREAD, target.dim) if number else 0.0
+        away = generator.uniform(-SPREAD, SPREAD, target.dim) if number % 2 else -away
         noise = base_draws(generator, FIXED, target.dim)
         fresh = generator.standard_normal((FRESH, target.dim))
         for search in _searched(target, centre + away, noise):
