@@ -17,8 +17,8 @@ def check_can_be_judged(fit: FitState, options: RunOptions) -> FitState:
     """Refuse, before the fit, a verdict that could not be reached after it."""
     if options.diagnosis is not None and fit.data.stream is not None:
         raise TypeError(
-            "diagnose=: a verdict needs log p of all rows at once, and these are streamed. Leave it "
-            "out, or give data= as arrays in memory."
+            "diagnose=: a verdict needs log p of all rows at once, and these are streamed. Leave "
+            "it out, or give data= as arrays in memory."
         )
     return fit
 

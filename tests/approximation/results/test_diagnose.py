@@ -126,8 +126,10 @@ def test_other_fits_see_the_mode_that_has_the_mass():
     wrong = put_at(model, -8.0).diagnose()
     assert wrong.verdict == "do not use"
     assert "nats higher, 16 sds of q away in x" in wrong.why
-    gap = float(wrong.modes["mode_elbo"].max() - wrong.elbo)
-    assert gap == pytest.approx(np.log(0.98 / 0.02), abs=0.01)
+    best = wrong.modes.isel(mode=int(wrong.modes["mode_elbo"].argmax()))
+    gap, noise = float(best["mode_elbo"] - wrong.elbo), float(best["mode_elbo_error"])
+    # fixed draws leave a sd that is a little off: some hundredths of a nat
+    assert gap == pytest.approx(np.log(0.98 / 0.02), abs=0.05 + 5 * noise)
     assert wrong.modes["mode"].values[0] == "q"
     assert float(wrong.modes["mode_mean"][0, 0]) == pytest.approx(-8.0)
     unseen = put_at(model, -8.0).diagnose(starts=0)
