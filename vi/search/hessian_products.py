@@ -79,6 +79,7 @@ def _by_differences(target: Target) -> Products:
 
     def products(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
         above, below = (evaluate(points + side * directions)[1] for side in (step, -step))
-        return (above - below) / (2 * step)
+        found: np.ndarray = (above - below) / (2 * step)
+        return found
 
     return products

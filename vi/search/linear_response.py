@@ -55,7 +55,8 @@ class Response:
         locations, scales = np.split(vector, 2)
         bent = self._bent(locations + self.noise * scales)
         along = (self.noise * bent).mean(axis=0) + self.widening * scales
-        return np.concatenate([bent.mean(axis=0), along])
+        product: np.ndarray = np.concatenate([bent.mean(axis=0), along])
+        return product
 
     def whole(self) -> np.ndarray:
         """All of it, ``(2 D, 2 D)``, column by column."""
