@@ -154,7 +154,7 @@ def _elsewhere(rival: Rival) -> _Judgement:
     if not rival.ahead:
         return _Judgement(
             "means only" if rival.mean < SMALL else "do not use",
-            f"multimodal: {rival.name} ends {place} with an ELBO of {rival.gap:+.2g} nats",
+            f"multimodal, or a ridge: {rival.name} ends {place}, its ELBO {rival.gap:+.2g} nats",
             "One fit a mode, draws weighted by the ELBOs; a flow ('nfvi'); or constraints that "
             "leave one mode (an order, a sign).",
         )

@@ -142,7 +142,7 @@ def test_restarts_that_end_elsewhere_are_no_good_fit():
     assert float(approx.record.starts["restart_distance"].max()) > 10
     found = approx.diagnose(starts=0)
     assert found.verdict == "do not use"
-    assert found.why.startswith("multimodal: restart ")
+    assert found.why.startswith("multimodal, or a ridge: restart ")
     assert found.modes.sizes["mode"] == 8
 
 
