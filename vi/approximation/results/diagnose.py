@@ -35,9 +35,9 @@ def diagnose(
       posterior stay what they are; of anything else, mean and standard deviation move towards it.
       How far is a lower bound of the error. Where the weights are not reliable, 64 chains of
       Langevin steps come first, and end it if they move a mean by clearly too much.
-    - **Other fits**: independent normals are fitted over 20 fixed draws from the model's initial
-      point and from around it. One at another place whose ELBO is higher, or near, shows mass that
-      no draw of q comes near; so do the runs of a fit with ``restarts=``.
+    - **Other fits**: independent normals are fitted over 20 fixed draws, from the model's initial
+      point, from around it and from around 0. One at another place whose ELBO is higher, or near,
+      shows mass that no draw of q comes near; so do the runs of a fit with ``restarts=``.
     - **The ELBO's slope** at the end, in units of q, says whether a fit has arrived.
 
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters

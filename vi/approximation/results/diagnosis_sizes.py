@@ -20,7 +20,7 @@ DRAWS, CHAINS, LEAST_DRAWS, LEAST_CHAINS = 2000, 256, 100, 64
 """What there is by default, and the least that says anything: 64 chains have a noise of 0.12."""
 
 STARTS = 5
-"""Other fits: from the model's initial point, and two pairs from around it."""
+"""Other fits: from the model's initial point, and a pair each around 0 and around it."""
 
 GRADIENTS = STEPS * LEAPS + 1
 """Gradients of a chain."""

@@ -26,7 +26,7 @@ MOST_GRADIENTS = FIXED * ITERATIONS
 """About what a search takes at most."""
 
 SPREAD = 2.0
-"""Starts are uniform within so much of the model's initial point, unconstrained: Stan's choice."""
+"""Starts are uniform within so much of 0, Stan's choice, or of the model's initial point."""
 
 NARROW = 0.1
 """Standard deviations of a second attempt, where log p is not finite around a start."""
@@ -35,9 +35,9 @@ NARROW = 0.1
 def other_fits(fit: FitState, target: Target, seed: int, count: int) -> tuple[list[Found], int]:
     """Independent normals from other starts, and the gradients that they took.
 
-    The first starts at the model's initial point, the others in pairs on opposite sides of it, so
-    that one of them is on the other side of what lies there. Searches over fixed draws travel where
-    stochastic steps stay behind.
+    The first starts at the model's initial point, the others in pairs on opposite sides of 0 and of
+    that point in turn, so that one of them is on the other side of what lies there. Searches over
+    fixed draws travel where stochastic steps stay behind.
 
     Parameters
     ----------
@@ -51,14 +51,15 @@ def other_fits(fit: FitState, target: Target, seed: int, count: int) -> tuple[li
         How many.
     """
     generator = generator_from(seed, OTHER_FITS)
-    centre = fit.layout.flatten(start_point(fit.model, None, fit.seed), np.dtype(np.float64))
+    initial = fit.layout.flatten(start_point(fit.model, None, fit.seed), np.dtype(np.float64))
     found, gradients = [], 0
     away = np.zeros(target.dim)
     for number in range(count):
         away = generator.uniform(-SPREAD, SPREAD, target.dim) if number % 2 else -away
         noise = base_draws(generator, FIXED, target.dim)
         fresh = generator.standard_normal((FRESH, target.dim))
-        for search in _searched(target, centre + away, noise):
+        centre = 0.0 if number % 4 in (1, 2) else 1.0  # 0, or the initial point
+        for search in _searched(target, centre * initial + away, noise):
             gradients += search.evaluations * FIXED
             elbo, error = _elbo(target, search, fresh)
             found.append(Found(f"start {number}", elbo, error, search.mean, search.std))
