@@ -121,19 +121,20 @@ def put_at(model, place):
 
 
 def test_other_fits_see_the_mode_that_has_the_mass():
-    """Weights and chains are content with either: no draw comes near the other."""
+    """Weights are content with either, no draw comes near the other; chains cross by chance."""
     model = two_modes(0.02)
     wrong = put_at(model, -8.0).diagnose()
     assert wrong.verdict == "do not use"
     assert "nats higher, 16 sds of q away in x" in wrong.why
-    best = wrong.modes.isel(mode=int(wrong.modes["mode_elbo"].argmax()))
+    best = wrong.modes.isel(mode=int(np.argmax(wrong.modes["mode_elbo"].to_numpy())))
     gap, noise = float(best["mode_elbo"] - wrong.elbo), float(best["mode_elbo_error"])
     # fixed draws leave a sd that is a little off: some hundredths of a nat
     assert gap == pytest.approx(np.log(0.98 / 0.02), abs=0.05 + 5 * noise)
     assert wrong.modes["mode"].values[0] == "q"
     assert float(wrong.modes["mode_mean"][0, 0]) == pytest.approx(-8.0)
     unseen = put_at(model, -8.0).diagnose(starts=0)
-    assert unseen.verdict == "good"
+    assert unseen.pareto_k == 0
+    assert unseen.modes is None
 
 
 @pytest.mark.slow
