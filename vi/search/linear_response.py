@@ -70,7 +70,8 @@ class Response:
                 blocks[1, column, :, i] = (self.noise * part).mean(axis=0)
         blocks[1, 1] += np.diag(self.widening)
         matrix = np.block([[*blocks[0]], [*blocks[1]]])
-        return 0.5 * (matrix + matrix.T)
+        symmetric: np.ndarray = 0.5 * (matrix + matrix.T)
+        return symmetric
 
     def _bent(self, directions: np.ndarray) -> np.ndarray:
         """Minus the Hessian at each draw times a direction ``(K, D)``, in units of q."""
