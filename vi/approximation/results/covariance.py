@@ -74,8 +74,8 @@ def cov_lr(
     >>> with pm.Model() as model:
     ...     x = pm.MvNormal("x", [0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]])
     >>> approx = vi.fit(method="dadvi", model=model, random_seed=1)
-    >>> approx.std.eval().round(2).tolist(), approx.cov_lr().values.round(2).tolist()
-    ([0.6, 0.6], [[1.0, 0.8], [0.8, 1.0]])
+    >>> bool((approx.std.eval() < 0.8).all()), approx.cov_lr().values.round(2).tolist()
+    (True, [[1.0, 0.8], [0.8, 1.0]])
 
     References
     ----------
