@@ -111,9 +111,9 @@ def fit_record(
 ) -> xr.Dataset:
     """The ``fit`` group: losses, what several starts found, the settings as attributes."""
     steps = np.arange(1, len(losses) + 1)
-    record = xr.Dataset(
-        {"loss": ("step", np.array(losses))}, coords={"step": steps}, attrs=dict(settings)
-    )
+    # netCDF has no booleans
+    plain = {name: int(v) if isinstance(v, bool) else v for name, v in settings.items()}
+    record = xr.Dataset({"loss": ("step", np.array(losses))}, coords={"step": steps}, attrs=plain)
     if restarts is None:
         return record
     return record.merge(restarts).assign_attrs(record.attrs | restarts.attrs)
