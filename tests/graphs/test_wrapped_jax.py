@@ -112,7 +112,7 @@ def test_one_call_a_step_on_the_pytensor_backend():
         jax.effects_barrier()
         assert len(calls) - before == 7
         before = len(calls)
-        vi.fit(10, model=model, backend="pytensor", **SETTINGS)
+        vi.fit(10, model=model, backend="pytensor", inf_kwargs={"warm_start": False}, **SETTINGS)
         jax.effects_barrier()
         assert len(calls) - before == 10 + 1  # and the check that the start is finite
 
