@@ -74,7 +74,7 @@ class CheckLossConvergence(Callback):
             self.lowest, self.waited = None, 0
         self.looked = i
         window = losses[-length:]
-        means = [part.mean() for part in np.array_split(window, BATCHES)]
+        means = [np.nanmean(part) for part in np.array_split(window, BATCHES)]
         mean, error = float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(BATCHES))
         if self.lowest is None:
             self.lowest = mean, error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vi.diagnostics.losses import recent
+from vi.diagnostics.losses import finite, recent
 
 __all__ = ["about_losses", "about_normal", "spread"]
 
@@ -41,7 +41,7 @@ def about_losses(losses: np.ndarray, eps: float, lowest: tuple[float, float] | N
     lowest : tuple of float, optional
         Mean and distance of the quartiles of the lowest losses before, if they are known.
     """
-    last = recent(losses)
+    last = finite(recent(losses))
     if len(last) < FEWEST:
         return ""
     mean, middle, width = float(np.mean(last)), float(np.median(last)), spread(last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["average_loss", "recent", "still_falling"]
+__all__ = ["average_loss", "finite", "recent", "still_falling"]
 
 
 WINDOW = 1000
@@ -17,7 +17,13 @@ def recent(losses: np.ndarray) -> np.ndarray:
 
 def average_loss(losses: np.ndarray) -> float:
     """Mean of the last quarter's losses (1,000 at most), NaN if there are none."""
-    return float(np.mean(recent(losses))) if len(losses) else float("nan")
+    last = finite(recent(losses))
+    return float(np.mean(last)) if len(last) else float("nan")
+
+
+def finite(losses: np.ndarray) -> np.ndarray:
+    """The losses of the steps that were made: those of steps left out are NaN."""
+    return losses[~np.isnan(losses)]
 
 
 def still_falling(losses: np.ndarray) -> bool:
@@ -29,5 +35,5 @@ def still_falling(losses: np.ndarray) -> bool:
     if window < 20:
         return False
     last, before = losses[-window:], losses[-2 * window : -window]
-    error = float(np.sqrt((np.var(last) + np.var(before)) / window))
-    return float(np.mean(before) - np.mean(last)) > max(0.1, 5 * error)
+    error = float(np.sqrt((np.nanvar(last) + np.nanvar(before)) / window))
+    return float(np.nanmean(before) - np.nanmean(last)) > max(0.1, 5 * error)

@@ -16,6 +16,7 @@ from pymc.variational.callbacks import CheckParametersConvergence
 
 from vi.diagnostics.losses import average_loss, still_falling
 from vi.diagnostics.status import Converged, Status
+from vi.targets.base import Inputs
 from vi.training.best import Best
 from vi.training.progress import ProgressBar
 from vi.training.run import Run
@@ -28,6 +29,11 @@ type Callback = Callable[[Any, Any, int], Any]
 
 CHUNK_SECONDS = 0.1
 """How long a chunk takes, so that for a person the bar moves and Ctrl-C is heard at once."""
+
+SKIPPED, PER_STEPS, IN_A_ROW = 10, 1000, 3
+"""Steps that may be left out because log p is not finite at their draws, of the last so many, and
+one after the other: what is rarer than that moves no result, and what is not has a cause.
+"""
 
 INTERRUPTED, STOPPED, CONVERGED, FAILED = 1, 2, 3, 4
 """How a run ends; 0: it goes on. All processes of a run take the largest number."""
@@ -42,6 +48,7 @@ def train(
     publish: Callable[[], Any],
     progress: ProgressBar,
     best: Best | None = None,
+    exception: Callable[[], bool] = lambda: True,
 ) -> Status:
     """Advance a run by ``n`` steps in chunks and call the callbacks on exactly their steps.
 
@@ -67,6 +74,8 @@ def train(
         An entered progress bar.
     best : Best, optional
         What looks for the best state; chunks end on its steps.
+    exception : callable
+        Asked where a step is not finite: whether it may be left out, if those after it are.
 
     Returns
     -------
@@ -101,9 +110,12 @@ def train(
             trace = run.losses
             progress.update(step - start, losses if trace is None else trace, final=step == goal)
             if not finite:
-                return Status(
-                    "diverged", step, "a loss or a parameter of the next step is not finite."
-                )
+                if not (exception() and _left_out(run, inputs, available)):
+                    return Status(
+                        "diverged", step, "a loss or a parameter of the next step is not finite."
+                    )
+                step = run.step
+                commit()
             ending, why = 0, ""
             try:
                 for callback, every in zip(callbacks, intervals, strict=True):
@@ -129,6 +141,16 @@ def train(
                 # where beginning a chunk takes long, chunks do too: it costs a fifth at the most
                 limit = _next_limit(limit, seconds - fixed, max(CHUNK_SECONDS, 4 * fixed))
     return _all_done(run.step, run.losses)
+
+
+def _left_out(run: Run, inputs: Inputs, available: int) -> bool:
+    """Leave out a step whose draws are not finite, where that is an exception."""
+    last = run.losses
+    few = run.skipped if last is None else int(np.isnan(last[-PER_STEPS:]).sum())
+    if few >= SKIPPED:
+        return False
+    # rows of a stream that are not here yet are not waited for
+    return run.skip(inputs, min(IN_A_ROW, available - run.step - 1))
 
 
 def _all_done(step: int, trace: np.ndarray | None) -> Status:

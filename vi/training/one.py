@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
+import numpy as np
+
 from vi.algorithms.base import Algorithm, State
-from vi.targets.base import Target
+from vi.foundation.precision import precision
+from vi.targets.base import Inputs, Target
 from vi.training.compiled import CompiledRunner
 from vi.training.history import History
 from vi.training.host import HostRunner
@@ -59,3 +63,17 @@ class OneRun(Run):
 
     def agree(self, seconds: float, ending: int) -> tuple[float, int]:
         return seconds, ending
+
+    def skip(self, inputs: Inputs, most: int) -> bool:
+        for count in range(1, most + 1):
+            with precision(self._dtype):
+                state = self._state._replace(step=self._state.step + jnp.uint32(count))
+                _, _, finite = self._runner.run(state, inputs, 1)
+            if finite:
+                self._state = state
+                self.step += count
+                self.skipped += count
+                if self.history is not None:
+                    self.history.extend(np.full(count, np.nan))
+                return True
+        return False

@@ -58,6 +58,7 @@ class Run(abc.ABC):
         self.supply = supply
         self.history = history
         self.step = step
+        self.skipped = 0
 
     @property
     def losses(self) -> np.ndarray | None:
@@ -92,6 +93,20 @@ class Run(abc.ABC):
         if self.history is not None:
             self.history.extend(losses)
         return losses, finite
+
+    def skip(self, inputs: Inputs, most: int) -> bool:
+        """Leave out the next steps, whose draws are not finite, if one of those after them is.
+
+        Nothing changes but the count of steps, and so the draws; left-out steps have a loss of NaN.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            What :attr:`supply` gave for these steps.
+        most : int
+            The most steps that are left out.
+        """
+        return False
 
     def close(self) -> None:
         """Let go of the data: the thread that reads a stream ends."""

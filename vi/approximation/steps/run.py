@@ -138,6 +138,10 @@ def _on_target(
         fit = replace(fit, run=run.state, losses=losses, status=status)
         commit(fit)
 
+    def exception() -> bool:
+        # a gradient that JAX loses is no exception: another backend has it
+        return fit.backend != "auto" or not diagnosed(fit, target, run.supply.last).lost_in
+
     label = f"{fit.family.short_name}:"
     try:
         with ProgressBar(n, label, progressbar and run.leads) as progress:
@@ -149,12 +153,13 @@ def _on_target(
                 publish=publish,
                 progress=progress,
                 best=best,
+                exception=exception,
             )
         if status.ending == "diverged":  # while the rows of the failing step are still here
             status, lost_in = diagnosed(fit, target, run.supply.last)
         else:
             fit, status = doubted(fit, _reported(fit, status), best)
-            fit, status = _compared(fit, run, status)
+            fit, status = _compared(fit, run, _with_skipped(run, status))
             logger.info("%s", status)
     finally:
         run.close()
@@ -197,6 +202,17 @@ def _reported(fit: FitState, status: Status) -> Status:
         advice = "Fit with another average, or with none: averaging=None."
     message = f"{what} not finite, although the iterate is (approx.iterate). {advice}"
     return Status("diverged", status.step, message)
+
+
+def _with_skipped(run: Run, status: Status) -> Status:
+    """The status with how many steps were left out, if any."""
+    if not run.skipped:
+        return status
+    what = (
+        f"{run.skipped} steps of this run were left out, log p or its gradient not finite at their "
+        "draws (NaN in hist)"
+    )
+    return replace(status, message=f"{status.message} {what}.")
 
 
 def _compared(fit: FitState, run: Run, status: Status) -> tuple[FitState, Status]:
