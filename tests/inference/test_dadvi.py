@@ -9,7 +9,7 @@ from problems import PROBLEMS, conjugate_regression, correlated_gaussian
 
 import vi
 from vi.foundation.seeds import FIXED_DRAWS, generator_from
-from vi.search.fixed_draws import base_draws
+from vi.search.fixed_draws import ARRIVED, base_draws
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +135,18 @@ def test_an_elbo_without_a_bound_is_refused(prior):
         pm.Normal("y", pm.Normal("mu"), 1.0, observed=np.ones(3))
     with pytest.raises(ValueError, match=r"no bound: it rises without end along x"):
         vi.fit(method="dadvi", model=model, random_seed=1, progressbar=False)
+
+
+@pytest.mark.parametrize("narrow", [1e-3, 1e-6])
+def test_a_narrow_start_far_from_a_wide_posterior_does_not_stay_there(narrow):
+    """The mean of a normal is the mode whatever the pairs: here 3e6, 21 sds from the start."""
+    y = 3e6 + 1e6 * np.random.default_rng(0).normal(size=50)
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1e8)
+        pm.Normal("y", x, 1e6, observed=y)
+    sd = (50 / 1e6**2 + 1 / 1e8**2) ** -0.5
+    approx = vi.fit(
+        method="dadvi", model=model, start_sigma={"x": narrow}, random_seed=1, progressbar=False
+    )
+    # a mean that is d sds off costs d^2 / 2 nats, and a search that has converged leaves ARRIVED
+    assert abs(approx.mean.eval()[0] - sd**2 * y.sum() / 1e6**2) / sd < (2 * ARRIVED) ** 0.5

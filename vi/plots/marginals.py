@@ -90,6 +90,11 @@ def marginals(
     check_count("columns", columns)
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown; use {', '.join(map(repr, KINDS))}.")
+    if not approx.family.has_density:
+        raise TypeError(
+            "vi.plots.marginals weighs draws by p / q, and this q has no density (particles): "
+            "arviz_plots.plot_dist(approx.sample()) shows its marginals."
+        )
     if diagnosis is not None:
         sizes = measured(diagnosis, approx.layout)
     arviz = needs("arviz_plots", "Plots")

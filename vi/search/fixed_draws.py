@@ -33,6 +33,14 @@ That is 4 % of a posterior standard deviation along one direction, far below wha
 NARROW = 0.1
 """A standard deviation at the start below which a location is measured in it."""
 
+WIDER = 100.0
+"""Times the unit of a location that its standard deviation is found to be, before a search starts
+anew in units of that: in far too small ones a location does not move, and seems to have arrived.
+"""
+
+ENDLESS = 1e100
+"""A standard deviation that no posterior has: the ELBO has no bound, and units do not help."""
+
 ATTEMPTS = 4
 """Searches, each with an empty memory: one whose line search fails starts anew where it is."""
 
@@ -134,7 +142,7 @@ def fit_fixed_draws(
             values, scores = evaluate(position[:dim] * unit + scale * noise)
             value = -values.mean() - entropy_weight * position[dim:].sum() - constant
             along = (scores * (scale * noise)).mean(axis=0)
-        gradient = -np.concatenate([scores.mean(axis=0) * unit, along + entropy_weight])
+            gradient = -np.concatenate([scores.mean(axis=0) * unit, along + entropy_weight])
         if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
             if not np.isfinite(best):
                 return np.inf, gradient
@@ -179,8 +187,13 @@ def fit_fixed_draws(
         losses[-1] = float(found.fun)
         slope = np.asarray(found.jac)
         gain = 0.5 * float(slope @ found.hess_inv.matvec(slope)) if found.nit else gain
-        if found.status == 1 or before - losses[-1] <= ARRIVED:
+        with np.errstate(over="ignore"):
+            std = np.exp(position[dim:])
+        wide = (std > WIDER * unit) & (std < ENDLESS)
+        if found.status == 1 or (before - losses[-1] <= ARRIVED and not np.any(wide)):
             break
+        position[:dim] *= np.where(wide, unit / std, 1.0)
+        unit = np.where(wide, std, unit)
     return FixedDrawsFit(
         position[:dim] * unit, np.exp(position[dim:]), np.array(losses), gain, evaluations
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,9 @@ from problems import conjugate_regression, correlated_gaussian
 from scipy.special import digamma, polygamma
 
 import vi
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.results.other_fits import _elbo
+from vi.search.fixed_draws import FixedDrawsFit
 from vi.targets.backends.evaluation import entries_of
 
 MODULE = importlib.import_module("vi.approximation.results.diagnosis_sizes")
@@ -267,3 +271,15 @@ def test_one_draw_with_all_the_weight_has_no_k():
     assert found.pareto_k == np.inf
     assert found.verdict == "do not use"
     assert "nan" not in str(found)
+
+
+def test_a_search_that_ran_away_is_no_warning():
+    """Where the sd of another fit has no bound its draws overflow: that is no ELBO."""
+    with pm.Model() as model:
+        pm.Normal("x")
+    target = target_of_all_rows(vi.Approximation("mean_field", model=model).record)
+    gone = FixedDrawsFit(np.zeros(1), np.full(1, 1e308), np.zeros(1), 1.0, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        elbo, _ = _elbo(target, gone, np.array([[10.0], [-10.0]]))
+    assert elbo == -np.inf

@@ -99,7 +99,8 @@ def _searched(target: Target, mean: np.ndarray, noise: np.ndarray) -> Iterator[F
 
 def _elbo(target: Target, search: FixedDrawsFit, noise: np.ndarray) -> tuple[float, float]:
     """The ELBO on fresh draws, minus infinity where log p is not finite at one of them."""
-    values = target.log_prob((search.mean + search.std * noise).astype(target.dtype))
+    with np.errstate(over="ignore", invalid="ignore"):  # of an improper p the sds have no bound
+        values = target.log_prob((search.mean + search.std * noise).astype(target.dtype))
     if not np.all(np.isfinite(values)):
         return -np.inf, np.nan
     entropy = np.log(search.std).sum() + 0.5 * target.dim * math.log(2 * math.pi * math.e)
