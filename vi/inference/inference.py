@@ -254,8 +254,9 @@ class Inference(abc.ABC):
         def planned(fit: FitState) -> FitState:
             fit = check_can_be_judged(options.applied(fit, restart), options)
             check_restarts(fit, options.restarts, has_elbo=algorithm.has_elbo)
-            # what was found in one go, which has notes, is a start that somebody has chosen
-            wanted = self.warm_start and "obj_optimizer" not in options.given and not fit.notes
+            # parameters that were set, or found in one go, are a start that somebody has chosen
+            chosen = fit.given_std is None
+            wanted = self.warm_start and "obj_optimizer" not in options.given and not chosen
             fit = with_algorithm(fit, algorithm)
             return replace(fit, warm_start=wanted and can_warm_start(fit))
 

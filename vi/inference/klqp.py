@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from typing import Any, Unpack
 
@@ -17,6 +18,8 @@ from vi.inference.run_options import RunOptions
 from vi.objectives import ESTIMATORS, Objective
 
 __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
+
+logger = logging.getLogger("vi")
 
 
 class KLqp(Inference):
@@ -46,7 +49,8 @@ class KLqp(Inference):
         normals over ten fixed draws, by L-BFGS (as :class:`vi.DADVI` finds them), some 1,000
         gradients. It travels ridges, on which steps stay behind for long, and is taken only if
         fresh draws give it the higher ELBO. There is none where a step sees a batch of the rows,
-        with local variables, on several devices, and with an optimiser of your own.
+        with local variables, on several devices, with an optimiser of your own, and from
+        parameters that were set or found by another method.
 
     Raises
     ------
@@ -92,6 +96,13 @@ class KLqp(Inference):
         if family.pairs_in_batches and family.symmetric and options.sees_batches(self.approx.model):
             n_draws += n_draws % 2 if options.n_draws is None else 0
             pairs = n_draws % 2 == 0
+            if not pairs and n_draws > 1:
+                logger.warning(
+                    "obj_n_mc=%d is odd, so that draws come in no pairs, which take the noise of "
+                    "batches out of a covariance; %d would.",
+                    n_draws,
+                    n_draws + 1,
+                )
         return Gradient(
             family=family,
             optimizer=options.optimizer,

@@ -84,8 +84,11 @@ def test_where_there_is_none():
     given = vi.ADVI(model=model)
     given.fit(0, obj_optimizer=vi.adam(1e-2), progressbar=False)
     assert not given.approx.record.warm_start
-    found = vi.fit(method="laplace", model=model, **SAME)
-    assert not _warm_start(found)  # what was found in one go is a chosen start
+    # what was found in one go, and what was set, is a start that somebody has chosen
+    assert not _warm_start(vi.fit(method="laplace", model=model, **SAME))
+    assert not _warm_start(vi.MeanField(model=model).set_params({"mu": [5.0]}))
+    begun = vi.fit(0, "advi", model, **SAME)
+    assert not begun.set_params({"mu": [5.0]}).record.warm_start
     with pm.Model() as batches:
         mu = pm.Normal("mu", 0.0, 1.0)
         rows = vi.Minibatch(np.arange(100.0), batch_size=10)

@@ -69,7 +69,7 @@ def with_params(fit: FitState, params: Mapping[str, Any]) -> FitState:
             return replace(fit, start=new, free_mean=None, given_std=None, notes={})
         afresh = fit.algorithm.init(new, fit.run.key)
     run = afresh._replace(optimizer=fit.run.optimizer, step=fit.run.step)
-    return replace(fit, run=run, free_mean=None, given_std=None)
+    return replace(fit, run=run, free_mean=None, given_std=None, warm_start=False)
 
 
 def _parameter(name: str, value: Any, old: Params) -> Any:
