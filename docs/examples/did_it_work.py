@@ -47,11 +47,18 @@ print(found)
 assert found.verdict == "good"
 
 # [early]
-early = vi.fit(100, method="fullrank_advi", model=regression, random_seed=1)
+early = vi.fit(
+    100,
+    method="fullrank_advi",
+    model=regression,
+    random_seed=1,
+    inf_kwargs={"warm_start": False},
+)
 found = early.diagnose()
 print(found)
 # [early end]
 assert found.verdict == "do not use"
+assert "not converged" in found.why
 
 figure, axes = pair()
 vi.plots.loss(early, ax=axes[0])
@@ -159,14 +166,17 @@ def agreement(approx):
 
 settings = {"method": "fullrank_advi", "restarts": 8, "random_seed": 1}
 approx = vi.fit(5_000, model=mixture(), **settings)
-print(approx.diagnose())
+found = approx.diagnose(starts=0)
+print(found)
 agreement(approx)
 # [modes end]
+assert found.verdict == "do not use"
+assert "multimodal" in found.why
 
 # [modes after]
 ordered = pm.distributions.transforms.ordered
 after = vi.fit(5_000, model=mixture(transform=ordered, initval=[-1.0, 1.0]), **settings)
-found = after.diagnose()
+found = after.diagnose(starts=0)
 print(found)
 agreement(after)
 # [modes after end]
