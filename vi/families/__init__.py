@@ -13,7 +13,7 @@ from vi.families.base_distributions import (
 from vi.families.composed.encoder import Encoded, Encoder
 from vi.families.composed.per_row import PerRow
 from vi.families.composed.product import Part, Product
-from vi.families.family import FAMILIES, Family, Noise, Params
+from vi.families.family import FAMILIES, Family, Frame, Noise, Params
 from vi.families.flow import Flow
 from vi.families.full_rank import FullRank
 from vi.families.low_rank import LowRank
@@ -30,6 +30,7 @@ __all__ = [
     "Encoder",
     "Family",
     "Flow",
+    "Frame",
     "FullRank",
     "Laplace",
     "Logistic",

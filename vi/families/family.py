@@ -28,6 +28,20 @@ class Frame(abc.ABC):
     A step of one unit in them is as long for a q with strong correlations as for one without. Both
     methods take parameters by name and return those that the frame is of; all others are measured
     in :meth:`Family.units`.
+
+    For every gradient ``g`` and short step ``h``, ``g . change(h) = gradient(g) . h``: both are the
+    first-order change of a function. :func:`vi.testing.check_family` looks at it.
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp, numpy as np
+    >>> from vi.families import FullRank
+    >>> family = FullRank()
+    >>> params = family.at(jnp.zeros(2), jnp.array([[1.0, 0.0], [3.0, 4.0]]))
+    >>> frame = family.frame(params)
+    >>> step = {"mu": jnp.array([1.0, 0.0]), "L_tril": jnp.zeros(3)}
+    >>> np.asarray(frame.change(step)["mu"]).round(3).tolist()  # an sd of the first noise
+    [1.0, 3.0]
     """
 
     @abc.abstractmethod
