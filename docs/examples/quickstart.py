@@ -117,7 +117,7 @@ assert len(by_absolute.hist) == by_absolute.status.step < 10_000
 
 # [tracker]
 with mixture_model:
-    advi = vi.ADVI(random_seed=1)
+    advi = vi.ADVI(warm_start=False, random_seed=1)
 
 print("start:", advi.approx.mean.eval(), advi.approx.std.eval())
 

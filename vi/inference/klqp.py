@@ -48,9 +48,10 @@ class KLqp(Inference):
         Whether steps of the default optimiser start at the end of a search: the best independent
         normals over ten fixed draws, by L-BFGS (as :class:`vi.DADVI` finds them), some 1,000
         gradients. It travels ridges, on which steps stay behind for long, and is taken only if
-        fresh draws give it the higher ELBO. There is none where a step sees a batch of the rows,
-        with local variables, on several devices, with an optimiser of your own, and from
-        parameters that were set or found by another method.
+        fresh draws give it the higher ELBO. There is none for flows (one that starts within a mode
+        never leaves it), where a step sees a batch of the rows, with local variables, on several
+        devices, with an optimiser of your own, and from parameters that were set or found by
+        another method.
 
     Raises
     ------
@@ -263,7 +264,7 @@ class NFVI(KLqp):
     flow : optional
         A flowjax flow, or a function that makes one; see :class:`vi.families.Flow`, which also
         names the default.
-    beta, estimator, warm_start
+    beta, estimator
         See :class:`KLqp`. There is no closed-form entropy.
     **options
         ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
@@ -289,11 +290,10 @@ class NFVI(KLqp):
         *,
         beta: float = 1.0,
         estimator: str | type[Objective] | Objective | None = None,
-        warm_start: bool = True,
         **options: Unpack[StartOptions],
     ) -> None:
         approx = NormalizingFlow(
             flow,
             **options,
         )
-        super().__init__(approx, beta, estimator=estimator, warm_start=warm_start)
+        super().__init__(approx, beta, estimator=estimator, warm_start=False)

@@ -38,6 +38,11 @@ def test_a_file_of_0_1_0_is_read(name):
         approx.refine(5, progressbar=False)
         assert approx.status.step == 45
         for key, value in approx.iterate.items():
+            if any(name.endswith("L_tril") for name in approx.reported):
+                # 0.1.0 made steps of a dense covariance in other coordinates
+                assert np.isfinite(value).all()
+                assert not np.array_equal(value, expected.pop(f"refined/{key}"))
+                continue
             np.testing.assert_allclose(
                 value, expected.pop(f"refined/{key}"), rtol=rounding, atol=rounding
             )

@@ -45,7 +45,7 @@ def can_warm_start(fit: FitState) -> bool:
     """Whether a search over fixed draws may come before the first step.
 
     Where a step sees all rows of data, in one process, and the loss is minus an ELBO of q with all
-    parameters free.
+    parameters free. A flow begins as wide as it was: one that starts within a mode never leaves it.
     """
     algorithm, family = fit.algorithm, fit.family
     if not isinstance(algorithm, Gradient) or fit.local or fit.devices is not None:
@@ -54,6 +54,8 @@ def can_warm_start(fit: FitState) -> bool:
         return False
     training = fit.data.training
     if training.streamed or has_batches(fit.model, training.replacements.values()):
+        return False
+    if not family.exact_moments:
         return False
     return fit.layout.dim <= LARGEST and all(map(family.trains, fit.start))
 
