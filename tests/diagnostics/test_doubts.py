@@ -22,7 +22,7 @@ def test_ordinary_losses_raise_no_doubt():
 
 def test_a_few_draws_dominate():
     losses = trace()
-    losses[-5] = 1e6  # of 1,000: the mean is 1,000 above the median, whose quartiles are 1.3 apart
+    losses[-5] = 1e6  # the mean is 250 above the median, whose quartiles are 1.3 apart
     assert "a few draws dominate" in about_losses(losses, EPS)
 
 

@@ -35,7 +35,7 @@ def fitted(n, edge, backend="auto", **options):
 
 
 def test_a_rare_one_is_left_out_and_counted():
-    """Beyond 3 sds lies 1 draw of 741; 4,000 have 5.4, and 0 or more than 17 with chance 1e-5."""
+    """Beyond 3 sds lies 1 draw of 741: 5.4 of 4,000; none with chance 5e-3, over 17 with 1e-5."""
     approx = fitted(4000, BEYOND)
     left_out = int(np.isnan(approx.hist).sum())
     assert 0 < left_out <= 17

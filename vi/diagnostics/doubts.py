@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vi.diagnostics.losses import finite, recent
+from vi.diagnostics.losses import finite
 
 __all__ = ["about_losses", "about_normal", "spread"]
 
@@ -35,13 +35,13 @@ def about_losses(losses: np.ndarray, eps: float, lowest: tuple[float, float] | N
     Parameters
     ----------
     losses : numpy.ndarray
-        The trace.
+        The last ones.
     eps : float
         Relative rounding of the fit's precision.
     lowest : tuple of float, optional
         Mean and distance of the quartiles of the lowest losses before, if they are known.
     """
-    last = finite(recent(losses))
+    last = finite(losses)
     if len(last) < FEWEST:
         return ""
     mean, middle, width = float(np.mean(last)), float(np.median(last)), spread(last)

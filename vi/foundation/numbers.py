@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_count", "check_steps", "flag", "number", "positive", "whole"]
+__all__ = ["check_count", "check_pairs", "check_steps", "flag", "number", "positive", "whole"]
 
 
 def whole(name: str, value: Any, least: int) -> int:
@@ -83,6 +83,13 @@ def number(
 def check_count(name: str, value: Any) -> None:
     """Refuse what is no whole number of at least 1."""
     whole(name, value, 1)
+
+
+def check_pairs(name: str, value: Any) -> None:
+    """Refuse what is no number of draws that come in antithetic pairs."""
+    check_count(name, value)
+    if value % 2:
+        raise ValueError(f"{name}={value}: must be even, draws come in antithetic pairs.")
 
 
 def flag(name: str, value: Any) -> bool:

@@ -12,11 +12,11 @@ from vi.approximation import MeanField
 from vi.approximation.named import StartOptions
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
-from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.steps.first_widths import with_first_widths
 from vi.approximation.steps.in_one_go import settled
 from vi.families.family import inverse_softplus
-from vi.foundation.numbers import check_count
+from vi.foundation.numbers import check_pairs
 from vi.foundation.precision import precision
 from vi.foundation.seeds import FIXED_DRAWS, generator_from
 from vi.inference.inference import Inference
@@ -87,9 +87,7 @@ class DADVI(Inference):
     stepwise = False
 
     def __init__(self, *, draws: int = 30, **options: Unpack[StartOptions]) -> None:
-        check_count("draws", draws)
-        if draws % 2:
-            raise ValueError(f"draws={draws}: must be even, draws come in antithetic pairs.")
+        check_pairs("draws", draws)
         super().__init__(MeanField(**options))
         self.draws = int(draws)
 
@@ -104,9 +102,7 @@ class _OverFixedDraws(OneShot):
     def solve(self, fit: FitState, n: int) -> FitState:
         target = target_of_all_rows(fit)
         fit = with_first_widths(fit, target)
-        with precision(fit.dtype):
-            mean = np.asarray(fit.family.mean(reported_params(fit)), np.float64)
-            std = np.asarray(fit.family.std(reported_params(fit)), np.float64)
+        mean, std = mean_and_std(fit)
         noise = base_draws(generator_from(fit.seed, FIXED_DRAWS), self.draws, target.dim)
         found = fit_fixed_draws(target, mean, std, noise, n)
         _check_bounded(target, found, n)

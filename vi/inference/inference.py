@@ -140,7 +140,8 @@ class Inference(abc.ABC):
             Whether draws also hold the unconstrained values.
         obj_n_mc : int, optional
             Draws a step, evaluated together; by default the number that suits the method (1 for
-            ADVI, 8 for low rank and flows, as many as particles for the Stein methods).
+            ADVI, 8 for low rank and flows, as many as particles for the Stein methods). Full rank
+            and low rank draw in pairs where a step sees a batch, 2 at least.
         obj_optimizer : optax.GradientTransformation, optional
             Any optax transformation without a line search, or one of PyMC's names in ``vi``;
             :func:`vi.scale_free_adam` by default. PyMC's own ``pm.adam(learning_rate=...)`` is

@@ -41,6 +41,9 @@ def scale_free_adam(
                \, 1,\, r_{max}\bigr) \\
         \lambda_t &= \lambda_{t-1} - \frac{\alpha}{\sqrt{1 + (t - 1) / T}}\, u\, r_t\, d_t
 
+    Of parameters that lie in the family's frame (:meth:`vi.families.Family.frame`) ``g`` is the
+    gradient in its coordinates, ``u`` is 1, and the frame says by what they change.
+
     Multiplying the data's unit by a constant multiplies the iterates by it, to first order in the
     step. The stride ``r`` is 1 where successive gradients disagree and grows while they point the
     same way: distances of many standard deviations are crossed in a number of steps that grows with

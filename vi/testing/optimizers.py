@@ -99,6 +99,7 @@ def _update(optimizer: Any, state: Any, params: Any, *, extra: bool = True) -> t
             "value": _value(params),
             "grad": gradient,
             "units": jax.tree.map(jnp.ones_like, params),
+            "frame": None,
             "noise_vanishes": False,
         }
     pair: Any = optax.with_extra_args_support(optimizer).update(gradient, state, params, **more)

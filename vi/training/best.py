@@ -56,7 +56,7 @@ class Best:
         window = np.concatenate(self._window)
         self._window = []
         # a loss that cannot be is not the best one, however low
-        if len(window) < WINDOW // 2 or about_losses(np.tile(window, 4), self._eps):
+        if len(window) < WINDOW // 2 or about_losses(window, self._eps):
             return
         middle, width = float(np.median(window)), spread(window)
         if self.lowest is None or middle < self.lowest[0] + NOISE * width:

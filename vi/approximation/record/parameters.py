@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import encoded
-from vi.families import Params
+from vi.families import Family, Params
 from vi.foundation.arrays import refuse_masked
 from vi.foundation.precision import precision
 
-__all__ = ["averaged_params", "iterate", "reported_params", "with_params"]
+__all__ = ["averaged_params", "iterate", "mean_and_std", "reported_params", "with_params"]
 
 
 def averaged_params(fit: FitState) -> Params:
@@ -31,6 +33,18 @@ def reported_params(fit: FitState) -> Params:
         return averaged_params(fit)
     # an encoder reads all rows: once for each record
     return fit.compiled("reported", lambda: encoded(fit, averaged_params(fit)))
+
+
+def mean_and_std(fit: FitState, params: Params | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviations of q, ``(D,)`` each, in double precision; the reported ones."""
+    with precision(fit.dtype):
+        mean, std = _moments(fit.family, reported_params(fit) if params is None else params)
+    return np.asarray(mean, np.float64), np.asarray(std, np.float64)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _moments(family: Family, params: Params) -> tuple[jax.Array, jax.Array]:
+    return family.mean(params), family.std(params)
 
 
 def iterate(fit: FitState) -> dict[str, np.ndarray]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
-from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.parameters import mean_and_std
 from vi.families import Family, MeanField, Normal, Product
-from vi.foundation.numbers import check_count
-from vi.foundation.precision import precision
+from vi.foundation.numbers import check_pairs
 from vi.foundation.seeds import RESPONSE, generator_from, resolve_seed
 from vi.search.fixed_draws import base_draws
 from vi.search.linear_response import response
@@ -81,9 +79,7 @@ def cov_lr(
     ----------
     Giordano, Broderick and Jordan (2018). Covariances, robustness, and variational Bayes. JMLR 19.
     """
-    check_count("draws", draws)
-    if draws % 2:
-        raise ValueError(f"draws={draws}: must be even, draws come in antithetic pairs.")
+    check_pairs("draws", draws)
     if not _independent_normals(fit.family) or fit.local:
         raise TypeError(
             f"cov_lr corrects independent normals (vi.MeanField), and this q is "
@@ -91,10 +87,7 @@ def cov_lr(
         )
     entries = _entries(fit, names)
     target = target_of_all_rows(fit)
-    params = reported_params(fit)
-    with precision(fit.dtype):
-        mean = np.asarray(jax.jit(fit.family.mean)(params), np.float64)
-        std = np.asarray(jax.jit(fit.family.std)(params), np.float64)
+    mean, std = mean_and_std(fit)
     noise = base_draws(generator_from(resolve_seed(random_seed), RESPONSE), draws, target.dim)
     at = response(target, mean, std, noise)
     if target.dim <= LARGEST_WHOLE:

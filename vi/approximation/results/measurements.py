@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.parameters import mean_and_std, reported_params
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
 from vi.approximation.results.draws import draw
 from vi.approximation.results.other_fits import other_fits, restarts_of
@@ -103,9 +103,8 @@ def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit
     """Moments and draws of q, and log p at them."""
     params, family = reported_params(record), record.family
     cov: Any = None
+    mean, std = mean_and_std(record, params)
     with precision(record.dtype):
-        mean = np.asarray(jax.jit(family.mean)(params), np.float64)
-        std = np.asarray(jax.jit(family.std)(params), np.float64)
         if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
             cov = np.asarray(jax.jit(family.cov)(params), np.float64)
     count = max(sizes.draws, sizes.chains)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
-from typing import Any
 
-import jax
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import averaged_params
+from vi.approximation.record.parameters import averaged_params, mean_and_std
 from vi.diagnostics.doubts import about_losses, about_normal
+from vi.diagnostics.losses import recent
 from vi.diagnostics.status import Status
-from vi.families import Family, Params
 from vi.foundation.precision import precision
 from vi.training.best import Best
 
@@ -64,24 +61,17 @@ def _fault(fit: FitState, lowest: tuple[float, float] | None) -> str:
     """What speaks against the end of a run, if anything does."""
     eps = float(np.finfo(fit.dtype).eps)
     has_elbo = fit.algorithm is not None and fit.algorithm.has_elbo
-    if what := about_losses(fit.losses, eps, lowest) if has_elbo else "":
+    what = about_losses(recent(fit.losses), eps, lowest) if has_elbo else ""
+    if what:
         return what
     if not fit.family.exact_moments or not fit.family.has_density:
         return ""
-    dense = fit.family.pairs_in_batches and fit.layout.dim <= LARGEST_DENSE
-    with precision(fit.dtype):
-        moments = _moments(fit.family, dense, averaged_params(fit))
-    mean, std, *cov = (np.asarray(part, np.float64) for part in moments)
-    with np.errstate(all="ignore"):
-        correlation = cov[0] / np.outer(std, std) if cov else None
-    if correlation is not None and not np.isfinite(correlation).all():
-        correlation = None
+    params = averaged_params(fit)
+    mean, std = mean_and_std(fit, params)
+    correlation = None
+    if fit.family.pairs_in_batches and fit.layout.dim <= LARGEST_DENSE:
+        with precision(fit.dtype), np.errstate(all="ignore"):
+            correlation = np.asarray(fit.family.cov(params), np.float64) / np.outer(std, std)
+        correlation = correlation if np.isfinite(correlation).all() else None
     what, where = about_normal(mean, std, correlation, eps)
     return f"{what} in {fit.layout.describe(where)}" if what else ""
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _moments(family: Family, dense: bool, params: Params) -> tuple[Any, ...]:
-    """Mean and standard deviations of q, and where it is dense its covariance."""
-    moments = family.mean(params), family.std(params)
-    return (*moments, family.cov(params)) if dense else moments

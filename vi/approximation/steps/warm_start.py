@@ -11,6 +11,7 @@ import numpy as np
 from vi.algorithms import Gradient
 from vi.algorithms.base import State
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.parameters import mean_and_std
 from vi.families import Family, Params
 from vi.foundation.batching import batched
 from vi.foundation.precision import precision
@@ -75,12 +76,10 @@ def warm_started(fit: FitState, target: Target, state: State) -> State:
     state : State
         The state before the first step.
     """
-    algorithm, family = fit.algorithm, fit.family
+    algorithm = fit.algorithm
     assert isinstance(algorithm, Gradient)
     weight = algorithm.objective.entropy_weight  # type: ignore[attr-defined]
-    with precision(fit.dtype):
-        mean = np.asarray(family.mean(state.params), np.float64)
-        std = np.asarray(family.std(state.params), np.float64)
+    mean, std = mean_and_std(fit, state.params)
     noise = base_draws(generator_from(fit.seed, FIXED_DRAWS), DRAWS, target.dim)
     try:
         found = fit_fixed_draws(target, mean, std, noise, ITERATIONS, entropy_weight=weight)
