@@ -102,3 +102,12 @@ def test_refusals(with_record, conjugate, no_package):
     no_package("matplotlib")
     with pytest.raises(ImportError, match=r"pymc-vi\[plots\]"):
         vi.plots.loss(conjugate)
+
+
+def test_steps_that_were_left_out_leave_no_hole():
+    losses = np.random.default_rng(0).normal(size=400)
+    losses[[30, 31, 200]] = np.nan
+    means = running(losses)
+    assert np.isfinite(means.mean).all()
+    window = losses[means.steps[-1] - means.window : means.steps[-1]]
+    np.testing.assert_allclose(means.mean[-1], np.nanmean(window))

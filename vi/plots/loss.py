@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vi.approximation import Approximation
-from vi.diagnostics.losses import WINDOW, recent, still_falling
+from vi.diagnostics.losses import WINDOW, finite, recent, still_falling
 from vi.plots.drawing import BLUE, GREY, LIGHT, approximation, axes_for
 
 __all__ = ["Running", "in_view", "loss", "running"]
@@ -127,7 +128,7 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
     axes.set_ylim(low, high)
     _count_above(axes, losses, high)
     falls = ", still falling" if still_falling(losses) else ""
-    mean = _with_error(recent(losses))
+    mean = _with_error(finite(recent(losses)))
     axes.set_title(f"{fit.status.ending} at step {fit.status.step:,}{falls}: {mean}")
     name = "loss" if fit.algorithm is None else f"loss ({fit.algorithm.loss_name})"
     axes.set(xlabel="step", ylabel=name, xlim=(0, len(losses) + 1))
@@ -140,8 +141,11 @@ def running(losses: np.ndarray) -> Running:
     window = max(1, min(WINDOW, len(losses) // WINDOWS))
     ends = np.unique(np.linspace(window, len(losses), POINTS).astype(int))
     parts = np.lib.stride_tricks.sliding_window_view(losses, window)[ends - window]
-    with np.errstate(all="ignore"):
-        return Running(window, ends, parts.mean(axis=1), *np.quantile(parts, BAND, axis=1))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # a window without a single step
+        # steps that were left out are NaN
+        mean, quantiles = np.nanmean(parts, axis=1), np.nanquantile(parts, BAND, axis=1)
+    return Running(window, ends, mean, *quantiles)
 
 
 def in_view(losses: np.ndarray, means: Running) -> tuple[float, float]:
