@@ -266,23 +266,50 @@ def test_arrays_that_jax_met_in_another_precision(backend, dtype):
     np.testing.assert_allclose(score, [[data.sum() - 5.0]], rtol=10 * np.finfo(dtype).eps)
 
 
-@NARROW
-@pytest.mark.slow
-def test_fits_of_one_model_may_alternate_precisions():
+def model_of_an_array():
+    """A model whose JAX function closes over an array, which JAX keeps as it met it first."""
     data = Y.copy()
     with pm.Model() as model:
-        pm.Potential(
-            "likelihood",
-            pytensor.wrap_jax(lambda x: -0.5 * jnp.sum((data - x) ** 2))(pm.Normal("x")),
-        )
+        x = pm.Normal("x", 0.0, 2.0)
+        pm.Potential("likelihood", pytensor.wrap_jax(lambda x: -0.5 * jnp.sum((data - x) ** 2))(x))
+    return model
+
+
+@NARROW
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["advi", "laplace", "pathfinder", "svgd"])
+def test_fits_of_one_model_may_alternate_precisions(method):
+    model = model_of_an_array()
     means = [
-        vi.fit(2, model=model, backend="jax", dtype=dtype, **SETTINGS).mean.eval(
+        vi.fit(2, method=method, model=model, backend="jax", dtype=dtype, **SETTINGS).mean.eval(
             mode="FAST_COMPILE"
         )
         for dtype in ("float64", "float32") * 2
     ]
     assert [mean.dtype.name for mean in means] == ["float64", "float32"] * 2
     np.testing.assert_array_equal(means[:2], means[2:])
+
+
+@NARROW
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda approx: approx.diagnose(random_seed=1).verdict,
+        lambda approx: approx.cov_lr().values.tolist(),
+        lambda approx: (
+            approx.sample_mcmc(10, tune=10, chains=2, random_seed=1)["posterior"]["x"].shape
+        ),
+    ],
+    ids=["diagnose", "cov_lr", "chains"],
+)
+def test_results_after_fits_in_two_precisions(use):
+    model = model_of_an_array()
+    narrow = vi.fit(2, model=model, backend="jax", dtype="float32", **SETTINGS)
+    first = use(narrow)
+    wide = vi.fit(2, model=model, backend="jax", dtype="float64", **SETTINGS)
+    use(wide)
+    assert use(narrow) == first
 
 
 @NARROW

@@ -84,6 +84,17 @@ def test_two_devices_give_the_numbers_of_one(case):
 
 
 @pytest.mark.slow
+def test_the_search_before_the_first_step_ends_at_the_same_place():
+    """Its objective is smooth and has one minimum: what is left to gain there is rounding, a square
+    of what is left to go.
+    """
+    found = on(4)["warm start"]
+    eps = N * np.finfo(np.float64).eps * abs(found["alone"]["loss"][0])
+    for name in ("mu", "rho"):
+        np.testing.assert_allclose(found["shared"][name], found["alone"][name], atol=np.sqrt(eps))
+
+
+@pytest.mark.slow
 def test_float32():
     loss = {side: np.array(values["loss"]) for side, values in on(2)["float32"].items()}
     # the first loss is a sum of N terms of one sign, in another order: pairwise, each within eps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import numpy as np
 import pytensor
 from jax.sharding import Mesh
 
-__all__ = ["called_afresh", "precision", "resolve_dtype"]
+__all__ = ["called_afresh", "jitted", "precision", "resolve_dtype"]
 
 
 def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
@@ -87,6 +88,18 @@ def called_afresh[T](function: Callable[..., T], *arguments: Any) -> T:
     jax.clear_caches()
     gc.collect()
     return function(*arguments)
+
+
+def jitted[**P, T](function: Callable[P, T]) -> Callable[P, T]:
+    """`jax.jit` of what may read arrays of a model: each call is made by `called_afresh`."""
+    compiled = jax.jit(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = called_afresh(functools.partial(compiled, **kwargs), *args)
+        return result
+
+    return call
 
 
 def _no_mesh() -> contextlib.AbstractContextManager[Any]:

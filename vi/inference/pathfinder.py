@@ -15,7 +15,7 @@ from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.steps.in_one_go import normal_params, settled
 from vi.diagnostics.importance import RELIABLE, smoothed
 from vi.foundation.numbers import check_count
-from vi.foundation.precision import precision
+from vi.foundation.precision import jitted, precision
 from vi.foundation.seeds import PATHS, RESAMPLING, generator_from, key_from
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
@@ -193,7 +193,7 @@ def _compiled(target: Target, draws: int, elbo_draws: int) -> Any:
             points, log_q = draw_from(normal, second, draws)
             return elbos, best, normal, points, jax.vmap(lambda z: density(z, batch))(points), log_q
 
-        return jax.jit(jax.vmap(one, in_axes=(0, 0, 0, 0, None)))
+        return jitted(jax.vmap(one, in_axes=(0, 0, 0, 0, None)))
 
     return target.compiled(("paths", draws, elbo_draws), make)
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.foundation.precision import precision
+from vi.foundation.precision import jitted, precision
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 
@@ -68,7 +68,7 @@ def _compiled(target: Target) -> Callable[..., Any]:
         rows: jax.Array = jax.lax.map(column, jnp.eye(z.size, dtype=z.dtype), batch_size=COLUMNS)
         return -rows
 
-    return jax.jit(columns)
+    return jitted(columns)
 
 
 def _by_differences(target: Target, point: np.ndarray, steps: np.ndarray) -> np.ndarray:

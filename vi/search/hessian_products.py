@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vi.foundation.precision import precision
+from vi.foundation.precision import jitted, precision
 from vi.targets.backends.evaluation import evaluation
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
@@ -69,7 +69,7 @@ def _compiled(target: Target) -> Any:
         found: jax.Array = jax.lax.map(product, (points, directions), batch_size=TOGETHER)
         return found
 
-    return jax.jit(products)
+    return jitted(products)
 
 
 def _by_differences(target: Target) -> Products:

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from vi.foundation.kept import Keeper
+from vi.foundation.precision import jitted
 
 __all__ = ["CHUNK", "MEMORY", "Minimand", "Search", "search"]
 
@@ -169,7 +170,7 @@ def _compiled(function: Callable[..., jax.Array]) -> tuple[Any, Any]:
             states
         )
 
-    return jax.jit(begin), jax.jit(advance)
+    return jitted(begin), jitted(advance)
 
 
 def _parts() -> tuple[optax.GradientTransformation, optax.GradientTransformationExtraArgs]:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from vi.foundation.layout import Layout
-from vi.foundation.precision import precision
+from vi.foundation.precision import jitted, precision
 from vi.search.curvature import curvature
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
@@ -174,7 +174,7 @@ def _hessian_product(target: Target, point: np.ndarray) -> Product:
 
 def _compiled(target: Target) -> Callable[..., Any]:
     score: Any = jax.grad(traceable_density(target))
-    return jax.jit(
+    return jitted(
         lambda point, vector, batch: -jax.jvp(lambda z: score(z, batch), (point,), (vector,))[1]
     )
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vi.foundation.extras import needs
+from vi.foundation.precision import jitted
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 
@@ -37,7 +38,7 @@ def compiled_chains(target: Target, plan: Plan) -> Callable[..., Any]:
 
             return jax.vmap(chain)(keys, starts)
 
-        return jax.jit(run)
+        return jitted(run)
 
     return target.compiled(("chains", plan), make)
 

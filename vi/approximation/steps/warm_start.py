@@ -45,11 +45,11 @@ LARGEST = 10**5
 def can_warm_start(fit: FitState) -> bool:
     """Whether a search over fixed draws may come before the first step.
 
-    Where a step sees all rows of data, in one process, and the loss is minus an ELBO of q with all
+    Where a step sees all rows of data, and the loss is minus an ELBO of q with all
     parameters free. A flow begins as wide as it was: one that starts within a mode never leaves it.
     """
     algorithm, family = fit.algorithm, fit.family
-    if not isinstance(algorithm, Gradient) or fit.local or fit.devices is not None:
+    if not isinstance(algorithm, Gradient) or fit.local:
         return False
     if not (algorithm.has_elbo and hasattr(algorithm.objective, "entropy_weight")):
         return False

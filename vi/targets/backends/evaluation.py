@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import jax
 import numpy as np
 
-from vi.foundation.precision import precision
+from vi.foundation.precision import jitted, precision
 from vi.targets.base import Target
 
 __all__ = ["ENTRIES", "Evaluation", "entries_of", "evaluation"]
@@ -33,7 +32,7 @@ def evaluation(target: Target, block: int | None = None) -> Evaluation:
     `block` always so many, the last of them filled up: compiled once for any number of points.
     """
     function = (
-        target.compiled("values and scores", lambda: jax.jit(target.value_and_score))
+        target.compiled("values and scores", lambda: jitted(target.value_and_score))
         if target.traceable
         else target.value_and_score
     )

@@ -15,7 +15,7 @@ from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.batch_tensors import is_row_data
 from vi.data.minibatches.row_numbers import short_steps
 from vi.foundation.batching import batched
-from vi.foundation.precision import called_afresh, precision
+from vi.foundation.precision import jitted, precision
 from vi.graphs.to_jax import jax_function
 from vi.targets.base import Batch, Inputs, StepInputs, StreamedBlock, Target
 from vi.targets.batches.local_rows import LocalRows
@@ -80,7 +80,7 @@ class JaxTarget(Target):
         self.has_local = bool(graph.local)
         self._lengths = lengths_function(graph.rows)
         self.placed: Placed = {}
-        self._many = jax.jit(
+        self._many = jitted(
             lambda points, inputs: jax.lax.map(
                 lambda z: self.log_density(z, inputs), points, batch_size=BLOCK
             )
@@ -164,11 +164,8 @@ class JaxTarget(Target):
     def log_prob(self, points: np.ndarray, inputs: Batch | None = None) -> np.ndarray:
         points = np.asarray(points, self.dtype)
         with precision(self.dtype):
-            flat = called_afresh(
-                self._many,
-                points.reshape(-1, self.dim),
-                self.batch() if inputs is None else inputs,
-            )
+            inputs = self.batch() if inputs is None else inputs
+            flat = self._many(points.reshape(-1, self.dim), inputs)
             return np.asarray(flat).reshape(points.shape[:-1])
 
     def constrain(
@@ -177,7 +174,7 @@ class JaxTarget(Target):
         names = self.names if names is None else names
         function = self.compiled(("constrain", names), lambda: self._constrain_function(names))
         with precision(self.dtype):
-            values = called_afresh(function, np.asarray(points, self.dtype), self.batch().arrays)
+            values = function(np.asarray(points, self.dtype), self.batch().arrays)
         return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
     def _constrain_function(self, names: tuple[str, ...]) -> Callable[..., Any]:
@@ -185,7 +182,7 @@ class JaxTarget(Target):
         outputs = [self.graph.variables[name] for name in names]
         with precision(self.dtype):
             function = jax_function([self.graph.flat, *self.graph.shared], outputs)
-        return jax.jit(
+        return jitted(
             lambda points, arrays: jax.lax.map(
                 lambda z: tuple(function(z, *arrays)), points, batch_size=BLOCK
             )
