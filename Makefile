@@ -22,6 +22,8 @@ ROBUST ?= $(addprefix tests/,algorithms approximation data families inference mo
 OF_MODELS := tests/targets
 OF_METHODS := tests/test_correctness.py tests/test_determinism.py
 OTHERS := tests $(addprefix --ignore=,$(OF_MODELS) $(OF_METHODS))
+# values and gradients of some 200 models, each compiled for a few calls: little of it need be fast
+HASTY := --xla_backend_optimization_level=0
 # tests start many processes, each of which imports some 3,000 modules: 4 s with their byte code, 12 s without
 export UV_COMPILE_BYTECODE := 1
 export PYTHON
@@ -61,7 +63,8 @@ test: $(VENV)/.group-test ## the quick tests
 test-slow: $(VENV)/.group-test ## only the slow tests
 ifeq ($(TESTS),tests)
 	@failed=0; for part in "$(OF_MODELS)" "$(OF_METHODS)" "$(OTHERS)"; do \
-	    echo "== $$part =="; $(PYTEST) -m slow $$part $(ARGS) || failed=1; done; exit $$failed
+	    flags="$$XLA_FLAGS"; [ "$$part" = "$(OF_MODELS)" ] && flags="$$flags $(HASTY)"; \
+	    echo "== $$part =="; XLA_FLAGS="$$flags" $(PYTEST) -m slow $$part $(ARGS) || failed=1; done; exit $$failed
 else
 	$(PYTEST) -m slow $(TESTS) $(ARGS) || [ $$? -eq 5 ] # 5: none was found
 endif

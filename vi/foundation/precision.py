@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import gc
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -14,7 +12,7 @@ import numpy as np
 import pytensor
 from jax.sharding import Mesh
 
-__all__ = ["called_afresh", "jitted", "precision", "resolve_dtype"]
+__all__ = ["precision", "resolve_dtype"]
 
 
 def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
@@ -70,36 +68,6 @@ def precision(dtype: np.dtype) -> Iterator[None]:
             "ignore", message="Explicitly requested dtype", category=UserWarning
         )
         yield
-
-
-def called_afresh[T](function: Callable[..., T], *arguments: Any) -> T:
-    """Call a compiled function that may read NumPy arrays which JAX has met in another precision.
-
-    JAX 0.12 keeps a NumPy array that a function closes over in the precision in which it met it
-    first, as long as any code lives that was traced with it, and builds invalid code in another
-    precision. When that happens all traced code is dropped, which costs compilations only.
-    """
-    try:
-        return function(*arguments)
-    except ValueError as error:
-        if "verifier errors" not in str(error):
-            raise
-    # outside of the handler: the error holds on to the traced code
-    jax.clear_caches()
-    gc.collect()
-    return function(*arguments)
-
-
-def jitted[**P, T](function: Callable[P, T]) -> Callable[P, T]:
-    """`jax.jit` of what may read arrays of a model: each call is made by `called_afresh`."""
-    compiled = jax.jit(function)
-
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = called_afresh(functools.partial(compiled, **kwargs), *args)
-        return result
-
-    return call
 
 
 def _no_mesh() -> contextlib.AbstractContextManager[Any]:

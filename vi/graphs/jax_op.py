@@ -13,7 +13,8 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 
-from vi.foundation.precision import called_afresh, precision
+from vi.foundation.compiling import called_afresh
+from vi.foundation.precision import precision
 from vi.foundation.tracing_errors import TRACING_ERRORS, what_tracing_met
 from vi.graphs.jax_derivatives import Pullback, ValueAndGradient
 from vi.graphs.jax_dispatch import JAXShapeTuple, jax_funcify

@@ -14,8 +14,9 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.steps.in_one_go import normal_params, settled
 from vi.diagnostics.importance import RELIABLE, smoothed
+from vi.foundation.compiling import jitted
 from vi.foundation.numbers import check_count
-from vi.foundation.precision import jitted, precision
+from vi.foundation.precision import precision
 from vi.foundation.seeds import PATHS, RESAMPLING, generator_from, key_from
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS

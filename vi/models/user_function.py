@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.foundation.arrays import first_not_finite
-from vi.foundation.precision import called_afresh
+from vi.foundation.compiling import called_afresh
 from vi.foundation.tracing_errors import TRACING_ERRORS, first_line, what_tracing_met
 
 __all__ = ["check_batches", "is_pair", "trace", "value_at"]

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vi.foundation.precision import jitted, precision
+from vi.foundation.compiling import jitted
+from vi.foundation.precision import precision
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from vi.foundation.precision import jitted, precision
+from vi.foundation.compiling import jitted
+from vi.foundation.precision import precision
 from vi.targets.backends.evaluation import evaluation
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target

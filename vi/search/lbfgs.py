@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vi.foundation.compiling import jitted
 from vi.foundation.kept import Keeper
-from vi.foundation.precision import jitted
 
 __all__ = ["CHUNK", "MEMORY", "Minimand", "Search", "search"]
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from vi.foundation.compiling import jitted
 from vi.foundation.layout import Layout
-from vi.foundation.precision import jitted, precision
+from vi.foundation.precision import precision
 from vi.search.curvature import curvature
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from vi.algorithms.base import Algorithm, Question, Rows, State
 from vi.families.family import Params
+from vi.foundation.compiling import HASTY, jitted
 
 __all__ = [
     "FLOAT32",
@@ -159,19 +159,7 @@ def factor_of(got: np.ndarray, expected: np.ndarray) -> float | None:
 
 def quick_jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile for few calls: the compiler's time is what a check takes."""
-    compiled: Callable[..., Any] = jax.jit(function, compiler_options=_hasty())
-    return compiled
-
-
-@functools.cache
-def _hasty() -> dict[str, Any]:
-    """Options with which XLA compiles quickly; empty where this XLA does not know them."""
-    options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    try:
-        jax.jit(jnp.negative, compiler_options=options).lower(jnp.zeros(())).compile()
-    except jax.errors.JaxRuntimeError:
-        return {}
-    return options
+    return jitted(function, HASTY)
 
 
 def moments(size: int) -> tuple[np.ndarray, np.ndarray]:

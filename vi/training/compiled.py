@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms.base import Algorithm, State
+from vi.foundation.compiling import called_afresh
 from vi.foundation.fusion import in_memory
-from vi.foundation.precision import called_afresh
 from vi.targets.base import Inputs, Target
 from vi.training.runner import BUFFER, Runner
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -11,11 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms.base import Algorithm, Question, Rows, State
+from vi.foundation.compiling import known_options
 from vi.foundation.fusion import apart
 from vi.targets.base import Inputs, StepInputs, Target
 from vi.training.runner import ALWAYS, Runner
 
 __all__ = ["HostRunner"]
+
+IN_SEQUENCE = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+"""With this XLA computes one thing after the other.
+
+A step on the host is short: handing parts of it to other threads takes longer than computing them.
+"""
 
 
 class HostRunner(Runner):
@@ -36,7 +42,7 @@ class HostRunner(Runner):
         self._target = target
         # the question that the last step of a chunk asked: the state that asked, noise, report
         self._pending: tuple[Any, Any, Any] = (None, None, None)
-        options = _in_sequence()
+        options = known_options(*IN_SEQUENCE.items())
         self._ask = jax.jit(
             lambda state, rows, always: _question(algorithm, state, rows, always),
             compiler_options=options,
@@ -124,21 +130,6 @@ def _tell_and_ask(
     question = Question(report[:-1].reshape(score.shape), noise)
     new, loss = algorithm.tell(state, question, log_prob, score, rows)
     return new, *_question(algorithm, new, next_rows, always, loss)
-
-
-@functools.cache
-def _in_sequence() -> dict[str, str]:
-    """Options with which XLA computes one thing after the other.
-
-    A step on the host is short: handing parts of it to other threads takes longer than computing
-    them. Empty where this XLA does not know the option.
-    """
-    options = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
-    try:
-        jax.jit(jnp.negative, compiler_options=options).lower(jnp.zeros(())).compile()
-    except jax.errors.JaxRuntimeError:
-        return {}
-    return options
 
 
 def _read(report: jax.Array, dim: int) -> tuple[np.ndarray, float]:

@@ -13,7 +13,8 @@ import numpy as np
 
 from vi.algorithms.base import Algorithm, State
 from vi.diagnostics.losses import average_loss
-from vi.foundation.precision import called_afresh, precision
+from vi.foundation.compiling import called_afresh
+from vi.foundation.precision import precision
 from vi.targets.base import Inputs, Target
 from vi.training.compiled import compiled_step
 from vi.training.history import History

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vi.foundation.compiling import jitted
 from vi.foundation.extras import needs
-from vi.foundation.precision import jitted
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 

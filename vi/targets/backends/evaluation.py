@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vi.foundation.precision import jitted, precision
+from vi.foundation.compiling import jitted
+from vi.foundation.precision import precision
 from vi.targets.base import Target
 
 __all__ = ["ENTRIES", "Evaluation", "entries_of", "evaluation"]

@@ -9,9 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from vi.foundation.precision import called_afresh, precision
+from vi.foundation.compiling import HASTY, jitted
+from vi.foundation.precision import precision
 from vi.foundation.tracing_errors import what_tracing_met
 from vi.graphs.to_jax import ConversionError, WrongGradientError
+from vi.targets.backends.evaluation import entries_of
 from vi.targets.backends.jax_target import JaxTarget, Short
 from vi.targets.base import StepInputs
 
@@ -37,6 +39,9 @@ TOLERANCE = {"float64": 1e-5, "float32": 3e-2}
 Far above the rounding of long sums, far below the difference of a wrong branch, which is of the
 order of the term itself.
 """
+
+MANY = 10**6
+"""Numbers read by one evaluation from which code is worth compiling well: it takes milliseconds."""
 
 type Looks = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, float | None]]
 """Log p, its score ``(D,)``, and its derivative along a direction by forward mode, if there is
@@ -68,11 +73,16 @@ def _looks(target: JaxTarget, start: np.ndarray, inputs: StepInputs) -> Looks:
     def reverse(point: jax.Array, inputs: StepInputs) -> Any:
         return target.value_and_score(point[None], inputs)
 
+    def one(point: jax.Array, direction: jax.Array, inputs: StepInputs) -> Any:
+        return *reverse(point, inputs), None
+
     def both(point: jax.Array, direction: jax.Array, inputs: StepInputs) -> Any:
         along = jax.jvp(lambda z: target.log_density(z, inputs), (point,), (direction,))[1]
         return *reverse(point, inputs), along
 
-    function: Callable[..., Any] = jax.jit(both)
+    # sixteen calls: the compiler's time counts, until there are data by the million
+    options = HASTY if entries_of(target) < MANY else None
+    function: Callable[..., Any] = jitted(both, options)
     try:
         jax.eval_shape(reverse, start, inputs)
     except Exception as error:
@@ -81,10 +91,10 @@ def _looks(target: JaxTarget, start: np.ndarray, inputs: StepInputs) -> Looks:
         jax.eval_shape(function, start, start, inputs)
     except (NotImplementedError, TypeError, ValueError):
         # an operation without forward mode (a custom_vjp, say): nothing to compare with
-        function = jax.jit(lambda point, direction, inputs: (*reverse(point, inputs), None))
+        function = jitted(one, options)
 
     def look(point: np.ndarray, direction: np.ndarray) -> tuple[float, np.ndarray, float | None]:
-        value, score, along = called_afresh(function, point, direction, inputs)
+        value, score, along = function(point, direction, inputs)
         return float(value[0]), np.asarray(score)[0], None if along is None else float(along)
 
     return look

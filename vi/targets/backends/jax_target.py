@@ -15,7 +15,8 @@ from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.batch_tensors import is_row_data
 from vi.data.minibatches.row_numbers import short_steps
 from vi.foundation.batching import batched
-from vi.foundation.precision import jitted, precision
+from vi.foundation.compiling import jitted
+from vi.foundation.precision import precision
 from vi.graphs.to_jax import jax_function
 from vi.targets.base import Batch, Inputs, StepInputs, StreamedBlock, Target
 from vi.targets.batches.local_rows import LocalRows
