@@ -34,10 +34,17 @@ def has_elbo(method):
     return bool(vi.METHODS[method].estimators)
 
 
+def matches_scores(method):
+    """Whether steps match scores in closed form, without noise where the family is exact."""
+    return method == "bam"
+
+
 def steps_of(method, usual=10_000):
     """Steps that reach the optimum: fewer where a step is dearer and takes the fit further."""
     if is_particles(method):
         return usual // 10
+    if vi.METHODS[method].default_n < usual:
+        return vi.METHODS[method].default_n
     if not has_elbo(method):
         return usual // 5
     return 3 * usual // 10 if is_flow_like(method) else usual

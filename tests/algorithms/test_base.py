@@ -15,7 +15,7 @@ from seeds import seed
 
 import vi
 from vi.algorithms import ALGORITHMS, Algorithm, Gradient, Local, LocalPart, RowsOfStep, Stein
-from vi.families import MeanField, Part, Particles, PerRow, Product
+from vi.families import FullRank, MeanField, Part, Particles, PerRow, Product
 from vi.objectives import ClosedFormEntropy
 from vi.optimizers.named import name_of
 from vi.testing import check_algorithm
@@ -53,6 +53,7 @@ def local() -> Example:
 
 
 EXAMPLES: dict[str, Callable[[], Example]] = {
+    "batch_and_match": lambda: Example(ALGORITHMS["batch_and_match"](FullRank())),
     "local": local,
     "gradient-closed_form_entropy": lambda: Example(
         Gradient(**USUAL, objective=ClosedFormEntropy())

@@ -128,7 +128,7 @@ def test_one_that_is_not_registered_is_saved_too(tmp_path):
 def test_options_that_an_algorithm_does_not_use_are_refused(option):
     inference = ClimbInference(model=conjugate_normal().model)
     before = inference.approx.record
-    with pytest.raises(TypeError, match=f"{next(iter(option))}: the algorithm 'climb' makes"):
+    with pytest.raises(TypeError, match=f"{next(iter(option))}: the algorithm 'climb' has no"):
         inference.fit(5, progressbar=False, **option)
     assert inference.approx.record is before
 

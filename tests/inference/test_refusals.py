@@ -179,7 +179,6 @@ def test_start_that_depends_on_variables(model):
         ({"n": 2.5}, ValueError, "n=2.5"),
         ({"n": True}, ValueError, "n=True"),
         ({"n": "10"}, ValueError, "n='10'"),
-        ({"n": None}, ValueError, "n=None"),
         ({"obj_n_mc": 0}, ValueError, "obj_n_mc=0.*at least 1"),
         ({"obj_n_mc": 1.5}, ValueError, "obj_n_mc=1.5"),
         ({"tf_n_mc": 0}, ValueError, "tf_n_mc=0"),

@@ -1,6 +1,7 @@
 """Algorithms: how a family learns from a target."""
 
 from vi.algorithms.base import ALGORITHMS, Algorithm, Question, Rows, RowsOfStep, State
+from vi.algorithms.batch_and_match import BatchAndMatch
 from vi.algorithms.descent import Descent
 from vi.algorithms.gradient import Gradient
 from vi.algorithms.local import Local, LocalPart
@@ -11,6 +12,7 @@ __all__ = [
     "ALGORITHMS",
     "Algorithm",
     "Asked",
+    "BatchAndMatch",
     "Descent",
     "Gradient",
     "Local",

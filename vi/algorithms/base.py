@@ -102,6 +102,12 @@ class Algorithm(abc.ABC):
     has_elbo: bool = False
     """Whether the loss is minus the ELBO, so that several runs can be compared by it."""
 
+    entropy_weight: float | None = None
+    """The weight of the entropy in the ELBO that is minus the loss; ``None`` where it is none.
+
+    Only with one may a search of that ELBO over fixed draws come before the first step.
+    """
+
     linear_in_log_p: bool = False
     """Whether a step's expectation is linear in log p and the score.
 

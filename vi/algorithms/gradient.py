@@ -46,6 +46,11 @@ class Gradient(Descent):
         return self.objective.has_elbo
 
     @property
+    def entropy_weight(self) -> float | None:  # type: ignore[override]
+        """The objective's, where its loss is minus an ELBO."""
+        return getattr(self.objective, "entropy_weight", None) if self.has_elbo else None
+
+    @property
     def linear_in_log_p(self) -> bool:  # type: ignore[override]
         """Whether the objective's loss is linear in log p."""
         return self.objective.linear_in_log_p

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -14,7 +14,15 @@ from vi.families import FullRank as FullRankFamily
 from vi.families import LowRank as LowRankFamily
 from vi.families import MeanField as MeanFieldFamily
 
-__all__ = ["FullRank", "LowRank", "MeanField", "NormalizingFlow", "PointOptions", "StartOptions"]
+__all__ = [
+    "FullRank",
+    "LowRank",
+    "MeanField",
+    "NormalizingFlow",
+    "PointOptions",
+    "StartOptions",
+    "given_or_made",
+]
 
 
 class PointOptions(TypedDict, total=False):
@@ -103,3 +111,26 @@ class NormalizingFlow(Approximation):
                 "or nothing."
             )
         super().__init__(flow if isinstance(flow, Flow) else Flow(flow), **options)
+
+
+def given_or_made(
+    approx: Approximation | None, make: Callable[..., Approximation], options: StartOptions
+) -> Approximation:
+    """The approximation that was given, or one that a class makes with options.
+
+    Raises
+    ------
+    TypeError
+        If an approximation is given together with options that it has already.
+    """
+    if approx is None:
+        return make(**options)
+    unused = [
+        name
+        for name, value in options.items()
+        if value is not None and name != "scale_cost_to_minibatch"
+    ]
+    same_model = options.get("model") is getattr(approx, "model", None)
+    if unused and not (unused == ["model"] and same_model):
+        raise TypeError(f"{', '.join(unused)}: the approximation that was given has these already.")
+    return approx

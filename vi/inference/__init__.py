@@ -1,6 +1,7 @@
 """Inference objects: what a fit is called by."""
 
 from vi.foundation.registry import import_modules
+from vi.inference.bam import BaM
 from vi.inference.dadvi import DADVI
 from vi.inference.inference import Inference
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
@@ -18,6 +19,7 @@ __all__ = [
     "METHODS",
     "NFVI",
     "SVGD",
+    "BaM",
     "FullRankADVI",
     "Inference",
     "KLqp",

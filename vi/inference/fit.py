@@ -72,7 +72,7 @@ def _density_model(density: Any, options: dict[str, Any]) -> pm.Model:
 
 @_density_first
 def fit(
-    n: int = 10_000,
+    n: int | None = None,
     method: str | type[Inference] | Inference = "advi",
     model: pm.Model | None = None,
     random_seed: Any = None,
@@ -110,12 +110,13 @@ def fit(
 
     Parameters
     ----------
-    n : int
-        Steps (of DADVI, Laplace and Pathfinder, the most iterations); 0 initialises only.
+    n : int, optional
+        Steps (of DADVI, Laplace and Pathfinder, the most iterations): 10,000 by default, 60 of
+        ``"bam"``; 0 initialises only.
     method : str, class or instance
         ``"advi"``, ``"fullrank_advi"``, ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``,
-        ``"dadvi"``, ``"laplace"``, ``"pathfinder"``, an :class:`vi.Inference` class, or an
-        instance of one (which goes on from where it is, unless a start or a seed is given).
+        ``"bam"``, ``"dadvi"``, ``"laplace"``, ``"pathfinder"``, an :class:`vi.Inference` class, or
+        an instance of one (which goes on from where it is, unless a start or a seed is given).
     model : pymc.Model, optional
         The model; the one in context by default.
     random_seed : int, optional

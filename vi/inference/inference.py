@@ -23,7 +23,7 @@ from vi.inference.judged import check_can_be_judged, judged
 from vi.inference.one_shot import OneShot, refuse_steps
 from vi.inference.profile import Profile, timed
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
-from vi.inference.run_options import RunOptions, refuse_optimizer
+from vi.inference.run_options import RunOptions, refuse_unused
 from vi.optimizers import Averaging
 from vi.targets.from_pymc import check_backend
 from vi.training import Callback, Status
@@ -48,6 +48,9 @@ class Inference(abc.ABC):
 
     averages: bool = True
     """Whether the iterates' average can be reported."""
+
+    default_n: int = 10_000
+    """Steps, or the most iterations, of a fit that is not told how many."""
 
     stepwise: bool = True
     """Whether a fit is a run of steps, with an optimiser, callbacks and ``refine``; otherwise it is
@@ -99,7 +102,7 @@ class Inference(abc.ABC):
 
     def fit(
         self,
-        n: int = 10_000,
+        n: int | None = None,
         score: bool | None = None,
         callbacks: Sequence[Callback] | None = None,
         progressbar: bool = True,
@@ -125,8 +128,9 @@ class Inference(abc.ABC):
 
         Parameters
         ----------
-        n : int
-            Steps, or the most iterations where the method has no steps. 0 initialises only.
+        n : int, optional
+            Steps, or the most iterations where the method has no steps; by default as many as the
+            method declares, 10,000 or fewer. 0 initialises only.
         score : bool, optional
             Whether losses are kept; they cost nothing, so they are, unless this is False.
         callbacks : sequence of callables, optional
@@ -239,18 +243,17 @@ class Inference(abc.ABC):
                 "they are. Leave it out."
             )
         self.approx.check_idle()
-        options = options.resolved(averages=self.averages)
+        options = options.resolved(averages=self.averages, n=self.default_n)
         algorithm = self._made(options)
         if isinstance(algorithm, OneShot):
 
             def solved(fit: FitState) -> FitState:
                 fit = check_can_be_judged(options.applied(fit, restart), options)
-                return algorithm.solve(fit, options.n) if options.n > 0 else fit
+                return algorithm.solve(fit, options.steps) if options.steps > 0 else fit
 
             self.approx.change(solved)
             return judged(self.approx, options)
-        if not algorithm.uses_optimizer:
-            refuse_optimizer(algorithm, options)
+        refuse_unused(algorithm, options)
 
         def planned(fit: FitState) -> FitState:
             fit = check_can_be_judged(options.applied(fit, restart), options)
@@ -262,7 +265,7 @@ class Inference(abc.ABC):
             return replace(fit, warm_start=wanted and can_warm_start(fit))
 
         self.approx.advance(
-            planned, options.n, restarts=options.restarts, progressbar=options.progressbar
+            planned, options.steps, restarts=options.restarts, progressbar=options.progressbar
         )
         return judged(self.approx, options)
 
@@ -310,7 +313,7 @@ class Inference(abc.ABC):
             if backend is not None:
                 fit = replace(fit, backend=check_backend(backend))
             if fit.run is None:
-                algorithm = self._made(RunOptions().resolved(averages=self.averages))
+                algorithm = self._made(RunOptions().resolved(averages=self.averages, n=n))
                 assert isinstance(algorithm, Algorithm)
                 fit = with_algorithm(fit, algorithm)
             return timed(fit, n)

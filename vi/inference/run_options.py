@@ -24,10 +24,15 @@ from vi.targets.batches.search import has_batches
 from vi.targets.from_pymc import check_backend
 from vi.training.loop import Callback, check_callbacks
 
-__all__ = ["RunOptions", "refuse_optimizer"]
+__all__ = ["RunOptions", "refuse_unused"]
 
-OF_AN_OPTIMIZER = ("obj_n_mc", "obj_optimizer", "averaging", "total_grad_norm_constraint")
-"""Options that only an algorithm with an optax step in the family's parameters uses."""
+OF_STEPS = {
+    "obj_n_mc": "n_draws",
+    "obj_optimizer": "optimizer",
+    "averaging": "averaging",
+    "total_grad_norm_constraint": "max_gradient_norm",
+}
+"""Options of how steps are made, and the settings of an algorithm that they become."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,8 @@ class RunOptions:
         Draws a step that were asked for, if any.
     max_gradient_norm : float or None
         The limit of the gradient's norm.
-    n : int
-        Steps, or the most iterations.
+    n : int or None
+        Steps, or the most iterations; ``None`` until :meth:`resolved`.
     callbacks : tuple of callables
         What is called between steps.
     progressbar : bool
@@ -72,7 +77,7 @@ class RunOptions:
     averaging: Averaging | None = None
     n_draws: int | None = None
     max_gradient_norm: float | None = None
-    n: int = 10_000
+    n: int | None = None
     averaging_is_open: bool = True
     callbacks: tuple[Callback, ...] = ()
     progressbar: bool = True
@@ -92,7 +97,7 @@ class RunOptions:
     def checked(
         cls,
         *,
-        n: int,
+        n: int | None,
         score: bool | None,
         callbacks: Sequence[Callback] | None,
         progressbar: bool,
@@ -118,7 +123,8 @@ class RunOptions:
         TypeError, ValueError
             If an argument is of the wrong kind, or has an impossible value.
         """
-        check_steps(n)
+        if n is not None:
+            check_steps(n)
         if obj_n_mc is not None:
             check_count("obj_n_mc", obj_n_mc)
         check_count("restarts", restarts)
@@ -138,7 +144,7 @@ class RunOptions:
             "restarts": None if restarts == 1 else restarts,
         }
         return cls(
-            n=int(n),
+            n=None if n is None else int(n),
             optimizer=optimizer_from(obj_optimizer),
             averaging=None if averaging == "auto" else averaging_from(averaging, False),
             averaging_is_open=averaging == "auto",
@@ -159,15 +165,24 @@ class RunOptions:
             given=frozenset(name for name, value in options.items() if value is not None),
         )
 
-    def resolved(self, *, averages: bool) -> RunOptions:
-        """With ``averaging="auto"`` decided: on with the default optimiser, where the method can.
+    def resolved(self, *, averages: bool, n: int) -> RunOptions:
+        """With what is left to the method decided: its number of steps, and ``averaging="auto"``.
 
-        A user's own optimiser does what its documentation says, as in PyMC: without an average.
+        An average is on with the default optimiser, where the method can. A user's own optimiser
+        does what its documentation says, as in PyMC: without one.
         """
+        decided = self if self.n is not None else replace(self, n=n)
         if not self.averaging_is_open:
-            return self
+            return decided
         default = averages and "obj_optimizer" not in self.given
-        return replace(self, averaging=averaging_from("auto", default), averaging_is_open=False)
+        averaging = averaging_from("auto", default)
+        return replace(decided, averaging=averaging, averaging_is_open=False)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of options that are :meth:`resolved`."""
+        assert self.n is not None
+        return self.n
 
     def sees_batches(self, model: pm.Model) -> bool:
         """Whether a step sees a part of the rows only."""
@@ -198,11 +213,15 @@ class RunOptions:
         )
 
 
-def refuse_optimizer(algorithm: Algorithm, options: RunOptions) -> None:
-    """Refuse options of an optax step for an algorithm that makes none: it would ignore them."""
-    given = [option for option in OF_AN_OPTIMIZER if option in options.given]
+def refuse_unused(algorithm: Algorithm, options: RunOptions) -> None:
+    """Refuse options of a step that the algorithm has no setting for: it would ignore them."""
+    given = [
+        option
+        for option, setting in OF_STEPS.items()
+        if option in options.given and not hasattr(algorithm, setting)
+    ]
     if given:
         raise TypeError(
-            f"{', '.join(given)}: the algorithm {algorithm.short_name!r} makes its steps without "
-            "an optimiser, and would ignore it. Leave it out."
+            f"{', '.join(given)}: the algorithm {algorithm.short_name!r} has no such setting, and "
+            "would ignore it. Leave it out."
         )

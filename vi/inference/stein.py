@@ -11,7 +11,7 @@ import pymc as pm
 
 from vi import algorithms
 from vi.approximation import Approximation, Empirical, FullRank
-from vi.approximation.named import StartOptions
+from vi.approximation.named import StartOptions, given_or_made
 from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
@@ -210,19 +210,7 @@ class ASVGD(Stein):
         kernel: str | Kernel | Callable[..., Any] = "rbf",
         **options: Unpack[StartOptions],
     ) -> None:
-        if approx is None:
-            approx = FullRank(**options)
-        else:
-            unused = [
-                name
-                for name, value in options.items()
-                if value is not None and name != "scale_cost_to_minibatch"
-            ]
-            same_model = options.get("model") is getattr(approx, "model", None)
-            if unused and not (unused == ["model"] and same_model):
-                raise TypeError(
-                    f"{', '.join(unused)}: the approximation that was given has these already."
-                )
+        approx = given_or_made(approx, FullRank, options)
         super().__init__(approx, kernel, temperature, n_particles=n_particles)
         if not approx.family.has_density:
             raise TypeError(

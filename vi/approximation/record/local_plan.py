@@ -140,9 +140,8 @@ def for_rows(fit: FitState, algorithm: Algorithm) -> Algorithm:
     if not isinstance(algorithm, Gradient) or not isinstance(family, Product):
         raise TypeError(
             "Local variables are fitted by vi.KLqp, not by the algorithm "
-            f"{algorithm.short_name!r}: a Stein direction "
-            "compares points in all coordinates, and a batch has only some. Leave local out of the "
-            "groups."
+            f"{algorithm.short_name!r}: it compares points in all coordinates, and a "
+            "batch has only some. Leave local out of the groups."
         )
     return Local(family, algorithm, plan_of(fit).parts())
 

@@ -8,7 +8,6 @@ import logging
 import jax
 import numpy as np
 
-from vi.algorithms import Gradient
 from vi.algorithms.base import State
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std
@@ -49,9 +48,7 @@ def can_warm_start(fit: FitState) -> bool:
     parameters free. A flow begins as wide as it was: one that starts within a mode never leaves it.
     """
     algorithm, family = fit.algorithm, fit.family
-    if not isinstance(algorithm, Gradient) or fit.local:
-        return False
-    if not (algorithm.has_elbo and hasattr(algorithm.objective, "entropy_weight")):
+    if algorithm is None or algorithm.entropy_weight is None or fit.local:
         return False
     training = fit.data.training
     if training.streamed or has_batches(fit.model, training.replacements.values()):
@@ -77,8 +74,9 @@ def warm_started(fit: FitState, target: Target, state: State) -> State:
         The state before the first step.
     """
     algorithm = fit.algorithm
-    assert isinstance(algorithm, Gradient)
-    weight = algorithm.objective.entropy_weight  # type: ignore[attr-defined]
+    assert algorithm is not None
+    weight = algorithm.entropy_weight
+    assert weight is not None
     mean, std = mean_and_std(fit, state.params)
     noise = base_draws(generator_from(fit.seed, FIXED_DRAWS), DRAWS, target.dim)
     try:
