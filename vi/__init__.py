@@ -24,6 +24,7 @@ from vi.approximation import (
     load,
     sample_approx,
 )
+from vi.auto import Auto
 from vi.data import Minibatch
 from vi.foundation.version import __version__
 from vi.inference import (
@@ -69,6 +70,7 @@ __all__ = [
     "NFVI",
     "SVGD",
     "Approximation",
+    "Auto",
     "BaM",
     "Converged",
     "DivergedError",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 
 from vi.algorithms import State
@@ -34,6 +35,7 @@ from vi.approximation.steps.freezing import frozen
 from vi.approximation.steps.run import check_can_step
 from vi.approximation.verbs import kept_verb, live_verb, verb
 from vi.diagnostics.diagnosis import Diagnosis
+from vi.diagnostics.stages import COLUMNS
 from vi.diagnostics.status import Status
 from vi.families import Family, Params, Part, Product
 from vi.foundation.layout import Layout
@@ -308,6 +310,15 @@ class Approximation(LiveRecord):
     def diagnosis(self) -> Diagnosis | None:
         """The last verdict on the present parameters, of :meth:`diagnose`; ``None`` without one."""
         return self.record.diagnosis
+
+    @property
+    def stages(self) -> Any:
+        """What ``method="auto"`` has tried: a pandas.DataFrame, one row a stage.
+
+        Columns ``stage``, ``elbo``, ``elbo_error``, ``pareto_k``, ``gradients``, ``seconds``,
+        ``outcome``; without rows after other methods.
+        """
+        return pd.DataFrame([asdict(stage) for stage in self.record.stages], columns=COLUMNS)
 
     @property
     def hist(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
 
-__all__ = ["BaM"]
+__all__ = ["BaM", "draws_a_step"]
 
 FEWEST, PLENTY = 32, 200
 """Draws a step: twice as many as dimensions, at least 32, up to 200; beyond, as many as dimensions.
@@ -92,7 +92,12 @@ class BaM(Inference):
         self.warm_start = flag("warm_start", warm_start)
 
     def algorithm(self, options: RunOptions) -> BatchAndMatch:
-        family, dim = self.approx.family, self.approx.record.layout.dim
+        family = self.approx.family
         assert isinstance(family, FullRankFamily)
-        enough = max(FEWEST, min(2 * dim, PLENTY), dim)
+        enough = draws_a_step(self.approx.record.layout.dim)
         return BatchAndMatch(family, options.n_draws or enough, options.averaging)
+
+
+def draws_a_step(dim: int) -> int:
+    """Draws that a step takes by default, in so many dimensions."""
+    return max(FEWEST, min(2 * dim, PLENTY), dim)

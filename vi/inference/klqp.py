@@ -6,10 +6,12 @@ import logging
 from collections.abc import Collection, Iterator
 from typing import Any, Unpack
 
+import pymc as pm
+
 from vi.algorithms import Gradient
 from vi.approximation import Approximation, FullRank, LowRank, MeanField, NormalizingFlow
 from vi.approximation.named import StartOptions
-from vi.families import Base, Elliptical, Normal
+from vi.families import Base, Elliptical, Family, Normal
 from vi.foundation.numbers import flag
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
@@ -17,7 +19,7 @@ from vi.inference.options import check_prior, objective_from
 from vi.inference.run_options import RunOptions
 from vi.objectives import ESTIMATORS, Objective
 
-__all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
+__all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI", "gradient_steps"]
 
 logger = logging.getLogger("vi")
 
@@ -85,34 +87,49 @@ class KLqp(Inference):
         self.warm_start = flag("warm_start", warm_start)
 
     def algorithm(self, options: RunOptions) -> Gradient:
-        fewest, family = self.objective.fewest_draws, self.approx.family
-        n_draws, pairs = max(family.default_draws, fewest), False
-        if options.n_draws is not None:
-            n_draws = options.n_draws
-            if n_draws < fewest:
-                raise ValueError(
-                    f"obj_n_mc={n_draws}: the objective {self.objective.short_name!r} needs at "
-                    f"least {fewest} draws a step; with fewer it is another objective."
-                )
-        if family.pairs_in_batches and family.symmetric and options.sees_batches(self.approx.model):
-            n_draws += n_draws % 2 if options.n_draws is None else 0
-            pairs = n_draws % 2 == 0
-            if not pairs and n_draws > 1:
-                logger.warning(
-                    "obj_n_mc=%d is odd, so that draws come in no pairs, which take the noise of "
-                    "batches out of a covariance; %d would.",
-                    n_draws,
-                    n_draws + 1,
-                )
-        return Gradient(
-            family=family,
-            optimizer=options.optimizer,
-            averaging=options.averaging,
-            n_draws=n_draws,
-            max_gradient_norm=options.max_gradient_norm,
-            objective=self.objective,
-            antithetic=pairs,
-        )
+        return gradient_steps(self.approx.family, self.objective, options, self.approx.model)
+
+
+def gradient_steps(
+    family: Family, objective: Objective, options: RunOptions, model: pm.Model
+) -> Gradient:
+    """Steps along the gradient of an objective, as the options have them.
+
+    Where a step sees a batch, draws come in pairs if the family is one that needs them.
+
+    Raises
+    ------
+    ValueError
+        If the objective needs more draws than were asked for.
+    """
+    fewest = objective.fewest_draws
+    n_draws, pairs = max(family.default_draws, fewest), False
+    if options.n_draws is not None:
+        n_draws = options.n_draws
+        if n_draws < fewest:
+            raise ValueError(
+                f"obj_n_mc={n_draws}: the objective {objective.short_name!r} needs at "
+                f"least {fewest} draws a step; with fewer it is another objective."
+            )
+    if family.pairs_in_batches and family.symmetric and options.sees_batches(model):
+        n_draws += n_draws % 2 if options.n_draws is None else 0
+        pairs = n_draws % 2 == 0
+        if not pairs and n_draws > 1:
+            logger.warning(
+                "obj_n_mc=%d is odd, so that draws come in no pairs, which take the noise of "
+                "batches out of a covariance; %d would.",
+                n_draws,
+                n_draws + 1,
+            )
+    return Gradient(
+        family=family,
+        optimizer=options.optimizer,
+        averaging=options.averaging,
+        n_draws=n_draws,
+        max_gradient_norm=options.max_gradient_norm,
+        objective=objective,
+        antithetic=pairs,
+    )
 
 
 @METHODS.register(name="advi")

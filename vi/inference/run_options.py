@@ -210,6 +210,8 @@ class RunOptions:
             callbacks=self.callbacks,
             keep_losses=self.keep_losses,
             include_transformed=self.include_transformed,
+            stages=(),
+            resample=None,
         )
 
 

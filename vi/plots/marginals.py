@@ -107,7 +107,7 @@ def marginals(
         "store_data": False,
         "var_names": names,
     }
-    raw = approx.sample(draws, **options)["posterior"].to_dataset()
+    raw = approx.sample(draws, resample=None, **options)["posterior"].to_dataset()
     weighed = approx.sample(draws, resample="psis", **options)["posterior"].to_dataset()
     distances = {name: moved(raw[name], weighed[name]) for name in map(str, raw.data_vars)}
     if diagnosis is not None:

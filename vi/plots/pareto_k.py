@@ -120,7 +120,13 @@ def importance_weights(approx: Approximation, draws: int, seed: int) -> tuple[np
         )
     names = [approx.layout.names[0]]
     tree = approx.sample(
-        draws, random_seed=seed, log_prob=True, store_data=False, rows=False, var_names=names
+        draws,
+        random_seed=seed,
+        log_prob=True,
+        store_data=False,
+        rows=False,
+        var_names=names,
+        resample=None,
     )
     log_p, log_q = (tree["sample_stats"][name].to_numpy().ravel() for name in ("log_p", "log_q"))
     finite = np.isfinite(log_p) & np.isfinite(log_q)

@@ -43,6 +43,8 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "losses": (int,),
     "missing": (str, type(None)),
     "notes": (dict,),
+    "resample": (str, type(None)),
+    "stages": (list,),
     "warm_start": (bool,),
 }
 

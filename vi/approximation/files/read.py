@@ -22,6 +22,7 @@ from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.training_data import TrainingData
 from vi.diagnostics.agreement import compared
+from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import Status
 from vi.families import Family
 from vi.foundation.precision import precision
@@ -95,6 +96,8 @@ def _filled(
         include_transformed=meta["include_transformed"],
         data=TrainingData(GraphSetting(scale=meta.get("scale")), missing=meta.get("missing")),
         notes=meta.get("notes", {}),
+        stages=tuple(Stage(**stage) for stage in meta.get("stages", ())),
+        resample=meta.get("resample"),
         losses=np.asarray(arrays["history"], np.float64),
         status=Status(**meta["status"]),
         starts=compared(restarts, fit.layout) if restarts else None,

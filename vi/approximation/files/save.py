@@ -88,6 +88,8 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "algorithm": algorithm,
         "encoders": encoders,
         "notes": dict(fit.notes),
+        "stages": [asdict(stage) for stage in fit.stages],
+        "resample": fit.resample,
         "diagnosis": None if fit.diagnosis is None else dict(fit.diagnosis.to_dataset().attrs),
     }
     arrays["meta"] = np.array(json.dumps(meta))

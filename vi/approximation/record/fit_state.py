@@ -15,6 +15,7 @@ from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.local_groups import LocalGroup
 from vi.approximation.record.training_data import TrainingData
 from vi.diagnostics.diagnosis import Diagnosis
+from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import Status
 from vi.families import Family, Params
 from vi.foundation.devices import Devices
@@ -83,6 +84,10 @@ class FitState(Keeper):
         What a method without steps says of its result, as plain values.
     starts : xarray.Dataset or None
         What a fit from several starts found.
+    stages : tuple of Stage
+        What a fit that chooses its method has tried.
+    resample : str or None
+        How draws are made to stand for the posterior where nobody says how, as in ``sample``.
     diagnosis : Diagnosis or None
         The last verdict on the parameters; whoever changes them drops it.
     """
@@ -109,6 +114,8 @@ class FitState(Keeper):
     status: Status = NOTHING_YET
     notes: Mapping[str, Any] = field(default_factory=dict)
     starts: xr.Dataset | None = None
+    stages: tuple[Stage, ...] = ()
+    resample: str | None = None
     diagnosis: Diagnosis | None = None
 
     @property

@@ -22,7 +22,7 @@ from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAINS, key_from, resolve_seed
 from vi.targets.base import Target
 
-__all__ = ["METHODS", "initvals", "nuts_step", "sample_mcmc"]
+__all__ = ["METHODS", "agreement", "initvals", "nuts_step", "run_chains", "sample_mcmc"]
 
 METHODS = {"nuts": 0.8, "hmc": 0.8, "rmh": 0.234}
 """The kernels, and the acceptance rate that each is tuned to."""
@@ -141,13 +141,7 @@ def sample_mcmc(
         )
     matrix = inverse_mass_matrix(fit, metric)
     plan = Plan(method, int(draws), int(tune), float(accept), integration_steps)
-    starts = starting_points(fit, int(chains), seed)
-    with precision(target.dtype):
-        keys = jax.random.split(key_from(seed, CHAINS), int(chains))
-        points, stats, steps = compiled_chains(target, plan)(
-            keys, starts, np.asarray(matrix, target.dtype), target.batch()
-        )
-    z = np.asarray(points)
+    z, stats, steps = run_chains(fit, target, plan, matrix, int(chains), seed)
     posterior = target.constrain(z.reshape(-1, target.dim))
     if include_transformed:
         flat = target.layout.unflatten(z.reshape(-1, target.dim))
@@ -166,6 +160,25 @@ def sample_mcmc(
     tree["sample_stats"].attrs |= attributes
     tree["posterior"].attrs |= _checked(target, z, stats)
     return tree
+
+
+def run_chains(
+    fit: FitState, target: Target, plan: Plan, matrix: np.ndarray, chains: int, seed: int
+) -> tuple[np.ndarray, dict[str, Any], Any]:
+    """The chains' points ``(chains, draws, D)``, what is known of their steps, and the lengths."""
+    starts = starting_points(fit, chains, seed)
+    with precision(target.dtype):
+        keys = jax.random.split(key_from(seed, CHAINS), chains)
+        points, stats, steps = compiled_chains(target, plan)(
+            keys, starts, np.asarray(matrix, target.dtype), target.batch()
+        )
+    return np.asarray(points), stats, steps
+
+
+def agreement(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """R-hat and the effective sample size of each coordinate, ``(D,)``."""
+    rhat = np.atleast_1d(array_stats.rhat(points, chain_axis=0, draw_axis=1))
+    return rhat, np.atleast_1d(array_stats.ess(points, chain_axis=0, draw_axis=1))
 
 
 def initvals(
@@ -229,8 +242,7 @@ def _checked(target: Target, points: np.ndarray, stats: dict[str, Any]) -> dict[
     """The largest R-hat and the smallest effective sample size; warn where they are bad."""
     if points.shape[1] < 4:
         return {}
-    rhat = np.atleast_1d(array_stats.rhat(points, chain_axis=0, draw_axis=1))
-    ess = np.atleast_1d(array_stats.ess(points, chain_axis=0, draw_axis=1))
+    rhat, ess = agreement(points)
     worst = np.argsort(-np.nan_to_num(rhat, nan=np.inf))
     bad = worst[~(rhat[worst] <= RHAT)]
     if bad.size:

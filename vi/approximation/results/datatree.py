@@ -14,6 +14,7 @@ from pymc.backends.base import MultiTrace
 from pymc.backends.ndarray import NDArray
 from pytensor.graph.traversal import ancestors
 
+from vi.diagnostics.stages import Stage, stages_to_dataset
 from vi.foundation.version import __version__
 from vi.targets.model.labels import dims_that_fit, labels_and_dims
 
@@ -107,13 +108,18 @@ def _is_one_of(value: Any, names: Sequence[str]) -> bool:
 
 
 def fit_record(
-    losses: np.ndarray, settings: Mapping[str, Any], restarts: xr.Dataset | None = None
+    losses: np.ndarray,
+    settings: Mapping[str, Any],
+    restarts: xr.Dataset | None = None,
+    stages: Sequence[Stage] = (),
 ) -> xr.Dataset:
-    """The ``fit`` group: losses, what several starts found, the settings as attributes."""
+    """The ``fit`` group: losses, several starts, stages, the settings as attributes."""
     steps = np.arange(1, len(losses) + 1)
     # netCDF has no booleans
     plain = {name: int(v) if isinstance(v, bool) else v for name, v in settings.items()}
     record = xr.Dataset({"loss": ("step", np.array(losses))}, coords={"step": steps}, attrs=plain)
+    if stages:
+        record = record.merge(stages_to_dataset(stages))
     if restarts is None:
         return record
     return record.merge(restarts).assign_attrs(record.attrs | restarts.attrs)

@@ -56,7 +56,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
     return_inferencedata: bool = True,
     rows: bool | None = None,
     var_names: Sequence[str] | None = None,
-    resample: str | None = None,
+    resample: str | None = "auto",
 ) -> xr.DataTree:
     """Draw from q.
 
@@ -85,11 +85,12 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         full length, where log p is computed.
     var_names : sequence of str, optional
         Variables and deterministics that the draws are to have; the others are not computed.
-    resample : {"psis"}, optional
-        Whether the draws are made to stand for the posterior: ten times as many draws of q, at
-        least 2,000, are weighed by p / q (Pareto-smoothed), and chosen by their weights; one may
-        come more than once. ``posterior.attrs["pareto_k"]`` says how far that can be relied on: up
-        to 0.7; see :meth:`diagnose`.
+    resample : {"auto", "psis"}, optional
+        Whether the draws are made to stand for the posterior. ``"psis"``: ten times as many draws
+        of q, at least 2,000, are weighed by p / q (Pareto-smoothed), and chosen by their weights;
+        one may come more than once. ``posterior.attrs["pareto_k"]`` says how far that can be relied
+        on: up to 0.7; see :meth:`diagnose`. ``"auto"`` does so where ``method="auto"`` has found
+        that it can be relied on, ``None`` never.
 
     Returns
     -------
@@ -107,6 +108,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         include_transformed = fit.include_transformed
     var_names = names_from(var_names)
     seed, weights = resolve_seed(random_seed), None
+    resample = fit.resample if resample == "auto" else resample
     if resample is None:
         density = log_prob is not False
         params = reported_params(fit)
@@ -136,7 +138,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         return trace  # type: ignore[no-any-return]
     stats = {"log_p": _log_p(points, target)} if holds.log_p else {}
     stats |= {} if log_q is None else {"log_q": log_q}
-    record = fit_record(fit.losses, describe_settings(fit), fit.starts)
+    record = fit_record(fit.losses, describe_settings(fit), fit.starts, fit.stages)
     streamed = () if fit.data.stream is None else tuple(fit.data.stream.fields)
     tree = to_datatree(model_of_all_rows(fit), posterior, stats, record, holds.data, streamed)
     _add_verdict(tree, fit)
@@ -163,7 +165,9 @@ def _resampled(
 ) -> tuple[np.ndarray, np.ndarray, Weights]:
     """Draws of q chosen by their importance weights, with log q of each."""
     if how != "psis":
-        raise ValueError(f"resample={how!r} is unknown; use 'psis', or None for draws of q.")
+        raise ValueError(
+            f"resample={how!r} is unknown; use 'psis', 'auto', or None for draws of q."
+        )
     if not fit.family.has_density:
         raise TypeError("resample='psis' weighs draws by p / q, and this q has no density.")
     count = max(WEIGHED * draws, LEAST_WEIGHED)

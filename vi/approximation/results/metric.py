@@ -10,7 +10,7 @@ from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.draws import draw
 from vi.foundation.precision import precision
-from vi.foundation.seeds import CHAIN_STARTS
+from vi.foundation.seeds import CHAIN_STARTS, derived_seed
 
 __all__ = ["inverse_mass_matrix", "starting_points"]
 
@@ -24,7 +24,7 @@ TRIES = 10
 
 def starting_points(fit: FitState, chains: int, seed: int) -> np.ndarray:
     """Draws of q at which log p is finite, ``(chains, D)``."""
-    stream = int(np.random.SeedSequence(seed, spawn_key=(CHAIN_STARTS,)).generate_state(1)[0])
+    stream = derived_seed(seed, CHAIN_STARTS)
     points, _ = draw(fit.family, reported_params(fit), stream, TRIES * chains, fit.dtype)
     good = points[np.isfinite(target_of_all_rows(fit).log_prob(points))]
     if len(good) < chains:

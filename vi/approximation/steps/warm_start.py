@@ -20,7 +20,7 @@ from vi.targets.backends.evaluation import Evaluation, evaluation
 from vi.targets.base import Target
 from vi.targets.batches.search import has_batches
 
-__all__ = ["can_warm_start", "warm_started"]
+__all__ = ["can_warm_start", "searched", "warm_started"]
 
 logger = logging.getLogger("vi")
 
@@ -75,26 +75,48 @@ def warm_started(fit: FitState, target: Target, state: State) -> State:
     """
     algorithm = fit.algorithm
     assert algorithm is not None
-    weight = algorithm.entropy_weight
-    assert weight is not None
-    mean, std = mean_and_std(fit, state.params)
+    assert algorithm.entropy_weight is not None
+    params, _ = searched(fit, target, state.params, algorithm.entropy_weight)
+    if params is state.params:
+        return state
+    with precision(fit.dtype):
+        return algorithm.init(params, state.key)
+
+
+def searched(
+    fit: FitState, target: Target, start: Params, weight: float = 1.0
+) -> tuple[Params, int]:
+    """The end of a search, or the start where that is better; and the gradients that it took.
+
+    Parameters
+    ----------
+    fit : FitState
+        The record: its family, its seed and its precision.
+    target : Target
+        The log density of all rows.
+    start : dict of arrays
+        Parameters.
+    weight : float
+        The weight of the entropy.
+    """
+    mean, std = mean_and_std(fit, start)
     noise = base_draws(generator_from(fit.seed, FIXED_DRAWS), DRAWS, target.dim)
     try:
         found = fit_fixed_draws(target, mean, std, noise, ITERATIONS, entropy_weight=weight)
     except NotFiniteError:
-        return state
+        return start, DRAWS
     evaluate = evaluation(target, DRAWS)  # the search's own number, for which it is compiled
     params = _independent(fit, found)
-    before, after = (_elbo(fit, each, evaluate, weight) for each in (state.params, params))
+    before, after = (_elbo(fit, each, evaluate, weight) for each in (start, params))
+    gradients = found.evaluations * DRAWS
     if not after > before:  # both are -inf where q itself overflows
-        return state
+        return start, gradients
     logger.info(
         "Start at the ELBO %s, found by %s gradients over fixed draws.",
         f"{after:,.6g}",
-        f"{found.evaluations * DRAWS:,}",
+        f"{gradients:,}",
     )
-    with precision(fit.dtype):
-        return algorithm.init(params, state.key)
+    return params, gradients
 
 
 def _independent(fit: FitState, found: FixedDrawsFit) -> Params:

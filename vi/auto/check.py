@@ -1,0 +1,50 @@
+"""The stage that looks: is this the posterior, by weights, chains and fits from elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vi.approximation.results.diagnose import diagnose
+from vi.auto.ground import Ground
+from vi.diagnostics.diagnosis import Diagnosis
+from vi.diagnostics.modes import AHEAD, NOISE
+from vi.diagnostics.stages import Stage
+
+__all__ = ["better_place", "check", "is_settled"]
+
+
+def check(ground: Ground) -> Diagnosis:
+    """The verdict on the present record, which keeps it."""
+    with ground.stage("check") as write:
+        fit = ground.fit
+        found = diagnose(fit, random_seed=fit.seed)
+        ground.approx.keep(found, fit)
+        write(
+            Stage(
+                "",
+                found.elbo,
+                found.elbo_error,
+                found.pareto_k,
+                found.gradients,
+                outcome=found.in_short,
+            )
+        )
+    return found
+
+
+def is_settled(found: Diagnosis) -> bool:
+    """Whether draws of q, weighted where that can be relied on, stand for the posterior."""
+    return found.verdict in ("good", "usable with importance resampling")
+
+
+def better_place(found: Diagnosis) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and standard deviations of another fit with a clearly higher ELBO, if there is one."""
+    if found.modes is None:
+        return None
+    elbo, error = (found.modes[f"mode_elbo{kind}"].to_numpy() for kind in ("", "_error"))
+    best = int(np.argmax(np.where(np.isfinite(elbo), elbo, -np.inf)))
+    gap = elbo[best] - elbo[0]
+    if best == 0 or not gap > AHEAD + NOISE * np.nan_to_num(np.hypot(error[best], error[0])):
+        return None
+    mean, std = (found.modes[f"mode_{what}"].to_numpy()[best] for what in ("mean", "sd"))
+    return mean, std

@@ -1,0 +1,58 @@
+"""The stage of stochastic gradients: what the ELBO gains from where the normal is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vi.approximation.record.parameters import averaged_params, mean_and_std
+from vi.auto.ground import Ground
+from vi.diagnostics.stages import Stage
+from vi.diagnostics.status import DivergedError
+from vi.families import Family, FullRank, LowRank
+from vi.inference.klqp import gradient_steps
+from vi.objectives import StickingTheLanding
+
+__all__ = ["LARGEST_FULL", "climb"]
+
+LARGEST_FULL = 500
+"""Dimensions up to which the covariance is a full one: a step of the matching stage takes a tenth
+of a second there, and the cube of the dimension beyond."""
+
+STEPS = 3000
+"""Steps from a normal that is there already: most of what they gain is gained in the first
+thousand."""
+
+
+def climb(ground: Ground) -> None:
+    """Make steps along the ELBO's gradient, if that is where the normal falls short.
+
+    A normal that matches scores is not the one of the highest ELBO where the posterior is none, and
+    has the wider weights.
+    """
+    fit = ground.fit
+    family: Family = FullRank() if fit.layout.dim <= LARGEST_FULL else LowRank()
+    params = averaged_params(fit)
+    fresh = type(fit.family) is not type(family)
+    if fresh:
+        params = ground.at(family, *mean_and_std(fit))
+    n = min(ground.options.steps, ground.options.steps if fresh else STEPS)
+    algorithm = gradient_steps(family, StickingTheLanding(), ground.options, fit.model)
+    with ground.stage("climb") as write:
+        known = fit.data.stream is None  # whether all rows can be looked at
+        start = ground.elbo() if known else None
+        try:
+            done = ground.steps(family, params, algorithm, n)
+        except DivergedError as error:
+            ground.back_to(fit)
+            write(Stage("", gradients=n * algorithm.n_draws, outcome=f"left out: {error}"))
+            return
+        row = Stage("", gradients=done * algorithm.n_draws)
+        outcome = f"{done:,} steps of {family.short_name}"
+        if start is not None:
+            elbo = ground.elbo()
+            outcome += f", ELBO {elbo.value:,.6g}"
+            if elbo.below(start):
+                ground.back_to(fit)
+                outcome += ", lower than before: left out"
+            row = replace(row, elbo=elbo.value, elbo_error=elbo.error)
+        write(replace(row, outcome=outcome))

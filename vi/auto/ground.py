@@ -1,0 +1,153 @@
+"""What the stages of a fit share: the live approximation, its options, the table of stages."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+import numpy as np
+
+from vi.algorithms import Algorithm
+from vi.approximation import Approximation
+from vi.approximation.record.begin import with_algorithm
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.parameters import reported_params
+from vi.approximation.results.draws import draw
+from vi.diagnostics.stages import Stage
+from vi.families import Family, Params
+from vi.foundation.precision import precision
+from vi.foundation.seeds import STAGES, derived_seed, key_from
+from vi.inference.run_options import RunOptions
+
+__all__ = ["Elbo", "Ground"]
+
+logger = logging.getLogger("vi")
+
+DRAWS = 400
+"""Draws behind the ELBO of a stage: its error is then a twentieth of the standard deviation of log
+p - log q, which is about one for a fit that is any good."""
+
+NOISE = 3.0
+"""Standard errors by which one ELBO has to be above another to count as higher."""
+
+
+@dataclass(frozen=True)
+class Elbo:
+    """An ELBO from fresh draws, and log p - log q at each of them ``(S,)``."""
+
+    ratios: np.ndarray
+
+    @property
+    def value(self) -> float:
+        """The mean; minus infinity where log p is not finite at a draw."""
+        return float(self.ratios.mean()) if np.all(np.isfinite(self.ratios)) else -np.inf
+
+    @property
+    def error(self) -> float:
+        """Its standard error."""
+        if not np.isfinite(self.value):
+            return np.nan
+        return float(self.ratios.std() / np.sqrt(len(self.ratios)))
+
+    def below(self, other: Elbo) -> bool:
+        """Whether it is lower, by more than the noise of the draws, which are the same ones."""
+        if not np.isfinite(self.value):
+            return bool(np.isfinite(other.value))
+        if not np.isfinite(other.value):
+            return False
+        noise = (other.ratios - self.ratios).std() / np.sqrt(len(self.ratios))
+        return bool(other.value - self.value > NOISE * noise)
+
+
+@dataclass
+class Ground:
+    """A fit in stages that is going on.
+
+    Parameters
+    ----------
+    approx : Approximation
+        The live approximation.
+    options : RunOptions
+        The options of the fit, resolved.
+    most : int
+        Gradients after which no new stage begins.
+    """
+
+    approx: Approximation
+    options: RunOptions
+    most: int
+
+    @property
+    def fit(self) -> FitState:
+        """The present record."""
+        return self.approx.record
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the user has ended the last run."""
+        return self.fit.status.ending in ("stopped", "interrupted")
+
+    @property
+    def left(self) -> int:
+        """Gradients that are left of the budget."""
+        return self.most - sum(stage.gradients for stage in self.fit.stages)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[Stage], None]]:
+        """A stage of the table: what is written within it gets its name and its seconds."""
+        began = time.perf_counter()
+        written: list[Stage] = []
+        yield written.append
+        for row in written:
+            row = replace(row, stage=name, seconds=time.perf_counter() - began)
+            done = (*self.fit.stages, row)
+            self.approx.change(functools.partial(replace, stages=done))
+            logger.info("Stage %s: %s", name, row.outcome)
+
+    def steps(self, family: Family, params: Params, algorithm: Algorithm, n: int) -> int:
+        """Make up to ``n`` steps of an algorithm from parameters; how many were made.
+
+        Losses and the numbers of steps count on over the stages.
+
+        Raises
+        ------
+        DivergedError
+            If a loss or a parameter stops being finite.
+        """
+        done = 0 if self.fit.run is None else int(self.fit.run.step)
+
+        def planned(fit: FitState) -> FitState:
+            bare = replace(fit, family=family, start=params, run=None, algorithm=None)
+            new = with_algorithm(replace(bare, free_mean=None, given_std=None), algorithm)
+            assert new.run is not None
+            with precision(fit.dtype):
+                run = new.run._replace(step=jnp.asarray(done, new.run.step.dtype))
+            return replace(new, run=run, losses=fit.losses, warm_start=False)
+
+        self.approx.advance(planned, n, progressbar=self.options.progressbar)
+        return self.fit.status.step - done
+
+    def at(self, family: Family, mean: np.ndarray, std: np.ndarray) -> Params:
+        """The parameters with which a family begins at these independent normals."""
+        dtype = self.fit.dtype
+        with precision(dtype):
+            key = key_from(self.fit.seed, STAGES)
+            return family.init(jnp.asarray(mean, dtype), jnp.asarray(std, dtype), key)
+
+    def back_to(self, before: FitState) -> None:
+        """Hold what an earlier record reported; the table of stages and the losses stay."""
+        self.approx.change(lambda fit: replace(before, stages=fit.stages, losses=fit.losses))
+
+    def elbo(self) -> Elbo:
+        """The ELBO of the present record; the noise of its draws is the same for all stages."""
+        fit = self.fit
+        seed, params = derived_seed(fit.seed, STAGES), reported_params(fit)
+        points, log_q = draw(fit.family, params, seed, DRAWS, fit.dtype, density=True)
+        assert log_q is not None
+        return Elbo(np.asarray(target_of_all_rows(fit).log_prob(points) - log_q, np.float64))

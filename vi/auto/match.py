@@ -1,0 +1,41 @@
+"""The second stage: a normal with any covariance, by matched scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vi.algorithms import BatchAndMatch
+from vi.auto.ground import Ground
+from vi.diagnostics.stages import Stage
+from vi.diagnostics.status import DivergedError
+from vi.families import FullRank
+from vi.inference.bam import BaM, draws_a_step
+from vi.optimizers import PolynomialAverage
+
+__all__ = ["match"]
+
+
+def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
+    """Match the scores of a full-rank normal, from independent ones.
+
+    Where that ends below its start, by the ELBO, the start comes back: far from a normal the
+    scores' own divergence can lead away.
+    """
+    before, family, dim = ground.fit, FullRank(), ground.fit.layout.dim
+    draws = ground.options.n_draws or draws_a_step(dim)
+    algorithm = BatchAndMatch(family, draws, PolynomialAverage())
+    with ground.stage("match") as write:
+        start = ground.elbo()
+        n = min(BaM.default_n, ground.options.steps)
+        try:
+            done = ground.steps(family, ground.at(family, mean, std), algorithm, n)
+        except DivergedError as error:
+            ground.back_to(before)
+            write(Stage("", gradients=n * draws, outcome=f"left out: {error}"))
+            return
+        elbo = ground.elbo()
+        outcome = f"a full-rank normal, ELBO {elbo.value:,.6g}"
+        if elbo.below(start):
+            ground.back_to(before)
+            outcome += ", lower than that of its start, which stays"
+        write(Stage("", elbo.value, elbo.error, gradients=done * draws, outcome=outcome))

@@ -1,0 +1,242 @@
+"""The method that chooses: ``vi.fit(method="auto")``."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Unpack
+
+import jax.numpy as jnp
+import numpy as np
+
+from vi.algorithms import Algorithm
+from vi.approximation import Approximation
+from vi.approximation.named import StartOptions
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.parameters import mean_and_std
+from vi.approximation.results.diagnosis_sizes import MOST_WORK
+from vi.auto.check import better_place, check, is_settled
+from vi.auto.climb import LARGEST_FULL, climb
+from vi.auto.ground import Ground
+from vi.auto.match import match
+from vi.auto.repair import LEAST_GRADIENTS, repair
+from vi.auto.search import search
+from vi.diagnostics.diagnosis import Diagnosis
+from vi.diagnostics.importance import largest_reliable
+from vi.diagnostics.status import Ending, Status
+from vi.families import Family, MeanField
+from vi.foundation.numbers import check_count
+from vi.foundation.precision import precision
+from vi.foundation.seeds import STAGES, key_from
+from vi.inference.inference import Inference
+from vi.inference.judged import judged
+from vi.inference.klqp import KLqp
+from vi.inference.methods import METHODS
+from vi.inference.run_options import RunOptions
+from vi.targets.backends.evaluation import entries_of
+
+__all__ = ["Auto"]
+
+PLACES = 3
+"""Places from which scores are matched: the start's, and better ones that a check has found."""
+
+REFUSED = (
+    "obj_optimizer",
+    "averaging",
+    "total_grad_norm_constraint",
+    "restarts",
+    "devices",
+    "mesh",
+)
+"""Options of one method's steps, of which the stages have their own."""
+
+
+@METHODS.register(name="auto")
+class Auto(Inference):
+    r"""Fit in stages, check, and go as far as it takes.
+
+    1. *search*: the best independent normals over ten fixed draws (as :class:`vi.DADVI`).
+    2. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 500
+       dimensions.
+    3. *check*: the verdict (:meth:`vi.Approximation.diagnose`). If it knows a place with a higher
+       ELBO, 2 and 3 again from there.
+    4. Where a normal is not enough, *climb*: steps along the gradient of the ELBO, full rank or low
+       rank, and another check.
+    5. Where that is not either, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
+       measured by its covariance, until R-hat is at most 1.01 and 400 draws are effective. The
+       result is then a set of particles.
+
+    Where the verdict says that importance weights can be relied on, :meth:`vi.Approximation.sample`
+    and ``summary`` draw by them (``resample="auto"``). :attr:`vi.Approximation.stages` is the table
+    of what was tried, with its cost; the verdict is in :attr:`vi.Approximation.diagnosis`.
+
+    With minibatches and streams there are no stages that need all rows: it is 4 alone, and a check
+    where the rows are in memory.
+
+    Parameters
+    ----------
+    max_evaluations : int
+        Gradients of log p after which no new stage begins; the status says so.
+    repair : {"mcmc"} or None
+        Whether there may be chains.
+    **options
+        ``model``, ``start``, ``start_sigma``, ``random_seed``, ``dtype``: see
+        :class:`Approximation`.
+
+    Raises
+    ------
+    ValueError
+        If `repair` is unknown.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0.0, 1.0)
+    ...     y = pm.Normal("y", mu, 1.0, observed=[1.0, 3.0])
+    >>> approx = vi.fit(method="auto", model=model, random_seed=1, progressbar=False)
+    >>> approx.diagnosis.verdict, list(approx.stages["stage"])
+    ('good', ['search', 'match', 'check'])
+    """
+
+    def __init__(
+        self,
+        *,
+        max_evaluations: int = 500_000,
+        repair: str | None = "mcmc",
+        **options: Unpack[StartOptions],
+    ) -> None:
+        check_count("max_evaluations", max_evaluations)
+        if repair not in ("mcmc", None):
+            raise ValueError(f"repair={repair!r} is unknown; use 'mcmc', or None for no chains.")
+        super().__init__(Approximation(MeanField(), **options))
+        self.max_evaluations = int(max_evaluations)
+        self.repair = repair
+
+    def algorithm(self, options: RunOptions) -> Algorithm:
+        """That of steps along the ELBO's gradient, in the present family."""
+        return KLqp(self.approx).algorithm(options)
+
+    def run(self, options: RunOptions, restart: Mapping[str, Any] | None = None) -> Approximation:
+        _refuse(options)
+        self.approx.check_idle()
+        options = options.resolved(averages=True, n=self.default_n)
+        ground = Ground(self.approx, options, self.max_evaluations)
+        self.approx.change(lambda fit: _begun(fit, options, restart))
+        if options.steps == 0:
+            return self.approx
+        batches = options.sees_batches(self.approx.model)
+        found = _in_batches(ground) if batches else _on_all_rows(ground)
+        if found is not None and not is_settled(found) and not ground.stopped:
+            found = self._repaired(ground, found)
+        self.approx.change(lambda fit: _ended(fit, found, ground))
+        if options.diagnosis and self.approx.family.has_density:
+            judged(self.approx, options)
+        return self.approx
+
+    def _repaired(self, ground: Ground, found: Diagnosis) -> Diagnosis:
+        """The verdict after chains, where there may be some."""
+        why = _no_chains(ground, self.repair)
+        if why:
+            advice = f"{found.advice} {why}".strip()
+            told = replace(found, advice=advice)
+            ground.approx.keep(told, ground.fit)
+            return told
+        repair(ground)
+        return ground.fit.diagnosis or found
+
+
+def _refuse(options: RunOptions) -> None:
+    """Refuse what is said of the steps of one method."""
+    given = [option for option in REFUSED if option in options.given]
+    if given:
+        raise TypeError(
+            f"{', '.join(given)}: method='auto' has stages with settings of their own. Give the "
+            "method that it is for, method='advi' or 'fullrank_advi', or leave it out."
+        )
+
+
+def _begun(fit: FitState, options: RunOptions, restart: Mapping[str, Any] | None) -> FitState:
+    """The record before the first stage: independent normals, where it is or where it is told."""
+    fit = options.applied(fit, restart)
+    if fit.local:
+        raise TypeError(
+            "method='auto' makes its approximation of the model itself; local variables are "
+            "fitted by vi.KLqp(vi.Approximation([vi.Group(...), ...]))."
+        )
+    family = fit.beginning.family
+    if fit.family == family:
+        return fit
+    # a second fit: from the moments of what the first one came to
+    assert isinstance(family, Family)
+    mean, std = mean_and_std(fit)
+    with precision(fit.dtype):
+        key = key_from(fit.seed, STAGES)
+        start = family.init(jnp.asarray(mean, fit.dtype), jnp.asarray(std, fit.dtype), key)
+    bare = replace(fit, family=family, start=start, run=None, algorithm=None)
+    return replace(bare, free_mean=None, given_std=None, losses=np.empty(0), notes={})
+
+
+def _on_all_rows(ground: Ground) -> Diagnosis | None:
+    """The stages that see all rows; the last verdict, none where the user has ended it."""
+    search(ground)
+    place, found = mean_and_std(ground.fit), None
+    if ground.fit.layout.dim <= LARGEST_FULL:
+        for _ in range(PLACES):
+            match(ground, *place)
+            if ground.stopped:
+                return None
+            found = check(ground)
+            better = better_place(found)
+            if better is None or ground.left <= 0:
+                break
+            place = better
+    if (found is None or not is_settled(found)) and ground.left > 0:
+        climb(ground)
+        if ground.stopped:
+            return None
+        found = check(ground)
+    return found
+
+
+def _in_batches(ground: Ground) -> Diagnosis | None:
+    """The stages that see batches; a verdict where all rows are at hand afterwards."""
+    climb(ground)
+    if ground.stopped or ground.fit.data.stream is not None:
+        return None
+    return check(ground)
+
+
+def _no_chains(ground: Ground, repair: str | None) -> str:
+    """Why there are no chains; empty where there may be some."""
+    if repair is None:
+        return "Chains were not allowed (repair=None)."
+    target = target_of_all_rows(ground.fit)
+    if not target.traceable:
+        return "Chains need backend='jax'."
+    if importlib.util.find_spec("blackjax") is None:
+        return "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains."
+    if ground.left < LEAST_GRADIENTS:
+        return "The budget is spent: max_evaluations= leaves no chains."
+    if LEAST_GRADIENTS * entries_of(target) > MOST_WORK:
+        return "The data are too many for chains to be tried without being asked for."
+    return ""
+
+
+def _ended(fit: FitState, found: Diagnosis | None, ground: Ground) -> FitState:
+    """The record with what the stages come to."""
+    weighed = found is not None and fit.family.has_density and is_settled(found)
+    reliable = found is not None and found.pareto_k <= largest_reliable(2000)
+    resample = "psis" if weighed and reliable else None
+    names = ", ".join(stage.stage for stage in fit.stages)
+    message = f"stages {names}"
+    if resample:
+        message += "; draws by importance weights"
+    if found is not None and not is_settled(found) and ground.left <= 0:
+        message += f"; the budget of {ground.most:,} gradients is spent"
+    ending: Ending = fit.status.ending
+    if not ground.stopped:
+        ending = "converged" if found is not None and is_settled(found) else "max_steps"
+    return replace(fit, resample=resample, status=Status(ending, len(fit.losses), f"{message}."))
