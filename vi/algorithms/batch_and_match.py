@@ -42,8 +42,8 @@ class BatchAndMatch(Algorithm):
             + \tfrac{\lambda}{1 + \lambda} (\Sigma_{t+1} \bar g + \bar z).
 
     There is no step size, and units do not matter: an affine map of the space maps every step. The
-    quadratic equation is solved in the coordinates in which V is the identity, by factors: nothing
-    is squared or inverted. Draws at which log p or its score is not finite are left out; where that
+    quadratic equation is solved in the coordinates in which V is the identity, by factors: no
+    covariance is inverted. Draws at which log p or its score is not finite are left out; where that
     are more than half, q keeps its mean and becomes narrower.
 
     Parameters
@@ -147,11 +147,11 @@ def _matched(
     v_rows = [factor.T, moved, jnp.sqrt(ratio) * (mean - point_mean)[None]]
     unit = jnp.linalg.qr(jnp.concatenate(v_rows), mode="r").T  # V = unit unit'
     u_rows = jnp.concatenate([pulled, jnp.sqrt(ratio) * score_mean[None]]) @ unit
-    # U in the coordinates of V, whose eigenvalues are squares
-    _, singular, turn = jnp.linalg.svd(u_rows, full_matrices=False)
-    smaller = jnp.sqrt(2 / (1 + jnp.sqrt(1 + 4 * singular**2)))
-    # beside the directions that scores have told of nothing changes
-    rows = unit.T + turn.T @ ((smaller - 1)[:, None] * (turn @ unit.T))
+    # U in the coordinates of V: where q is near p its eigenvalues are about equal, and the products
+    # lose nothing; singular values of u_rows take longer
+    values, turn = jnp.linalg.eigh(u_rows.T @ u_rows)
+    smaller = jnp.sqrt(2 / (1 + jnp.sqrt(1 + 4 * jnp.maximum(values, 0))))
+    rows = smaller[:, None] * (turn.T @ unit.T)
     upper = jnp.linalg.qr(rows, mode="r")
     new_factor = jnp.tril((upper * jnp.sign(jnp.diag(upper))[:, None]).T)
     new_mean = mean + ratio * (new_factor @ (new_factor.T @ score_mean) + point_mean - mean)

@@ -39,7 +39,7 @@ def climb(ground: Ground) -> None:
     algorithm = gradient_steps(family, StickingTheLanding(), ground.options, fit.model)
     with ground.stage("climb") as write:
         known = fit.data.stream is None  # whether all rows can be looked at
-        start = ground.elbo() if known else None
+        start = ground.look() if known else None
         try:
             done = ground.steps(family, params, algorithm, n)
         except DivergedError as error:
@@ -49,10 +49,10 @@ def climb(ground: Ground) -> None:
         row = Stage("", gradients=done * algorithm.n_draws)
         outcome = f"{done:,} steps of {family.short_name}"
         if start is not None:
-            elbo = ground.elbo()
-            outcome += f", ELBO {elbo.value:,.6g}"
-            if elbo.below(start):
+            end = ground.look()
+            outcome += f", ELBO {end.elbo:,.6g}"
+            if end.below(start):
                 ground.back_to(fit)
                 outcome += ", lower than before: left out"
-            row = replace(row, elbo=elbo.value, elbo_error=elbo.error)
+            row = end.row(row.gradients, outcome)
         write(replace(row, outcome=outcome))

@@ -19,50 +19,75 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.draws import draw
+from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage
 from vi.families import Family, Params
 from vi.foundation.precision import precision
 from vi.foundation.seeds import STAGES, derived_seed, key_from
 from vi.inference.run_options import RunOptions
 
-__all__ = ["Elbo", "Ground"]
+__all__ = ["Ground", "Look"]
 
 logger = logging.getLogger("vi")
 
-DRAWS = 400
-"""Draws behind the ELBO of a stage: its error is then a twentieth of the standard deviation of log
-p - log q, which is about one for a fit that is any good."""
+DRAWS = 1000
+"""Draws by which stages are compared: the error of an ELBO is then a thirtieth of the standard
+deviation of log p - log q, which is about one for a fit that is any good."""
 
 NOISE = 3.0
 """Standard errors by which one ELBO has to be above another to count as higher."""
 
 
 @dataclass(frozen=True)
-class Elbo:
-    """An ELBO from fresh draws, and log p - log q at each of them ``(S,)``."""
+class Look:
+    """What fresh draws say: log p and log q at each of them, ``(S,)``."""
 
-    ratios: np.ndarray
+    log_p: np.ndarray
+    log_q: np.ndarray
 
     @property
-    def value(self) -> float:
-        """The mean; minus infinity where log p is not finite at a draw."""
+    def ratios(self) -> np.ndarray:
+        """Log p - log q."""
+        ratios: np.ndarray = self.log_p - self.log_q
+        return ratios
+
+    @property
+    def elbo(self) -> float:
+        """Minus infinity where log p is not finite at a draw."""
         return float(self.ratios.mean()) if np.all(np.isfinite(self.ratios)) else -np.inf
 
     @property
     def error(self) -> float:
-        """Its standard error."""
-        if not np.isfinite(self.value):
+        """The ELBO's standard error."""
+        if not np.isfinite(self.elbo):
             return np.nan
         return float(self.ratios.std() / np.sqrt(len(self.ratios)))
 
-    def below(self, other: Elbo) -> bool:
+    @property
+    def weights(self) -> Weights | None:
+        """The importance weights; none where log p is finite at fewer than half of the draws."""
+        if np.isfinite(self.log_p).mean() < 0.5:
+            return None
+        return smoothed(self.log_p, self.log_q)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the weights can be relied on."""
+        return self.weights is not None and self.weights.reliable
+
+    def row(self, gradients: int, outcome: str) -> Stage:
+        """The row of a table of stages; its name and seconds come from the stage."""
+        k = np.nan if self.weights is None else self.weights.k
+        return Stage("", self.elbo, self.error, k, gradients, outcome=outcome)
+
+    def below(self, other: Look) -> bool:
         """Whether it is lower, by more than the noise of the draws, which are the same ones."""
-        if not np.isfinite(self.value):
-            return bool(np.isfinite(other.value))
-        if not np.isfinite(other.value):
+        if not np.isfinite(self.elbo):
+            return bool(np.isfinite(other.elbo))
+        if not np.isfinite(other.elbo):
             return False
         noise = (other.ratios - self.ratios).std() / np.sqrt(len(self.ratios))
-        return bool(other.value - self.value > NOISE * noise)
+        return bool(other.elbo - self.elbo > NOISE * noise)
 
 
 @dataclass
@@ -144,10 +169,11 @@ class Ground:
         """Hold what an earlier record reported; the table of stages and the losses stay."""
         self.approx.change(lambda fit: replace(before, stages=fit.stages, losses=fit.losses))
 
-    def elbo(self) -> Elbo:
-        """The ELBO of the present record; the noise of its draws is the same for all stages."""
+    def look(self) -> Look:
+        """Fresh draws of the present record; their noise is the same for all stages."""
         fit = self.fit
         seed, params = derived_seed(fit.seed, STAGES), reported_params(fit)
         points, log_q = draw(fit.family, params, seed, DRAWS, fit.dtype, density=True)
         assert log_q is not None
-        return Elbo(np.asarray(target_of_all_rows(fit).log_prob(points) - log_q, np.float64))
+        log_p = target_of_all_rows(fit).log_prob(points)
+        return Look(np.asarray(log_p, np.float64), np.asarray(log_q, np.float64))

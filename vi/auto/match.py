@@ -25,7 +25,7 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     draws = ground.options.n_draws or draws_a_step(dim)
     algorithm = BatchAndMatch(family, draws, PolynomialAverage())
     with ground.stage("match") as write:
-        start = ground.elbo()
+        start = ground.look()
         n = min(BaM.default_n, ground.options.steps)
         try:
             done = ground.steps(family, ground.at(family, mean, std), algorithm, n)
@@ -33,9 +33,9 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
             ground.back_to(before)
             write(Stage("", gradients=n * draws, outcome=f"left out: {error}"))
             return
-        elbo = ground.elbo()
-        outcome = f"a full-rank normal, ELBO {elbo.value:,.6g}"
-        if elbo.below(start):
+        end = ground.look()
+        outcome = f"a full-rank normal, ELBO {end.elbo:,.6g}"
+        if end.below(start):
             ground.back_to(before)
             outcome += ", lower than that of its start, which stays"
-        write(Stage("", elbo.value, elbo.error, gradients=done * draws, outcome=outcome))
+        write(end.row(done * draws, outcome))

@@ -60,11 +60,11 @@ class Auto(Inference):
     1. *search*: the best independent normals over ten fixed draws (as :class:`vi.DADVI`).
     2. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 500
        dimensions.
-    3. *check*: the verdict (:meth:`vi.Approximation.diagnose`). If it knows a place with a higher
-       ELBO, 2 and 3 again from there.
-    4. Where a normal is not enough, *climb*: steps along the gradient of the ELBO, full rank or low
-       rank, and another check.
-    5. Where that is not either, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
+    3. Where its importance weights cannot be relied on, or dimensions are more, *climb*: steps
+       along the gradient of the ELBO, full rank or low rank.
+    4. *check*: the verdict (:meth:`vi.Approximation.diagnose`). If it knows a place with a higher
+       ELBO, 2 to 4 again from there.
+    5. Where no normal is enough, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
        measured by its covariance, until R-hat is at most 1.01 and 400 draws are effective. The
        result is then a set of particles.
 
@@ -72,7 +72,7 @@ class Auto(Inference):
     and ``summary`` draw by them (``resample="auto"``). :attr:`vi.Approximation.stages` is the table
     of what was tried, with its cost; the verdict is in :attr:`vi.Approximation.diagnosis`.
 
-    With minibatches and streams there are no stages that need all rows: it is 4 alone, and a check
+    With minibatches and streams there are no stages that need all rows: it is 3 alone, and a check
     where the rows are in memory.
 
     Parameters
@@ -182,22 +182,20 @@ def _begun(fit: FitState, options: RunOptions, restart: Mapping[str, Any] | None
 def _on_all_rows(ground: Ground) -> Diagnosis | None:
     """The stages that see all rows; the last verdict, none where the user has ended it."""
     search(ground)
-    place, found = mean_and_std(ground.fit), None
-    if ground.fit.layout.dim <= LARGEST_FULL:
-        for _ in range(PLACES):
+    place = mean_and_std(ground.fit)
+    full = ground.fit.layout.dim <= LARGEST_FULL
+    for _ in range(PLACES):
+        if full:
             match(ground, *place)
-            if ground.stopped:
-                return None
-            found = check(ground)
-            better = better_place(found)
-            if better is None or ground.left <= 0:
-                break
-            place = better
-    if (found is None or not is_settled(found)) and ground.left > 0:
-        climb(ground)
+        if not (full and ground.look().reliable) and not ground.stopped:
+            climb(ground)
         if ground.stopped:
             return None
         found = check(ground)
+        better = better_place(found)
+        if not full or better is None or ground.left <= 0:
+            break
+        place = better
     return found
 
 

@@ -22,7 +22,7 @@ from vi.foundation.seeds import STAGES, derived_seed
 
 __all__ = ["LEAST_GRADIENTS", "repair"]
 
-CHAINS, TUNE, DRAWS, MORE = 4, 300, 500, 4
+CHAINS, TUNE, DRAWS, MORE = 4, 300, 1000, 4
 """Chains, steps of tuning, draws a chain, and by how much longer a second attempt is."""
 
 LEAST_GRADIENTS = 20 * CHAINS * (DRAWS + TUNE)

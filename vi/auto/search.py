@@ -9,7 +9,6 @@ from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.steps.first_widths import with_first_widths
 from vi.approximation.steps.warm_start import searched
 from vi.auto.ground import Ground
-from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import Status
 
 __all__ = ["search"]
@@ -34,8 +33,8 @@ def search(ground: Ground) -> None:
     with ground.stage("search") as write:
         before = ground.fit.start
         ground.approx.change(solved)
-        elbo = ground.elbo()
+        end = ground.look()
         moved = ground.fit.start is not before
         outcome = "independent normals" if moved else "nothing better than the start"
-        outcome += f", ELBO {elbo.value:,.6g}"
-        write(Stage("", elbo.value, elbo.error, gradients=gradients, outcome=outcome))
+        outcome += f", ELBO {end.elbo:,.6g}"
+        write(end.row(gradients, outcome))
