@@ -12,6 +12,15 @@ def family_of(method):
     return None if name is None else FAMILIES[name]
 
 
+def in_steps(method):
+    """Whether a method's fit is one run of steps; those of stages have tests of their own.
+
+    Of a class, or a method's name.
+    """
+    kind = vi.METHODS[method] if isinstance(method, str) else method
+    return kind.stepwise and not kind.staged
+
+
 def is_particles(method):
     """Whether the result is a set of points, which have no density."""
     family = family_of(method)

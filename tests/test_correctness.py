@@ -12,6 +12,7 @@ import pymc as pm
 import pytest
 from methods import (
     has_elbo,
+    in_steps,
     is_flow_like,
     is_mean_field,
     is_particles,
@@ -34,7 +35,7 @@ STEPS = 10_000
 
 AXES = {
     "problem": list(PROBLEMS),
-    "method": [name for name, method in vi.METHODS.items() if method.stepwise],
+    "method": [name for name, method in vi.METHODS.items() if in_steps(method)],
     "estimator": [*ESTIMATORS, None],
     "backend": ["jax", "pytensor"],
     "dtype": ["float64", "float32"],

@@ -9,6 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
+from methods import in_steps
 from problems import conjugate_regression
 
 import vi
@@ -18,7 +19,7 @@ BACKENDS = ["jax", "pytensor"]
 METHODS = [
     pytest.param(method, marks=pytest.mark.slow if method is vi.NFVI else ())
     for method in vi.METHODS.values()
-    if method.stepwise
+    if in_steps(method)
 ]
 IN_ONE_GO = [method for method in vi.METHODS.values() if not method.stepwise]
 

@@ -48,7 +48,7 @@ class Look:
     @property
     def ratios(self) -> np.ndarray:
         """Log p - log q."""
-        ratios: np.ndarray = self.log_p - self.log_q
+        ratios: np.ndarray = np.asarray(self.log_p, np.float64) - self.log_q
         return ratios
 
     @property
@@ -176,4 +176,4 @@ class Ground:
         points, log_q = draw(fit.family, params, seed, DRAWS, fit.dtype, density=True)
         assert log_q is not None
         log_p = target_of_all_rows(fit).log_prob(points)
-        return Look(np.asarray(log_p, np.float64), np.asarray(log_q, np.float64))
+        return Look(np.asarray(log_p), np.asarray(log_q))

@@ -24,7 +24,6 @@ from vi.auto.match import match
 from vi.auto.repair import LEAST_GRADIENTS, repair
 from vi.auto.search import search
 from vi.diagnostics.diagnosis import Diagnosis
-from vi.diagnostics.importance import largest_reliable
 from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
 from vi.foundation.numbers import check_count
@@ -101,6 +100,8 @@ class Auto(Inference):
     ('good', ['search', 'match', 'check'])
     """
 
+    staged = True
+
     def __init__(
         self,
         *,
@@ -131,7 +132,9 @@ class Auto(Inference):
         found = _in_batches(ground) if batches else _on_all_rows(ground)
         if found is not None and not is_settled(found) and not ground.stopped:
             found = self._repaired(ground, found)
-        self.approx.change(lambda fit: _ended(fit, found, ground))
+        weighed = found is not None and is_settled(found) and self.approx.family.has_density
+        resample = "psis" if weighed and ground.look().reliable else None
+        self.approx.change(lambda fit: _ended(fit, found, ground, resample))
         if options.diagnosis and self.approx.family.has_density:
             judged(self.approx, options)
         return self.approx
@@ -223,11 +226,10 @@ def _no_chains(ground: Ground, repair: str | None) -> str:
     return ""
 
 
-def _ended(fit: FitState, found: Diagnosis | None, ground: Ground) -> FitState:
+def _ended(
+    fit: FitState, found: Diagnosis | None, ground: Ground, resample: str | None
+) -> FitState:
     """The record with what the stages come to."""
-    weighed = found is not None and fit.family.has_density and is_settled(found)
-    reliable = found is not None and found.pareto_k <= largest_reliable(2000)
-    resample = "psis" if weighed and reliable else None
     names = ", ".join(stage.stage for stage in fit.stages)
     message = f"stages {names}"
     if resample:

@@ -11,7 +11,7 @@ import xarray as xr
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.blackjax_kernels import Plan
-from vi.approximation.results.chains import METHODS, agreement, run_chains
+from vi.approximation.results.chains import agreement, run_chains
 from vi.approximation.results.metric import inverse_mass_matrix
 from vi.auto.ground import Ground
 from vi.diagnostics.diagnosis import Diagnosis, Verdict, shifts
@@ -22,8 +22,12 @@ from vi.foundation.seeds import STAGES, derived_seed
 
 __all__ = ["LEAST_GRADIENTS", "repair"]
 
-CHAINS, TUNE, DRAWS, MORE = 4, 300, 1000, 4
-"""Chains, steps of tuning, draws a chain, and by how much longer a second attempt is."""
+CHAINS, TUNE, DRAWS = 4, 300, 1000
+"""Chains, steps of tuning, and draws a chain."""
+
+ATTEMPTS = ((1, 0.8), (4, 0.95))
+"""How many times as many draws an attempt has, and the acceptance rate that it is tuned to: where
+the first one's chains do not agree, or diverge, the second one's steps are shorter."""
 
 LEAST_GRADIENTS = 20 * CHAINS * (DRAWS + TUNE)
 """About what the chains take at the least: a trajectory on a normal has some ten to thirty."""
@@ -31,34 +35,37 @@ LEAST_GRADIENTS = 20 * CHAINS * (DRAWS + TUNE)
 AGREED, ENOUGH = 1.01, 400
 """R-hat and effective draws from which on chains count as arrived (Vehtari et al. 2021)."""
 
+ADVICE = "Longer chains, approx.sample_mcmc() or pm.sample(); or another parametrisation."
+
 NEARLY = 1.05
 """R-hat up to which their means are worth something."""
+
+DIVERGING = 0.005
+"""The largest share of steps that diverge: what they leave out is about as much."""
 
 
 def repair(ground: Ground) -> None:
     """Run chains until they agree or the budget is spent; their draws become particles.
 
-    Nothing changes where the chains agree less than q is worth: where R-hat is above 1.05.
+    Nothing changes where R-hat stays above 1.05: such draws are worth no more than q's.
     """
     fit = ground.fit
     target = target_of_all_rows(fit)
-    seed = derived_seed(fit.seed, STAGES)
-    draws, gradients = DRAWS, 0
+    seed, gradients, cost = derived_seed(fit.seed, STAGES), 0, 0
     with ground.stage("chains") as write:
         matrix = inverse_mass_matrix(fit, None)
-        while True:
-            plan = Plan("nuts", draws, TUNE, METHODS["nuts"], None)
+        for times, accept in ATTEMPTS:
+            if gradients + times * cost > ground.left:
+                break
+            plan = Plan("nuts", times * DRAWS, TUNE, accept, None)
             points, stats, _ = run_chains(fit, target, plan, matrix, CHAINS, seed)
             # what tuning took is not told; it is taken to be like the rest
             each = float(np.mean(np.asarray(stats["n_steps"])))
-            cost = int(each * CHAINS * (draws + TUNE))
+            cost = int(each * CHAINS * (times * DRAWS + TUNE))
             gradients += cost
-            rhat, ess = agreement(points)
-            agreed = float(np.max(rhat)) <= AGREED and float(np.min(ess)) >= ENOUGH
-            if agreed or draws > DRAWS or gradients + MORE * cost > ground.left:
+            found = _verdict(fit, points, np.asarray(stats["diverging"]), gradients)
+            if found.verdict == "good":
                 break
-            draws *= MORE
-        found = _verdict(fit, points, np.asarray(stats["diverging"]), gradients)
         if found.verdict != "do not use":
             _hold(ground, points, found)
         write(Stage("", gradients=gradients, outcome=found.in_short))
@@ -69,41 +76,35 @@ def _verdict(fit: FitState, points: np.ndarray, diverging: np.ndarray, gradients
     rhat, ess = agreement(points)
     largest, least = float(np.max(rhat)), float(np.min(ess))
     verdict: Verdict = "do not use"
-    if largest <= AGREED and least >= ENOUGH:
+    if largest <= AGREED and least >= ENOUGH and diverging.mean() <= DIVERGING:
         verdict = "good"
     elif largest <= NEARLY:
         verdict = "means only"
     why = f"{len(points)} chains: R-hat {largest:.3f}, {least:,.0f} effective draws at least"
     if diverging.any():
-        why += f", {diverging.sum()} steps diverged"
-        verdict = "means only" if verdict == "good" and diverging.mean() > 0.01 else verdict
-    advice = "" if verdict == "good" else "Longer chains: approx.sample_mcmc(); or pm.sample()."
+        why += f", {diverging.sum():,} of {diverging.size:,} steps diverged"
     flat = points.reshape(-1, points.shape[-1]).astype(np.float64)
     mean, std = flat.mean(axis=0), flat.std(axis=0)
-    labels = [fit.layout.label(i) for i in range(flat.shape[1])]
     columns = {"mean": mean, "sd": std, "rhat": rhat, "ess": ess}
-    before = fit.diagnosis
-    if before is not None and "mean" in before.table:
+    if fit.diagnosis is not None:
         # how far the normal was from them, in its own standard deviations
-        old = [before.table[what].to_numpy() for what in ("mean", "sd")]
-        moved = shifts(old[0], old[1], mean, std)
-        columns |= dict(zip(("chains_mean", "chains_sd"), moved, strict=True))
-    table = xr.Dataset(
-        {name: ("unconstrained", values) for name, values in columns.items()},
-        coords={"unconstrained": labels},
-    )
+        q_mean, q_std = (fit.diagnosis.table[what].to_numpy() for what in ("mean", "sd"))
+        columns["chains_mean"], columns["chains_sd"] = shifts(q_mean, q_std, mean, std)
     return Diagnosis(
-        verdict,
-        why,
-        advice,
-        np.nan,
-        np.nan,
-        np.nan,
-        np.nan,
-        table,
-        np.nan,
-        gradients,
-        ("the density: chains have none",),
+        verdict=verdict,
+        why=why,
+        advice="" if verdict == "good" else ADVICE,
+        elbo=np.nan,
+        elbo_error=np.nan,
+        pareto_k=np.nan,
+        importance_ess=np.nan,
+        table=xr.Dataset(
+            {name: ("unconstrained", values) for name, values in columns.items()},
+            coords={"unconstrained": [fit.layout.label(i) for i in range(flat.shape[1])]},
+        ),
+        acceptance=np.nan,
+        gradients=gradients,
+        skipped=("the density: chains have none",),
     )
 
 

@@ -57,6 +57,9 @@ class Inference(abc.ABC):
     found in one go.
     """
 
+    staged: bool = False
+    """Whether a fit is made of stages, of several methods one after the other."""
+
     warm_start: bool = False
     """Whether, with the default optimiser, a search over fixed draws comes before the first step
     where it can (:func:`vi.approximation.steps.warm_start.can_warm_start`).

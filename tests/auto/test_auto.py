@@ -1,0 +1,291 @@
+"""The method that chooses: its stages, what comes back, what it refuses, what ends it."""
+
+import copy
+
+import numpy as np
+import pymc as pm
+import pytest
+from problems import PROBLEMS, conjugate_regression
+
+import vi
+from vi.auto import method as auto
+from vi.families import FullRank, LowRank, MeanField, Particles
+
+QUIET = {"method": "auto", "random_seed": 1, "progressbar": False}
+
+
+def funnel():
+    """Neal's funnel in three dimensions: no normal is near it, and chains have a hard time."""
+    with pm.Model() as model:
+        log_scale = pm.Normal("log_scale", 0.0, 2.0)
+        pm.Normal("x", 0.0, pm.math.exp(log_scale), shape=2)
+    return model
+
+
+def banana():
+    """A parabola with noise: far from any normal, and no trouble for chains."""
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0)
+        pm.Normal("y", x**2, 0.5)
+    return model
+
+
+Y = np.random.default_rng(3).normal(2.0, 1.5, size=400)
+
+
+def skewed():
+    """A normal of unknown mean and scale, flat priors: the mean is a t with 399 degrees."""
+    with pm.Model() as model:
+        mean = pm.Flat("mean")
+        log_scale = pm.Flat("log_scale")
+        pm.Normal("y", mean, pm.math.exp(log_scale), observed=Y)
+    return model
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return vi.fit(model=conjugate_regression().model, **QUIET)
+
+
+@pytest.mark.few(1)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("backend", ["jax", "pytensor"])
+@pytest.mark.parametrize("problem", list(PROBLEMS))
+def test_a_normal_posterior_is_exact(problem, backend, dtype):
+    """Scores of a normal match without noise: what is left is rounding."""
+    exact = PROBLEMS[problem]()
+    approx = vi.fit(model=exact.model, backend=backend, dtype=dtype, **QUIET)
+    assert approx.diagnosis.verdict == "good"
+    assert list(approx.stages["stage"]) == ["search", "match", "check"]
+    assert approx.family == FullRank()
+    sd = exact.sd("fullrank_advi")
+    limit = 1e-6 if dtype == "float64" else 1e-3
+    assert np.abs(approx.mean.eval() - exact.mean).max() < limit * sd.max()
+    assert np.abs(np.log(approx.std.eval() / sd)).max() < limit
+
+
+def test_the_table_of_stages(fitted):
+    table = fitted.stages
+    assert list(table.columns) == [
+        *("stage", "elbo", "elbo_error", "pareto_k", "gradients", "seconds", "outcome")
+    ]
+    assert (table["gradients"] > 0).all()
+    assert (table["seconds"] > 0).all()
+    # the highest ELBO of independent normals is below that of any normal
+    assert table["elbo"][0] < table["elbo"][1]
+    assert fitted.status.ending == "converged"
+    assert "stages search, match, check" in str(fitted.status)
+    draws = fitted.sample(50, random_seed=1)
+    assert list(draws["fit"]["stage"].to_numpy()) == ["1 search", "2 match", "3 check"]
+
+
+def test_other_methods_have_no_stages():
+    approx = vi.fit(5, method="advi", model=skewed(), random_seed=1, progressbar=False)
+    assert len(approx.stages) == 0
+    assert "stage" not in approx.sample(5)["fit"]
+
+
+def test_draws_are_weighted_where_that_can_be_relied_on():
+    """The mean is a t: its variance is s^2 / n (n - 1) / (n - 3)."""
+    approx = vi.fit(model=skewed(), **QUIET)
+    assert approx.record.resample == "psis"
+    tree = approx.sample(4000, random_seed=2)
+    assert tree["posterior"].attrs["resampled"] == "psis"
+    n = len(Y)
+    sd = Y.std(ddof=1) / np.sqrt(n) * np.sqrt((n - 1) / (n - 3))
+    draws = tree["posterior"]["mean"].to_numpy()
+    # five errors of 4,000 draws; those that come twice make it larger, by a half at most
+    assert abs(draws.mean() - Y.mean()) < 7.5 * sd / np.sqrt(4000)
+    assert abs(np.log(draws.std() / sd)) < 7.5 / np.sqrt(2 * 4000)
+    raw = approx.sample(50, random_seed=2, resample=None)
+    assert "resampled" not in raw["posterior"].attrs
+    table = approx.summary(4000, random_seed=3)
+    assert abs(table["mean"]["mean"] - Y.mean()) < 7.5 * sd / np.sqrt(4000)
+
+
+def test_chains_take_over_where_no_normal_will_do():
+    """Of y = x^2 + 0.5 e mean and variance are 1 and 2.25."""
+    approx = vi.fit(model=banana(), **QUIET)
+    assert list(approx.stages["stage"])[-1] == "chains"
+    assert isinstance(approx.family, Particles)
+    assert approx.record.resample is None
+    found = approx.diagnosis
+    assert found.verdict == "good"
+    assert found.table["rhat"].max() <= 1.01
+    assert found.table["ess"].min() >= 400
+    assert "chains" in found.why
+    # five errors of as many effective draws; the fourth moment of y doubles that of the variance
+    limit = 5 / np.sqrt(found.table["ess"].min().item())
+    assert abs(approx.mean.eval()[1] - 1.0) < 1.5 * limit
+    assert abs(np.log(approx.std.eval()[1] / 1.5)) < 2 * limit
+    assert approx.sample(10)["posterior"]["y"].shape == (1, 10)
+
+
+def test_chains_that_do_not_agree_are_not_taken():
+    approx = vi.fit(model=funnel(), **QUIET)
+    assert list(approx.stages["stage"])[-1] == "chains"
+    assert approx.diagnosis.verdict in ("do not use", "means only")
+    if approx.diagnosis.verdict == "do not use":
+        assert approx.family == FullRank()
+
+
+def test_no_chains_on_request():
+    approx = vi.fit(model=funnel(), inf_kwargs={"repair": None}, **QUIET)
+    assert "chains" not in list(approx.stages["stage"])
+    assert approx.diagnosis.verdict != "good"
+    assert "repair=None" in approx.diagnosis.advice
+    assert approx.status.ending == "max_steps"
+
+
+def test_chains_that_are_not_installed(monkeypatch):
+    monkeypatch.setattr(auto.importlib.util, "find_spec", lambda name: None)
+    approx = vi.fit(model=funnel(), **QUIET)
+    assert "pymc-vi[mcmc]" in approx.diagnosis.advice
+
+
+def test_a_budget_that_is_spent():
+    approx = vi.fit(model=funnel(), inf_kwargs={"max_evaluations": 1000}, **QUIET)
+    assert "chains" not in list(approx.stages["stage"])
+    assert "budget of 1,000 gradients" in approx.status.message
+
+
+@pytest.mark.slow
+def test_chains_where_jax_is_not_the_backend():
+    approx = vi.fit(model=funnel(), backend="pytensor", **QUIET)
+    assert "backend='jax'" in approx.diagnosis.advice
+
+
+def test_the_seed_decides(fitted):
+    again = vi.fit(model=conjugate_regression().model, **QUIET)
+    np.testing.assert_array_equal(again.hist, fitted.hist)
+    np.testing.assert_array_equal(again.mean.eval(), fitted.mean.eval())
+    same = [column for column in again.stages if column != "seconds"]
+    assert again.stages[same].equals(fitted.stages[same])
+
+
+@pytest.mark.parametrize("model", [skewed, banana])
+def test_files_and_copies_keep_it(model, tmp_path):
+    model = model()
+    approx = vi.fit(model=model, **QUIET)
+    approx.save(tmp_path / "fit.vi")
+    for other in (vi.load(tmp_path / "fit.vi", model), copy.deepcopy(approx)):
+        assert other.stages.equals(approx.stages)
+        assert other.record.resample == approx.record.resample
+        assert other.diagnosis.verdict == approx.diagnosis.verdict
+        mine, theirs = (
+            a.sample(20, random_seed=3)["posterior"].to_dataset() for a in (approx, other)
+        )
+        assert mine.equals(theirs)
+
+
+def test_refine_goes_on_from_the_last_steps():
+    approx = vi.fit(model=skewed(), **QUIET)
+    before = approx.status.step
+    approx.refine(10, progressbar=False)
+    assert approx.status.step == before + 10
+    assert len(approx.hist) == before + 10
+
+
+def test_callbacks_see_one_run():
+    seen, families = [], set()
+
+    def watch(approx, losses, i):
+        seen.append(i)
+        families.add(approx.family.short_name)
+        assert len(losses) == i
+
+    vi.fit(model=funnel(), callbacks=[watch], inf_kwargs={"repair": None}, **QUIET)
+    assert seen == list(range(1, len(seen) + 1))
+    assert families == {"full_rank"}
+
+
+def test_a_callback_ends_the_whole_fit():
+    def stop(approx, losses, i):
+        if i == 7:
+            raise StopIteration("enough")
+
+    approx = vi.fit(model=funnel(), callbacks=[stop], **QUIET)
+    assert approx.status.ending == "stopped"
+    assert list(approx.stages["stage"]) == ["search", "match"]
+    assert np.isfinite(approx.mean.eval()).all()
+
+
+def test_no_steps_initialise_only():
+    approx = vi.fit(0, model=skewed(), **QUIET)
+    assert approx.family == MeanField()
+    assert len(approx.stages) == 0
+    np.testing.assert_allclose(approx.std.eval(), 0.693, atol=1e-3)
+
+
+def test_an_object_is_live_and_goes_on():
+    inference = vi.Auto(model=skewed(), random_seed=1)
+    approx = inference.approx
+    assert approx.family == MeanField()
+    assert inference.fit(progressbar=False) is approx
+    first = approx.mean.eval()
+    inference.fit(progressbar=False)
+    np.testing.assert_allclose(approx.mean.eval(), first, atol=0.1)
+    assert approx.stages["stage"][0] == "search"
+    other = vi.KLqp(approx).fit(5, progressbar=False)
+    assert len(other.stages) == 0
+    assert other.record.resample is None
+
+
+def test_many_dimensions_get_a_low_rank(monkeypatch):
+    monkeypatch.setattr(auto, "LARGEST_FULL", 2)
+    monkeypatch.setattr(vi.auto.climb, "LARGEST_FULL", 2)
+    approx = vi.fit(500, model=conjugate_regression().model, **QUIET)
+    assert isinstance(approx.family, LowRank)
+    assert list(approx.stages["stage"])[:3] == ["search", "climb", "check"]
+
+
+def test_batches_are_fitted_by_steps_alone():
+    rng = np.random.default_rng(1)
+    y = rng.normal(3.0, 2.0, size=2000)
+    with pm.Model() as model:
+        batch = vi.Minibatch(y, batch_size=100)
+        mean, sd = pm.Normal("mean", 0.0, 10.0), pm.HalfNormal("sd", 10.0)
+        pm.Normal("y", mean, sd, observed=batch, total_size=len(y))
+    approx = vi.fit(3000, model=model, **QUIET)
+    assert list(approx.stages["stage"])[:2] == ["climb", "check"]
+    # flat priors: the mean's sd is s / sqrt(n); the noise of the steps is a tenth of that
+    error = abs(approx.sample(2000, random_seed=1)["posterior"]["mean"].mean().item() - y.mean())
+    assert error < 0.3 * y.std() / np.sqrt(len(y))
+
+
+def test_another_place_is_gone_to(monkeypatch):
+    """A start at a lesser mode, which the check sees: 0.99 of the mass is at the other one."""
+    with pm.Model() as model:
+        pm.Mixture(
+            "x", w=[0.01, 0.99], comp_dists=[pm.Normal.dist(-8.0, 1.0), pm.Normal.dist(2.0, 1.0)]
+        )
+    approx = vi.fit(model=model, start={"x": -8.0}, start_sigma={"x": 0.1}, **QUIET)
+    assert list(approx.stages["stage"]).count("match") >= 2
+    np.testing.assert_allclose(approx.mean.eval(), 2.0, atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"obj_optimizer": vi.adam(learning_rate=0.1)}, "obj_optimizer: method='auto' has stages"),
+        ({"averaging": "polynomial"}, "averaging: method='auto' has stages"),
+        ({"total_grad_norm_constraint": 1.0}, "total_grad_norm_constraint: method='auto'"),
+        ({"restarts": 2}, "restarts: method='auto'"),
+        ({"devices": 1}, "devices: method='auto'"),
+        ({"estimator": "closed_form"}, "estimator='closed_form'"),
+        ({"inf_kwargs": {"repair": "nuts"}}, "repair='nuts' is unknown"),
+        ({"inf_kwargs": {"max_evaluations": 0}}, "max_evaluations=0"),
+        ({"inf_kwargs": {"warm_start": False}}, "warm_start"),
+    ],
+)
+def test_refusals(options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        vi.fit(model=skewed(), **options, **QUIET)
+
+
+def test_a_refused_fit_changes_nothing():
+    inference = vi.Auto(model=skewed(), random_seed=1)
+    before = inference.approx.record
+    with pytest.raises(TypeError):
+        inference.fit(restarts=2, progressbar=False)
+    assert inference.approx.record is before
