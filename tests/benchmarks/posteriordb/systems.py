@@ -17,9 +17,11 @@ DRAWS = 8_000
 """Draws of q behind its moments; means are known to 0.011 sds."""
 
 SYSTEMS = {
+    "vi auto": "vi_methods",
     "vi advi": "vi_methods",
     "vi fullrank_advi": "vi_methods",
     "vi lowrank_advi": "vi_methods",
+    "vi bam": "vi_methods",
     "vi dadvi": "vi_methods",
     "vi laplace": "vi_methods",
     "vi pathfinder": "vi_methods",

@@ -17,7 +17,7 @@ import vi
 
 __all__ = ["FITS"]
 
-METHODS = ("advi", "fullrank_advi", "lowrank_advi", "dadvi", "laplace", "pathfinder")
+METHODS = ("advi", "fullrank_advi", "lowrank_advi", "dadvi", "laplace", "pathfinder", "bam", "auto")
 
 
 def _fit(method: str, model: pm.Model, seed: int) -> Fitted:
@@ -27,7 +27,7 @@ def _fit(method: str, model: pm.Model, seed: int) -> Fitted:
     approx, seconds = seconds_of(partial(run, seed))
 
     def facts() -> dict[str, Any]:
-        found = approx.diagnose()
+        found = approx.diagnosis or approx.diagnose()
         numbers = {"pareto_k": found.pareto_k, "elbo": found.elbo}
         known = {name: value for name, value in numbers.items() if np.isfinite(value)}
         return {"verdict": found.verdict, "ending": approx.status.ending} | known
@@ -35,7 +35,9 @@ def _fit(method: str, model: pm.Model, seed: int) -> Fitted:
     def draw() -> Any:
         return approx.sample(DRAWS, random_seed=1)["posterior"].to_dataset()
 
-    return Fitted(draw, seconds, again=partial(run, seed + 1_000), facts=facts)
+    spent = approx.stages["gradients"]
+    gradients = int(spent.sum()) if len(spent) else None
+    return Fitted(draw, seconds, again=partial(run, seed + 1_000), facts=facts, gradients=gradients)
 
 
 FITS: dict[str, System] = {f"vi {method}": partial(_fit, method) for method in METHODS}
