@@ -121,6 +121,7 @@ def test_chains_take_over_where_no_normal_will_do():
     assert approx.sample(10)["posterior"]["y"].shape == (1, 10)
 
 
+@pytest.mark.slow
 def test_chains_that_do_not_agree_are_not_taken():
     approx = vi.fit(model=funnel(), **QUIET)
     assert list(approx.stages["stage"])[-1] == "chains"
@@ -129,6 +130,7 @@ def test_chains_that_do_not_agree_are_not_taken():
         assert approx.family == FullRank()
 
 
+@pytest.mark.slow
 def test_no_chains_on_request():
     approx = vi.fit(model=funnel(), inf_kwargs={"repair": None}, **QUIET)
     assert "chains" not in list(approx.stages["stage"])
@@ -137,12 +139,14 @@ def test_no_chains_on_request():
     assert approx.status.ending == "max_steps"
 
 
+@pytest.mark.slow
 def test_chains_that_are_not_installed(monkeypatch):
     monkeypatch.setattr(auto.importlib.util, "find_spec", lambda name: None)
     approx = vi.fit(model=funnel(), **QUIET)
     assert "pymc-vi[mcmc]" in approx.diagnosis.advice
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_spent():
     approx = vi.fit(model=funnel(), inf_kwargs={"max_evaluations": 1000}, **QUIET)
     assert "chains" not in list(approx.stages["stage"])
@@ -155,6 +159,7 @@ def test_chains_where_jax_is_not_the_backend():
     assert "backend='jax'" in approx.diagnosis.advice
 
 
+@pytest.mark.slow
 def test_the_seed_decides(fitted):
     again = vi.fit(model=conjugate_regression().model, **QUIET)
     np.testing.assert_array_equal(again.hist, fitted.hist)
@@ -163,6 +168,7 @@ def test_the_seed_decides(fitted):
     assert again.stages[same].equals(fitted.stages[same])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [skewed, banana])
 def test_files_and_copies_keep_it(model, tmp_path):
     model = model()
@@ -178,6 +184,7 @@ def test_files_and_copies_keep_it(model, tmp_path):
         assert mine.equals(theirs)
 
 
+@pytest.mark.slow
 def test_refine_goes_on_from_the_last_steps():
     approx = vi.fit(model=skewed(), **QUIET)
     before = approx.status.step
@@ -186,6 +193,7 @@ def test_refine_goes_on_from_the_last_steps():
     assert len(approx.hist) == before + 10
 
 
+@pytest.mark.slow
 def test_callbacks_see_one_run():
     seen, families = [], set()
 
@@ -217,6 +225,7 @@ def test_no_steps_initialise_only():
     np.testing.assert_allclose(approx.std.eval(), 0.693, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_object_is_live_and_goes_on():
     inference = vi.Auto(model=skewed(), random_seed=1)
     approx = inference.approx
@@ -231,6 +240,7 @@ def test_an_object_is_live_and_goes_on():
     assert other.record.resample is None
 
 
+@pytest.mark.slow
 def test_many_dimensions_get_a_low_rank(monkeypatch):
     monkeypatch.setattr(auto, "LARGEST_FULL", 2)
     monkeypatch.setattr(vi.auto.climb, "LARGEST_FULL", 2)
@@ -239,6 +249,7 @@ def test_many_dimensions_get_a_low_rank(monkeypatch):
     assert list(approx.stages["stage"])[:3] == ["search", "climb", "check"]
 
 
+@pytest.mark.slow
 def test_batches_are_fitted_by_steps_alone():
     rng = np.random.default_rng(1)
     y = rng.normal(3.0, 2.0, size=2000)
@@ -253,6 +264,7 @@ def test_batches_are_fitted_by_steps_alone():
     assert error < 0.3 * y.std() / np.sqrt(len(y))
 
 
+@pytest.mark.slow
 def test_another_place_is_gone_to(monkeypatch):
     """A start at a lesser mode, which the check sees: 0.99 of the mass is at the other one."""
     with pm.Model() as model:

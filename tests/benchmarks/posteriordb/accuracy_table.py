@@ -122,12 +122,15 @@ def _by_posterior(runs: Sequence[Run]) -> list[str]:
     """The errors of the worst seed."""
     systems = ordered_systems(runs)
     lines = ["| posterior | " + " | ".join(systems) + " |", "|---" * (len(systems) + 1) + "|"]
-    for posterior in dict.fromkeys(run["posterior"] for run in runs):
+    posteriors = list(dict.fromkeys(run["posterior"] for run in runs))
+    models = [posterior.split("-", 1)[1] for posterior in posteriors]
+    for posterior, model in zip(posteriors, models, strict=True):
+        name = model if models.count(model) == 1 else posterior
         cells = []
         for system in systems:
             of = [r for r in runs if (r["posterior"], r["system"]) == (posterior, system)]
             cells.append(_short(max(map(error_of, of))) if of else "")
-        lines.append(f"| {posterior.split('-', 1)[1]} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
 
