@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import pymc as pm
 
 from vi.algorithms import State
@@ -35,7 +34,7 @@ from vi.approximation.steps.freezing import frozen
 from vi.approximation.steps.run import check_can_step
 from vi.approximation.verbs import kept_verb, live_verb, verb
 from vi.diagnostics.diagnosis import Diagnosis
-from vi.diagnostics.stages import COLUMNS
+from vi.diagnostics.stages import table_of_stages
 from vi.diagnostics.status import Status
 from vi.families import Family, Params, Part, Product
 from vi.foundation.layout import Layout
@@ -167,9 +166,10 @@ class Approximation(LiveRecord):
                 )
                 fit = replace(fit, data=bound)
             if fit.run is None and fit.notes:
+                other = "vi.KLqp" if fit.family.has_density else "vi.Stein"
                 raise TypeError(
                     f"{fit.notes['algorithm']} found it in one go, there are no more steps: fit "
-                    "again, or improve it with vi.KLqp(approx).fit()."
+                    f"again, or improve it with {other}(approx).fit()."
                 )
             if fit.run is None and fit.data.missing is None:
                 raise TypeError(
@@ -318,7 +318,7 @@ class Approximation(LiveRecord):
         Columns ``stage``, ``elbo``, ``elbo_error``, ``pareto_k``, ``gradients``, ``seconds``,
         ``outcome``; without rows after other methods.
         """
-        return pd.DataFrame([asdict(stage) for stage in self.record.stages], columns=COLUMNS)
+        return table_of_stages(self.record.stages)
 
     @property
     def hist(self) -> np.ndarray:

@@ -7,10 +7,11 @@ import numpy as np
 from vi.approximation.results.diagnose import diagnose
 from vi.auto.ground import Ground
 from vi.diagnostics.diagnosis import Diagnosis
-from vi.diagnostics.modes import AHEAD, NOISE
+from vi.diagnostics.modes import AHEAD, NOISE, Found, rival
 from vi.diagnostics.stages import Stage
+from vi.diagnostics.verdict import SMALL
 
-__all__ = ["better_place", "check", "is_settled"]
+__all__ = ["better_place", "check", "is_elsewhere", "is_settled"]
 
 
 def check(ground: Ground) -> Diagnosis:
@@ -33,8 +34,22 @@ def check(ground: Ground) -> Diagnosis:
 
 
 def is_settled(found: Diagnosis) -> bool:
-    """Whether draws of q, weighted where that can be relied on, stand for the posterior."""
-    return found.verdict in ("good", "usable with importance resampling")
+    """Whether draws of q stand for the posterior.
+
+    Not where they need their weights for it: of a tail that q hardly reaches, whether weights and
+    chains agree changes with the seed.
+    """
+    return found.verdict == "good"
+
+
+def is_elsewhere(found: Diagnosis) -> bool:
+    """Whether another fit has some of the mass: chains from q would stay where q is."""
+    if found.modes is None:
+        return False
+    modes = found.modes
+    columns = (modes[f"mode_{what}"].to_numpy() for what in ("elbo", "elbo_error", "mean", "sd"))
+    fits = [Found(str(i), *row) for i, row in enumerate(zip(*columns, strict=True))]
+    return rival(fits, list(map(str, modes["unconstrained"].to_numpy())), SMALL) is not None
 
 
 def better_place(found: Diagnosis) -> tuple[np.ndarray, np.ndarray] | None:

@@ -21,6 +21,7 @@ from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.draws import draw
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage
+from vi.diagnostics.status import DivergedError
 from vi.families import Family, Params
 from vi.foundation.precision import precision
 from vi.foundation.seeds import STAGES, derived_seed, key_from
@@ -143,7 +144,7 @@ class Ground:
         Raises
         ------
         DivergedError
-            If a loss or a parameter stops being finite.
+            If a loss or a parameter stops being finite, or such as those of no fit can be.
         """
         done = 0 if self.fit.run is None else int(self.fit.run.step)
 
@@ -156,6 +157,8 @@ class Ground:
             return replace(new, run=run, losses=fit.losses, warm_start=False)
 
         self.approx.advance(planned, n, progressbar=self.options.progressbar)
+        if self.fit.status.ending == "unreliable":
+            raise DivergedError(self.fit.status.message, self.approx)
         return self.fit.status.step - done
 
     def at(self, family: Family, mean: np.ndarray, std: np.ndarray) -> Params:
@@ -175,5 +178,12 @@ class Ground:
         seed, params = derived_seed(fit.seed, STAGES), reported_params(fit)
         points, log_q = draw(fit.family, params, seed, DRAWS, fit.dtype, density=True)
         assert log_q is not None
-        log_p = target_of_all_rows(fit).log_prob(points)
-        return Look(np.asarray(log_p), np.asarray(log_q))
+        log_p = np.asarray(target_of_all_rows(fit).log_prob(points))
+        with precision(fit.dtype):
+            entropy = fit.family.entropy(params)
+        if (
+            entropy is not None
+            and abs(np.mean(log_q, dtype=np.float64) + entropy) > 1 + 0.1 * fit.layout.dim
+        ):
+            log_p = np.full_like(log_p, -np.inf)  # rounding has eaten q's density: it says nothing
+        return Look(log_p, np.asarray(log_q))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +18,8 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
-from vi.auto.check import better_place, check, is_settled
+from vi.approximation.results.draws import with_weights
+from vi.auto.check import better_place, check, is_elsewhere, is_settled
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.ground import Ground
 from vi.auto.match import match
@@ -43,6 +45,7 @@ PLACES = 3
 
 REFUSED = (
     "obj_optimizer",
+    "obj_n_mc",
     "averaging",
     "total_grad_norm_constraint",
     "restarts",
@@ -77,7 +80,7 @@ class Auto(Inference):
     Parameters
     ----------
     max_evaluations : int
-        Gradients of log p after which no new stage begins; the status says so.
+        Gradients of log p after which no new stage begins but the check; the status says so.
     repair : {"mcmc"} or None
         Whether there may be chains.
     **options
@@ -105,7 +108,7 @@ class Auto(Inference):
     def __init__(
         self,
         *,
-        max_evaluations: int = 500_000,
+        max_evaluations: int = 2_000_000,
         repair: str | None = "mcmc",
         **options: Unpack[StartOptions],
     ) -> None:
@@ -124,24 +127,33 @@ class Auto(Inference):
         _refuse(options)
         self.approx.check_idle()
         options = options.resolved(averages=True, n=self.default_n)
-        ground = Ground(self.approx, options, self.max_evaluations)
+        ground, before = Ground(self.approx, options, self.max_evaluations), self.approx.record
         self.approx.change(lambda fit: _begun(fit, options, restart))
         if options.steps == 0:
             return self.approx
-        batches = options.sees_batches(self.approx.model)
-        found = _in_batches(ground) if batches else _on_all_rows(ground)
-        if found is not None and not is_settled(found) and not ground.stopped:
-            found = self._repaired(ground, found)
-        weighed = found is not None and is_settled(found) and self.approx.family.has_density
-        resample = "psis" if weighed and ground.look().reliable else None
-        self.approx.change(lambda fit: _ended(fit, found, ground, resample))
+        try:
+            found = self._fitted(ground)
+        except BaseException as error:
+            self.approx.change(functools.partial(_failed, before=before, error=error))
+            raise
+        usable = found is not None and found.verdict.startswith(("good", "usable"))
+        weighed = usable and self.approx.family.has_density and ground.look().reliable
+        self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
         if options.diagnosis and self.approx.family.has_density:
             judged(self.approx, options)
         return self.approx
 
+    def _fitted(self, ground: Ground) -> Diagnosis | None:
+        """All stages; the last verdict, none where the user has ended them."""
+        batches = ground.options.sees_batches(self.approx.model)
+        found = _in_batches(ground) if batches else _on_all_rows(ground)
+        if found is None or is_settled(found) or ground.stopped:
+            return found
+        return self._repaired(ground, found)
+
     def _repaired(self, ground: Ground, found: Diagnosis) -> Diagnosis:
         """The verdict after chains, where there may be some."""
-        why = _no_chains(ground, self.repair)
+        why = _no_chains(ground, found, self.repair)
         if why:
             advice = f"{found.advice} {why}".strip()
             told = replace(found, advice=advice)
@@ -169,6 +181,7 @@ def _begun(fit: FitState, options: RunOptions, restart: Mapping[str, Any] | None
             "method='auto' makes its approximation of the model itself; local variables are "
             "fitted by vi.KLqp(vi.Approximation([vi.Group(...), ...]))."
         )
+    fit = replace(fit, status=Status("initialised", 0, "no step was done yet."))
     family = fit.beginning.family
     if fit.family == family:
         return fit
@@ -185,12 +198,15 @@ def _begun(fit: FitState, options: RunOptions, restart: Mapping[str, Any] | None
 def _on_all_rows(ground: Ground) -> Diagnosis | None:
     """The stages that see all rows; the last verdict, none where the user has ended it."""
     search(ground)
-    place = mean_and_std(ground.fit)
+    place, found = mean_and_std(ground.fit), None
     full = ground.fit.layout.dim <= LARGEST_FULL
     for _ in range(PLACES):
-        if full:
+        if full and ground.left > 0:
+            before = ground.fit.start
             match(ground, *place)
-        if not (full and ground.look().reliable) and not ground.stopped:
+            if found is not None and ground.fit.start is before:
+                break  # nothing came of the better place
+        if ground.left > 0 and not (full and ground.look().reliable) and not ground.stopped:
             climb(ground)
         if ground.stopped:
             return None
@@ -210,33 +226,46 @@ def _in_batches(ground: Ground) -> Diagnosis | None:
     return check(ground)
 
 
-def _no_chains(ground: Ground, repair: str | None) -> str:
+def _no_chains(ground: Ground, found: Diagnosis, repair: str | None) -> str:
     """Why there are no chains; empty where there may be some."""
-    if repair is None:
-        return "Chains were not allowed (repair=None)."
     target = target_of_all_rows(ground.fit)
-    if not target.traceable:
-        return "Chains need backend='jax'."
-    if importlib.util.find_spec("blackjax") is None:
-        return "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains."
-    if ground.left < LEAST_GRADIENTS:
-        return "The budget is spent: max_evaluations= leaves no chains."
-    if LEAST_GRADIENTS * entries_of(target) > MOST_WORK:
-        return "The data are too many for chains to be tried without being asked for."
-    return ""
+    reasons = {
+        "Chains were not allowed (repair=None).": repair is None,
+        "Chains from q were left out: they would stay where q is.": is_elsewhere(found),
+        "Chains need backend='jax'.": not target.traceable,
+        "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains.": (
+            importlib.util.find_spec("blackjax") is None
+        ),
+        "The budget is spent: max_evaluations= leaves no chains.": ground.left < LEAST_GRADIENTS,
+        "The data are too many for chains to be tried without being asked for.": (
+            LEAST_GRADIENTS * entries_of(target) > MOST_WORK
+        ),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def _ended(
-    fit: FitState, found: Diagnosis | None, ground: Ground, resample: str | None
-) -> FitState:
+def _failed(fit: FitState, before: FitState, error: BaseException) -> FitState:
+    """The record after an error: as it was, if no stage had ended; else where the stages are."""
+    if not fit.stages:
+        return before
+    message = f"{type(error).__name__}: {error} The best state so far is kept."
+    return replace(fit, status=Status("failed", len(fit.losses), message))
+
+
+def _ended(fit: FitState, found: Diagnosis | None, ground: Ground, weighed: bool) -> FitState:
     """The record with what the stages come to."""
+    if weighed:
+        fit = with_weights(fit)
     names = ", ".join(stage.stage for stage in fit.stages)
     message = f"stages {names}"
-    if resample:
+    if weighed:
         message += "; draws by importance weights"
-    if found is not None and not is_settled(found) and ground.left <= 0:
+    if ground.left <= 0:
         message += f"; the budget of {ground.most:,} gradients is spent"
     ending: Ending = fit.status.ending
     if not ground.stopped:
-        ending = "converged" if found is not None and is_settled(found) else "max_steps"
-    return replace(fit, resample=resample, status=Status(ending, len(fit.losses), f"{message}."))
+        usable = found is not None and found.verdict.startswith(("good", "usable"))
+        ending = "converged" if usable else "max_steps"
+    elif found is None:
+        message += "; ended by a callback or the user, before the check"
+    return replace(fit, status=Status(ending, len(fit.losses), f"{message}."))

@@ -11,7 +11,7 @@ import xarray as xr
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.blackjax_kernels import Plan
-from vi.approximation.results.chains import agreement, run_chains
+from vi.approximation.results.chains import agreement, run_chains, tail_ess
 from vi.approximation.results.metric import inverse_mass_matrix
 from vi.auto.ground import Ground
 from vi.diagnostics.diagnosis import Diagnosis, Verdict, shifts
@@ -32,13 +32,17 @@ the first one's chains do not agree, or diverge, the second one's steps are shor
 LEAST_GRADIENTS = 20 * CHAINS * (DRAWS + TUNE)
 """About what the chains take at the least: a trajectory on a normal has some ten to thirty."""
 
+DEEPEST = 10
+"""Doublings of a trajectory, Stan's number."""
+
 AGREED, ENOUGH = 1.01, 400
 """R-hat and effective draws from which on chains count as arrived (Vehtari et al. 2021)."""
 
 ADVICE = "Longer chains, approx.sample_mcmc() or pm.sample(); or another parametrisation."
 
-NEARLY = 1.05
-"""R-hat up to which their means are worth something."""
+NEARLY, SOME, MANY = 1.05, 100, 0.1
+"""When means are worth something: R-hat and the share of diverging steps at most so much, effective
+draws at least so many."""
 
 DIVERGING = 0.005
 """The largest share of steps that diverge: what they leave out is about as much."""
@@ -55,9 +59,12 @@ def repair(ground: Ground) -> None:
     with ground.stage("chains") as write:
         matrix = inverse_mass_matrix(fit, None)
         for times, accept in ATTEMPTS:
-            if gradients + times * cost > ground.left:
+            left = ground.left - gradients
+            if times * cost > left:
                 break
-            plan = Plan("nuts", times * DRAWS, TUNE, accept, None)
+            # trajectories of 2^depth steps: all of them together stay within the budget
+            depth = int(np.log2(left / (CHAINS * (times * DRAWS + TUNE))))
+            plan = Plan("nuts", times * DRAWS, TUNE, accept, None, min(max(depth, 3), DEEPEST))
             points, stats, _ = run_chains(fit, target, plan, matrix, CHAINS, seed)
             # what tuning took is not told; it is taken to be like the rest
             each = float(np.mean(np.asarray(stats["n_steps"])))
@@ -74,11 +81,12 @@ def repair(ground: Ground) -> None:
 def _verdict(fit: FitState, points: np.ndarray, diverging: np.ndarray, gradients: int) -> Diagnosis:
     """What chains ``(C, S, D)`` are worth, and how far q was from them."""
     rhat, ess = agreement(points)
+    ess = np.minimum(ess, tail_ess(points))
     largest, least = float(np.max(rhat)), float(np.min(ess))
     verdict: Verdict = "do not use"
     if largest <= AGREED and least >= ENOUGH and diverging.mean() <= DIVERGING:
         verdict = "good"
-    elif largest <= NEARLY:
+    elif largest <= NEARLY and least >= SOME and diverging.mean() <= MANY:
         verdict = "means only"
     why = f"{len(points)} chains: R-hat {largest:.3f}, {least:,.0f} effective draws at least"
     if diverging.any():
@@ -122,7 +130,9 @@ def _hold(ground: Ground, points: np.ndarray, found: Diagnosis) -> None:
             run=None,
             algorithm=None,
             resample=None,
-            notes={"algorithm": "nuts", "loss": "that of the stages before the chains"},
+            notes={"algorithm": "nuts", "loss": "that of the stages before the chains"}
+            | {f"{name}_worst": float(found.table[name].max()) for name in ("rhat",)}
+            | {"ess_least": float(found.table["ess"].min())},
         )
 
     ground.approx.change(held)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-__all__ = ["COLUMNS", "Stage", "stages_to_dataset"]
+__all__ = ["Stage", "stages_to_dataset", "table_of_stages"]
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,9 @@ def stages_to_dataset(stages: Sequence[Stage]) -> xr.Dataset:
         {f"stage_{name}": ("stage", [row[name] for row in rows]) for name in COLUMNS[1:]},
         coords={"stage": [f"{i + 1} {row['stage']}" for i, row in enumerate(rows)]},
     )
+
+
+def table_of_stages(stages: Sequence[Stage]) -> Any:
+    """The stages as a pandas.DataFrame, a row each."""
+    values = {name: ("row", [getattr(stage, name) for stage in stages]) for name in COLUMNS}
+    return xr.Dataset(values, coords={"row": range(len(stages))}).to_dataframe()[COLUMNS]

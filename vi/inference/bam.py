@@ -92,6 +92,8 @@ class BaM(Inference):
         self.warm_start = flag("warm_start", warm_start)
 
     def algorithm(self, options: RunOptions) -> BatchAndMatch:
+        if options.n_draws == 1:
+            raise ValueError("obj_n_mc=1: scores are compared with each other, at least 2 of them.")
         family = self.approx.family
         assert isinstance(family, FullRankFamily)
         enough = draws_a_step(self.approx.record.layout.dim)

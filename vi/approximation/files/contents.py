@@ -43,6 +43,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "losses": (int,),
     "missing": (str, type(None)),
     "notes": (dict,),
+    "log_p_of_mean": (float,),
     "resample": (str, type(None)),
     "stages": (list,),
     "warm_start": (bool,),

@@ -98,6 +98,7 @@ def _filled(
         notes=meta.get("notes", {}),
         stages=tuple(Stage(**stage) for stage in meta.get("stages", ())),
         resample=meta.get("resample"),
+        log_p_of_mean=meta.get("log_p_of_mean", np.nan),
         losses=np.asarray(arrays["history"], np.float64),
         status=Status(**meta["status"]),
         starts=compared(restarts, fit.layout) if restarts else None,

@@ -90,6 +90,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "notes": dict(fit.notes),
         "stages": [asdict(stage) for stage in fit.stages],
         "resample": fit.resample,
+        "log_p_of_mean": fit.log_p_of_mean,
         "diagnosis": None if fit.diagnosis is None else dict(fit.diagnosis.to_dataset().attrs),
     }
     arrays["meta"] = np.array(json.dumps(meta))

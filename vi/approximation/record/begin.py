@@ -162,6 +162,11 @@ def _check_batches(fit: FitState, algorithm: Algorithm) -> None:
     if not (training.streamed or has_batches(fit.model, replacements)):
         return
     objective = getattr(algorithm, "objective", None)
+    if objective is None and not is_foreign(algorithm):
+        raise ValueError(
+            f"The algorithm {algorithm.short_name!r} compares scores of all rows, and a step would "
+            "see a batch. Fit all rows; or method='fullrank_advi' or 'auto', which take batches."
+        )
     what = (
         f"algorithm {algorithm.short_name!r}"
         if objective is None

@@ -88,6 +88,8 @@ class FitState(Keeper):
         What a fit that chooses its method has tried.
     resample : str or None
         How draws are made to stand for the posterior where nobody says how, as in ``sample``.
+    log_p_of_mean : float
+        Log p at the mean of q when that was decided: another one is that of other data.
     diagnosis : Diagnosis or None
         The last verdict on the parameters; whoever changes them drops it.
     """
@@ -116,6 +118,7 @@ class FitState(Keeper):
     starts: xr.Dataset | None = None
     stages: tuple[Stage, ...] = ()
     resample: str | None = None
+    log_p_of_mean: float = np.nan
     diagnosis: Diagnosis | None = None
 
     @property

@@ -24,6 +24,7 @@ class Plan(NamedTuple):
     tune: int
     accept: float
     integration_steps: int | None
+    doublings: int = 10
 
 
 def compiled_chains(target: Target, plan: Plan) -> Callable[..., Any]:
@@ -91,7 +92,9 @@ def _kernel(
         return lambda size: blackjax.hmc(
             density, size, matrix, length or _quarter_turn(size)
         ), dim**-0.25
-    return lambda size: blackjax.nuts(density, size, matrix), dim**-0.25
+    return lambda size: blackjax.nuts(
+        density, size, matrix, max_num_doublings=plan.doublings
+    ), dim**-0.25
 
 
 def _quarter_turn(size: jax.Array) -> jax.Array:

@@ -22,7 +22,7 @@ from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAINS, key_from, resolve_seed
 from vi.targets.base import Target
 
-__all__ = ["METHODS", "agreement", "initvals", "nuts_step", "run_chains", "sample_mcmc"]
+__all__ = ["METHODS", "agreement", "initvals", "nuts_step", "run_chains", "sample_mcmc", "tail_ess"]
 
 METHODS = {"nuts": 0.8, "hmc": 0.8, "rmh": 0.234}
 """The kernels, and the acceptance rate that each is tuned to."""
@@ -179,6 +179,13 @@ def agreement(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """R-hat and the effective sample size of each coordinate, ``(D,)``."""
     rhat = np.atleast_1d(array_stats.rhat(points, chain_axis=0, draw_axis=1))
     return rhat, np.atleast_1d(array_stats.ess(points, chain_axis=0, draw_axis=1))
+
+
+def tail_ess(points: np.ndarray) -> np.ndarray:
+    """The effective sample size of the 5 % and 95 % quantiles of each coordinate, ``(D,)``."""
+    return np.atleast_1d(
+        array_stats.ess(points, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
+    )
 
 
 def initvals(

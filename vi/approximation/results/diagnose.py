@@ -85,6 +85,8 @@ def diagnose(
     'good'
     """
     check_sizes(draws, chains, starts)
+    if "rhat_worst" in fit.notes and fit.diagnosis is not None:
+        return fit.diagnosis  # chains are judged by how they agree: short ones from them see less
     seed = resolve_seed(random_seed)
     target = target_of_all_rows(fit)
     return judged(measured(fit, target, sizes_of(fit, target, draws, chains, starts), seed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ from vi.approximation.record.log_density import (
     target_of_all_rows,
     target_without_rows,
 )
-from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.parameters import mean_and_std, reported_params
 from vi.approximation.record.settings import describe_settings
 from vi.approximation.results.contents import contents
 from vi.approximation.results.datatree import fit_record, to_datatree, to_multitrace
@@ -31,7 +32,7 @@ from vi.foundation.precision import precision
 from vi.foundation.seeds import RESAMPLING, generator_from, key_from, resolve_seed
 from vi.targets.base import Target
 
-__all__ = ["draw", "logp", "logq", "names_from", "sample"]
+__all__ = ["draw", "logp", "logq", "names_from", "sample", "with_weights"]
 
 logger = logging.getLogger("vi")
 
@@ -108,7 +109,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         include_transformed = fit.include_transformed
     var_names = names_from(var_names)
     seed, weights = resolve_seed(random_seed), None
-    resample = fit.resample if resample == "auto" else resample
+    resample = _how(fit, resample)
     if resample is None:
         density = log_prob is not False
         params = reported_params(fit)
@@ -186,6 +187,39 @@ def _resampled(
         )
     chosen = weights.resampled(draws, generator_from(seed, RESAMPLING))
     return points[chosen], log_q[chosen], weights
+
+
+def with_weights(fit: FitState) -> FitState:
+    """The record whose draws are weighed by default, as long as log p stays what it is."""
+    return replace(fit, resample="psis", log_p_of_mean=_log_p_of_mean(fit))
+
+
+def _how(fit: FitState, resample: str | None) -> str | None:
+    """What ``resample`` means for a fit."""
+    if resample != "auto":
+        return resample
+    return fit.resample if fit.resample and _weights_hold(fit) else None
+
+
+def _weights_hold(fit: FitState) -> bool:
+    """Whether log p is the one that the fit was made with: whether the data are."""
+    try:
+        now = _log_p_of_mean(fit)
+    except (TypeError, ValueError, IndexError):
+        now = np.nan
+    then, eps = fit.log_p_of_mean, float(np.finfo(fit.dtype).eps)
+    if abs(now - then) <= np.sqrt(eps) * max(1.0, abs(then)):
+        return True
+    logger.warning(
+        "The draws are those of q, without importance weights: the data are not those of the fit. "
+        "(sample(resample='psis') weighs by the present ones.)"
+    )
+    return False
+
+
+def _log_p_of_mean(fit: FitState) -> float:
+    mean = mean_and_std(fit)[0].astype(fit.dtype)
+    return float(target_of_all_rows(fit).log_prob(mean[None])[0])
 
 
 def names_from(var_names: Any) -> list[str] | None:

@@ -88,7 +88,7 @@ def _looks(target: JaxTarget, start: np.ndarray, inputs: StepInputs) -> Looks:
     except Exception as error:
         raise ConversionError(f"tracing in JAX failed: {what_tracing_met(error)}") from error
     try:
-        jax.eval_shape(function, start, start, inputs)
+        jax.eval_shape(both, start, start, inputs)
     except (NotImplementedError, TypeError, ValueError):
         # an operation without forward mode (a custom_vjp, say): nothing to compare with
         function = jitted(one, options)
