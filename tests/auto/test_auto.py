@@ -9,7 +9,9 @@ from problems import PROBLEMS, conjugate_regression
 
 import vi
 from vi.auto import method as auto
+from vi.auto.ground import Ground
 from vi.families import FullRank, LowRank, MeanField, Particles
+from vi.inference.run_options import RunOptions
 
 QUIET = {"method": "auto", "random_seed": 1, "progressbar": False}
 
@@ -280,6 +282,7 @@ def test_another_place_is_gone_to(monkeypatch):
     ("options", "message"),
     [
         ({"obj_optimizer": vi.adam(learning_rate=0.1)}, "obj_optimizer: method='auto' has stages"),
+        ({"obj_n_mc": 4}, "obj_n_mc: method='auto' has stages"),
         ({"averaging": "polynomial"}, "averaging: method='auto' has stages"),
         ({"total_grad_norm_constraint": 1.0}, "total_grad_norm_constraint: method='auto'"),
         ({"restarts": 2}, "restarts: method='auto'"),
@@ -301,3 +304,72 @@ def test_a_refused_fit_changes_nothing():
     with pytest.raises(TypeError):
         inference.fit(restarts=2, progressbar=False)
     assert inference.approx.record is before
+
+
+def two_signs():
+    """x is 1 or -1, each with half of the mass and 80 standard deviations apart."""
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0, initval=0.5)
+        pm.Normal("y", x**2, 0.05, observed=1.0)
+    return model
+
+
+@pytest.mark.slow
+def test_chains_do_not_take_back_that_there_is_another_mode():
+    """They would stay at the one where q is, and agree."""
+    approx = vi.fit(model=two_signs(), **QUIET)
+    assert "chains" not in list(approx.stages["stage"])
+    assert approx.diagnosis.verdict == "do not use"
+    assert "multimodal" in approx.diagnosis.why
+    assert "would stay" in approx.diagnosis.advice
+
+
+@pytest.mark.slow
+def test_improper_posteriors_are_not_used():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Flat("a") + pm.Flat("b"), 1.0, observed=[1.2, 1.0])
+    approx = vi.fit(model=model, **QUIET)
+    assert approx.diagnosis.verdict == "do not use"
+
+
+@pytest.mark.slow
+def test_a_verdict_of_chains_is_not_replaced_by_a_weaker_one():
+    approx = vi.fit(model=banana(), **QUIET)
+    assert approx.diagnose() is approx.diagnosis
+    assert "chains: R-hat" in approx.diagnosis.why
+
+
+@pytest.mark.parametrize("length", [50, 7])
+def test_weights_are_those_of_the_data_of_the_fit(length, caplog):
+    """Other predictors, of other lengths too, come before predictions; the posterior stays."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=50)
+    with pm.Model() as model:
+        data = pm.Data("x", x)
+        slope = pm.Normal("slope", 0.0, 10.0)
+        counts = rng.poisson(np.exp(0.7 * x))
+        pm.Poisson("y", pm.math.exp(slope * data), observed=counts, shape=data.shape)
+    approx = vi.fit(model=model, **QUIET)
+    assert approx.record.resample == "psis"
+    with model:
+        pm.set_data({"x": np.linspace(-1.0, 1.0, length)})
+    with caplog.at_level("WARNING", logger="vi"):
+        draws = approx.sample(2000, log_prob=False, random_seed=1)["posterior"]["slope"]
+    assert "the data are not those of the fit" in caplog.text
+    # five errors of 2,000 draws
+    sd = approx.std.eval()[0]
+    assert abs(draws.mean().item() - approx.mean.eval()[0]) < 5 * sd / np.sqrt(2000)
+
+
+def test_a_singular_normal_has_no_elbo():
+    """log q of its own draws is rounding, however large."""
+    approx = vi.FullRank(model=conjugate_regression().model, random_seed=1)
+    dim = approx.record.layout.dim
+    factor = np.ones((dim, dim)) * 1e3 + 1e-14 * np.eye(dim)
+    packed = np.tril(factor)[np.tril_indices(dim)]
+    rows = np.cumsum(np.arange(1, dim + 1)) - 1
+    packed[rows[1:]] = -700.0  # softplus of which is e-304
+    approx.set_params({"L_tril": packed})
+    look = Ground(approx, RunOptions().resolved(averages=True, n=1), 1).look()
+    assert look.elbo == -np.inf
+    assert not look.reliable

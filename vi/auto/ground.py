@@ -49,7 +49,8 @@ class Look:
     @property
     def ratios(self) -> np.ndarray:
         """Log p - log q."""
-        ratios: np.ndarray = np.asarray(self.log_p, np.float64) - self.log_q
+        with np.errstate(invalid="ignore"):  # where both are infinite there is no ratio
+            ratios: np.ndarray = np.asarray(self.log_p, np.float64) - self.log_q
         return ratios
 
     @property
