@@ -288,6 +288,7 @@ def test_another_place_is_gone_to(monkeypatch):
         ({"restarts": 2}, "restarts: method='auto'"),
         ({"devices": 1}, "devices: method='auto'"),
         ({"estimator": "closed_form"}, "estimator='closed_form'"),
+        ({"repair": None}, r"'repair'. It is one of the method: inf_kwargs=\{'repair': ...\}"),
         ({"inf_kwargs": {"repair": "nuts"}}, "repair='nuts' is unknown"),
         ({"inf_kwargs": {"max_evaluations": 0}}, "max_evaluations=0"),
         ({"inf_kwargs": {"warm_start": False}}, "warm_start"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, Unpack, overload
 
 import jax
@@ -197,7 +198,7 @@ def fit(
     >>> approx.mean.eval().round(1)
     array([3., 3.], dtype=float32)
     """
-    check_retired(retired, "fit", locals())
+    check_retired(retired, "fit", locals(), _arguments_of(method))
     if init is not None or constraints is not None:
         raise TypeError(
             "init and constraints are those of a log density, which comes first: "
@@ -245,6 +246,12 @@ def fit(
     model = more.pop("model", model)
     inference, restart = _inference(method, model, arguments, more)
     return inference.run(options, restart)
+
+
+def _arguments_of(method: Any) -> Collection[str]:
+    """The names of the arguments of a method's class."""
+    kind = METHODS.get(method.lower()) if isinstance(method, str) else method
+    return inspect.signature(kind).parameters if isinstance(kind, type) else ()
 
 
 def _inference(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -67,7 +67,10 @@ LIBRARY = str(Path(__file__).parents[1])
 
 
 def check_retired(
-    given: RetiredArguments | Mapping[str, Any], function: str, arguments: Mapping[str, Any]
+    given: RetiredArguments | Mapping[str, Any],
+    function: str,
+    arguments: Mapping[str, Any],
+    of_method: Collection[str] = (),
 ) -> None:
     """Warn about arguments without effect, refuse those that would need one, and typing errors.
 
@@ -79,6 +82,8 @@ def check_retired(
         Its name, for the message.
     arguments : mapping
         Its arguments by name, for the message on a name that is unknown.
+    of_method : collection of str
+        Arguments of the method's class, which are given in another way.
 
     Raises
     ------
@@ -89,6 +94,8 @@ def check_retired(
         if name not in RetiredOfFit.__annotations__:
             near = difflib.get_close_matches(name, [a for a in arguments if a != "self"], 1)
             hint = f" Did you mean {near[0]}=?" if near else ""
+            if name in of_method:
+                hint = f" It is one of the method: inf_kwargs={{{name!r}: ...}}."
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}.{hint}")
         if value is None:
             continue
