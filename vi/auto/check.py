@@ -11,7 +11,7 @@ from vi.diagnostics.modes import AHEAD, NOISE, Found, rival
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.verdict import SMALL
 
-__all__ = ["better_place", "check", "is_elsewhere", "is_settled"]
+__all__ = ["better_place", "check", "is_elsewhere", "is_settled", "is_usable"]
 
 
 def check(ground: Ground) -> Diagnosis:
@@ -40,6 +40,11 @@ def is_settled(found: Diagnosis) -> bool:
     chains agree changes with the seed.
     """
     return found.verdict == "good"
+
+
+def is_usable(found: Diagnosis) -> bool:
+    """Whether draws of q, weighed if need be, stand for the posterior."""
+    return is_settled(found) or found.verdict == "usable with importance resampling"
 
 
 def is_elsewhere(found: Diagnosis) -> bool:

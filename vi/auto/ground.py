@@ -170,8 +170,12 @@ class Ground:
             return family.init(jnp.asarray(mean, dtype), jnp.asarray(std, dtype), key)
 
     def back_to(self, before: FitState) -> None:
-        """Hold what an earlier record reported; the table of stages and the losses stay."""
-        self.approx.change(lambda fit: replace(before, stages=fit.stages, losses=fit.losses))
+        """Hold what an earlier record reported; what is told of the stages since then stays."""
+
+        def back(fit: FitState) -> FitState:
+            return replace(before, stages=fit.stages, losses=fit.losses, status=fit.status)
+
+        self.approx.change(back)
 
     def look(self) -> Look:
         """Fresh draws of the present record; their noise is the same for all stages."""

@@ -19,7 +19,7 @@ from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
 from vi.approximation.results.draws import with_weights
-from vi.auto.check import better_place, check, is_elsewhere, is_settled
+from vi.auto.check import better_place, check, is_elsewhere, is_settled, is_usable
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.ground import Ground
 from vi.auto.match import match
@@ -136,7 +136,7 @@ class Auto(Inference):
         except BaseException as error:
             self.approx.change(functools.partial(_failed, before=before, error=error))
             raise
-        usable = found is not None and found.verdict.startswith(("good", "usable"))
+        usable = found is not None and is_usable(found)
         weighed = usable and self.approx.family.has_density and ground.look().reliable
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
         if options.diagnosis and self.approx.family.has_density:
@@ -264,8 +264,7 @@ def _ended(fit: FitState, found: Diagnosis | None, ground: Ground, weighed: bool
         message += f"; the budget of {ground.most:,} gradients is spent"
     ending: Ending = fit.status.ending
     if not ground.stopped:
-        usable = found is not None and found.verdict.startswith(("good", "usable"))
-        ending = "converged" if usable else "max_steps"
+        ending = "converged" if found is not None and is_usable(found) else "max_steps"
     elif found is None:
         message += "; ended by a callback or the user, before the check"
     return replace(fit, status=Status(ending, len(fit.losses), f"{message}."))

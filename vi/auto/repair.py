@@ -12,7 +12,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.blackjax_kernels import Plan
 from vi.approximation.results.chains import agreement, run_chains, tail_ess
-from vi.approximation.results.metric import inverse_mass_matrix
+from vi.approximation.results.metric import inverse_mass_matrix, starting_points
 from vi.auto.ground import Ground
 from vi.diagnostics.diagnosis import Diagnosis, Verdict, shifts
 from vi.diagnostics.stages import Stage
@@ -51,13 +51,18 @@ DIVERGING = 0.005
 def repair(ground: Ground) -> None:
     """Run chains until they agree or the budget is spent; their draws become particles.
 
-    Nothing changes where R-hat stays above 1.05: such draws are worth no more than q's.
+    Nothing changes where they are worth no more than q's draws, or cannot start from these.
     """
     fit = ground.fit
     target = target_of_all_rows(fit)
     seed, gradients, cost = derived_seed(fit.seed, STAGES), 0, 0
     with ground.stage("chains") as write:
-        matrix = inverse_mass_matrix(fit, None)
+        try:
+            matrix = inverse_mass_matrix(fit, None)
+            starting_points(fit, CHAINS, seed)
+        except ValueError as error:
+            write(Stage("", outcome=f"left out: {error}"))
+            return
         for times, accept in ATTEMPTS:
             left = ground.left - gradients
             if times * cost > left:
@@ -130,9 +135,12 @@ def _hold(ground: Ground, points: np.ndarray, found: Diagnosis) -> None:
             run=None,
             algorithm=None,
             resample=None,
-            notes={"algorithm": "nuts", "loss": "that of the stages before the chains"}
-            | {f"{name}_worst": float(found.table[name].max()) for name in ("rhat",)}
-            | {"ess_least": float(found.table["ess"].min())},
+            notes={
+                "algorithm": "nuts",
+                "loss": "that of the stages before the chains",
+                "rhat_worst": float(found.table["rhat"].max()),
+                "ess_least": float(found.table["ess"].min()),
+            },
         )
 
     ground.approx.change(held)
