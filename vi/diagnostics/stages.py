@@ -57,4 +57,8 @@ def stages_to_dataset(stages: Sequence[Stage]) -> xr.Dataset:
 def table_of_stages(stages: Sequence[Stage]) -> Any:
     """The stages as a pandas.DataFrame, a row each."""
     values = {name: ("row", [getattr(stage, name) for stage in stages]) for name in COLUMNS}
-    return xr.Dataset(values, coords={"row": range(len(stages))}).to_dataframe()[COLUMNS]
+    return (
+        xr.Dataset(values, coords={"row": range(len(stages))})
+        .to_dataframe()[COLUMNS]
+        .reset_index(drop=True)
+    )
