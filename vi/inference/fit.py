@@ -251,7 +251,9 @@ def fit(
 def _arguments_of(method: Any) -> Collection[str]:
     """The names of the arguments of a method's class."""
     kind = METHODS.get(method.lower()) if isinstance(method, str) else method
-    return inspect.signature(kind).parameters if isinstance(kind, type) else ()
+    if not (isinstance(kind, type) and issubclass(kind, Inference)):
+        return ()
+    return inspect.signature(kind).parameters
 
 
 def _inference(
