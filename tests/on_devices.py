@@ -1,4 +1,4 @@
-"""Fits on several devices and on one, run by ``test_mesh.py`` in processes of its own.
+"""Fits on several devices and on one, run by ``targets/test_sharded.py`` in processes of its own.
 
 Prints results as JSON.
 """

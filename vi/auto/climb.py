@@ -15,19 +15,17 @@ from vi.objectives import StickingTheLanding
 __all__ = ["LARGEST_FULL", "climb"]
 
 LARGEST_FULL = 500
-"""Dimensions up to which the covariance is a full one: a step of the matching stage takes a tenth
-of a second there, and the cube of the dimension beyond."""
+"""Dimensions up to which the covariance is a full one: the time of a step of the matching stage
+grows with their cube."""
 
 STEPS = 3000
-"""Steps from a normal that is there already: most of what they gain is gained in the first
-thousand."""
+"""Steps from a normal that is there already, and has not far to go."""
 
 
 def climb(ground: Ground) -> None:
     """Make steps along the ELBO's gradient, if that is where the normal falls short.
 
-    A normal that matches scores is not the one of the highest ELBO where the posterior is none, and
-    has the wider weights.
+    A normal that matches scores is not the one of the highest ELBO where the posterior is none.
     """
     fit = ground.fit
     family: Family = FullRank() if fit.layout.dim <= LARGEST_FULL else LowRank()
@@ -35,7 +33,7 @@ def climb(ground: Ground) -> None:
     fresh = type(fit.family) is not type(family)
     if fresh:
         params = ground.at(family, *mean_and_std(fit))
-    n = min(ground.options.steps, ground.options.steps if fresh else STEPS)
+    n = ground.options.steps if fresh else min(ground.options.steps, STEPS)
     algorithm = gradient_steps(family, StickingTheLanding(), ground.options, fit.model)
     with ground.stage("climb") as write:
         known = fit.data.stream is None  # whether all rows can be looked at

@@ -22,7 +22,7 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     scores' own divergence can lead away.
     """
     before, family, dim = ground.fit, FullRank(), ground.fit.layout.dim
-    draws = ground.options.n_draws or draws_a_step(dim)
+    draws = draws_a_step(dim)
     algorithm = BatchAndMatch(family, draws, PolynomialAverage())
     with ground.stage("match") as write:
         start = ground.look()

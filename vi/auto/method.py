@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Unpack
 
-import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms import Algorithm
@@ -29,8 +28,6 @@ from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
 from vi.foundation.numbers import check_count
-from vi.foundation.precision import precision
-from vi.foundation.seeds import STAGES, key_from
 from vi.inference.inference import Inference
 from vi.inference.judged import judged
 from vi.inference.klqp import KLqp
@@ -128,7 +125,7 @@ class Auto(Inference):
         self.approx.check_idle()
         options = options.resolved(averages=True, n=self.default_n)
         ground, before = Ground(self.approx, options, self.max_evaluations), self.approx.record
-        self.approx.change(lambda fit: _begun(fit, options, restart))
+        self.approx.change(lambda fit: _begun(fit, ground, restart))
         if options.steps == 0:
             return self.approx
         try:
@@ -173,9 +170,9 @@ def _refuse(options: RunOptions) -> None:
         )
 
 
-def _begun(fit: FitState, options: RunOptions, restart: Mapping[str, Any] | None) -> FitState:
+def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> FitState:
     """The record before the first stage: independent normals, where it is or where it is told."""
-    fit = options.applied(fit, restart)
+    fit = ground.options.applied(fit, restart)
     if fit.local:
         raise TypeError(
             "method='auto' makes its approximation of the model itself; local variables are "
@@ -188,9 +185,7 @@ def _begun(fit: FitState, options: RunOptions, restart: Mapping[str, Any] | None
     # a second fit: from the moments of what the first one came to
     assert isinstance(family, Family)
     mean, std = mean_and_std(fit)
-    with precision(fit.dtype):
-        key = key_from(fit.seed, STAGES)
-        start = family.init(jnp.asarray(mean, fit.dtype), jnp.asarray(std, fit.dtype), key)
+    start = ground.at(family, mean, std)
     bare = replace(fit, family=family, start=start, run=None, algorithm=None)
     return replace(bare, free_mean=None, given_std=None, losses=np.empty(0), notes={})
 

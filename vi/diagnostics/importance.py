@@ -18,7 +18,7 @@ EQUAL = 0.9
 """Share of effective draws from which on weights are so nearly equal that k says nothing of them.
 
 Where q is all but p, the logarithms of the weights are within some tenths of nothing, whatever the
-shape of their tail: k of 1 and more was met for a posterior whose weights lay between 0.9 and 2.4.
+steepness of their tail, which is what k tells.
 """
 
 

@@ -37,8 +37,8 @@ class BaM(Inference):
     so all rows are needed at each step: no minibatches, no local variables.
 
     The result is a :class:`vi.FullRank` approximation. Where the posterior is a normal it is exact;
-    elsewhere it weighs tails more than the ELBO does, and its standard deviations come out wider
-    than those of ``"fullrank_advi"``. ``hist`` is minus the ELBO of each step, from its draws.
+    elsewhere it is the optimum of another divergence than that of ``"fullrank_advi"``. ``hist`` is
+    minus the ELBO of each step, from its draws.
 
     Parameters
     ----------
