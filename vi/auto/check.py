@@ -7,11 +7,10 @@ import numpy as np
 from vi.approximation.results.diagnose import diagnose
 from vi.auto.ground import Ground
 from vi.diagnostics.diagnosis import Diagnosis
-from vi.diagnostics.modes import AHEAD, NOISE, Found, rival
+from vi.diagnostics.modes import AHEAD, NOISE
 from vi.diagnostics.stages import Stage
-from vi.diagnostics.verdict import SMALL
 
-__all__ = ["better_place", "check", "is_elsewhere", "is_settled", "is_usable"]
+__all__ = ["better_place", "check", "is_settled", "is_usable"]
 
 
 def check(ground: Ground) -> Diagnosis:
@@ -45,16 +44,6 @@ def is_settled(found: Diagnosis) -> bool:
 def is_usable(found: Diagnosis) -> bool:
     """Whether draws of q, weighed if need be, stand for the posterior."""
     return is_settled(found) or found.verdict == "usable with importance resampling"
-
-
-def is_elsewhere(found: Diagnosis) -> bool:
-    """Whether another fit has some of the mass: chains from q would stay where q is."""
-    if found.modes is None:
-        return False
-    modes = found.modes
-    columns = (modes[f"mode_{what}"].to_numpy() for what in ("elbo", "elbo_error", "mean", "sd"))
-    fits = [Found(str(i), *row) for i, row in enumerate(zip(*columns, strict=True))]
-    return rival(fits, list(map(str, modes["unconstrained"].to_numpy())), SMALL) is not None
 
 
 def better_place(found: Diagnosis) -> tuple[np.ndarray, np.ndarray] | None:

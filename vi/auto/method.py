@@ -18,7 +18,7 @@ from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
 from vi.approximation.results.draws import with_weights
-from vi.auto.check import better_place, check, is_elsewhere, is_settled, is_usable
+from vi.auto.check import better_place, check, is_settled, is_usable
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.ground import Ground
 from vi.auto.match import match
@@ -226,7 +226,7 @@ def _no_chains(ground: Ground, found: Diagnosis, repair: str | None) -> str:
     target = target_of_all_rows(ground.fit)
     reasons = {
         "Chains were not allowed (repair=None).": repair is None,
-        "Chains from q were left out: they would stay where q is.": is_elsewhere(found),
+        "Chains from q were left out: they would stay where q is.": bool(found.rival),
         "Chains need backend='jax'.": not target.traceable,
         "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains.": (
             importlib.util.find_spec("blackjax") is None

@@ -15,6 +15,9 @@ __all__ = ["Diagnosis", "Verdict", "shifts", "weighted_moments"]
 NUMBERS = ("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "discrepancy")
 """The measurements that are one number each."""
 
+TEXTS = ("verdict", "why", "advice", "rival")
+"""What is said in words."""
+
 type Verdict = Literal["good", "usable with importance resampling", "means only", "do not use"]
 
 
@@ -53,6 +56,9 @@ class Diagnosis:
         By ``mode``: what other fits found, ``mode_elbo``, ``mode_elbo_error``, ``mode_mean``,
         ``mode_sd``, and ``mode_distance`` of the means from q's in standard deviations; the first
         is q.
+    rival : str
+        The name of the one among them that speaks against this fit, being better or having mass of
+        its own; empty if none does.
     """
 
     verdict: Verdict
@@ -68,6 +74,7 @@ class Diagnosis:
     skipped: tuple[str, ...] = ()
     discrepancy: float = np.nan
     modes: xr.Dataset | None = None
+    rival: str = ""
 
     @property
     def in_short(self) -> str:
@@ -77,7 +84,7 @@ class Diagnosis:
     def to_dataset(self) -> xr.Dataset:
         """The tables, with all the rest as attributes that any file format can hold."""
         numbers = {name: float(getattr(self, name)) for name in NUMBERS}
-        texts = {"verdict": self.verdict, "why": self.why, "advice": self.advice}
+        texts = {name: getattr(self, name) for name in TEXTS}
         attributes = {**texts, **numbers, "gradients": self.gradients}
         attributes["skipped"] = "; ".join(self.skipped)
         tables = self.table if self.modes is None else self.table.merge(self.modes)

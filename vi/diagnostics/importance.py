@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from arviz_stats.base import array_stats
 
-__all__ = ["RELIABLE", "Weights", "largest_reliable", "smoothed"]
+__all__ = ["EQUAL", "RELIABLE", "Weights", "largest_reliable", "smoothed"]
 
 RELIABLE = 0.7
 """Pareto k up to which importance weights can be relied on, however many draws there are."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-__all__ = ["Found", "Rival", "rival", "table_of_modes"]
+__all__ = ["APART", "Found", "Rival", "is_apart", "rival", "table_of_modes"]
 
 APART = 3.0
 """Standard deviations, of the wider of two fits, from which on they are two places."""
@@ -65,6 +65,19 @@ class Rival:
     narrower: float
 
 
+def is_apart(q: Found, other: Found) -> bool:
+    """Whether two fits are at two places."""
+    return bool(_apart(q, other).max() >= APART)
+
+
+def _apart(q: Found, other: Found) -> np.ndarray:
+    """How far their means are from each other, in sds of the wider one, ``(D,)``."""
+    with np.errstate(all="ignore"):
+        far = np.abs(other.mean - q.mean) / np.maximum(q.std, other.std)
+    known: np.ndarray = np.nan_to_num(far, nan=0.0)
+    return known
+
+
 def table_of_modes(fits: Sequence[Found], labels: Sequence[str]) -> xr.Dataset:
     """The fits as a table, the first is q: see :class:`vi.diagnostics.Diagnosis`."""
     q = fits[0]
@@ -101,10 +114,9 @@ def rival(fits: Sequence[Found], labels: Sequence[str], small: float) -> Rival |
 
 def _compared(q: Found, other: Found, labels: Sequence[str]) -> Rival | None:
     """How another fit stands to q; none where it is at the same place."""
+    apart = _apart(q, other)
     with np.errstate(all="ignore"):
-        difference = np.abs(other.mean - q.mean)
-        apart = np.nan_to_num(difference / np.maximum(q.std, other.std), nan=0.0)
-        far = np.nan_to_num(difference / q.std, nan=0.0)
+        far = np.nan_to_num(np.abs(other.mean - q.mean) / q.std, nan=0.0)
     if not np.isfinite(other.elbo) or not np.isfinite(q.elbo) or apart.max() < APART:
         return None
     gap = other.elbo - q.elbo

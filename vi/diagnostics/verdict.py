@@ -11,7 +11,7 @@ import xarray as xr
 
 from vi.diagnostics.diagnosis import Diagnosis, Verdict
 from vi.diagnostics.gradient import Slope
-from vi.diagnostics.importance import Weights
+from vi.diagnostics.importance import EQUAL, Weights
 from vi.diagnostics.modes import Rival
 from vi.diagnostics.nudge import Nudged
 
@@ -31,6 +31,9 @@ normal over two modes do, a third of whose draws count."""
 
 ALL_BUT = 0.99
 """The share of draws at which log p must be finite."""
+
+FINITE = 0.5
+"""Pareto k up to which the weights have a variance."""
 
 COLLAPSED = 10.0
 """How many times wider a better fit is, somewhere, than one that is said to have collapsed."""
@@ -52,6 +55,8 @@ class Evidence:
         Importance weights, where there are some.
     nudged : Nudged, optional
         Short chains, where there were some.
+    brief : bool
+        Whether these were few and short, and only had to agree with the weights within their noise.
     slope : Slope, optional
         The ELBO's gradient, of a fit that follows it.
     rival : Rival, optional
@@ -74,6 +79,7 @@ class Evidence:
     elbo_error: float = np.nan
     weights: Weights | None = None
     nudged: Nudged | None = None
+    brief: bool = False
     slope: Slope | None = None
     rival: Rival | None = None
     modes: xr.Dataset | None = None
@@ -94,11 +100,23 @@ class Evidence:
             return 1.0
         return self.weights.ess / len(self.weights.log_weights)
 
+    @property
+    def nearly_equal(self) -> bool:
+        """Whether the weights say that all is well, and know it better than short chains can.
+
+        They have a variance, half of the draws and more count, and they move nothing by half of
+        what passes.
+        """
+        if self.weights is None or not self.reliable or self.share < ENOUGH:
+            return False
+        moved = (np.abs(self.table[f"weights_{what}"].to_numpy()).max() for what in ("mean", "sd"))
+        return max(moved) < SMALL / 2 and (self.weights.k <= FINITE or self.share >= EQUAL)
+
     def largest(self, what: str) -> _Shift:
         """The largest shift of ``"mean"`` or ``"sd"`` that weights or chains see."""
-        sources = [
-            kind for kind, there in (("weights", self.reliable), ("chains", self.nudged)) if there
-        ]
+        chains = self.nudged is not None and not self.brief
+        there = {"weights": self.reliable, "chains": chains}
+        sources = [kind for kind, is_there in there.items() if is_there]
         return _largest(self.table, [f"{kind}_{what}" for kind in sources])
 
     @property
@@ -145,6 +163,7 @@ def judged(evidence: Evidence) -> Diagnosis:
         tuple(evidence.skipped),
         evidence.discrepancy,
         evidence.modes,
+        "" if evidence.rival is None else evidence.rival.name,
     )
 
 
@@ -154,7 +173,7 @@ def _elsewhere(rival: Rival) -> _Judgement:
     if not rival.ahead:
         return _Judgement(
             "means only" if rival.mean < SMALL else "do not use",
-            f"multimodal, or a ridge: {rival.name} ends {place}, its ELBO {rival.gap:+.2g} nats",
+            f"multimodal, or a ridge: {rival.name} is {place}, its ELBO {rival.gap:+.2g} nats",
             "One fit a mode, draws weighted by the ELBOs; a flow ('nfvi'); or constraints that "
             "leave one mode (an order, a sign).",
         )
@@ -184,7 +203,10 @@ def _moved(evidence: Evidence) -> _Judgement:
     share, weights = evidence.share, evidence.weights
     if means.size < SMALL and sds.size < SMALL and share >= ENOUGH:
         who = "chains and weights" if evidence.reliable else "chains"
+        who = "weights" if evidence.brief else who
         why = f"{who} move no mean or sd by more than {max(means.size, sds.size):.2f}"
+        if evidence.brief:
+            why += f", {share:.0%} of the draws count; short chains agree"
         if weights is not None and not evidence.reliable:
             why += f"; the weights are not reliable (k = {weights.k:.2g}), tails are not checked"
         return _Judgement("good", why, "")

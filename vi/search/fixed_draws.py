@@ -41,6 +41,12 @@ anew in units of that: in far too small ones a location does not move, and seems
 ENDLESS = 1e100
 """A standard deviation that no posterior has: the ELBO has no bound, and units do not help."""
 
+LAST = 3
+"""Iterations that have to gain something."""
+
+OUT_OF_ITERATIONS, ENDED_EARLY = 1, 99
+"""SciPy's numbers of how a search ended."""
+
 ATTEMPTS = 4
 """Searches, each with an empty memory: one whose line search fails starts anew where it is."""
 
@@ -94,6 +100,7 @@ def fit_fixed_draws(
     iterations: int,
     *,
     entropy_weight: float = 1.0,
+    enough: float = 0.0,
 ) -> FixedDrawsFit:
     r"""Maximise the mean-field ELBO over draws whose noise stays the same.
 
@@ -115,6 +122,8 @@ def fit_fixed_draws(
         The most iterations.
     entropy_weight : float
         :math:`w`; 1 is the ELBO.
+    enough : float
+        Nats: a search whose last iterations have gained less ends. 0 lets it arrive.
 
     Raises
     ------
@@ -168,6 +177,8 @@ def fit_fixed_draws(
 
         def record(intermediate_result: Any) -> None:
             losses.append(float(intermediate_result.fun))
+            if len(losses) > LAST and losses[-1 - LAST] - losses[-1] < enough:
+                raise StopIteration
 
         found = minimize(
             minus_elbo,
@@ -190,7 +201,9 @@ def fit_fixed_draws(
         with np.errstate(over="ignore"):
             std = np.exp(position[dim:])
         wide = (std > WIDER * unit) & (std < ENDLESS)
-        if found.status == 1 or (before - losses[-1] <= ARRIVED and not np.any(wide)):
+        if found.status in (OUT_OF_ITERATIONS, ENDED_EARLY) or (
+            before - losses[-1] <= ARRIVED and not np.any(wide)
+        ):
             break
         position[:dim] *= np.where(wide, unit / std, 1.0)
         unit = np.where(wide, std, unit)

@@ -19,6 +19,7 @@ from vi.search.fixed_draws import FixedDrawsFit
 from vi.targets.backends.evaluation import entries_of
 
 MODULE = importlib.import_module("vi.approximation.results.diagnosis_sizes")
+MEASUREMENTS = importlib.import_module("vi.approximation.results.measurements")
 QUIET = {"random_seed": 1, "progressbar": False}
 
 
@@ -37,7 +38,7 @@ def test_the_posterior_itself_is_good(backend, dtype):
     approx = vi.fit(
         method="laplace", model=exact.model, backend=backend, dtype=dtype, random_seed=1
     )
-    found = approx.diagnose(random_seed=3, starts=0)
+    found = approx.diagnose(random_seed=3, starts=0, chains=256)
     assert found.verdict == "good"
     assert found.elbo == pytest.approx(exact.log_evidence, abs=1e-4)
     assert found.importance_ess == pytest.approx(2000, rel=1e-2)
@@ -47,8 +48,19 @@ def test_the_posterior_itself_is_good(backend, dtype):
     assert float(abs(found.table["chains_mean"]).max()) < 5 / np.sqrt(256)
     assert float(abs(found.table["weights_mean"]).max()) < 5 / np.sqrt(2000)
     assert not found.skipped
-    again = approx.diagnose(random_seed=3, starts=0)
+    again = approx.diagnose(random_seed=3, starts=0, chains=256)
     assert again.table.identical(found.table)
+
+
+def test_few_chains_do_where_weights_are_nearly_equal():
+    """They know it better; the chains have only to agree with them."""
+    approx = vi.fit(method="laplace", model=correlated_gaussian().model, random_seed=1)
+    found = approx.diagnose(starts=0)
+    assert found.verdict == "good"
+    assert found.why.endswith("100% of the draws count; short chains agree")
+    assert found.gradients == 64 * 26 + 256
+    # five errors of 64 chains are more than what passes: they are not asked for that
+    assert float(abs(found.table["chains_mean"]).max()) < 5 / np.sqrt(64)
 
 
 @pytest.mark.slow
@@ -141,6 +153,78 @@ def test_other_fits_see_the_mode_that_has_the_mass():
     assert unseen.modes is None
 
 
+def mixture():
+    """Two components that may be numbered either way."""
+    rng = np.random.default_rng(4)
+    y = rng.normal(np.array([-2.0, 1.5])[rng.integers(0, 2, 120)], 0.7)
+    with pm.Model() as model:
+        w = pm.Dirichlet("w", [2.0, 2.0])
+        mu = pm.Normal("mu", 0.0, 5.0, shape=2, initval=[-1.0, 1.0])
+        sigma = pm.HalfNormal("sigma", 1.0)
+        pm.NormalMixture("y", w, mu, sigma, observed=y)
+    return model
+
+
+def product():
+    """Two factors, of which only the product is known."""
+    with pm.Model() as model:
+        a, b = pm.Normal("a", 1.0, 1.0), pm.Normal("b", 0.0, 1.0, shape=2)
+        pm.Normal("y", a**2 * b, 0.1, observed=[2.0, -1.0])
+    return model
+
+
+def absolute():
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, 3.0, shape=2)
+        pm.Normal("y", pm.math.abs(x), 0.3, observed=[2.0, 3.0])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [
+        (mixture, "entries 0 and 1 of w and mu exchanged"),
+        (absolute, "the sign of x changed"),
+    ],
+)
+def test_images_are_modes_that_no_search_has_to_find(model, what, monkeypatch):
+    """Log p is the same there: so is the ELBO, in all but the draws by which it is known."""
+    monkeypatch.setattr(MEASUREMENTS, "other_fits", lambda *args: ([], 0))
+    approx = vi.fit(method="laplace", model=model(), random_seed=1)
+    found = approx.diagnose()
+    assert found.verdict == "do not use"
+    assert found.why.startswith("multimodal")
+    image = found.modes.sel(mode=f"q with {what}")
+    noise = 5 * np.hypot(float(image["mode_elbo_error"]), found.elbo_error)
+    assert float(image["mode_elbo"]) == pytest.approx(found.elbo, abs=max(noise, 1e-9))
+
+
+def test_images_with_less_mass_leave_a_fit_alone(monkeypatch):
+    """One of two factors has its square taken: its sign is all that may change, and the prior's
+    mean of 1 is against it by two nats for each unit."""
+    monkeypatch.setattr(MEASUREMENTS, "other_fits", lambda *args: ([], 0))
+    found = vi.fit(2000, "fullrank_advi", product(), **QUIET).diagnose()
+    image = found.modes.sel(mode="q with the sign of a changed")
+    a = float(found.modes["mode_mean"].sel(mode="q", unconstrained="a"))
+    # log N(-a | 1, 1) - log N(a | 1, 1) = -2 a
+    assert float(image["mode_elbo"]) - found.elbo == pytest.approx(-2 * a, abs=0.3)
+
+
+@pytest.mark.parametrize("apart", [10.0, 300.0])
+def test_a_mode_far_away_is_found(apart):
+    """Ten sds of q away, or as far as the prior is wide."""
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, apart, initval=0.0)
+        pm.Potential(
+            "two", pm.math.logaddexp(-0.5 * x**2, -0.5 * (x - apart) ** 2) + 0.5 * (x / apart) ** 2
+        )
+    approx = vi.fit(method="laplace", model=model, random_seed=1)
+    assert abs(approx.mean.eval()[0]) < 1
+    found = approx.diagnose()
+    assert found.verdict == "do not use"
+    assert found.why.startswith("multimodal")
+
+
 @pytest.mark.slow
 def test_restarts_that_end_elsewhere_are_no_good_fit():
     approx = vi.fit(2000, "advi", two_modes(0.5), restarts=8, start_sigma={"x": 5.0}, **QUIET)
@@ -164,8 +248,10 @@ def test_large_models_are_looked_at_by_less(monkeypatch):
     """As many chains as can be afforded; none where they would be too few."""
     approx = vi.fit(method="laplace", model=conjugate_regression().model, random_seed=1)
     monkeypatch.setattr(MODULE, "MOST_WORK", 100 * 126 * entries_of(approx.target()))
+    approx = approx.set_params({"mu": approx.reported["mu"] + 0.3 * approx.std.eval()})
     assert approx.diagnose(starts=0).gradients == 100 * 126 + 256
     monkeypatch.setattr(MODULE, "MOST_WORK", 60 * 126 * entries_of(approx.target()))
+    approx = approx.set_params({"mu": approx.reported["mu"] - 0.3 * approx.std.eval()})
     found = approx.diagnose()
     assert "a large model" in found.skipped[0]
     assert found.gradients == 256

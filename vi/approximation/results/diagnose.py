@@ -33,11 +33,14 @@ def diagnose(
       and standard deviations. They see what q covers thinly, and nothing where q never goes.
     - **Short chains**: draws of q are moved by 25 steps of Hamiltonian Monte Carlo. Draws of the
       posterior stay what they are; of anything else, mean and standard deviation move towards it.
-      How far is a lower bound of the error. Where the weights are not reliable, 64 chains of
-      Langevin steps come first, and end it if they move a mean by clearly too much.
-    - **Other fits**: independent normals are fitted over 20 fixed draws, from the model's initial
-      point, from around it and from around 0. One at another place whose ELBO is higher, or near,
-      shows mass that no draw of q comes near; so do the runs of a fit with ``restarts=``.
+      How far is a lower bound of the error. 64 chains of Langevin steps come first: they end it
+      if the weights are not reliable and they move a mean by clearly too much; and if half of the
+      draws and more count, the weights move nothing by 0.1, and the chains agree.
+    - **Other fits**: independent normals are fitted over fixed draws, from the model's initial
+      point, and from both sides of it, of 0 and of q. One at another place whose ELBO is higher, or
+      near, shows mass that no draw of q comes near; so do the runs of a fit with ``restarts=``, and
+      the *images* of q, with entries exchanged along an axis (the components of a mixture, the
+      factors of a factor model) or signs changed (a product's).
     - **The ELBO's slope** at the end, in units of q, says whether a fit has arrived.
 
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
@@ -51,11 +54,11 @@ def diagnose(
         the data or the dimensions are so many that they would take minutes or gigabytes.
     chains : int, optional
         Chains; each takes 126 gradients. Their noise is about ``1 / sqrt(chains)`` standard
-        deviations. By default 256, fewer in the same cases, and none where not even 64 would do. 0
-        leaves them out, and no fit is called good then.
+        deviations. By default up to 256, fewer in the same cases, and none where not even 64 would
+        do. 0 leaves them out, and no fit is called good then.
     starts : int, optional
-        Other fits, of up to some 4,000 gradients each. By default 5 where there are chains that do
-        not end it, none otherwise.
+        Other fits, of some 200 gradients each, and up to 4,000 more where they end elsewhere. By
+        default 7 where there are chains that do not end it, none otherwise.
     random_seed : int, optional
         Seed of draws and chains.
 

@@ -19,8 +19,8 @@ __all__ = ["LEAST_CHAINS", "Sizes", "check_sizes", "sizes_of"]
 DRAWS, CHAINS, LEAST_DRAWS, LEAST_CHAINS = 2000, 256, 100, 64
 """What there is by default, and the least that says anything: 64 chains have a noise of 0.12."""
 
-STARTS = 5
-"""Other fits: from the model's initial point, and a pair each around 0 and around it."""
+STARTS = 7
+"""Other fits: from the model's initial point, and a pair each around 0, around it and around q."""
 
 GRADIENTS = STEPS * LEAPS + 1
 """Gradients of a chain."""
@@ -34,11 +34,12 @@ MOST_WORK = 10**11
 
 @dataclass(frozen=True)
 class Sizes:
-    """Draws, chains and other fits, and what is left out."""
+    """Draws, chains and other fits, whether fewer chains may do, and what is left out."""
 
     draws: int
     chains: int
     starts: int
+    fewer_may_do: bool
     skipped: tuple[str, ...] = ()
 
 
@@ -46,6 +47,7 @@ def sizes_of(
     fit: FitState, target: Target, draws: int | None, chains: int | None, starts: int | None
 ) -> Sizes:
     """The sizes, of arguments that were checked."""
+    fewer_may_do = chains is None
     skipped = [] if chains != 0 else ["short chains: chains=0"]
     if draws is None:
         draws = max(_affordable(target, DRAWS, 1), LEAST_DRAWS)
@@ -63,7 +65,7 @@ def sizes_of(
         starts = STARTS if _affordable(target, 1, STARTS * MOST_GRADIENTS) else 0
         if not starts:
             skipped.append(f"other fits: a large model; diagnose(starts={STARTS})")
-    return Sizes(int(draws), int(chains), int(starts), tuple(skipped))
+    return Sizes(int(draws), int(chains), int(starts), fewer_may_do, tuple(skipped))
 
 
 def check_sizes(draws: Any, chains: Any, starts: Any) -> None:

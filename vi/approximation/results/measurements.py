@@ -15,6 +15,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std, reported_params
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
 from vi.approximation.results.draws import draw
+from vi.approximation.results.image_fits import image_fits
 from vi.approximation.results.other_fits import other_fits, restarts_of
 from vi.diagnostics.diagnosis import shifts, weighted_moments
 from vi.diagnostics.discrepancy import relative_discrepancy
@@ -73,6 +74,15 @@ class _Fit:
             values, vectors = np.linalg.eigh(self.cov / np.outer(self.std, self.std))
         return self.std[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
 
+    @property
+    def table(self) -> xr.Dataset:
+        """What has been found so far, by coordinate."""
+        columns = {"mean": self.mean, "sd": self.std} | self.columns
+        return xr.Dataset(
+            {name: ("unconstrained", values) for name, values in columns.items()},
+            coords={"unconstrained": self.labels},
+        )
+
     def note(self, what: str, mean: np.ndarray, sd: np.ndarray) -> None:
         """Add two columns to the table."""
         self.columns[f"{what}_mean"], self.columns[f"{what}_sd"] = mean, sd
@@ -81,22 +91,13 @@ class _Fit:
 def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evidence:
     """What is to be known of a fit for a verdict on it."""
     fit = _prepared(record, target, sizes, seed)
-    finite = float(fit.finite.mean())
-    empty = xr.Dataset(coords={"unconstrained": fit.labels})
-    known = Evidence(empty, finite=finite, skipped=sizes.skipped)
+    known = Evidence(fit.table, finite=float(fit.finite.mean()), skipped=sizes.skipped)
     known = _with_weights(fit, known)
     known = _with_slope(fit, known)
     known = _with_discrepancy(fit, known)
     known, settled = _with_chains(fit, known)
     known = _with_other_fits(fit, known, settled)
-    columns = {"mean": fit.mean, "sd": fit.std} | fit.columns
-    return replace(
-        known,
-        table=xr.Dataset(
-            {name: ("unconstrained", values) for name, values in columns.items()},
-            coords={"unconstrained": fit.labels},
-        ),
-    )
+    return replace(known, table=fit.table)
 
 
 def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit:
@@ -140,7 +141,7 @@ def _with_weights(fit: _Fit, known: Evidence) -> Evidence:
         )
     weights = smoothed(fit.log_p, fit.log_q)
     fit.note("weights", *shifts(fit.mean, fit.std, *weighted_moments(fit.points, weights)))
-    return replace(known, weights=weights)
+    return replace(known, weights=weights, table=fit.table)
 
 
 def _with_slope(fit: _Fit, known: Evidence) -> Evidence:
@@ -182,45 +183,52 @@ def _with_chains(fit: _Fit, known: Evidence) -> tuple[Evidence, bool]:
     if len(starts) < chains:
         what = f"short chains: log p is finite at {known.finite:.0%} of the draws"
         return _without(known, what), True
-    settled = False
-    if not known.reliable:
-        # without reliable weights a mean that is clearly off leaves one verdict: what longer
-        # chains could find besides changes nothing
-        generator = generator_from(fit.seed, FIRST_CHAINS)
+    generator = generator_from(fit.seed, FIRST_CHAINS)
+    settled = brief = False
+    # a mean that is clearly off leaves one verdict where the weights are not reliable, whatever
+    # longer chains could find besides; where the weights say that all is well, and can say it more
+    # exactly than chains, these need not be long unless they disagree
+    if not known.reliable or (known.nearly_equal and fit.sizes.fewer_may_do):
         nudged = nudge(fit.evaluate, starts[:LEAST_CHAINS], fit.root, generator, leaps=1)
         known = replace(known, gradients=known.gradients + nudged.gradients)
-        settled = _clearly_off(fit, nudged)
-    if not settled:
+        mean_is_off, sd_is_off = _clearly_off(fit, nudged)
+        settled = mean_is_off and not known.reliable
+        brief = known.reliable and not (mean_is_off or sd_is_off)
+    if not (settled or brief):
         generator = generator_from(fit.seed, CHAIN_STARTS)
         nudged = nudge(fit.evaluate, starts, fit.root, generator)
         known = replace(known, gradients=known.gradients + nudged.gradients)
     fit.note("chains", *shifts(fit.mean, fit.std, nudged.mean, nudged.std))
     seen = shape(nudged.points.reshape(-1, fit.target.dim), fit.cov, fit.labels)
-    return replace(known, nudged=nudged, shape=seen), settled
+    return replace(known, nudged=nudged, brief=brief, shape=seen), settled
 
 
-def _clearly_off(fit: _Fit, nudged: Nudged) -> bool:
-    """Whether a mean has moved by more than passes and than noise explains."""
-    moved, _ = shifts(fit.mean, fit.std, nudged.mean, nudged.std)
+def _clearly_off(fit: _Fit, nudged: Nudged) -> tuple[bool, bool]:
+    """Whether a mean, and an sd, has moved by more than passes and than noise explains."""
+    means, sds = shifts(fit.mean, fit.std, nudged.mean, nudged.std)
     quantile = NormalDist().inv_cdf(1 - CHANCE / (2 * fit.target.dim))
     noise = quantile * np.maximum(nudged.std / fit.std, 1.0) / math.sqrt(LEAST_CHAINS)
-    return bool(np.any(np.abs(moved) > SMALL + noise))
+    of_sds = quantile / math.sqrt(2 * LEAST_CHAINS)
+    return bool(np.any(np.abs(means) > SMALL + noise)), bool(np.any(np.abs(sds) > SMALL + of_sds))
 
 
 def _with_other_fits(fit: _Fit, known: Evidence, settled: bool) -> Evidence:
-    """What other fits found, those of the same run from several starts among them."""
+    """What other fits found, q's images and runs from several starts among them."""
     if fit.log_q is None:
         return known
+    q = Found("q", known.elbo, known.elbo_error, fit.mean, fit.std)
     others = restarts_of(fit.record, known.elbo)
     if fit.sizes.starts and settled:
         known = _without(known, "other fits: short chains had settled it")
     elif fit.sizes.starts:
-        more, gradients = other_fits(fit.record, fit.target, fit.seed, fit.sizes.starts)
+        usable = fit.finite & np.isfinite(fit.log_q)
+        others += image_fits(fit.target, fit.points[usable], fit.log_p[usable], fit.log_q[usable])
+        more, gradients = other_fits(fit.record, fit.target, fit.seed, q, fit.sizes.starts)
         others += more
         known = replace(known, gradients=known.gradients + gradients)
     if not others:
         return known
-    fits = [Found("q", known.elbo, known.elbo_error, fit.mean, fit.std), *others]
+    fits = [q, *others]
     return replace(
         known, modes=table_of_modes(fits, fit.labels), rival=rival(fits, fit.labels, SMALL)
     )

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.diagnostics.modes import Found
+from vi.diagnostics.modes import Found, is_apart
 from vi.foundation.seeds import OTHER_FITS, generator_from
 from vi.search.fixed_draws import FixedDrawsFit, base_draws, fit_fixed_draws
 from vi.targets.base import Target
+from vi.targets.model.prior_widths import prior_std
 from vi.targets.model.start import START_STD, start_point
 
 __all__ = ["MOST_GRADIENTS", "other_fits", "restarts_of"]
 
-FIXED, FRESH = 20, 256
-"""Draws that a search holds fixed, and fresh ones for its ELBO."""
+FEW, FIXED, FRESH = 4, 20, 256
+"""Draws that a search holds fixed: at first, and from another place than q's; fresh ones for its
+ELBO. Where it ends is all that is asked of the first one."""
+
+THERE = 0.03
+"""Nats within which a first search has to get: a quarter of a standard deviation along one
+direction, and places are three apart."""
 
 ITERATIONS = 200
 """The most iterations of a search: the ELBO of one that did not arrive is a lower bound still."""
@@ -26,18 +34,24 @@ MOST_GRADIENTS = FIXED * ITERATIONS
 """About what a search takes at most."""
 
 SPREAD = 2.0
-"""Starts are uniform within so much of 0, Stan's choice, or of the model's initial point."""
+"""Starts around 0 are uniform within so much, Stan's choice."""
 
-NARROW = 0.1
-"""Standard deviations of a second attempt, where log p is not finite around a start."""
+FAR = 10.0
+"""Standard deviations of q by which starts around q are spread."""
+
+NARROWER = 1 / 7
+"""By how much a second attempt is narrower, where log p is not finite around a start."""
 
 
-def other_fits(fit: FitState, target: Target, seed: int, count: int) -> tuple[list[Found], int]:
+def other_fits(
+    fit: FitState, target: Target, seed: int, q: Found, count: int
+) -> tuple[list[Found], int]:
     """Independent normals from other starts, and the gradients that they took.
 
-    The first starts at the model's initial point, the others in pairs on opposite sides of 0 and of
-    that point in turn, so that one of them is on the other side of what lies there. Searches over
-    fixed draws travel where stochastic steps stay behind.
+    The first starts at the model's initial point, the others in pairs on opposite sides of 0, of
+    the initial point as far as the prior is wide, and of q ten standard deviations away; so that
+    one of them is on the other side of what lies there. Searches over fixed draws travel where
+    stochastic steps stay behind.
 
     Parameters
     ----------
@@ -47,23 +61,58 @@ def other_fits(fit: FitState, target: Target, seed: int, count: int) -> tuple[li
         Its log density with all rows.
     seed : int
         Seed of starts and draws.
+    q : Found
+        The fit that is judged.
     count : int
         How many.
     """
     generator = generator_from(seed, OTHER_FITS)
-    initial = fit.layout.flatten(start_point(fit.model, None, fit.seed), np.dtype(np.float64))
     found, gradients = [], 0
-    away = np.zeros(target.dim)
-    for number in range(count):
-        away = generator.uniform(-SPREAD, SPREAD, target.dim) if number % 2 else -away
-        noise = base_draws(generator, FIXED, target.dim)
+    for number, start in enumerate(itertools.islice(_starts(fit, q, generator), count)):
+        few, many = (base_draws(generator, draws, target.dim) for draws in (FEW, FIXED))
+        # of so few draws even the variances have to be right
+        few /= np.sqrt(np.mean(few**2, axis=0))
         fresh = generator.standard_normal((FRESH, target.dim))
-        centre = 0.0 if number % 4 in (1, 2) else 1.0  # 0, or the initial point
-        for search in _searched(target, centre * initial + away, noise):
-            gradients += search.evaluations * FIXED
+        for search in _searched(target, *start, few):
+            gradients += search.evaluations * FEW
             elbo, error = _elbo(target, search, fresh)
-            found.append(Found(f"start {number}", elbo, error, search.mean, search.std))
+            end = Found(f"start {number}", elbo, error, search.mean, search.std)
+            if not np.isfinite(elbo) or is_apart(q, end):
+                for better in _again(target, search, many):
+                    gradients += better.evaluations * FIXED
+                    elbo, error = _elbo(target, better, fresh)
+                    end = Found(end.name, elbo, error, better.mean, better.std)
+            found.append(end)
     return found, gradients
+
+
+def _starts(
+    fit: FitState, q: Found, generator: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Where searches start, and how wide."""
+    initial = fit.layout.flatten(start_point(fit.model, None, fit.seed), np.dtype(np.float64))
+    usual = np.full(len(initial), START_STD)
+    yield initial, usual
+    while True:
+        away = generator.uniform(-SPREAD, SPREAD, len(initial))
+        yield from ((away, usual), (-away, usual))
+        wide = prior_std(fit.model, fit.layout, fit.seed)
+        wide = np.where(np.isnan(wide), SPREAD, wide)
+        away, width = wide * _about_one(generator, len(initial)), np.minimum(usual, wide)
+        yield from ((initial + away, width), (initial - away, width))
+        away, width = FAR * q.std * _about_one(generator, len(initial)), np.minimum(usual, q.std)
+        yield from ((q.mean + away, width), (q.mean - away, width))
+
+
+def _about_one(generator: np.random.Generator, dim: int) -> np.ndarray:
+    """Numbers between a half and one and a half, with either sign."""
+    return generator.choice([-1.0, 1.0], dim) * generator.uniform(0.5, 1.5, dim)
+
+
+def _again(target: Target, search: FixedDrawsFit, noise: np.ndarray) -> Iterator[FixedDrawsFit]:
+    """A search over more draws from where one has ended, if log p is finite around there."""
+    with contextlib.suppress(ValueError):
+        yield fit_fixed_draws(target, search.mean, search.std, noise, ITERATIONS)
 
 
 def restarts_of(fit: FitState, elbo: float) -> list[Found]:
@@ -87,11 +136,13 @@ def restarts_of(fit: FitState, elbo: float) -> list[Found]:
     ]
 
 
-def _searched(target: Target, mean: np.ndarray, noise: np.ndarray) -> Iterator[FixedDrawsFit]:
+def _searched(
+    target: Target, mean: np.ndarray, std: np.ndarray, noise: np.ndarray
+) -> Iterator[FixedDrawsFit]:
     """The search from a start, if log p is finite around it."""
-    for width in (START_STD, NARROW):
+    for factor in (1.0, NARROWER):
         try:
-            yield fit_fixed_draws(target, mean, np.full(target.dim, width), noise, ITERATIONS)
+            yield fit_fixed_draws(target, mean, factor * std, noise, ITERATIONS, enough=THERE)
         except ValueError:
             continue
         return
