@@ -101,6 +101,7 @@ def fit_fixed_draws(
     *,
     entropy_weight: float = 1.0,
     enough: float = 0.0,
+    unit: np.ndarray | None = None,
 ) -> FixedDrawsFit:
     r"""Maximise the mean-field ELBO over draws whose noise stays the same.
 
@@ -124,6 +125,9 @@ def fit_fixed_draws(
         :math:`w`; 1 is the ELBO.
     enough : float
         Nats: a search whose last iterations have gained less ends. 0 lets it arrive.
+    unit : numpy.ndarray, optional
+        What locations are measured in, ``(D,)``; the nearer to their standard deviations at the
+        end, the shorter the search. 1 by default, and the start's width where that is narrow.
 
     Raises
     ------
@@ -137,8 +141,9 @@ def fit_fixed_draws(
     """
     evaluate = evaluation(target)
     dim = target.dim
-    # in units of 1 the first step of a search is too long for what starts narrow
-    unit = np.where(std < NARROW, std, 1.0)
+    if unit is None:
+        # in units of 1 the first step of a search is too long for what starts narrow
+        unit = np.where(std < NARROW, std, 1.0)
     constant = 0.5 * entropy_weight * dim * math.log(2 * math.pi * math.e)
     evaluations = 0
     best = np.inf

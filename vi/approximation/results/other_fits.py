@@ -68,12 +68,14 @@ def other_fits(
     """
     generator = generator_from(seed, OTHER_FITS)
     found, gradients = [], 0
+    # in the units of a fit that is any good a search is short; of one that is not, it is longer
+    unit = np.where(np.isfinite(q.std) & (q.std > 0), q.std, 1.0)
     for number, start in enumerate(itertools.islice(_starts(fit, q, generator), count)):
         few, many = (base_draws(generator, draws, target.dim) for draws in (FEW, FIXED))
         # of so few draws even the variances have to be right
         few /= np.sqrt(np.mean(few**2, axis=0))
         fresh = generator.standard_normal((FRESH, target.dim))
-        for search in _searched(target, *start, few):
+        for search in _searched(target, *start, few, unit):
             gradients += search.evaluations * FEW
             elbo, error = _elbo(target, search, fresh)
             end = Found(f"start {number}", elbo, error, search.mean, search.std)
@@ -137,12 +139,14 @@ def restarts_of(fit: FitState, elbo: float) -> list[Found]:
 
 
 def _searched(
-    target: Target, mean: np.ndarray, std: np.ndarray, noise: np.ndarray
+    target: Target, mean: np.ndarray, std: np.ndarray, noise: np.ndarray, unit: np.ndarray
 ) -> Iterator[FixedDrawsFit]:
     """The search from a start, if log p is finite around it."""
     for factor in (1.0, NARROWER):
         try:
-            yield fit_fixed_draws(target, mean, factor * std, noise, ITERATIONS, enough=THERE)
+            yield fit_fixed_draws(
+                target, mean, factor * std, noise, ITERATIONS, enough=THERE, unit=unit
+            )
         except ValueError:
             continue
         return
