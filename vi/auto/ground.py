@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -20,7 +21,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.draws import draw
-from vi.diagnostics.importance import Weights, smoothed
+from vi.diagnostics.importance import EQUAL, Weights, smoothed
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError
 from vi.families import Family, Params
@@ -32,9 +33,10 @@ __all__ = ["Ground", "Look"]
 
 logger = logging.getLogger("vi")
 
-DRAWS = 1000
-"""Draws by which stages are compared: the error of an ELBO is then a thirtieth of the standard
-deviation of log p - log q, which is about one for a fit that is any good."""
+DRAWS = 2000
+"""Draws by which stages are compared, as many as a diagnosis has, for which code is compiled: the
+error of an ELBO is a fortieth of the standard deviation of log p - log q, which is about one for a
+fit that is any good."""
 
 NOISE = 3.0
 """Standard errors by which one ELBO has to be above another to count as higher."""
@@ -72,6 +74,11 @@ class Look:
         if np.isfinite(self.log_p).mean() < 0.5:
             return None
         return smoothed(self.log_p, self.log_q)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the weights are all but equal: q is the posterior, as far as its draws know."""
+        return self.weights is not None and self.weights.ess >= EQUAL * len(self.log_p)
 
     @property
     def reliable(self) -> bool:
@@ -159,17 +166,34 @@ class Ground:
                 run = new.run._replace(step=jnp.asarray(done, new.run.step.dtype))
             return replace(new, run=run, losses=fit.losses, warm_start=False)
 
-        self.approx.advance(planned, n, progressbar=self.options.progressbar)
+        self._advance(planned, n)
+        return self.fit.status.step - done
+
+    def more_steps(self, n: int) -> int:
+        """Go on with the steps that were made last, as one longer run; how many were made.
+
+        Raises
+        ------
+        DivergedError
+            As for :meth:`steps`.
+        """
+        done = self.fit.status.step
+        self._advance(lambda fit: fit, n)
+        return self.fit.status.step - done
+
+    def _advance(self, plan: Callable[[FitState], FitState], n: int) -> None:
+        """Make steps; what cannot be trusted counts as diverged."""
+        self.approx.advance(plan, n, progressbar=self.options.progressbar)
         if self.fit.status.ending == "unreliable":
             raise DivergedError(self.fit.status.message, self.approx)
-        return self.fit.status.step - done
 
     def at(self, family: Family, mean: np.ndarray, std: np.ndarray) -> Params:
         """The parameters with which a family begins at these independent normals."""
         dtype = self.fit.dtype
         with precision(dtype):
             key = key_from(self.fit.seed, STAGES)
-            return family.init(jnp.asarray(mean, dtype), jnp.asarray(std, dtype), key)
+            begun: Params = _begun(family, jnp.asarray(mean, dtype), jnp.asarray(std, dtype), key)
+            return begun
 
     def back_to(self, before: FitState) -> None:
         """Hold what an earlier record reported; what is told of the stages since then stays."""
@@ -193,12 +217,22 @@ class Ground:
         assert log_q is not None
         log_p = np.asarray(target_of_all_rows(fit).log_prob(points))
         with precision(fit.dtype):
-            entropy = fit.family.entropy(params)
-        if (
-            entropy is not None
-            and abs(np.mean(log_q, dtype=np.float64) + entropy) > 1 + 0.1 * fit.layout.dim
-        ):
-            log_p = np.full_like(log_p, -np.inf)  # rounding has eaten q's density: it says nothing
+            entropy = _entropy(fit.family, params)
+        if entropy is not None:
+            off = np.mean(log_q, dtype=np.float64) + float(entropy)
+            if abs(off) > 1 + 0.1 * fit.layout.dim:
+                # rounding has eaten q's density: it says nothing
+                log_p = np.full_like(log_p, -np.inf)
         look = Look(log_p, np.asarray(log_q))
         self._looked = (fit.start, fit.run, look)
         return look
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _begun(family: Family, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
+    return family.init(mean, std, key)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _entropy(family: Family, params: Params) -> jax.Array | None:
+    return family.entropy(params)

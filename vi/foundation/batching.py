@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import jax
 
-__all__ = ["batched"]
+__all__ = ["batched", "mapped"]
 
 T = TypeVar("T")
 
@@ -24,4 +24,16 @@ def batched[T](function: Callable[[Any], T], points: Any) -> T:
         )
         return alone
     together: T = jax.vmap(function)(points)
+    return together
+
+
+def mapped[T](function: Callable[[Any], T], points: Any, most: int) -> T:
+    """Apply a function of one point to many, so many at once at most: for ``jax.jit``.
+
+    The blocks are of one length if that divides the number of points: a last one that is shorter is
+    compiled a second time.
+    """
+    count = jax.tree.leaves(points)[0].shape[0]
+    size = -(-count // max(1, -(-count // most)))
+    together: T = jax.lax.map(function, points, batch_size=max(1, size))
     return together

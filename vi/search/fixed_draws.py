@@ -141,9 +141,8 @@ def fit_fixed_draws(
     """
     evaluate = evaluation(target)
     dim = target.dim
-    if unit is None:
-        # in units of 1 the first step of a search is too long for what starts narrow
-        unit = np.where(std < NARROW, std, 1.0)
+    # in units of 1 the first step of a search is too long for what starts narrow
+    units = np.where(std < NARROW, std, 1.0) if unit is None else unit
     constant = 0.5 * entropy_weight * dim * math.log(2 * math.pi * math.e)
     evaluations = 0
     best = np.inf
@@ -153,10 +152,10 @@ def fit_fixed_draws(
         evaluations += 1
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.exp(position[dim:])
-            values, scores = evaluate(position[:dim] * unit + scale * noise)
+            values, scores = evaluate(position[:dim] * units + scale * noise)
             value = -values.mean() - entropy_weight * position[dim:].sum() - constant
             along = (scores * (scale * noise)).mean(axis=0)
-            gradient = -np.concatenate([scores.mean(axis=0) * unit, along + entropy_weight])
+            gradient = -np.concatenate([scores.mean(axis=0) * units, along + entropy_weight])
         if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
             if not np.isfinite(best):
                 return np.inf, gradient
@@ -165,7 +164,7 @@ def fit_fixed_draws(
         best = min(best, value)
         return float(value), gradient
 
-    position = np.concatenate([mean / unit, np.log(std)]).astype(np.float64)
+    position = np.concatenate([mean / units, np.log(std)]).astype(np.float64)
     first, _ = minus_elbo(position)
     if not np.isfinite(first):
         raise NotFiniteError(
@@ -205,13 +204,13 @@ def fit_fixed_draws(
         gain = 0.5 * float(slope @ found.hess_inv.matvec(slope)) if found.nit else gain
         with np.errstate(over="ignore"):
             std = np.exp(position[dim:])
-        wide = (std > WIDER * unit) & (std < ENDLESS)
+        wide = (std > WIDER * units) & (std < ENDLESS)
         if found.status in (OUT_OF_ITERATIONS, ENDED_EARLY) or (
             before - losses[-1] <= ARRIVED and not np.any(wide)
         ):
             break
-        position[:dim] *= np.where(wide, unit / std, 1.0)
-        unit = np.where(wide, std, unit)
+        position[:dim] *= np.where(wide, units / std, 1.0)
+        units = np.where(wide, std, units)
     return FixedDrawsFit(
-        position[:dim] * unit, np.exp(position[dim:]), np.array(losses), gain, evaluations
+        position[:dim] * units, np.exp(position[dim:]), np.array(losses), gain, evaluations
     )

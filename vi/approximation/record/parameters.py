@@ -17,7 +17,14 @@ from vi.families import Family, Params
 from vi.foundation.arrays import refuse_masked
 from vi.foundation.precision import precision
 
-__all__ = ["averaged_params", "iterate", "mean_and_std", "reported_params", "with_params"]
+__all__ = [
+    "averaged_params",
+    "dense_covariance",
+    "iterate",
+    "mean_and_std",
+    "reported_params",
+    "with_params",
+]
 
 
 def averaged_params(fit: FitState) -> Params:
@@ -40,6 +47,17 @@ def mean_and_std(fit: FitState, params: Params | None = None) -> tuple[np.ndarra
     with precision(fit.dtype):
         mean, std = _moments(fit.family, reported_params(fit) if params is None else params)
     return np.asarray(mean, np.float64), np.asarray(std, np.float64)
+
+
+def dense_covariance(fit: FitState, params: Params) -> np.ndarray:
+    """Covariance of q, ``(D, D)`` or variances ``(D,)`` where that is all, in double precision."""
+    with precision(fit.dtype):
+        return np.asarray(_cov(fit.family, params), np.float64)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _cov(family: Family, params: Params) -> jax.Array:
+    return family.cov(params)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -27,6 +27,7 @@ from vi.approximation.results.streamed_rows import in_blocks
 from vi.diagnostics.importance import Weights, smoothed
 from vi.families import Family, Params
 from vi.foundation.arrays import refuse_masked
+from vi.foundation.batching import mapped
 from vi.foundation.numbers import check_count
 from vi.foundation.precision import precision
 from vi.foundation.seeds import RESAMPLING, generator_from, key_from, resolve_seed
@@ -328,8 +329,8 @@ def _shapes(params: Params, draws: int) -> tuple[Any, ...]:
 @functools.lru_cache(COMPILED)
 def _draw(family: Family, _shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
-        lambda params, keys: jax.lax.map(
-            lambda key: family.draw(params, family.noise(key, params)), keys, batch_size=BLOCK
+        lambda params, keys: mapped(
+            lambda key: family.draw(params, family.noise(key, params)), keys, BLOCK
         )
     )
 
@@ -337,10 +338,8 @@ def _draw(family: Family, _shapes: tuple[Any, ...]) -> Any:
 @functools.lru_cache(COMPILED)
 def _draw_and_log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
-        lambda params, keys: jax.lax.map(
-            lambda key: family.draw_and_log_prob(params, family.noise(key, params)),
-            keys,
-            batch_size=BLOCK,
+        lambda params, keys: mapped(
+            lambda key: family.draw_and_log_prob(params, family.noise(key, params)), keys, BLOCK
         )
     )
 
@@ -348,7 +347,5 @@ def _draw_and_log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
 @functools.lru_cache(COMPILED)
 def _log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
-        lambda params, points: jax.lax.map(
-            lambda z: family.log_prob(params, z), points, batch_size=BLOCK
-        )
+        lambda params, points: mapped(lambda z: family.log_prob(params, z), points, BLOCK)
     )

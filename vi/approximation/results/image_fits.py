@@ -51,8 +51,10 @@ def image_fits(
     candidates = images(target.layout, points, APART, most)
     if not candidates:
         return []
-    few = np.stack([image.of(points[:FEW], target.layout) for image in candidates])
-    values = target.log_prob(few.reshape(-1, target.dim).astype(points.dtype))
+    few = np.concatenate([image.of(points[:FEW], target.layout) for image in candidates])
+    # as many as are looked at below, or a multiple of that: code is compiled for a number of points
+    filled = np.resize(few, (-(-len(few) // FRESH) * FRESH, target.dim))
+    values = target.log_prob(filled.astype(points.dtype))[: len(few)]
     with np.errstate(invalid="ignore"):
         gains = np.median(values.reshape(-1, FEW) - log_p[:FEW], axis=1)
     best = np.argsort(-np.nan_to_num(gains, nan=-np.inf), kind="stable")[:CHOSEN]

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
-from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import mean_and_std, reported_params
+from vi.approximation.record.parameters import dense_covariance, mean_and_std, reported_params
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
 from vi.approximation.results.draws import draw
 from vi.approximation.results.image_fits import image_fits
@@ -103,11 +101,10 @@ def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evide
 def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit:
     """Moments and draws of q, and log p at them."""
     params, family = reported_params(record), record.family
-    cov: Any = None
+    cov = None
     mean, std = mean_and_std(record, params)
-    with precision(record.dtype):
-        if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
-            cov = np.asarray(jax.jit(family.cov)(params), np.float64)
+    if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
+        cov = dense_covariance(record, params)
     count = max(sizes.draws, sizes.chains)
     points, log_q = draw(family, params, seed, count, record.dtype, density=True)
     return _Fit(
@@ -121,7 +118,7 @@ def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit
         points,
         log_q,
         target.log_prob(points),
-        evaluation(target),
+        evaluation(target, LEAST_CHAINS),  # so many are asked for at first: one compilation
         [target.layout.label(i) for i in range(target.dim)],
     )
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import averaged_params, mean_and_std
+from vi.approximation.record.parameters import averaged_params, dense_covariance, mean_and_std
 from vi.diagnostics.doubts import about_losses, about_normal
 from vi.diagnostics.losses import recent
 from vi.diagnostics.status import Status
-from vi.foundation.precision import precision
 from vi.training.best import Best
 
 __all__ = ["doubted"]
@@ -70,8 +69,8 @@ def _fault(fit: FitState, lowest: tuple[float, float] | None) -> str:
     mean, std = mean_and_std(fit, params)
     correlation = None
     if fit.family.pairs_in_batches and fit.layout.dim <= LARGEST_DENSE:
-        with precision(fit.dtype), np.errstate(all="ignore"):
-            correlation = np.asarray(fit.family.cov(params), np.float64) / np.outer(std, std)
+        with np.errstate(all="ignore"):
+            correlation = dense_covariance(fit, params) / np.outer(std, std)
         correlation = correlation if np.isfinite(correlation).all() else None
     what, where = about_normal(mean, std, correlation, eps)
     return f"{what} in {fit.layout.describe(where)}" if what else ""

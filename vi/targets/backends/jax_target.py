@@ -14,7 +14,7 @@ import numpy as np
 from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.batch_tensors import is_row_data
 from vi.data.minibatches.row_numbers import short_steps
-from vi.foundation.batching import batched
+from vi.foundation.batching import batched, mapped
 from vi.foundation.compiling import jitted
 from vi.foundation.precision import precision
 from vi.graphs.to_jax import jax_function
@@ -82,9 +82,7 @@ class JaxTarget(Target):
         self._lengths = lengths_function(graph.rows)
         self.placed: Placed = {}
         self._many = jitted(
-            lambda points, inputs: jax.lax.map(
-                lambda z: self.log_density(z, inputs), points, batch_size=BLOCK
-            )
+            lambda points, inputs: mapped(lambda z: self.log_density(z, inputs), points, BLOCK)
         )
 
     def watch(self) -> DataWatch:
@@ -184,9 +182,7 @@ class JaxTarget(Target):
         with precision(self.dtype):
             function = jax_function([self.graph.flat, *self.graph.shared], outputs)
         return jitted(
-            lambda points, arrays: jax.lax.map(
-                lambda z: tuple(function(z, *arrays)), points, batch_size=BLOCK
-            )
+            lambda points, arrays: mapped(lambda z: tuple(function(z, *arrays)), points, BLOCK)
         )
 
     def cast(self, value: Any) -> np.ndarray:
