@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from vi.approximation.results.diagnose import diagnose
-from vi.auto.ground import Ground
+from vi.auto.ground import Ground, Look
 from vi.diagnostics.diagnosis import Diagnosis
+from vi.diagnostics.importance import EQUAL, RELIABLE
 from vi.diagnostics.modes import AHEAD, NOISE
 from vi.diagnostics.stages import Stage
+from vi.diagnostics.verdict import ENOUGH
 
-__all__ = ["better_place", "check", "is_settled", "is_usable"]
+__all__ = ["better_place", "check", "is_near", "is_settled", "is_usable", "weights_hold"]
 
 
 def check(ground: Ground) -> Diagnosis:
@@ -44,6 +46,26 @@ def is_settled(found: Diagnosis) -> bool:
 def is_usable(found: Diagnosis) -> bool:
     """Whether draws of q, weighed if need be, stand for the posterior."""
     return is_settled(found) or found.verdict == "usable with importance resampling"
+
+
+def is_near(look: Look) -> bool:
+    """Whether q is near enough to p for weights to do the rest, so that more steps gain nothing.
+
+    The shape k of the largest weights, from some thousand draws, is known to 0.15 only: where half
+    of the draws and more count it does not decide alone.
+    """
+    return look.reliable or look.share >= ENOUGH
+
+
+def weights_hold(found: Diagnosis | None, look: Look) -> bool:
+    """Whether weighted draws can stand for the posterior, as two sets of them say.
+
+    One set's k alone would turn on its largest weight.
+    """
+    if look.reliable or found is None or look.share < ENOUGH:
+        return look.reliable
+    # a diagnosis has as many draws, or fewer
+    return found.pareto_k <= RELIABLE or found.importance_ess >= EQUAL * len(look.log_p)
 
 
 def better_place(found: Diagnosis) -> tuple[np.ndarray, np.ndarray] | None:

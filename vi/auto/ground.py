@@ -21,7 +21,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.draws import draw
-from vi.diagnostics.importance import EQUAL, Weights, smoothed
+from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError
 from vi.families import Family, Params
@@ -37,6 +37,9 @@ DRAWS = 2000
 """Draws by which stages are compared, as many as a diagnosis has, for which code is compiled: the
 error of an ELBO is a fortieth of the standard deviation of log p - log q, which is about one for a
 fit that is any good."""
+
+ARRIVED = 0.9
+"""Share of draws that count under the weights, from which on there is little left to gain."""
 
 NOISE = 3.0
 """Standard errors by which one ELBO has to be above another to count as higher."""
@@ -76,9 +79,14 @@ class Look:
         return smoothed(self.log_p, self.log_q)
 
     @property
+    def share(self) -> float:
+        """The share of draws that count under the weights."""
+        return 0.0 if self.weights is None else self.weights.ess / len(self.log_p)
+
+    @property
     def arrived(self) -> bool:
         """Whether the weights are all but equal: q is the posterior, as far as its draws know."""
-        return self.weights is not None and self.weights.ess >= EQUAL * len(self.log_p)
+        return self.share >= ARRIVED
 
     @property
     def reliable(self) -> bool:

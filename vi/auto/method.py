@@ -18,7 +18,7 @@ from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
 from vi.approximation.results.draws import with_weights
-from vi.auto.check import better_place, check, is_settled, is_usable
+from vi.auto.check import better_place, check, is_near, is_settled, is_usable, weights_hold
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.ground import Ground
 from vi.auto.match import match
@@ -134,7 +134,7 @@ class Auto(Inference):
             self.approx.change(functools.partial(_failed, before=before, error=error))
             raise
         usable = found is not None and is_usable(found)
-        weighed = usable and self.approx.family.has_density and ground.look().reliable
+        weighed = usable and self.approx.family.has_density and weights_hold(found, ground.look())
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
         if options.diagnosis and self.approx.family.has_density:
             judged(self.approx, options)
@@ -201,7 +201,7 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
             match(ground, *place)
             if found is not None and ground.fit.start is before:
                 break  # nothing came of the better place
-        if ground.left > 0 and not (full and ground.look().reliable) and not ground.stopped:
+        if ground.left > 0 and not (full and is_near(ground.look())) and not ground.stopped:
             climb(ground)
         if ground.stopped:
             return None

@@ -13,6 +13,9 @@ from vi.diagnostics.status import Status
 
 __all__ = ["search"]
 
+THERE = 0.01
+"""Nats that three iterations have to gain: the stages after it go on from where it ends."""
+
 
 def search(ground: Ground) -> None:
     """Find the best independent normals over ten draws that stay the same.
@@ -26,7 +29,7 @@ def search(ground: Ground) -> None:
         nonlocal gradients
         target = target_of_all_rows(fit)
         fit = with_first_widths(fit, target)
-        params, gradients = searched(fit, target, fit.start)
+        params, gradients = searched(fit, target, fit.start, enough=THERE)
         found = Status("running", 0, "a fit in stages is going on.")
         return replace(fit, start=params, free_mean=None, given_std=None, status=found)
 

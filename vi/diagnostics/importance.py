@@ -14,11 +14,11 @@ RELIABLE = 0.7
 """Pareto k up to which importance weights can be relied on, however many draws there are."""
 
 
-EQUAL = 0.9
-"""Share of effective draws from which on weights are so nearly equal that k says nothing of them.
+EQUAL = 0.8
+"""Share of effective draws from which on weights are so nearly equal that k says little of them.
 
-Where q is all but p, the logarithms of the weights are within some tenths of nothing, whatever the
-steepness of their tail, which is what k tells.
+Their relative variance is a quarter then, whatever the steepness of their tail, which is what k
+tells: what a tail of k = 0.7 hides beyond the largest of 2,000 weights is some 0.5 % of p.
 """
 
 

@@ -15,7 +15,7 @@ from vi.diagnostics.importance import EQUAL, Weights
 from vi.diagnostics.modes import Rival
 from vi.diagnostics.nudge import Nudged
 
-__all__ = ["SMALL", "Evidence", "judged"]
+__all__ = ["ENOUGH", "SMALL", "Evidence", "judged"]
 
 SMALL = 0.2
 """Shifts, in standard deviations and of log sds, that pass.

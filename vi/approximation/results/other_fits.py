@@ -27,8 +27,12 @@ THERE = 0.03
 """Nats within which a first search has to get: a quarter of a standard deviation along one
 direction, and places are three apart."""
 
-ITERATIONS = 200
-"""The most iterations of a search: the ELBO of one that did not arrive is a lower bound still."""
+FIRST, ITERATIONS = 100, 200
+"""The most iterations of both searches: the ELBO of one that did not arrive is a lower bound still.
+"""
+
+HOPELESS = 100.0
+"""Nats by which a first search may end below q and still be gone on with."""
 
 MOST_GRADIENTS = FIXED * ITERATIONS
 """About what a search takes at most."""
@@ -79,7 +83,8 @@ def other_fits(
             gradients += search.evaluations * FEW
             elbo, error = _elbo(target, search, fresh)
             end = Found(f"start {number}", elbo, error, search.mean, search.std)
-            if not np.isfinite(elbo) or is_apart(q, end):
+            lost = -search.losses[-1] < q.elbo - HOPELESS
+            if not lost and (not np.isfinite(elbo) or is_apart(q, end)):
                 for better in _again(target, search, many):
                     gradients += better.evaluations * FIXED
                     elbo, error = _elbo(target, better, fresh)
@@ -144,9 +149,7 @@ def _searched(
     """The search from a start, if log p is finite around it."""
     for factor in (1.0, NARROWER):
         try:
-            yield fit_fixed_draws(
-                target, mean, factor * std, noise, ITERATIONS, enough=THERE, unit=unit
-            )
+            yield fit_fixed_draws(target, mean, factor * std, noise, FIRST, enough=THERE, unit=unit)
         except ValueError:
             continue
         return

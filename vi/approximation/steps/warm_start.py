@@ -84,7 +84,7 @@ def warm_started(fit: FitState, target: Target, state: State) -> State:
 
 
 def searched(
-    fit: FitState, target: Target, start: Params, weight: float = 1.0
+    fit: FitState, target: Target, start: Params, weight: float = 1.0, enough: float = 0.0
 ) -> tuple[Params, int]:
     """The end of a search, or the start where that is better; and the gradients that it took.
 
@@ -98,11 +98,15 @@ def searched(
         Parameters.
     weight : float
         The weight of the entropy.
+    enough : float
+        Nats: the search ends where its last iterations have gained less.
     """
     mean, std = mean_and_std(fit, start)
     noise = base_draws(generator_from(fit.seed, FIXED_DRAWS), DRAWS, target.dim)
     try:
-        found = fit_fixed_draws(target, mean, std, noise, ITERATIONS, entropy_weight=weight)
+        found = fit_fixed_draws(
+            target, mean, std, noise, ITERATIONS, entropy_weight=weight, enough=enough
+        )
     except NotFiniteError:
         return start, DRAWS
     evaluate = evaluation(target, DRAWS)  # the search's own number, for which it is compiled
