@@ -25,9 +25,10 @@ __all__ = ["LEAST_GRADIENTS", "repair"]
 CHAINS, TUNE, DRAWS = 4, 300, 1000
 """Chains, steps of tuning, and draws a chain."""
 
-ATTEMPTS = ((1, 0.8), (4, 0.95))
+ATTEMPTS = ((1, 0.8), (4, 0.95), (4, 0.95))
 """How many times as many draws an attempt has, and the acceptance rate that it is tuned to: where
-the first one's chains do not agree, or diverge, the second one's steps are shorter."""
+the chains of one do not agree, or diverge, the next one's steps are shorter, measured by what it
+has seen, and begin where it ended."""
 
 LEAST_GRADIENTS = 20 * CHAINS * (DRAWS + TUNE)
 """About what the chains take at the least: a trajectory on a normal has some ten to thirty."""
@@ -55,32 +56,45 @@ def repair(ground: Ground) -> None:
     """
     fit = ground.fit
     target = target_of_all_rows(fit)
-    seed, gradients, cost = derived_seed(fit.seed, STAGES), 0, 0
+    seed, gradients, each = derived_seed(fit.seed, STAGES), 0, 0.0
     with ground.stage("chains") as write:
         try:
             matrix = inverse_mass_matrix(fit, None)
-            starting_points(fit, CHAINS, seed)
+            starts = starting_points(fit, CHAINS, seed)
         except ValueError as error:
             write(Stage("", outcome=f"left out: {error}"))
             return
-        for times, accept in ATTEMPTS:
-            left = ground.left - gradients
-            if times * cost > left:
+        for number, (times, accept) in enumerate(ATTEMPTS):
+            left, steps = ground.left - gradients, CHAINS * (times * DRAWS + TUNE)
+            if each * steps > left:
                 break
             # trajectories of 2^depth steps: all of them together stay within the budget
-            depth = int(np.log2(left / (CHAINS * (times * DRAWS + TUNE))))
+            depth = int(np.log2(left / steps))
             plan = Plan("nuts", times * DRAWS, TUNE, accept, None, min(max(depth, 3), DEEPEST))
-            points, stats, _ = run_chains(fit, target, plan, matrix, CHAINS, seed)
+            points, stats, _ = run_chains(target, plan, matrix, starts, derived_seed(seed, number))
             # what tuning took is not told; it is taken to be like the rest
             each = float(np.mean(np.asarray(stats["n_steps"])))
-            cost = int(each * CHAINS * (times * DRAWS + TUNE))
-            gradients += cost
+            gradients += int(each * steps)
             found = _verdict(fit, points, np.asarray(stats["diverging"]), gradients)
             if found.verdict == "good":
                 break
+            matrix, starts = _learned(matrix, points, found), points[:, -1]
         if found.verdict != "do not use":
             _hold(ground, points, found)
         write(Stage("", gradients=gradients, outcome=found.in_short))
+
+
+def _learned(matrix: np.ndarray, points: np.ndarray, found: Diagnosis) -> np.ndarray:
+    """The covariance of chains ``(C, S, D)`` and the one before, by how much the chains know.
+
+    A covariance in D dimensions takes about D effective draws to be seen.
+    """
+    flat = points.reshape(-1, points.shape[-1]).astype(np.float64)
+    seen = flat.var(axis=0) if matrix.ndim == 1 else np.cov(flat.T).reshape(matrix.shape)
+    known = float(np.nan_to_num(found.table["ess"].to_numpy()).mean())
+    share = known / (known + flat.shape[1])
+    learned: np.ndarray = share * seen + (1 - share) * matrix
+    return learned
 
 
 def _verdict(fit: FitState, points: np.ndarray, diverging: np.ndarray, gradients: int) -> Diagnosis:

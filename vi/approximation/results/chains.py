@@ -141,7 +141,9 @@ def sample_mcmc(
         )
     matrix = inverse_mass_matrix(fit, metric)
     plan = Plan(method, int(draws), int(tune), float(accept), integration_steps)
-    z, stats, steps = run_chains(fit, target, plan, matrix, int(chains), seed)
+    z, stats, steps = run_chains(
+        target, plan, matrix, starting_points(fit, int(chains), seed), seed
+    )
     posterior = target.constrain(z.reshape(-1, target.dim))
     if include_transformed:
         flat = target.layout.unflatten(z.reshape(-1, target.dim))
@@ -163,14 +165,17 @@ def sample_mcmc(
 
 
 def run_chains(
-    fit: FitState, target: Target, plan: Plan, matrix: np.ndarray, chains: int, seed: int
+    target: Target, plan: Plan, matrix: np.ndarray, starts: np.ndarray, seed: int
 ) -> tuple[np.ndarray, dict[str, Any], Any]:
-    """The chains' points ``(chains, draws, D)``, what is known of their steps, and the lengths."""
-    starts = starting_points(fit, chains, seed)
+    """The chains' points ``(chains, draws, D)``, what is known of their steps, and the lengths.
+
+    A chain begins at each of the starts ``(chains, D)``.
+    """
+    chains = len(starts)
     with precision(target.dtype):
         keys = jax.random.split(key_from(seed, CHAINS), chains)
         points, stats, steps = compiled_chains(target, plan)(
-            keys, starts, np.asarray(matrix, target.dtype), target.batch()
+            keys, np.asarray(starts, target.dtype), np.asarray(matrix, target.dtype), target.batch()
         )
     return np.asarray(points), stats, steps
 
