@@ -40,8 +40,10 @@ class KLqp(Inference):
         log Jacobians of their transforms the prior. The entropy alone is weighed by an estimator's
         own ``entropy_weight``: ``estimator=vi.objectives.MonteCarlo(entropy_weight=0.5)``.
     estimator : {"closed_form", "sticking_the_landing", "monte_carlo"} or Objective, optional
-        How the gradient is estimated; these three have the same expectation. An objective, its
-        class, or the name of one in ``vi.objectives.ESTIMATORS``. By default the one that suits
+        How the gradient is estimated; these three have the same expectation, and
+        ``"importance_weighted"`` is for another bound
+        (:class:`vi.objectives.ImportanceWeighted`). An objective, its class, or the name of one in
+        ``vi.objectives.ESTIMATORS``. By default the one that suits
         the family: ``"closed_form"`` for mean field, whose noise does not grow with the
         correlations that mean field leaves out; ``"sticking_the_landing"`` for full rank and low
         rank, whose noise vanishes as the posterior becomes normal; ``"monte_carlo"`` for flows,
@@ -100,16 +102,22 @@ def gradient_steps(
     Raises
     ------
     ValueError
-        If the objective needs more draws than were asked for.
+        If the objective needs more draws than were asked for, or a multiple of some number.
     """
-    fewest = objective.fewest_draws
+    fewest, together = objective.fewest_draws, objective.draws_together
     n_draws, pairs = max(family.default_draws, fewest), False
+    n_draws += -n_draws % together
     if options.n_draws is not None:
         n_draws = options.n_draws
         if n_draws < fewest:
             raise ValueError(
                 f"obj_n_mc={n_draws}: the objective {objective.short_name!r} needs at "
                 f"least {fewest} draws a step; with fewer it is another objective."
+            )
+        if n_draws % together:
+            raise ValueError(
+                f"obj_n_mc={n_draws}: the objective {objective.short_name!r} takes {together} "
+                f"draws together; give a multiple of {together}, or leave obj_n_mc out."
             )
     if family.pairs_in_batches and family.symmetric and options.sees_batches(model):
         n_draws += n_draws % 2 if options.n_draws is None else 0
