@@ -42,15 +42,17 @@ def climb(ground: Ground) -> None:
             done = ground.steps(family, params, algorithm, n)
         except DivergedError as error:
             ground.back_to(fit)
-            write(Stage("", gradients=n * algorithm.n_draws, outcome=f"left out: {error}"))
+            spent = n * algorithm.n_draws
+            write(Stage("", gradients=spent, outcome=f"left out: {error}", kept=False))
             return
         row = Stage("", gradients=done * algorithm.n_draws)
         outcome = f"{done:,} steps of {family.short_name}"
         if start is not None:
             end = ground.look()
             outcome += f", ELBO {end.elbo:,.6g}"
-            if end.below(start):
+            below = end.below(start)
+            if below:
                 ground.back_to(fit)
                 outcome += ", lower than before: left out"
-            row = end.row(row.gradients, outcome)
+            row = end.row(row.gradients, outcome, kept=not below)
         write(replace(row, outcome=outcome))

@@ -78,10 +78,10 @@ class Look:
         """Whether the weights can be relied on."""
         return self.weights is not None and self.weights.reliable
 
-    def row(self, gradients: int, outcome: str) -> Stage:
+    def row(self, gradients: int, outcome: str, *, kept: bool = True) -> Stage:
         """The row of a table of stages; its name and seconds come from the stage."""
         k = np.nan if self.weights is None else self.weights.k
-        return Stage("", self.elbo, self.error, k, gradients, outcome=outcome)
+        return Stage("", self.elbo, self.error, k, gradients, outcome=outcome, kept=kept)
 
     def below(self, other: Look) -> bool:
         """Whether it is lower, by more than the noise of the draws, which are the same ones."""

@@ -31,11 +31,12 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
             done = ground.steps(family, ground.at(family, mean, std), algorithm, n)
         except DivergedError as error:
             ground.back_to(before)
-            write(Stage("", gradients=n * draws, outcome=f"left out: {error}"))
+            write(Stage("", gradients=n * draws, outcome=f"left out: {error}", kept=False))
             return
         end = ground.look()
         outcome = f"a full-rank normal, ELBO {end.elbo:,.6g}"
-        if end.below(start):
+        below = end.below(start)
+        if below:
             ground.back_to(before)
             outcome += ", lower than that of its start, which stays"
-        write(end.row(done * draws, outcome))
+        write(end.row(done * draws, outcome, kept=not below))

@@ -61,7 +61,7 @@ def repair(ground: Ground) -> None:
             matrix = inverse_mass_matrix(fit, None)
             starting_points(fit, CHAINS, seed)
         except ValueError as error:
-            write(Stage("", outcome=f"left out: {error}"))
+            write(Stage("", outcome=f"left out: {error}", kept=False))
             return
         for times, accept in ATTEMPTS:
             left = ground.left - gradients
@@ -80,7 +80,8 @@ def repair(ground: Ground) -> None:
                 break
         if found.verdict != "do not use":
             _hold(ground, points, found)
-        write(Stage("", gradients=gradients, outcome=found.in_short))
+        held = found.verdict != "do not use"
+        write(Stage("", gradients=gradients, outcome=found.in_short, kept=held))
 
 
 def _verdict(fit: FitState, points: np.ndarray, diverging: np.ndarray, gradients: int) -> Diagnosis:
