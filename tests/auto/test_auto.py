@@ -69,7 +69,8 @@ def test_a_normal_posterior_is_exact(problem, backend, dtype):
 def test_the_table_of_stages(fitted):
     table = fitted.stages
     assert list(table.columns) == [
-        *("stage", "elbo", "elbo_error", "pareto_k", "gradients", "seconds", "outcome")
+        *("stage", "elbo", "elbo_error", "pareto_k", "gradients", "seconds", "outcome"),
+        "kept",
     ]
     assert (table["gradients"] > 0).all()
     assert (table["seconds"] > 0).all()

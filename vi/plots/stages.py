@@ -102,8 +102,9 @@ def plot_stages(approx: Approximation, against: str = "gradients", *, ax: Any = 
         text = stage.stage
         if np.isfinite(stage.pareto_k):
             text += f"\nk = {stage.pareto_k:.2f}"
-        # a check looks at what the stage before it left, and lies beside it: its label is below
-        side = -1 if stage.stage == "check" else 1
+        # neighbours can be near to each other: their labels are on different sides, above at the edge
+        odd = known[number] and np.sum(known[:number]) % 2
+        side = -1 if odd and gaps[number] > gaps.min() else 1
         axes.annotate(
             text,
             (cost[number], shown[number] + side * bars[number]),
