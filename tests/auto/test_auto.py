@@ -292,6 +292,8 @@ def test_another_place_is_gone_to(monkeypatch):
         ({"repair": None}, r"'repair'. It is one of the method: inf_kwargs=\{'repair': ...\}"),
         ({"inf_kwargs": {"repair": "nuts"}}, "repair='nuts' is unknown"),
         ({"inf_kwargs": {"max_evaluations": 0}}, "max_evaluations=0"),
+        ({"inf_kwargs": {"max_seconds": 0}}, "max_seconds=0"),
+        ({"inf_kwargs": {"max_seconds": "long"}}, "max_seconds='long'"),
         ({"inf_kwargs": {"warm_start": False}}, "warm_start"),
     ],
 )

@@ -16,7 +16,7 @@ __all__ = ["better_place", "check", "is_elsewhere", "is_settled", "is_usable"]
 
 def check(ground: Ground) -> Diagnosis:
     """The verdict on the present record, which keeps it."""
-    with ground.stage("check") as write:
+    with ground.stage("check", "weights, short chains, fits from other starts") as write:
         fit = ground.fit
         found = diagnose(fit, random_seed=fit.seed)
         ground.approx.keep(found, fit)

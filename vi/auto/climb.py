@@ -35,7 +35,7 @@ def climb(ground: Ground) -> None:
         params = ground.at(family, *mean_and_std(fit))
     n = ground.options.steps if fresh else min(ground.options.steps, STEPS)
     algorithm = gradient_steps(family, StickingTheLanding(), ground.options, fit.model)
-    with ground.stage("climb") as write:
+    with ground.stage("climb", f"steps of {family.short_name} along the ELBO") as write:
         known = fit.data.stream is None  # whether all rows can be looked at
         start = ground.look() if known else None
         try:

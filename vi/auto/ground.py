@@ -20,6 +20,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.draws import draw
+from vi.auto.deadline import Deadline
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError
@@ -105,11 +106,14 @@ class Ground:
         The options of the fit, resolved.
     most : int
         Gradients after which no new stage begins.
+    deadline : Deadline
+        The time after which none begins, and running steps end.
     """
 
     approx: Approximation
     options: RunOptions
     most: int
+    deadline: Deadline = field(default_factory=lambda: Deadline(None))
     _looked: tuple[object, object, Look] | None = field(default=None, init=False)
 
     @property
@@ -120,24 +124,43 @@ class Ground:
     @property
     def stopped(self) -> bool:
         """Whether the user has ended the last run."""
-        return self.fit.status.ending in ("stopped", "interrupted")
+        ended = self.fit.status.ending in ("stopped", "interrupted")
+        return ended and not self.deadline.ended
 
     @property
     def left(self) -> int:
         """Gradients that are left of the budget."""
         return self.most - sum(stage.gradients for stage in self.fit.stages)
 
+    @property
+    def affordable(self) -> int:
+        """Gradients that budget and time leave, at the pace of the stages until now."""
+        stages, seconds = self.fit.stages, self.deadline.left
+        if not stages or np.isinf(seconds):
+            return self.left
+        pace = sum(s.gradients for s in stages) / sum(s.seconds for s in stages)
+        return min(self.left, int(max(seconds, 0.0) * pace))
+
+    def goes_on(self) -> bool:
+        """Whether budget and time leave another stage."""
+        return self.left > 0 and not self.deadline.passed()
+
     @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[Stage], None]]:
-        """A stage of the table: what is written within it gets its name and its seconds."""
+    def stage(self, name: str, what: str = "") -> Iterator[Callable[[Stage], None]]:
+        """A stage of the table: what is written within it gets its name and its seconds.
+
+        Who watches is told when it begins, with ``what`` it is, as only steps have a bar.
+        """
         began = time.perf_counter()
+        if self.options.progressbar:
+            logger.info("Stage %s begins%s.", name, f": {what}" if what else "")
         written: list[Stage] = []
         yield written.append
         for row in written:
             row = replace(row, stage=name, seconds=time.perf_counter() - began)
             done = (*self.fit.stages, row)
             self.approx.change(functools.partial(replace, stages=done))
-            logger.info("Stage %s: %s", name, row.outcome)
+            logger.info("Stage %s, %.1f s: %s", name, row.seconds, row.outcome)
 
     def steps(self, family: Family, params: Params, algorithm: Algorithm, n: int) -> int:
         """Make up to ``n`` steps of an algorithm from parameters; how many were made.
@@ -159,7 +182,11 @@ class Ground:
                 run = new.run._replace(step=jnp.asarray(done, new.run.step.dtype))
             return replace(new, run=run, losses=fit.losses, warm_start=False)
 
-        self.approx.advance(planned, n, progressbar=self.options.progressbar)
+        callbacks = self.fit.callbacks
+        if self.deadline.seconds is not None:
+            self.deadline.begin()
+            callbacks = (*callbacks, self.deadline)
+        self.approx.advance(planned, n, callbacks=callbacks, progressbar=self.options.progressbar)
         if self.fit.status.ending == "unreliable":
             raise DivergedError(self.fit.status.message, self.approx)
         return self.fit.status.step - done
@@ -196,7 +223,7 @@ class Ground:
             entropy = fit.family.entropy(params)
         if (
             entropy is not None
-            and abs(np.mean(log_q, dtype=np.float64) + entropy) > 1 + 0.1 * fit.layout.dim
+            and abs(np.mean(log_q, dtype=np.float64) + float(entropy)) > 1 + 0.1 * fit.layout.dim
         ):
             log_p = np.full_like(log_p, -np.inf)  # rounding has eaten q's density: it says nothing
         look = Look(log_p, np.asarray(log_q))

@@ -24,7 +24,7 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     before, family, dim = ground.fit, FullRank(), ground.fit.layout.dim
     draws = draws_a_step(dim)
     algorithm = BatchAndMatch(family, draws, PolynomialAverage())
-    with ground.stage("match") as write:
+    with ground.stage("match", "a full-rank normal by matched scores") as write:
         start = ground.look()
         n = min(BaM.default_n, ground.options.steps)
         try:

@@ -56,7 +56,7 @@ def repair(ground: Ground) -> None:
     fit = ground.fit
     target = target_of_all_rows(fit)
     seed, gradients, cost = derived_seed(fit.seed, STAGES), 0, 0
-    with ground.stage("chains") as write:
+    with ground.stage("chains", "NUTS from draws of q") as write:
         try:
             matrix = inverse_mass_matrix(fit, None)
             starting_points(fit, CHAINS, seed)
@@ -64,8 +64,9 @@ def repair(ground: Ground) -> None:
             write(Stage("", outcome=f"left out: {error}", kept=False))
             return
         for times, accept in ATTEMPTS:
-            left = ground.left - gradients
+            left = max(ground.affordable - gradients, 1)
             if times * cost > left:
+                ground.deadline.passed()
                 break
             # trajectories of 2^depth steps: all of them together stay within the budget
             depth = int(np.log2(left / (CHAINS * (times * DRAWS + TUNE))))

@@ -102,7 +102,7 @@ def plot_stages(approx: Approximation, against: str = "gradients", *, ax: Any = 
         text = stage.stage
         if np.isfinite(stage.pareto_k):
             text += f"\nk = {stage.pareto_k:.2f}"
-        # neighbours can be near to each other: their labels are on different sides, above at the edge
+        # neighbours can be near each other: their labels are on different sides, at the edge above
         odd = known[number] and np.sum(known[:number]) % 2
         side = -1 if odd and gaps[number] > gaps.min() else 1
         axes.annotate(
