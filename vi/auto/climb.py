@@ -9,7 +9,7 @@ from vi.auto.ground import Ground
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError
 from vi.families import Family, FullRank, LowRank
-from vi.inference.klqp import gradient_steps
+from vi.inference.gradient_steps import gradient_steps
 from vi.objectives import StickingTheLanding
 
 __all__ = ["LARGEST_FULL", "climb"]
