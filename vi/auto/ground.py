@@ -19,7 +19,7 @@ from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
-from vi.approximation.results.draws import draw
+from vi.approximation.results.points import draw
 from vi.auto.deadline import Deadline
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage

@@ -17,7 +17,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
-from vi.approximation.results.draws import with_weights
+from vi.approximation.results.weighted_draws import with_weights
 from vi.auto.check import better_place, check, is_elsewhere, is_settled, is_usable
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.deadline import Deadline
