@@ -228,7 +228,8 @@ NAMES_OF_0_1_0 = {
         IMQ KERNELS RBF Kernel PairKernel RadialKernel kernel_from
     """,
     "vi.objectives": """
-        ESTIMATORS ClosedFormEntropy LogProb MonteCarlo Objective StickingTheLanding
+        ESTIMATORS ClosedFormEntropy ImportanceWeighted LogProb MonteCarlo Objective
+        StickingTheLanding
     """,
     "vi.optimizers": """
         OPTIMIZERS Averaging Named PolynomialAverage adadelta adagrad adagrad_window

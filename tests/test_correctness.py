@@ -46,10 +46,23 @@ AXES = {
 
 def possible(axes):
     """All combinations whose method knows the estimator (``None`` where there is nothing to
-    estimate).
+    estimate), and whose optimum has a closed form.
     """
     cases = itertools.product(*axes.values())
-    return [case for case in cases if case[2] in (vi.METHODS[case[1]].estimators or (None,))]
+    known = [case for case in cases if case[2] in (vi.METHODS[case[1]].estimators or (None,))]
+    return [case for case in known if has_known_optimum(*case[:3])]
+
+
+def has_known_optimum(problem, method, estimator):
+    """What is no ELBO has its optimum where the family is exact, and elsewhere another one.
+
+    A flow gets there in the end: weighted draws forgive tails that are too long, and 3,000 steps
+    leave a log sd of the conjugate normal 0.22 too large. Its bound has a test of its own.
+    """
+    if estimator is None or ESTIMATORS[estimator].has_elbo:
+        return True
+    alone = len(PROBLEMS[problem]().mean) == 1
+    return not is_flow_like(method) and (alone or not is_mean_field(method))
 
 
 def covering_pairs(axes):
@@ -199,9 +212,9 @@ def limits(exact, method, estimator, dtype):
     """Errors allowed of the mean (in sds) and of log sd.
 
     - Normal families: five standard deviations of the noise of the average, 0.11 and 0.077, and
-      the bias of an average of equivalent parameters. With sticking-the-landing the noise vanishes
-      where the family is exact (float32 leaves its rounding), and is larger where mean field leaves
-      correlations out.
+      the bias of an average of equivalent parameters. With sticking-the-landing and the
+      importance-weighted bound the noise vanishes where the family is exact (float32 leaves its
+      rounding), and is larger where mean field leaves correlations out.
     - Amortised Stein: 0.21 x 2,000 iterates, of the noise of 100 draws a step: well within the same
       limits.
     - Batch and match: no noise, the family is exact; what is left is rounding.
@@ -219,11 +232,16 @@ def limits(exact, method, estimator, dtype):
         return (1e-6, 1e-6) if dtype == "float64" else (1e-3, 1e-3)
     exact_family = has_elbo(method) and vi.METHODS[method].family_name in ("full_rank", "low_rank")
     alone = is_mean_field(method) and len(exact.mean) == 1
-    if estimator == "sticking_the_landing" and (exact_family or alone):
+    if vanishes(estimator) and (exact_family or alone):
         return (2e-3, 2e-3) if dtype == "float64" else (1e-2, 1e-2)
     limit = 5 * noise(STEPS)
     bias = turning(STEPS) if vi.METHODS[method].family_name == "low_rank" else 0.0
     return limit * noise_of_the_mean(exact, method, estimator), limit / np.sqrt(2) + bias
+
+
+def vanishes(estimator):
+    """Whether an estimator's noise is 0 where q is exact."""
+    return estimator is not None and ESTIMATORS[estimator].noise_vanishes
 
 
 def turning(steps):
@@ -263,6 +281,7 @@ def test_bias_over_32_seeds(family, estimator):
         FAMILIES[family](),
         vi.scale_free_adam(),
         vi.PolynomialAverage(),
+        n_draws=ESTIMATORS[estimator]().fewest_draws,
         objective=ESTIMATORS[estimator](),
     )
     means, stds = _fits(target, algorithm, seeds=32)
@@ -270,7 +289,7 @@ def test_bias_over_32_seeds(family, estimator):
     log_sd = np.log(stds / np.sqrt(exact.cov[0, 0]))
     # Where the noise vanishes nothing remains but the way there: the first 2,000 of 10,000 iterates
     # weigh 0.2^9 = 5e-7.
-    if estimator == "sticking_the_landing":
+    if vanishes(estimator):
         assert np.abs(error).max() < 1e-6
         assert np.abs(log_sd).max() < 1e-6
         return
@@ -362,30 +381,32 @@ def test_backends_evaluate_alike(problem, dtype, rng):
 @pytest.mark.few(1)
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("family", [MeanField(), FullRank()], ids=lambda family: family.short_name)
-def test_gradient_at_the_optimum_with_one_draw(family, estimator):
-    """Sticking-the-landing's gradient is zero there.
+def test_gradient_at_the_optimum_with_the_fewest_draws(family, estimator):
+    """It is zero there where an estimator says that its noise vanishes.
 
     That of the others is not, so the test can fail.
     """
+    objective = ESTIMATORS[estimator]()
     exact = (
         conjugate_normal() if isinstance(family, MeanField) else PROBLEMS["conjugate_regression"]()
     )
     target = from_pymc(exact.model, backend="jax")
     with precision(np.dtype("float64")):
         params = _exact_params(family, exact)
-        noises = family.noise(jax.random.key(3), params)[None]
+        keys = jax.random.split(jax.random.key(3), objective.fewest_draws)
+        noises = jax.vmap(lambda key: family.noise(key, params))(keys)
         batch = target.batch()
 
         def loss(p):
-            return ESTIMATORS[estimator]().loss(
+            return objective.loss(
                 family, p, noises, jax.vmap(lambda z: target.log_density(z, batch))
             )
 
         value, gradient = jax.value_and_grad(loss)(params)
     largest = max(float(np.abs(leaf).max()) for leaf in gradient.values())
-    if estimator == "sticking_the_landing":
+    if objective.noise_vanishes:
         assert largest < 1e-6
-        # with an exact q the loss of one draw is -log evidence; PyTensor folds log 2 pi and the
+        # with an exact q the loss of any draw is -log evidence; PyTensor folds log 2 pi and the
         # like in float32
         assert abs(float(value) + exact.log_evidence) < 1e-6
     else:
@@ -410,7 +431,7 @@ def _exact_params(family, exact):
 @pytest.mark.parametrize("estimator", list(ESTIMATORS))
 @pytest.mark.parametrize("problem", list(PROBLEMS))
 def test_loss_is_minus_the_elbo_of_the_full_data(problem, estimator):
-    """At the full-rank optimum the ELBO is the log evidence.
+    """At the full-rank optimum the ELBO, as any bound, is the log evidence.
 
     The mean of the last 2,000 losses estimates it.
     """

@@ -226,3 +226,11 @@ for name, fit in (("with states", approx), ("integrated", after)):
     print(name, *(f"{n} = {row['mean']:.2f} +- {row['sd']:.2f}" for n, row in table.iterrows()))
 # [states after end]
 assert found.verdict == "good"
+
+# [stages]
+chosen = vi.fit(method="auto", model=states, random_seed=1)
+print(chosen.diagnosis.verdict)
+vi.plots.plot_stages(chosen)
+# [stages end]
+plt.gcf().savefig(OUT / "did_it_work_stages.png")
+assert chosen.diagnosis.verdict == "good"

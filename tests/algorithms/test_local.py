@@ -114,7 +114,11 @@ def test_batches_average_to_the_full_elbo(backend, rng):
             }
             points = jax.vmap(lambda noise: family.draw(params, noise))(noises)
             values = jnp.asarray(target.value_and_score(np.asarray(points), now)[0])
-            return [e().loss(family, params, noises, lambda _: values) for e in ESTIMATORS.values()]
+            return [
+                e().loss(family, params, noises, lambda _: values)
+                for e in ESTIMATORS.values()
+                if e.linear_in_log_p
+            ]
 
         whole = losses(family, np.arange(N), (w, z), full, full.batch())
         shared = target.batch().arrays

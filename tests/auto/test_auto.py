@@ -69,7 +69,8 @@ def test_a_normal_posterior_is_exact(problem, backend, dtype):
 def test_the_table_of_stages(fitted):
     table = fitted.stages
     assert list(table.columns) == [
-        *("stage", "elbo", "elbo_error", "pareto_k", "gradients", "seconds", "outcome")
+        *("stage", "elbo", "elbo_error", "pareto_k", "gradients", "seconds", "outcome"),
+        "kept",
     ]
     assert (table["gradients"] > 0).all()
     assert (table["seconds"] > 0).all()
@@ -291,6 +292,8 @@ def test_another_place_is_gone_to(monkeypatch):
         ({"repair": None}, r"'repair'. It is one of the method: inf_kwargs=\{'repair': ...\}"),
         ({"inf_kwargs": {"repair": "nuts"}}, "repair='nuts' is unknown"),
         ({"inf_kwargs": {"max_evaluations": 0}}, "max_evaluations=0"),
+        ({"inf_kwargs": {"max_seconds": 0}}, "max_seconds=0"),
+        ({"inf_kwargs": {"max_seconds": "long"}}, "max_seconds='long'"),
         ({"inf_kwargs": {"warm_start": False}}, "warm_start"),
     ],
 )

@@ -12,7 +12,7 @@ from family_in_brief import check_in_brief
 import vi
 from vi.families import BASES, FullRank, Laplace, MeanField, MultivariateT, StudentT
 from vi.foundation.precision import precision
-from vi.testing.families import perturbed
+from vi.testing.samples import perturbed
 
 
 def test_every_base_can_be_made_by_its_name():

@@ -15,7 +15,7 @@ import scipy.stats
 import vi
 from vi.families import BASES, LowRank
 from vi.foundation.precision import precision
-from vi.testing.families import perturbed
+from vi.testing.samples import perturbed
 
 
 def factor_model(dim, rank, seed=0):

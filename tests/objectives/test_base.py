@@ -20,7 +20,7 @@ from vi.testing import check_objective
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(ESTIMATORS))
 def test_contract(name):
-    check_objective(ESTIMATORS[name], left=0.01, seed=seed(0))
+    check_objective(ESTIMATORS[name], steps=1_000, left=0.01, seed=seed(0))
 
 
 @pytest.fixture

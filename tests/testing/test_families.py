@@ -10,7 +10,7 @@ import pytest
 
 import vi
 from vi.families import MeanField
-from vi.testing.families import _check_gradient
+from vi.testing.densities import check_gradient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +131,7 @@ def test_a_choice_without_a_gradient_is_seen():
     with pytest.raises(
         AssertionError, match="gradient of draws in 'logit' is not that of the dens"
     ):
-        _check_gradient(HardChoice(), params, 20_000, 0)
+        check_gradient(HardChoice(), params, 20_000, 0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,6 +39,12 @@ class Gradient(Descent):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_kind("objective", Objective)
+        together = self.objective.draws_together
+        if self.n_draws % together:
+            raise ValueError(
+                f"Gradient(n_draws={self.n_draws}): the objective {self.objective.short_name!r} "
+                f"takes {together} draws together; give a multiple of {together}."
+            )
 
     @property
     def has_elbo(self) -> bool:  # type: ignore[override]

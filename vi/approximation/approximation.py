@@ -316,7 +316,8 @@ class Approximation(LiveRecord):
         """What ``method="auto"`` has tried: a pandas.DataFrame, one row a stage.
 
         Columns ``stage``, ``elbo``, ``elbo_error``, ``pareto_k``, ``gradients``, ``seconds``,
-        ``outcome``; without rows after other methods.
+        ``outcome``, ``kept``; without rows after other methods. :func:`vi.plots.plot_stages` draws
+        it.
         """
         return table_of_stages(self.record.stages)
 

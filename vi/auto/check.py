@@ -17,7 +17,7 @@ __all__ = ["better_place", "check", "is_near", "is_settled", "is_usable", "weigh
 
 def check(ground: Ground) -> Diagnosis:
     """The verdict on the present record, which keeps it."""
-    with ground.stage("check") as write:
+    with ground.stage("check", "weights, short chains, fits from other starts") as write:
         fit = ground.fit
         found = diagnose(fit, random_seed=fit.seed)
         ground.approx.keep(found, fit)

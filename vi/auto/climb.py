@@ -9,7 +9,7 @@ from vi.auto.ground import Ground
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError
 from vi.families import Family, FullRank, LowRank
-from vi.inference.klqp import gradient_steps
+from vi.inference.gradient_steps import gradient_steps
 from vi.objectives import StickingTheLanding
 
 __all__ = ["LARGEST_FULL", "climb"]
@@ -35,22 +35,24 @@ def climb(ground: Ground) -> None:
         params = ground.at(family, *mean_and_std(fit))
     n = ground.options.steps if fresh else min(ground.options.steps, STEPS)
     algorithm = gradient_steps(family, StickingTheLanding(), ground.options, fit.model)
-    with ground.stage("climb") as write:
+    with ground.stage("climb", f"steps of {family.short_name} along the ELBO") as write:
         known = fit.data.stream is None  # whether all rows can be looked at
         start = ground.look() if known else None
         try:
             done = ground.steps(family, params, algorithm, n)
         except DivergedError as error:
             ground.back_to(fit)
-            write(Stage("", gradients=n * algorithm.n_draws, outcome=f"left out: {error}"))
+            spent = n * algorithm.n_draws
+            write(Stage("", gradients=spent, outcome=f"left out: {error}", kept=False))
             return
         row = Stage("", gradients=done * algorithm.n_draws)
         outcome = f"{done:,} steps of {family.short_name}"
         if start is not None:
             end = ground.look()
             outcome += f", ELBO {end.elbo:,.6g}"
-            if end.below(start):
+            below = end.below(start)
+            if below:
                 ground.back_to(fit)
                 outcome += ", lower than before: left out"
-            row = end.row(row.gradients, outcome)
+            row = end.row(row.gradients, outcome, kept=not below)
         write(replace(row, outcome=outcome))

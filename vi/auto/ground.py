@@ -20,7 +20,8 @@ from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
-from vi.approximation.results.draws import draw
+from vi.approximation.results.points import draw
+from vi.auto.deadline import Deadline
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError
@@ -93,10 +94,10 @@ class Look:
         """Whether the weights can be relied on."""
         return self.weights is not None and self.weights.reliable
 
-    def row(self, gradients: int, outcome: str) -> Stage:
+    def row(self, gradients: int, outcome: str, *, kept: bool = True) -> Stage:
         """The row of a table of stages; its name and seconds come from the stage."""
         k = np.nan if self.weights is None else self.weights.k
-        return Stage("", self.elbo, self.error, k, gradients, outcome=outcome)
+        return Stage("", self.elbo, self.error, k, gradients, outcome=outcome, kept=kept)
 
     def below(self, other: Look) -> bool:
         """Whether it is lower, by more than the noise of the draws, which are the same ones."""
@@ -120,11 +121,14 @@ class Ground:
         The options of the fit, resolved.
     most : int
         Gradients after which no new stage begins.
+    deadline : Deadline
+        The time after which none begins, and running steps end.
     """
 
     approx: Approximation
     options: RunOptions
     most: int
+    deadline: Deadline = field(default_factory=lambda: Deadline(None))
     _looked: tuple[object, object, Look] | None = field(default=None, init=False)
 
     @property
@@ -135,24 +139,43 @@ class Ground:
     @property
     def stopped(self) -> bool:
         """Whether the user has ended the last run."""
-        return self.fit.status.ending in ("stopped", "interrupted")
+        ended = self.fit.status.ending in ("stopped", "interrupted")
+        return ended and not self.deadline.ended
 
     @property
     def left(self) -> int:
         """Gradients that are left of the budget."""
         return self.most - sum(stage.gradients for stage in self.fit.stages)
 
+    @property
+    def affordable(self) -> int:
+        """Gradients that budget and time leave, at the pace of the stages until now."""
+        stages, seconds = self.fit.stages, self.deadline.left
+        if not stages or np.isinf(seconds):
+            return self.left
+        pace = sum(s.gradients for s in stages) / sum(s.seconds for s in stages)
+        return min(self.left, int(max(seconds, 0.0) * pace))
+
+    def goes_on(self) -> bool:
+        """Whether budget and time leave another stage."""
+        return self.left > 0 and not self.deadline.passed()
+
     @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[Stage], None]]:
-        """A stage of the table: what is written within it gets its name and its seconds."""
+    def stage(self, name: str, what: str = "") -> Iterator[Callable[[Stage], None]]:
+        """A stage of the table: what is written within it gets its name and its seconds.
+
+        Who watches is told when it begins, with ``what`` it is, as only steps have a bar.
+        """
         began = time.perf_counter()
+        if self.options.progressbar:
+            logger.info("Stage %s begins%s.", name, f": {what}" if what else "")
         written: list[Stage] = []
         yield written.append
         for row in written:
             row = replace(row, stage=name, seconds=time.perf_counter() - began)
             done = (*self.fit.stages, row)
             self.approx.change(functools.partial(replace, stages=done))
-            logger.info("Stage %s: %s", name, row.outcome)
+            logger.info("Stage %s, %.1f s: %s", name, row.seconds, row.outcome)
 
     def steps(self, family: Family, params: Params, algorithm: Algorithm, n: int) -> int:
         """Make up to ``n`` steps of an algorithm from parameters; how many were made.
@@ -191,7 +214,11 @@ class Ground:
 
     def _advance(self, plan: Callable[[FitState], FitState], n: int) -> None:
         """Make steps; what cannot be trusted counts as diverged."""
-        self.approx.advance(plan, n, progressbar=self.options.progressbar)
+        callbacks = self.fit.callbacks
+        if self.deadline.seconds is not None:
+            self.deadline.begin()
+            callbacks = (*callbacks, self.deadline)
+        self.approx.advance(plan, n, callbacks=callbacks, progressbar=self.options.progressbar)
         if self.fit.status.ending == "unreliable":
             raise DivergedError(self.fit.status.message, self.approx)
 

@@ -25,21 +25,23 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     before, family, dim = ground.fit, FullRank(), ground.fit.layout.dim
     draws = draws_a_step(dim)
     algorithm = BatchAndMatch(family, draws, PolynomialAverage())
-    with ground.stage("match") as write:
+    with ground.stage("match", "a full-rank normal by matched scores") as write:
         start = ground.look()
         n = min(BaM.default_n, ground.options.steps)
         half = (n + 1) // 2
         try:
             done = ground.steps(family, ground.at(family, mean, std), algorithm, half)
-            if done == half < n and not (ground.stopped or ground.look().arrived):
+            ended = ground.stopped or ground.deadline.ended
+            if done == half < n and not (ended or ground.look().arrived):
                 done += ground.more_steps(n - half)
         except DivergedError as error:
             ground.back_to(before)
-            write(Stage("", gradients=n * draws, outcome=f"left out: {error}"))
+            write(Stage("", gradients=n * draws, outcome=f"left out: {error}", kept=False))
             return
         end = ground.look()
         outcome = f"a full-rank normal, ELBO {end.elbo:,.6g}"
-        if end.below(start):
+        below = end.below(start)
+        if below:
             ground.back_to(before)
             outcome += ", lower than that of its start, which stays"
-        write(end.row(done * draws, outcome))
+        write(end.row(done * draws, outcome, kept=not below))

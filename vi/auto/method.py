@@ -17,9 +17,10 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
-from vi.approximation.results.draws import with_weights
+from vi.approximation.results.weighted_draws import with_weights
 from vi.auto.check import better_place, check, is_near, is_settled, is_usable, weights_hold
 from vi.auto.climb import LARGEST_FULL, climb
+from vi.auto.deadline import Deadline
 from vi.auto.ground import Ground
 from vi.auto.match import match
 from vi.auto.repair import LEAST_GRADIENTS, repair
@@ -27,7 +28,7 @@ from vi.auto.search import search
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
-from vi.foundation.numbers import check_count
+from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
 from vi.inference.judged import judged
 from vi.inference.klqp import KLqp
@@ -39,6 +40,9 @@ __all__ = ["Auto"]
 
 PLACES = 3
 """Places from which scores are matched: the start's, and better ones that a check has found."""
+
+NO_TIME = "The time is over: max_seconds= leaves no chains."
+"""Why there are no chains where they would not fit in."""
 
 REFUSED = (
     "obj_optimizer",
@@ -78,6 +82,12 @@ class Auto(Inference):
     ----------
     max_evaluations : int
         Gradients of log p after which no new stage begins but the check; the status says so.
+    max_seconds : float, optional
+        Seconds, by the clock on the wall, after which no new stage begins, not even the check, and
+        running steps end: what was best until then is kept, without a verdict if it was not
+        checked. A search or a check that has begun is finished, as are compilation and chains,
+        which begin only if they fit in at the pace of the stages before. Without it the seed
+        decides all; with it the machine has a say.
     repair : {"mcmc"} or None
         Whether there may be chains.
     **options
@@ -87,7 +97,7 @@ class Auto(Inference):
     Raises
     ------
     ValueError
-        If `repair` is unknown.
+        If `repair` is unknown, or a limit is not positive.
 
     Examples
     --------
@@ -106,10 +116,12 @@ class Auto(Inference):
         self,
         *,
         max_evaluations: int = 2_000_000,
+        max_seconds: float | None = None,
         repair: str | None = "mcmc",
         **options: Unpack[StartOptions],
     ) -> None:
         check_count("max_evaluations", max_evaluations)
+        self.max_seconds = positive("max_seconds", max_seconds)
         if repair not in ("mcmc", None):
             raise ValueError(f"repair={repair!r} is unknown; use 'mcmc', or None for no chains.")
         super().__init__(Approximation(MeanField(), **options))
@@ -124,7 +136,8 @@ class Auto(Inference):
         _refuse(options)
         self.approx.check_idle()
         options = options.resolved(averages=True, n=self.default_n)
-        ground, before = Ground(self.approx, options, self.max_evaluations), self.approx.record
+        deadline, before = Deadline(self.max_seconds), self.approx.record
+        ground = Ground(self.approx, options, self.max_evaluations, deadline)
         self.approx.change(lambda fit: _begun(fit, ground, restart))
         if options.steps == 0:
             return self.approx
@@ -196,18 +209,21 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
     place, found = mean_and_std(ground.fit), None
     full = ground.fit.layout.dim <= LARGEST_FULL
     for _ in range(PLACES):
-        if full and ground.left > 0:
+        if full and ground.goes_on():
             before = ground.fit.start
             match(ground, *place)
             if found is not None and ground.fit.start is before:
                 break  # nothing came of the better place
-        if ground.left > 0 and not (full and is_near(ground.look())) and not ground.stopped:
+        enough = (full and is_near(ground.look())) or ground.stopped
+        if not enough and ground.goes_on():
             climb(ground)
         if ground.stopped:
             return None
+        if ground.deadline.passed():
+            return ground.fit.diagnosis  # that of the first place, where the second is no better
         found = check(ground)
         better = better_place(found)
-        if not full or better is None or ground.left <= 0:
+        if not full or better is None or not ground.goes_on():
             break
         place = better
     return found
@@ -216,7 +232,7 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
 def _in_batches(ground: Ground) -> Diagnosis | None:
     """The stages that see batches; a verdict where all rows are at hand afterwards."""
     climb(ground)
-    if ground.stopped or ground.fit.data.stream is not None:
+    if ground.stopped or ground.fit.data.stream is not None or ground.deadline.passed():
         return None
     return check(ground)
 
@@ -232,11 +248,14 @@ def _no_chains(ground: Ground, found: Diagnosis, repair: str | None) -> str:
             importlib.util.find_spec("blackjax") is None
         ),
         "The budget is spent: max_evaluations= leaves no chains.": ground.left < LEAST_GRADIENTS,
+        NO_TIME: ground.affordable < min(LEAST_GRADIENTS, ground.left),
         "The data are too many for chains to be tried without being asked for.": (
             LEAST_GRADIENTS * entries_of(target) > MOST_WORK
         ),
     }
-    return next((reason for reason, holds in reasons.items() if holds), "")
+    why = next((reason for reason, holds in reasons.items() if holds), "")
+    ground.deadline.ended |= why == NO_TIME
+    return why
 
 
 def _failed(fit: FitState, before: FitState, error: BaseException) -> FitState:
@@ -257,6 +276,9 @@ def _ended(fit: FitState, found: Diagnosis | None, ground: Ground, weighed: bool
         message += "; draws by importance weights"
     if ground.left <= 0:
         message += f"; the budget of {ground.most:,} gradients is spent"
+    if ground.deadline.ended:
+        message += f"; ended by max_seconds={ground.deadline.seconds:g}"
+        message += ", not checked" if fit.diagnosis is None else ", before all was tried"
     ending: Ending = fit.status.ending
     if not ground.stopped:
         ending = "converged" if found is not None and is_usable(found) else "max_steps"

@@ -57,16 +57,17 @@ def repair(ground: Ground) -> None:
     fit = ground.fit
     target = target_of_all_rows(fit)
     seed, gradients, each = derived_seed(fit.seed, STAGES), 0, 0.0
-    with ground.stage("chains") as write:
+    with ground.stage("chains", "NUTS from draws of q") as write:
         try:
             matrix = inverse_mass_matrix(fit, None)
             starts = starting_points(fit, CHAINS, seed)
         except ValueError as error:
-            write(Stage("", outcome=f"left out: {error}"))
+            write(Stage("", outcome=f"left out: {error}", kept=False))
             return
         for number, (times, accept) in enumerate(ATTEMPTS):
-            left, steps = ground.left - gradients, CHAINS * (times * DRAWS + TUNE)
+            left, steps = max(ground.affordable - gradients, 1), CHAINS * (times * DRAWS + TUNE)
             if each * steps > left:
+                ground.deadline.passed()
                 break
             # trajectories of 2^depth steps: all of them together stay within the budget
             depth = int(np.log2(left / steps))
@@ -81,7 +82,8 @@ def repair(ground: Ground) -> None:
             matrix, starts = _learned(matrix, points, found), points[:, -1]
         if found.verdict != "do not use":
             _hold(ground, points, found)
-        write(Stage("", gradients=gradients, outcome=found.in_short))
+        held = found.verdict != "do not use"
+        write(Stage("", gradients=gradients, outcome=found.in_short, kept=held))
 
 
 def _learned(matrix: np.ndarray, points: np.ndarray, found: Diagnosis) -> np.ndarray:

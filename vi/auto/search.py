@@ -33,7 +33,7 @@ def search(ground: Ground) -> None:
         found = Status("running", 0, "a fit in stages is going on.")
         return replace(fit, start=params, free_mean=None, given_std=None, status=found)
 
-    with ground.stage("search") as write:
+    with ground.stage("search", "the best independent normals over ten fixed draws") as write:
         before = ground.fit.start
         ground.approx.change(solved)
         end = ground.look()

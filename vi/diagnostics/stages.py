@@ -30,6 +30,8 @@ class Stage:
         By the clock on the wall, compilation included.
     outcome : str
         How it ended, and why the fit went on or did not.
+    kept : bool
+        Whether the fit went on from where it ended; else from where it began.
     """
 
     stage: str
@@ -39,6 +41,7 @@ class Stage:
     gradients: int = 0
     seconds: float = 0.0
     outcome: str = ""
+    kept: bool = True
 
 
 COLUMNS = [field.name for field in fields(Stage)]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator
 from typing import Any, Unpack
-
-import pymc as pm
 
 from vi.algorithms import Gradient
 from vi.approximation import Approximation, FullRank, LowRank, MeanField, NormalizingFlow
 from vi.approximation.named import StartOptions
-from vi.families import Base, Elliptical, Family, Normal
+from vi.families import Base, Elliptical, Normal
 from vi.foundation.numbers import flag
+from vi.inference.gradient_steps import gradient_steps
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
 from vi.inference.options import check_prior, objective_from
 from vi.inference.run_options import RunOptions
 from vi.objectives import ESTIMATORS, Objective
 
-__all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI", "gradient_steps"]
-
-logger = logging.getLogger("vi")
+__all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
 
 
 class KLqp(Inference):
@@ -40,8 +36,10 @@ class KLqp(Inference):
         log Jacobians of their transforms the prior. The entropy alone is weighed by an estimator's
         own ``entropy_weight``: ``estimator=vi.objectives.MonteCarlo(entropy_weight=0.5)``.
     estimator : {"closed_form", "sticking_the_landing", "monte_carlo"} or Objective, optional
-        How the gradient is estimated; these three have the same expectation. An objective, its
-        class, or the name of one in ``vi.objectives.ESTIMATORS``. By default the one that suits
+        How the gradient is estimated; these three have the same expectation, and
+        ``"importance_weighted"`` is for another bound
+        (:class:`vi.objectives.ImportanceWeighted`). An objective, its class, or the name of one in
+        ``vi.objectives.ESTIMATORS``. By default the one that suits
         the family: ``"closed_form"`` for mean field, whose noise does not grow with the
         correlations that mean field leaves out; ``"sticking_the_landing"`` for full rank and low
         rank, whose noise vanishes as the posterior becomes normal; ``"monte_carlo"`` for flows,
@@ -88,48 +86,6 @@ class KLqp(Inference):
 
     def algorithm(self, options: RunOptions) -> Gradient:
         return gradient_steps(self.approx.family, self.objective, options, self.approx.model)
-
-
-def gradient_steps(
-    family: Family, objective: Objective, options: RunOptions, model: pm.Model
-) -> Gradient:
-    """Steps along the gradient of an objective, as the options have them.
-
-    Where a step sees a batch, draws come in pairs if the family is one that needs them.
-
-    Raises
-    ------
-    ValueError
-        If the objective needs more draws than were asked for.
-    """
-    fewest = objective.fewest_draws
-    n_draws, pairs = max(family.default_draws, fewest), False
-    if options.n_draws is not None:
-        n_draws = options.n_draws
-        if n_draws < fewest:
-            raise ValueError(
-                f"obj_n_mc={n_draws}: the objective {objective.short_name!r} needs at "
-                f"least {fewest} draws a step; with fewer it is another objective."
-            )
-    if family.pairs_in_batches and family.symmetric and options.sees_batches(model):
-        n_draws += n_draws % 2 if options.n_draws is None else 0
-        pairs = n_draws % 2 == 0
-        if not pairs and n_draws > 1:
-            logger.warning(
-                "obj_n_mc=%d is odd, so that draws come in no pairs, which take the noise of "
-                "batches out of a covariance; %d would.",
-                n_draws,
-                n_draws + 1,
-            )
-    return Gradient(
-        family=family,
-        optimizer=options.optimizer,
-        averaging=options.averaging,
-        n_draws=n_draws,
-        max_gradient_norm=options.max_gradient_norm,
-        objective=objective,
-        antithetic=pairs,
-    )
 
 
 @METHODS.register(name="advi")

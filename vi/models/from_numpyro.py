@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pymc as pm
 from pytensor.tensor.type import TensorType
 
@@ -19,6 +16,12 @@ from vi.graphs.jax_op import JaxOp
 from vi.models.density_model import Computed, DensityModel, LogDensity
 from vi.models.from_function import from_function
 from vi.models.numpyro_predictions import NumpyroPredictions
+from vi.models.numpyro_refusals import (
+    check_supports,
+    one_size_a_plate,
+    refuse_parameters,
+    refuse_sites,
+)
 from vi.models.numpyro_start import explained_start
 from vi.models.numpyro_transform import import_numpyro
 
@@ -115,7 +118,7 @@ def from_numpyro(
         )
         return util.log_density(hidden, args, kwargs, params)[0]
 
-    _check_supports(sites, init, supports)
+    check_supports(sites, init, supports)
     with explained_start(model, args, kwargs, init):
         pymc_model = from_function(log_density, init, constraints=supports)
     prior = LogDensity(log_prior, pymc_model.structure, None, len(init), pymc_model.dtype)
@@ -167,7 +170,7 @@ def _latent(
     # never a draw from the prior: improper ones have none, and start at random
     started = handlers.substitute(handlers.seed(model, 0), substitute_fn=init_loc_fn)
     try:
-        with explained_start(model, args, kwargs, init_loc_fn), _one_size_a_plate(numpyro):
+        with explained_start(model, args, kwargs, init_loc_fn), one_size_a_plate(numpyro):
             sites = handlers.trace(started).get_trace(*args, **kwargs)
     except TypeError as error:
         if callable(init_loc_fn):
@@ -175,8 +178,8 @@ def _latent(
         raise TypeError(
             f"init_loc_fn={init_loc_fn!r}: give a function such as numpyro.infer.init_to_uniform."
         ) from error
-    _refuse(sites)
-    _refuse_parameters(numpyro, model, args, kwargs, sites)
+    refuse_sites(sites)
+    refuse_parameters(numpyro, model, args, kwargs, sites)
     latent = {
         n: site for n, site in sites.items() if site["type"] == "sample" and not site["is_observed"]
     }
@@ -185,137 +188,3 @@ def _latent(
     return {n: jnp.asarray(site["value"]) for n, site in latent.items()}, {
         n: site["fn"].support for n, site in latent.items()
     }
-
-
-@contextmanager
-def _one_size_a_plate(numpyro: Any) -> Iterator[None]:
-    """Refuse plates of one name and two sizes; a trace knows the last one alone."""
-    sizes: dict[str, set[int]] = {}
-
-    class Watch(numpyro.primitives.Messenger):
-        def process_message(self, msg: dict[str, Any]) -> None:
-            if msg["type"] == "plate":
-                sizes.setdefault(msg["name"], set()).add(int(msg["args"][0]))
-
-    with Watch():
-        yield
-    for name, found in sizes.items():
-        if len(found) > 1:
-            each = " and ".join(map(str, sorted(found)))
-            raise ValueError(
-                f"The plate {name!r} has {len(found)} sizes, {each}: give each a name of its own."
-            )
-
-
-def _refuse(sites: Mapping[str, Any]) -> None:
-    """Refuse what is not a fixed density of continuous variables."""
-    latent = {
-        name: site["fn"]
-        for name, site in sites.items()
-        if site["type"] == "sample" and not site["is_observed"]
-    }
-    discrete = [name for name, fn in latent.items() if fn.support.is_discrete]
-    if discrete:
-        raise ValueError(
-            "Discrete latent sites cannot be fitted by variational inference: "
-            f"{', '.join(discrete)}. Marginalise them (numpyro.distributions.MixtureSameFamily for "
-            "a finite mixture)."
-        )
-    for name, fn in latent.items():
-        _refuse_without_density(name, fn, sites)
-    for name, site in sites.items():
-        if (
-            site["type"] == "plate"
-            and site["args"][1] is not None
-            and site["args"][1] < site["args"][0]
-        ):
-            raise ValueError(
-                f"The plate {name!r} subsamples {site['args'][1]} of {site['args'][0]} rows by "
-                "itself. Leave subsample_size out and fit all rows, or write the log density as a "
-                "function of params and data: vi.targets.from_function(fn, init, data=..., "
-                "batch_size=...) draws the rows and scales the likelihood."
-            )
-
-
-def _refuse_parameters(
-    numpyro: Any, model: Any, args: Any, kwargs: Any, sites: Mapping[str, Any]
-) -> None:
-    """Refuse parameters without a prior, unless the density does not depend on them.
-
-    Those of ``random_flax_module`` lend their shapes to latent sites, which take their place.
-    """
-    parameters = {n: site["value"] for n, site in sites.items() if site["type"] == "param"}
-    if not parameters:
-        return
-    latent = {
-        n: site["value"]
-        for n, site in sites.items()
-        if site["type"] == "sample" and not site["is_observed"]
-    }
-    noise = np.random.default_rng(0)
-
-    def moved(leaf: Any) -> Any:  # at the value itself a gradient may vanish by chance
-        return jnp.asarray(leaf + noise.uniform(0.1, 1.0, np.shape(leaf)), jnp.result_type(float))
-
-    elsewhere = {name: jax.tree.map(moved, value) for name, value in parameters.items()}
-
-    def density(values: Any) -> Any:
-        seeded = numpyro.handlers.seed(model, 0)
-        return numpyro.infer.util.log_density(seeded, args, kwargs, latent | values)[0]
-
-    slopes = jax.grad(density)(elsewhere)
-    used = [
-        name
-        for name, slope in slopes.items()
-        if any(np.any(np.asarray(leaf) != 0) for leaf in jax.tree.leaves(slope))
-    ]
-    if used:
-        raise ValueError(
-            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(used)}. "
-            "Give them one with numpyro.sample (numpyro.distributions.ImproperUniform for a flat "
-            "one; random_flax_module(prior=...) for the weights of a network)."
-        )
-
-
-def _refuse_without_density(name: str, fn: Any, sites: Mapping[str, Any]) -> None:
-    """Refuse variables that cannot move, and those that have entries without a density."""
-    layers = [fn]
-    while hasattr(layers[-1], "base_dist"):
-        layers.append(layers[-1].base_dist)
-    if any(isinstance(layer, import_numpyro().distributions.Delta) for layer in layers):
-        raise ValueError(
-            f"The site {name!r} is sampled from a Delta, which has no density. Compute it: "
-            f"numpyro.deterministic({name!r}, value)."
-        )
-    whole = re.sub("_(un)?observed$", "", name)  # obs_mask= makes these two of one
-    if whole == name or sites.get(whole, {}).get("type") != "deterministic":
-        return  # a mask on any other site is the user's own flat prior
-    if not all(np.all(getattr(layer, "_mask", True)) for layer in layers):
-        raise ValueError(
-            f"The site {whole!r} has obs_mask=, which makes a latent site {name!r} of all its "
-            "entries, also of those that have no density there: the ELBO has no bound. Give the "
-            "site the rows that were seen alone (dist.Normal(mu[seen], sd), obs=y[seen]); missing "
-            f"ones that you want are a site of their own: numpyro.sample('{whole}_missing', "
-            "dist.Normal(mu[~seen], sd))."
-        )
-
-
-def _check_supports(
-    sites: Callable[[Any], dict[str, Any]], init: dict[str, Any], supports: dict[str, Any]
-) -> None:
-    """Refuse supports that depend on another site: the transform of a variable is fixed."""
-    biject_to = import_numpyro().distributions.biject_to
-    moved = {}
-    for name, value in init.items():
-        transform = biject_to(supports[name])
-        moved[name] = transform(transform._inverse(value) + 0.3)
-    for name, site in sites(moved).items():
-        if name in supports:
-            here, there = (jax.tree.leaves(s) for s in (supports[name], site["fn"].support))
-            same = type(supports[name]) is type(site["fn"].support) and len(here) == len(there)
-            if not (same and all(np.array_equal(a, b) for a, b in zip(here, there, strict=True))):
-                raise ValueError(
-                    f"The support of {name!r} depends on other latent sites. Sample it on a fixed "
-                    "support and compute it: u = numpyro.sample('u', dist.Uniform(0.0, 1.0)); "
-                    f"numpyro.deterministic({name!r}, upper * u)."
-                )

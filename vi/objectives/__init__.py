@@ -3,10 +3,12 @@
 from vi.foundation.registry import import_modules
 from vi.objectives.base import ESTIMATORS, LogProb, Objective
 from vi.objectives.elbo import ClosedFormEntropy, MonteCarlo, StickingTheLanding
+from vi.objectives.importance_weighted import ImportanceWeighted
 
 __all__ = [
     "ESTIMATORS",
     "ClosedFormEntropy",
+    "ImportanceWeighted",
     "LogProb",
     "MonteCarlo",
     "Objective",

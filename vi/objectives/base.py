@@ -43,6 +43,9 @@ class Objective(abc.ABC):
     fewest_draws: int = 1
     """Draws a step below which it is another objective; what a fit takes at least by default."""
 
+    draws_together: int = 1
+    """Draws that the loss takes together: a step has a multiple of them."""
+
     needs_entropy: bool = False
     """Whether it can be used only with families that have a closed-form entropy."""
 

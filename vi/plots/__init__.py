@@ -4,6 +4,7 @@ from vi.plots.loss import loss
 from vi.plots.marginals import marginals
 from vi.plots.pareto_k import pareto_k
 from vi.plots.shifts import shifts
+from vi.plots.stages import plot_stages
 from vi.plots.starts import starts
 
-__all__ = ["loss", "marginals", "pareto_k", "shifts", "starts"]
+__all__ = ["loss", "marginals", "pareto_k", "plot_stages", "shifts", "starts"]

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from vi.approximation import Approximation
 from vi.foundation.extras import needs
 
-__all__ = ["AXES", "BLUE", "GREY", "LIGHT", "ORANGE", "RED", "approximation", "axes_for"]
+__all__ = [
+    "AXES",
+    "BLUE",
+    "GREY",
+    "LIGHT",
+    "ORANGE",
+    "RED",
+    "approximation",
+    "axes_for",
+    "scale_gaps",
+]
 
 BLUE, ORANGE, RED, GREY, LIGHT = "#0072b2", "#e69f00", "#d55e00", "#555555", "#cccccc"
 """Colours that are told apart without red and green, and by their lightness (Okabe and Ito)."""
@@ -55,3 +67,24 @@ def axes_for(ax: Any, count: int = 1, size: tuple[float, float] = AXES) -> list[
         wanted = "a matplotlib Axes" if count == 1 else f"a sequence of {count} matplotlib Axes"
         raise TypeError(f"ax must be {wanted}, or None for a new figure; this is {ax!r}.")
     return given
+
+
+def scale_gaps(axes: Any, bottom: float, top: float) -> None:
+    """Let a y axis be of nats below the best, logarithmic where there are more than ten of them.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where the gaps are drawn.
+    bottom, top : float
+        The lowest end of the axis, below 0, and the highest thing on it.
+    """
+    above = max(1.2 * top, 0.25 * abs(bottom))
+    if bottom < -10:
+        axes.set_yscale("symlog", linthresh=1.0)
+        above = max(1.2 * top, (-bottom) ** 0.3)  # as large a share of the decades
+        powers = range(int(np.log10(-bottom)) + 1)
+        ticks = [-(10.0**i) for i in powers][:: max(1, len(powers) // 4)]
+        axes.set_yticks([0.0, *ticks])
+        axes.set_yticklabels([f"{t:,g}" for t in (0.0, *ticks)])
+    axes.set_ylim(bottom, above)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from vi.approximation import Approximation
 from vi.diagnostics.agreement import NEAR
-from vi.plots.drawing import BLUE, GREY, LIGHT, ORANGE, RED, approximation, axes_for
+from vi.plots.drawing import BLUE, GREY, LIGHT, ORANGE, RED, approximation, axes_for, scale_gaps
 
 __all__ = ["kinds", "starts"]
 
@@ -114,7 +114,7 @@ def starts(approx: Approximation, *, ax: Any = None) -> Any:
             fontsize="small",
             color=GREY,
         )
-    _scale(axes, bottom, float(np.max(gaps[fine] + ERRORS * error[fine])))
+    scale_gaps(axes, bottom, float(np.max(gaps[fine] + ERRORS * error[fine])))
     axes.set(xlim=(-0.5, len(runs) - 0.5), xticks=runs, xlabel="start")
     axes.set_ylabel(f"ELBO minus that of the best, {best:,.5g}")
     axes.set_title(f"{int((sorts == 'agrees').sum())} of {len(runs)} starts agree")
@@ -137,16 +137,3 @@ def kinds(found: xr.Dataset) -> np.ndarray:
         far = found["restart_distance"].to_numpy() > ELSEWHERE
     names = np.where(near, np.where(far, "elsewhere", "agrees"), "worse")
     return np.where(np.isfinite(elbo), names, "diverged")
-
-
-def _scale(axes: Any, bottom: float, top: float) -> None:
-    """Nats below the best, logarithmic where there are more than ten of them."""
-    above = max(1.2 * top, 0.25 * abs(bottom))
-    if bottom < -10:
-        axes.set_yscale("symlog", linthresh=1.0)
-        above = max(above, 1.0)
-        powers = range(int(np.log10(-bottom)) + 1)
-        ticks = [-(10.0**i) for i in powers][:: max(1, len(powers) // 4)]
-        axes.set_yticks([0.0, *ticks])
-        axes.set_yticklabels([f"{t:,g}" for t in (0.0, *ticks)])
-    axes.set_ylim(bottom, above)

@@ -11,16 +11,11 @@ import numpy as np
 from vi.families.family import MOMENT_DRAWS, Family, Params
 from vi.foundation.precision import precision
 from vi.objectives import ESTIMATORS
+from vi.testing.densities import check_density, check_gradient, check_symmetry
 from vi.testing.frames import check_frame, check_units
+from vi.testing.samples import STANDARD_ERRORS, compare, draws_of, moved_by, perturbed
 
 __all__ = ["check_family"]
-
-STANDARD_ERRORS = 5.0
-DIRECTIONS = 5
-"""Random directions in which the score is checked."""
-
-GRADIENTS = 3
-"""Functions and directions, for each parameter, in which the gradient of draws is checked."""
 
 
 def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int = 0) -> None:
@@ -75,9 +70,9 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         _check_shapes(family, params, dim, seed)
         _check_init(family, dim)
         if family.has_density:
-            _check_density(family, params, draws, seed)
-            _check_gradient(family, params, draws, seed)
-            _check_symmetry(family, params, seed)
+            check_density(family, params, draws, seed)
+            check_gradient(family, params, draws, seed)
+            check_symmetry(family, params, seed)
         _check_moments(family, params, draws, seed)
         check_units(family, params)
         check_frame(family, params, seed)
@@ -85,44 +80,10 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         _check_float32(family, dim, seed)
 
 
-def perturbed(family: Family, dim: int, seed: int, dtype: np.dtype) -> Params:
-    """Parameters of no special shape: a start, with noise on every entry."""
-    key = jax.random.key(seed)
-    params = family.init(
-        jnp.arange(1.0, dim + 1, dtype=dtype), jnp.linspace(0.5, 2.0, dim, dtype=dtype), key
-    )
-    return _moved(family, params, key, 0.3)
-
-
-def _moved(family: Family, params: Params, key: jax.Array, units: float) -> Params:
-    """Parameters with normal noise of some units on every entry."""
-    keys = jax.random.split(key, len(params))
-    return {
-        name: value + units * unit * jax.random.normal(key, value.shape, value.dtype)
-        for (name, value), unit, key in zip(
-            params.items(), family.units(params).values(), keys, strict=True
-        )
-    }
-
-
-def _draws(family: Family, params: Params, count: int, seed: int) -> tuple[jax.Array, jax.Array]:
-    """Draws, and the log density that comes with them (zeros where there is none)."""
-    keys = jax.random.split(jax.random.key(seed + 1), count)
-
-    def one(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        noise = family.noise(key, params)
-        if family.has_density:
-            return family.draw_and_log_prob(params, noise)
-        return family.draw(params, noise), jnp.zeros(())
-
-    both: tuple[jax.Array, jax.Array] = jax.jit(jax.vmap(one))(keys)
-    return both
-
-
 def _check_shapes(family: Family, params: Params, dim: int, seed: int) -> None:
     """Shapes, and what noise and draws may depend on."""
     key = jax.random.key(seed + 2)
-    noise, moved = family.noise(key, params), _moved(family, params, key, 1.0)
+    noise, moved = family.noise(key, params), moved_by(family, params, key, 1.0)
     same = jax.tree.map(lambda a, b: bool(jnp.all(a == b)), noise, family.noise(key, moved))
     assert all(jax.tree.leaves(same)), "noise must not depend on the values of the parameters"
     other = family.noise(jax.random.key(seed + 5), params)
@@ -173,19 +134,19 @@ def _check_init(family: Family, dim: int) -> None:
 
 
 def _check_moments(family: Family, params: Params, draws: int, seed: int) -> None:
-    points, log_q = (np.asarray(values) for values in _draws(family, params, draws, seed))
+    points, log_q = (np.asarray(values) for values in draws_of(family, params, draws, seed))
     mean, std, cov = (np.asarray(jax.jit(f)(params)) for f in (family.mean, family.std, family.cov))
     widen = 1.0 if family.exact_moments else math.sqrt(1.0 + draws / MOMENT_DRAWS)
-    _compare("mean", points, mean, widen)
+    compare("mean", points, mean, widen)
     centred = points - mean
     products = centred[:, :, None] * centred[:, None, :]
-    _compare("cov", products.reshape(draws, -1), cov.ravel(), widen)
+    compare("cov", products.reshape(draws, -1), cov.ravel(), widen)
     assert np.allclose(std, np.sqrt(np.diag(cov))), (
         "std must be the square root of the diagonal of cov"
     )
     entropy = family.entropy(params)
     if entropy is not None:
-        _compare("entropy", -log_q[:, None], np.atleast_1d(np.asarray(entropy)))
+        compare("entropy", -log_q[:, None], np.atleast_1d(np.asarray(entropy)))
         _check_slope_of_entropy(family, params, seed)
 
 
@@ -213,104 +174,6 @@ def _check_slope_of_entropy(family: Family, params: Params, seed: int) -> None:
         )
 
 
-def _check_density(family: Family, params: Params, draws: int, seed: int) -> None:
-    points, with_draws = _draws(family, params, draws, seed)
-    log_q = np.asarray(jax.jit(jax.vmap(lambda z: family.log_prob(params, z)))(points))
-    assert np.allclose(log_q, with_draws, rtol=1e-6, atol=1e-6), (
-        "draw_and_log_prob must agree with log_prob"
-    )
-    mean, cov = (
-        np.asarray(jax.jit(family.mean)(params)),
-        0.5 * np.asarray(jax.jit(family.cov)(params)),
-    )
-    factor = np.linalg.cholesky(cov)
-    white = np.linalg.solve(factor, (np.asarray(points) - mean).T)
-    log_r = (
-        -0.5 * np.sum(white**2, axis=0)
-        - np.sum(np.log(np.diag(factor)))
-        - 0.5 * len(mean) * math.log(2 * math.pi)
-    )
-    _compare("normalisation of log_prob (E[r / q])", np.exp(log_r - log_q)[:, None], np.ones(1))
-    slopes = np.asarray(jax.jit(jax.vmap(jax.grad(family.log_prob, 1), (None, 0)))(params, points))
-    _compare("mean of the gradient of log_prob in z", slopes, np.zeros(len(mean)))
-    products = (np.asarray(points) - mean)[:, :, None] * slopes[:, None, :]
-    _compare(
-        "mean of (z - mean) times the gradient of log_prob in z",
-        products.reshape(len(products), -1),
-        -np.eye(len(mean)).ravel(),
-    )
-    slope_along = jax.jit(
-        lambda direction: jax.vmap(
-            lambda z: jax.jvp(lambda p: family.log_prob(p, z), (params,), (direction,))[1]
-        )(points)
-    )
-    for i in range(DIRECTIONS):
-        far = _moved(family, params, jax.random.key(seed + i), 1.0)
-        slope = np.asarray(slope_along({name: far[name] - params[name] for name in params}))
-        _compare(f"score of log_prob in {', '.join(params)}", slope[:, None], np.zeros(1))
-
-
-def _check_gradient(family: Family, params: Params, draws: int, seed: int) -> None:
-    """Compare the gradient through draws with the one that the density gives, draw by draw.
-
-    What steps follow is the first alone: a draw whose gradient is twice too large, or goes straight
-    through a choice, has the right density and ends elsewhere. The functions are waves over q's
-    width: bounded, so that heavy tails do not drown what is looked for.
-    """
-    keys = jax.random.split(jax.random.key(seed + 3), draws)
-    mean = jax.lax.stop_gradient(family.mean(params))
-    std = jax.lax.stop_gradient(family.std(params))
-
-    @jax.jit
-    def both(direction: Params, wave: jax.Array, phase: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def f(z: jax.Array) -> jax.Array:
-            return jnp.sin(jnp.sum(wave * (z - mean) / std) + phase)
-
-        def one(key: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            noise = family.noise(key, params)
-            value, through = jax.jvp(
-                lambda own: f(family.draw(own, noise)), (params,), (direction,)
-            )
-            z = family.draw(params, noise)
-            slope = jax.jvp(lambda own: family.log_prob(own, z), (params,), (direction,))[1]
-            return through, (value, slope)
-
-        through, (values, slopes) = jax.vmap(one)(keys)
-        return through, (values - jnp.mean(values)) * slopes
-
-    for name, value in params.items():
-        unit = family.units(params)[name]
-        for i in range(GRADIENTS):
-            of_wave, of_direction, of_phase = jax.random.split(jax.random.key(seed + i), 3)
-            direction = {other: jnp.zeros_like(entries) for other, entries in params.items()}
-            direction[name] = unit * jax.random.normal(of_direction, value.shape, value.dtype)
-            wave = jax.random.normal(of_wave, mean.shape, mean.dtype)
-            phase = jax.random.uniform(of_phase, (), mean.dtype, 0.0, 2.0 * math.pi)
-            through, by_density = (np.asarray(a) for a in both(direction, wave, phase))
-            difference = through - by_density
-            allowed = STANDARD_ERRORS * difference.std() / math.sqrt(draws) + 1e-9
-            assert abs(difference.mean()) <= allowed, (
-                f"the gradient of draws in {name!r} is not that of the density: a derivative of an "
-                f"expectation is {through.mean():.4g} through draw(), {by_density.mean():.4g} by "
-                f"log_prob() (5 standard errors of the difference: {allowed:.2g})"
-            )
-
-
-def _check_symmetry(family: Family, params: Params, seed: int) -> None:
-    """Noise and its negative have the same density, where the family says that it is symmetric."""
-    if not family.symmetric:
-        return
-    noise = family.noise(jax.random.key(seed), params)
-    one, other = (
-        float(family.log_prob(params, family.draw(params, each)))
-        for each in (noise, jax.tree.map(jnp.negative, noise))
-    )
-    assert abs(one - other) <= 1e-9 * (1 + abs(one)), (
-        f"symmetric is True, but log q is {one:.6g} at a draw and {other:.6g} at that of minus its "
-        "noise"
-    )
-
-
 def _check_float32(family: Family, dim: int, seed: int) -> None:
     params = perturbed(family, dim, seed, np.dtype("float32"))
     draw = jax.jit(lambda own: family.draw(own, family.noise(jax.random.key(seed), own)))(params)
@@ -327,14 +190,3 @@ def _check_float32(family: Family, dim: int, seed: int) -> None:
     values |= {f"units[{name!r}]": value for name, value in family.units(params).items()}
     for name, value in values.items():
         assert value.dtype == jnp.float32, f"{name} turns float32 parameters into {value.dtype}"
-
-
-def _compare(what: str, samples: np.ndarray, expected: np.ndarray, widen: float = 1.0) -> None:
-    """Mean of samples ``(n, k)`` against ``k`` numbers, within 5 standard errors."""
-    error = np.abs(samples.mean(axis=0) - expected)
-    allowed = widen * STANDARD_ERRORS * samples.std(axis=0) / math.sqrt(len(samples)) + 1e-9
-    worst = int(np.argmax(error / allowed))
-    assert error[worst] <= allowed[worst], (
-        f"{what}: {expected[worst]:.5g} is claimed, draws give {samples[:, worst].mean():.5g} "
-        f"(5 standard errors: {allowed[worst]:.2g})"
-    )

@@ -97,7 +97,7 @@ def check_objective(
         _check_fewest(objective, family, params, seed)
         if objective.linear_in_log_p:
             _check_linear(objective, family, params, seed)
-        draws = max(8, objective.fewest_draws)
+        draws = _multiple(objective, max(8, objective.fewest_draws))
         of = Steps(Gradient(family, adam(learning_rate=0.1), n_draws=draws, objective=objective))
         after = progress(of, params, steps, seed)
         check_loss_and_gradient(of, DIM, seed)
@@ -119,10 +119,16 @@ def _check_declarations(objective: Objective) -> None:
         "summaries and files show"
     )
     booleans(objective, "has_elbo", "linear_in_log_p", "needs_entropy", "noise_vanishes")
-    fewest = objective.fewest_draws
-    assert type(fewest) is int, f"{name} has fewest_draws = {fewest!r}: write a whole number"
-    assert fewest >= 1, f"{name} has fewest_draws = {fewest!r}: write a whole number of at least 1"
+    for attribute in ("fewest_draws", "draws_together"):
+        count = getattr(objective, attribute)
+        assert type(count) is int, f"{name} has {attribute} = {count!r}: write a whole number"
+        assert count >= 1, f"{name} has {attribute} = {count!r}: write a whole number of at least 1"
     settings_class(objective, "objectives")
+
+
+def _multiple(objective: Objective, count: int) -> int:
+    """The next number of draws that the objective takes."""
+    return count + -count % objective.draws_together
 
 
 def _noises(family: Family, params: Params, count: int, seed: int) -> Any:
@@ -134,7 +140,8 @@ def _check_forms(
     objective: Objective, family: Family, params: Params, seed: int, dtype: np.dtype
 ) -> None:
     """One number of the parameters' type, from the draws, the same twice."""
-    noises, other = (_noises(family, params, MANY, seed + i) for i in (1, 2))
+    many = _multiple(objective, MANY)
+    noises, other = (_noises(family, params, many, seed + i) for i in (1, 2))
 
     def loss(noises: Any) -> jax.Array:
         return objective.loss(family, params, noises, log_density)
@@ -183,7 +190,7 @@ def _check_entropy(objective: Objective, params: Params, seed: int) -> None:
         return
     family: Family = _WithoutEntropy()
     own = start(family, DIM, seed)
-    noises = _noises(family, own, MANY, seed + 1)
+    noises = _noises(family, own, _multiple(objective, MANY), seed + 1)
     try:
         jax.eval_shape(lambda p: objective.loss(family, p, noises, log_density), own)
     except (TypeError, AttributeError, ValueError) as error:
@@ -195,7 +202,7 @@ def _check_entropy(objective: Objective, params: Params, seed: int) -> None:
 
 def _check_fewest(objective: Objective, family: Family, params: Params, seed: int) -> None:
     """What the loss is at the fewest draws."""
-    fewest = objective.fewest_draws
+    fewest = _multiple(objective, objective.fewest_draws)
     noises = _noises(family, params, fewest, seed + 1)
     value, gradient = jax.value_and_grad(lambda p: objective.loss(family, p, noises, log_density))(
         params
@@ -229,7 +236,7 @@ def _check_fewest(objective: Objective, family: Family, params: Params, seed: in
 
 def _check_linear(objective: Objective, family: Family, params: Params, seed: int) -> None:
     """At a log p half way between two, the loss is half way too."""
-    noises = _noises(family, params, MANY, seed + 1)
+    noises = _noises(family, params, _multiple(objective, MANY), seed + 1)
 
     def loss(share: float) -> jax.Array:
         return objective.loss(
@@ -253,7 +260,8 @@ def _check_vanishing(objective: Objective, family: Family, seed: int) -> None:
     params = family.init(mean, std, jax.random.key(seed))
     if not isinstance(family, MeanField) or different(family.mean(params), mean, rtol=1e-6):
         return  # q cannot be known to be exact
-    noises = _noises(family, params, objective.fewest_draws, seed + 1)
+    fewest = _multiple(objective, objective.fewest_draws)
+    noises = _noises(family, params, fewest, seed + 1)
 
     def loss(params: Params) -> jax.Array:
         points = jax.lax.stop_gradient(jax.vmap(lambda e: family.draw(params, e))(noises))

@@ -10,7 +10,7 @@ import pytest
 
 from vi.families import Flow, FullRank, Laplace, MeanField, Part, Product
 from vi.foundation.precision import precision
-from vi.testing.families import perturbed
+from vi.testing.samples import perturbed
 
 
 @pytest.mark.slow

@@ -172,6 +172,12 @@ def _check_batches(fit: FitState, algorithm: Algorithm) -> None:
         if objective is None
         else f"objective {objective.short_name!r}"
     )
+    if objective is not None and not is_foreign(objective):
+        raise ValueError(
+            f"The {what} takes the logarithm of an average of p / q, and a step would see a batch: "
+            "of noisy log p that is another bound, not an estimate of this one. Fit all rows, or "
+            "use an estimator of the ELBO (leave estimator= out)."
+        )
     raise ValueError(
         f"The {what} does not say that it is linear in log p, and a step would see a batch: with "
         "N / B times the log likelihood of a batch in the place of all rows' it would go "

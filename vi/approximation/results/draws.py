@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
@@ -16,35 +13,23 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import (
     model_of_all_rows,
     target_of,
-    target_of_all_rows,
     target_without_rows,
 )
-from vi.approximation.record.parameters import mean_and_std, reported_params
+from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.settings import describe_settings
 from vi.approximation.results.contents import contents
 from vi.approximation.results.datatree import fit_record, to_datatree, to_multitrace
+from vi.approximation.results.points import draw, log_prob_at
 from vi.approximation.results.streamed_rows import in_blocks
-from vi.diagnostics.importance import Weights, smoothed
-from vi.families import Family, Params
+from vi.approximation.results.weighted_draws import how_weighed, resampled
 from vi.foundation.arrays import refuse_masked
-from vi.foundation.batching import mapped
 from vi.foundation.numbers import check_count
-from vi.foundation.precision import precision
-from vi.foundation.seeds import RESAMPLING, generator_from, key_from, resolve_seed
+from vi.foundation.seeds import resolve_seed
 from vi.targets.base import Target
 
-__all__ = ["draw", "logp", "logq", "names_from", "sample", "with_weights"]
+__all__ = ["logp", "logq", "names_from", "sample"]
 
 logger = logging.getLogger("vi")
-
-BLOCK = 1024
-"""Draws that are computed together: enough to fill the vector units, few enough that a flow's inner
-layers fit into memory."""
-
-
-WEIGHED, LEAST_WEIGHED = 10, 2000
-"""Draws that are weighed for each that is kept, and the fewest: with k up to 0.7, a tenth of the
-weighed draws and more are effective ones."""
 
 
 def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
@@ -110,13 +95,13 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         include_transformed = fit.include_transformed
     var_names = names_from(var_names)
     seed, weights = resolve_seed(random_seed), None
-    resample = _how(fit, resample)
+    resample = how_weighed(fit, resample)
     if resample is None:
         density = log_prob is not False
         params = reported_params(fit)
         points, log_q = draw(fit.family, params, seed, int(draws), fit.dtype, density=density)
     else:
-        points, log_q, weights = _resampled(fit, resample, seed, int(draws))
+        points, log_q, weights = resampled(fit, resample, seed, int(draws))
         log_q = None if log_prob is False else log_q
     holds = contents(
         fit, int(draws), log_prob=log_prob, store_data=store_data, rows=rows, var_names=var_names
@@ -162,67 +147,6 @@ def _add_verdict(tree: xr.DataTree, fit: FitState) -> None:
         tree["diagnosis"] = xr.DataTree(fit.diagnosis.to_dataset())
 
 
-def _resampled(
-    fit: FitState, how: str, seed: int, draws: int
-) -> tuple[np.ndarray, np.ndarray, Weights]:
-    """Draws of q chosen by their importance weights, with log q of each."""
-    if how != "psis":
-        raise ValueError(
-            f"resample={how!r} is unknown; use 'psis', 'auto', or None for draws of q."
-        )
-    if not fit.family.has_density:
-        raise TypeError("resample='psis' weighs draws by p / q, and this q has no density.")
-    count = max(WEIGHED * draws, LEAST_WEIGHED)
-    params = reported_params(fit)
-    points, log_q = draw(fit.family, params, seed, count, fit.dtype, density=True)
-    assert log_q is not None
-    log_p = target_of_all_rows(fit).log_prob(points)
-    if not np.any(np.isfinite(log_p)):
-        raise ValueError("log p is finite at none of the draws of q: there is nothing to weigh.")
-    weights = smoothed(log_p, log_q)
-    if not weights.reliable:
-        logger.warning(
-            "Pareto k is %.2f: the weights of the draws cannot be relied on, a few draws stand for "
-            "all. approx.diagnose() says what is wrong.",
-            weights.k,
-        )
-    chosen = weights.resampled(draws, generator_from(seed, RESAMPLING))
-    return points[chosen], log_q[chosen], weights
-
-
-def with_weights(fit: FitState) -> FitState:
-    """The record whose draws are weighed by default, as long as log p stays what it is."""
-    return replace(fit, resample="psis", log_p_of_mean=_log_p_of_mean(fit))
-
-
-def _how(fit: FitState, resample: str | None) -> str | None:
-    """What ``resample`` means for a fit."""
-    if resample != "auto":
-        return resample
-    return fit.resample if fit.resample and _weights_hold(fit) else None
-
-
-def _weights_hold(fit: FitState) -> bool:
-    """Whether log p is the one that the fit was made with: whether the data are."""
-    try:
-        now = _log_p_of_mean(fit)
-    except (TypeError, ValueError, IndexError):
-        now = np.nan
-    then, eps = fit.log_p_of_mean, float(np.finfo(fit.dtype).eps)
-    if abs(now - then) <= np.sqrt(eps) * max(1.0, abs(then)):
-        return True
-    logger.warning(
-        "The draws are those of q, without importance weights: the data are not those of the fit. "
-        "(sample(resample='psis') weighs by the present ones.)"
-    )
-    return False
-
-
-def _log_p_of_mean(fit: FitState) -> float:
-    mean = mean_and_std(fit)[0].astype(fit.dtype)
-    return float(target_of_all_rows(fit).log_prob(mean[None])[0])
-
-
 def names_from(var_names: Any) -> list[str] | None:
     """The names of variables as a list, or None for all; refuse what is no list of names."""
     if var_names is None:
@@ -266,22 +190,9 @@ def logp(fit: FitState, z: Any) -> np.ndarray:
 def logq(fit: FitState, z: Any) -> np.ndarray:
     """Return ``log q`` at unconstrained points ``(..., D)``."""
     points = _points(fit, z)
-    with precision(fit.dtype):
-        params, flat = reported_params(fit), points.reshape(-1, points.shape[-1])
-        flat = _log_prob(fit.family, _shapes(params, len(flat)))(params, flat)
-    return np.asarray(flat).reshape(points.shape[:-1])
-
-
-def draw(
-    family: Family, params: Params, seed: int, draws: int, dtype: np.dtype, *, density: bool = False
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Points of q, ``(draws, D)``, and ``log q`` at each if asked for and defined, ``(draws,)``."""
-    with precision(dtype):
-        keys = jax.random.split(key_from(seed), draws)
-        if density and family.has_density:
-            points, log_q = _draw_and_log_prob(family, _shapes(params, draws))(params, keys)
-            return np.asarray(points), np.asarray(log_q)
-        return np.asarray(_draw(family, _shapes(params, draws))(params, keys)), None
+    flat = points.reshape(-1, points.shape[-1])
+    log_q = log_prob_at(fit.family, reported_params(fit), flat, fit.dtype)
+    return log_q.reshape(points.shape[:-1])
 
 
 def _points(fit: FitState, z: Any) -> np.ndarray:
@@ -311,41 +222,3 @@ def _log_p(points: np.ndarray, target: Target) -> np.ndarray:
             "log p cannot be evaluated on the model's present data (changed by pm.set_data, for "
             "predictions?): sample(log_prob=False) leaves it out."
         ) from error
-
-
-COMPILED = 64
-"""Functions of each kind that stay compiled, one for each family, shape and number of draws.
-
-A family is settings alone, so equal ones share them in the whole process; without a limit a process
-that fits one model after the other would grow by some MB with each.
-"""
-
-
-def _shapes(params: Params, draws: int) -> tuple[Any, ...]:
-    """What code is compiled for."""
-    return draws, *((np.shape(leaf), str(leaf.dtype)) for leaf in jax.tree.leaves(params))
-
-
-@functools.lru_cache(COMPILED)
-def _draw(family: Family, _shapes: tuple[Any, ...]) -> Any:
-    return jax.jit(
-        lambda params, keys: mapped(
-            lambda key: family.draw(params, family.noise(key, params)), keys, BLOCK
-        )
-    )
-
-
-@functools.lru_cache(COMPILED)
-def _draw_and_log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
-    return jax.jit(
-        lambda params, keys: mapped(
-            lambda key: family.draw_and_log_prob(params, family.noise(key, params)), keys, BLOCK
-        )
-    )
-
-
-@functools.lru_cache(COMPILED)
-def _log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
-    return jax.jit(
-        lambda params, points: mapped(lambda z: family.log_prob(params, z), points, BLOCK)
-    )

@@ -12,9 +12,9 @@ import xarray as xr
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import dense_covariance, mean_and_std, reported_params
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
-from vi.approximation.results.draws import draw
 from vi.approximation.results.image_fits import image_fits
 from vi.approximation.results.other_fits import other_fits, restarts_of
+from vi.approximation.results.points import draw
 from vi.diagnostics.diagnosis import shifts, weighted_moments
 from vi.diagnostics.discrepancy import relative_discrepancy
 from vi.diagnostics.gradient import slope

@@ -8,7 +8,7 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
-from vi.approximation.results.draws import draw
+from vi.approximation.results.points import draw
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAIN_STARTS, derived_seed
 
