@@ -22,11 +22,12 @@ from vi.auto.check import better_place, check, is_near, is_settled, is_usable, w
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.ground import Ground
 from vi.auto.match import match
+from vi.auto.mixture import mixture
 from vi.auto.repair import LEAST_GRADIENTS, repair
 from vi.auto.search import search
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
-from vi.families import Family, MeanField
+from vi.families import Family, MeanField, Mixture
 from vi.foundation.numbers import check_count
 from vi.inference.inference import Inference
 from vi.inference.judged import judged
@@ -210,6 +211,8 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
         if not full or better is None or ground.left <= 0:
             break
         place = better
+    if full and found is not None and not ground.stopped:
+        found = mixture(ground, found)
     return found
 
 
@@ -227,6 +230,9 @@ def _no_chains(ground: Ground, found: Diagnosis, repair: str | None) -> str:
     reasons = {
         "Chains were not allowed (repair=None).": repair is None,
         "Chains from q were left out: they would stay where q is.": bool(found.rival),
+        "Chains from q were left out: they would stay at the modes where they begin.": isinstance(
+            ground.fit.family, Mixture
+        ),
         "Chains need backend='jax'.": not target.traceable,
         "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains.": (
             importlib.util.find_spec("blackjax") is None

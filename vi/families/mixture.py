@@ -161,6 +161,11 @@ class Mixture(Family):
         cov: jax.Array = self.cov_within(params) + (apart.T * self.weights(params)) @ apart
         return cov
 
+    def std_within(self, params: Params) -> jax.Array:
+        """The standard deviations of :meth:`cov_within`, ``(D,)``."""
+        within = jnp.square(self._each(self.family.std, params))
+        return jnp.sqrt(self.weights(params) @ within)
+
     def cov_within(self, params: Params) -> jax.Array:
         """The mean of the components' covariances, ``(D, D)``: how far a step within one goes."""
         covs = self._each(self.family.cov, params)
