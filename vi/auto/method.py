@@ -64,7 +64,9 @@ class Auto(Inference):
        along the gradient of the ELBO, full rank or low rank.
     4. *check*: the verdict (:meth:`vi.Approximation.diagnose`). If it knows a place with a higher
        ELBO, 2 to 4 again from there.
-    5. Where no normal is enough, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
+    5. If it knows other places with mass, *mixture*: 2 at each of them, and the mixture of these
+       normals, weighted by their evidence; then 4 again. (:class:`vi.families.Mixture`.)
+    6. Where no normal is enough, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
        measured by its covariance, until R-hat is at most 1.01 and 400 draws are effective. The
        result is then a set of particles.
 
