@@ -89,3 +89,11 @@ def _log_normal(y: np.ndarray, cov: np.ndarray) -> float:
     return float(
         -0.5 * y @ np.linalg.solve(cov, y) - 0.5 * log_det - 0.5 * len(y) * np.log(2 * np.pi)
     )
+
+
+def two_signs():
+    """x is 1 or -1, each with half of the mass and 80 standard deviations apart."""
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0, initval=0.5)
+        pm.Normal("y", x**2, 0.05, observed=1.0)
+    return model

@@ -3,7 +3,7 @@
 from vi.approximation.approximation import Approximation
 from vi.approximation.empirical import Empirical
 from vi.approximation.load import load, sample_approx
-from vi.approximation.named import FullRank, LowRank, MeanField, NormalizingFlow
+from vi.approximation.named import FullRank, LowRank, MeanField, Mixture, NormalizingFlow
 from vi.approximation.record.groups import Group
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Group",
     "LowRank",
     "MeanField",
+    "Mixture",
     "NormalizingFlow",
     "load",
     "sample_approx",

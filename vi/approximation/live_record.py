@@ -219,7 +219,11 @@ class LiveRecord:
 
     def publish(self) -> Self:
         """Bring the shared variables up to date; done by the loop when a callback is due."""
-        for name, value in reported_params(self._record).items():
+        params = reported_params(self._record)
+        for name in self._shared.keys() - params.keys():  # of a family that was there before
+            del self._shared[name], self._shown[name]
+            self._moments.clear()
+        for name, value in params.items():
             array = np.array(value)
             shared = self._shared.get(name)
             if shared is not None and shared.get_value(borrow=True).shape == array.shape:

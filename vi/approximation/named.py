@@ -9,15 +9,17 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation.approximation import Approximation
-from vi.families import Base, Elliptical, Flow, Normal
+from vi.families import Base, Elliptical, Family, Flow, Normal
 from vi.families import FullRank as FullRankFamily
 from vi.families import LowRank as LowRankFamily
 from vi.families import MeanField as MeanFieldFamily
+from vi.families import Mixture as MixtureFamily
 
 __all__ = [
     "FullRank",
     "LowRank",
     "MeanField",
+    "Mixture",
     "NormalizingFlow",
     "PointOptions",
     "StartOptions",
@@ -91,6 +93,42 @@ class LowRank(Approximation):
         **options: Unpack[StartOptions],
     ) -> None:
         super().__init__(LowRankFamily(rank, base), **options)
+
+
+class Mixture(Approximation):
+    """Several normals, each with a weight, in the unconstrained space: see `vi.families.Mixture`.
+
+    ``method="auto"`` makes one where it finds several modes, weights included. By
+    :class:`vi.KLqp` components are moved and weights stay.
+
+    Parameters
+    ----------
+    components : int
+        Number of components.
+    family : vi.families.Family
+        Family of the components: dense normals by default, ``vi.families.MeanField()`` for diagonal
+        ones.
+    **options
+        See :class:`Approximation`.
+
+    Examples
+    --------
+    >>> import pymc as pm, vi
+    >>> from vi.families import FullRank
+    >>> with pm.Model() as model:
+    ...     x = pm.Normal("x", 0.0, 1.0)
+    >>> approx = vi.Mixture(2, model=model, random_seed=1)
+    >>> {name: value.shape for name, value in approx.reported.items()}
+    {'log_weights': (2,), 'mu': (2, 1), 'L_tril': (2, 1)}
+    """
+
+    def __init__(
+        self,
+        components: int = 2,
+        family: Family = FullRankFamily(),  # noqa: B008
+        **options: Unpack[StartOptions],
+    ) -> None:
+        super().__init__(MixtureFamily(family, components), **options)
 
 
 class NormalizingFlow(Approximation):

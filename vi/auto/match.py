@@ -12,7 +12,7 @@ from vi.families import FullRank
 from vi.inference.bam import BaM, draws_a_step
 from vi.optimizers import PolynomialAverage
 
-__all__ = ["match"]
+__all__ = ["match", "matching"]
 
 
 def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
@@ -22,12 +22,10 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     its start, by the ELBO, the start comes back: far from a normal the scores' own divergence can
     lead away.
     """
-    before, family, dim = ground.fit, FullRank(), ground.fit.layout.dim
-    draws = draws_a_step(dim)
-    algorithm = BatchAndMatch(family, draws, PolynomialAverage())
+    before, (algorithm, n) = ground.fit, matching(ground)
+    family, draws = algorithm.family, algorithm.n_draws
     with ground.stage("match", "a full-rank normal by matched scores") as write:
         start = ground.look()
-        n = min(BaM.default_n, ground.options.steps)
         half = (n + 1) // 2
         try:
             done = ground.steps(family, ground.at(family, mean, std), algorithm, half)
@@ -45,3 +43,10 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
             ground.back_to(before)
             outcome += ", lower than that of its start, which stays"
         write(end.row(done * draws, outcome, kept=not below))
+
+
+def matching(ground: Ground) -> tuple[BatchAndMatch, int]:
+    """The steps that match scores, and how many."""
+    draws = draws_a_step(ground.fit.layout.dim)
+    n = min(BaM.default_n, ground.options.steps)
+    return BatchAndMatch(FullRank(), draws, PolynomialAverage()), n

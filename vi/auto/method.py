@@ -23,11 +23,12 @@ from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.deadline import Deadline
 from vi.auto.ground import Ground
 from vi.auto.match import match
+from vi.auto.mixture import mixture
 from vi.auto.repair import LEAST_GRADIENTS, repair
 from vi.auto.search import search
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
-from vi.families import Family, MeanField
+from vi.families import Family, MeanField, Mixture
 from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
 from vi.inference.judged import judged
@@ -67,7 +68,9 @@ class Auto(Inference):
        along the gradient of the ELBO, full rank or low rank.
     4. *check*: the verdict (:meth:`vi.Approximation.diagnose`). If it knows a place with a higher
        ELBO, 2 to 4 again from there.
-    5. Where no normal is enough, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
+    5. If it knows other places with mass, *mixture*: 2 at each of them, and the mixture of these
+       normals, weighted by their evidence; then 4 again. (:class:`vi.families.Mixture`.)
+    6. Where no normal is enough, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
        measured by its covariance, until R-hat is at most 1.01 and 400 draws are effective. The
        result is then a set of particles.
 
@@ -226,6 +229,8 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
         if not full or better is None or not ground.goes_on():
             break
         place = better
+    if full and found is not None and not ground.stopped:
+        found = mixture(ground, found)
     return found
 
 
@@ -243,6 +248,9 @@ def _no_chains(ground: Ground, found: Diagnosis, repair: str | None) -> str:
     reasons = {
         "Chains were not allowed (repair=None).": repair is None,
         "Chains from q were left out: they would stay where q is.": bool(found.rival),
+        "Chains from q were left out: they would stay at the modes where they begin.": isinstance(
+            ground.fit.family, Mixture
+        ),
         "Chains need backend='jax'.": not target.traceable,
         "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains.": (
             importlib.util.find_spec("blackjax") is None

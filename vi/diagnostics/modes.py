@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -23,13 +23,31 @@ NOISE = 3.0
 
 @dataclass(frozen=True)
 class Found:
-    """A fit: its ELBO with standard error, and moments ``(D,)``."""
+    """A fit: its ELBO with standard error, and moments ``(D,)``; of a mixture, of each part too."""
 
     name: str
     elbo: float
     error: float
     mean: np.ndarray
     std: np.ndarray
+    parts: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+
+    @property
+    def unit(self) -> np.ndarray:
+        """Its standard deviations; of a mixture, the mean of those of its parts."""
+        if not self.parts:
+            return self.std
+        unit: np.ndarray = np.mean([std for _, std in self.parts], axis=0)
+        return unit
+
+    def beside(self, other: Found) -> Found:
+        """Itself; of a mixture, the part that is nearest to another fit, with the whole's ELBO."""
+        if not self.parts:
+            return self
+        with np.errstate(all="ignore"):
+            apart = [np.abs(other.mean - m) / np.maximum(s, other.std) for m, s in self.parts]
+        mean, std = self.parts[int(np.argmin([np.nan_to_num(a).max() for a in apart]))]
+        return replace(self, mean=mean, std=std, parts=())
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,7 @@ def is_apart(q: Found, other: Found) -> bool:
 
 def _apart(q: Found, other: Found) -> np.ndarray:
     """How far their means are from each other, in sds of the wider one, ``(D,)``."""
+    q = q.beside(other)
     with np.errstate(all="ignore"):
         far = np.abs(other.mean - q.mean) / np.maximum(q.std, other.std)
     known: np.ndarray = np.nan_to_num(far, nan=0.0)
@@ -80,9 +99,10 @@ def _apart(q: Found, other: Found) -> np.ndarray:
 
 def table_of_modes(fits: Sequence[Found], labels: Sequence[str]) -> xr.Dataset:
     """The fits as a table, the first is q: see :class:`vi.diagnostics.Diagnosis`."""
-    q = fits[0]
+    near = [fits[0], *(fits[0].beside(fit) for fit in fits[1:])]
     with np.errstate(divide="ignore", invalid="ignore"):
-        distance = [float(np.max(np.abs(fit.mean - q.mean) / q.std)) for fit in fits]
+        pairs = zip(fits, near, strict=True)
+        distance = [float(np.max(np.abs(fit.mean - q.mean) / q.std)) for fit, q in pairs]
     return xr.Dataset(
         {
             "mode_elbo": ("mode", np.array([fit.elbo for fit in fits])),
@@ -114,6 +134,7 @@ def rival(fits: Sequence[Found], labels: Sequence[str], small: float) -> Rival |
 
 def _compared(q: Found, other: Found, labels: Sequence[str]) -> Rival | None:
     """How another fit stands to q; none where it is at the same place."""
+    q = q.beside(other)
     apart = _apart(q, other)
     with np.errstate(all="ignore"):
         far = np.nan_to_num(np.abs(other.mean - q.mean) / q.std, nan=0.0)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vi.diagnostics.parts import PartRoots
+
 __all__ = ["Nudged", "nudge"]
 
 STEPS = 25
@@ -64,7 +66,7 @@ class Nudged:
 def nudge(
     evaluate: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     points: np.ndarray,
-    root: np.ndarray,
+    root: np.ndarray | PartRoots,
     generator: np.random.Generator,
     leaps: int = LEAPS,
 ) -> Nudged:
@@ -80,8 +82,9 @@ def nudge(
         Values ``(K,)`` and scores ``(K, D)`` of log p at points ``(K, D)``.
     points : numpy.ndarray
         Draws of q at which log p is finite, ``(chains, D)``.
-    root : numpy.ndarray
-        A root of q's covariance: R ``(D, D)`` of R R', or standard deviations ``(D,)``.
+    root : numpy.ndarray or PartRoots
+        A root of q's covariance: R ``(D, D)`` of R R', or standard deviations ``(D,)``; of a
+        mixture, each chain's own.
     generator : numpy.random.Generator
         What is random.
     leaps : int
@@ -89,11 +92,8 @@ def nudge(
         a fifth of the gradients and of the way.
     """
     chains, dim = points.shape
-    forward, back = (
-        (lambda u: u * root, lambda s: s * root)
-        if root.ndim == 1
-        else (lambda u: u @ root.T, lambda s: s @ root)
-    )
+    unit = PartRoots((root,), np.zeros(chains, int)) if isinstance(root, np.ndarray) else root
+    forward, back = unit.forward, unit.back
     step = STEP * dim**-0.25
     points = points.astype(np.float64)
     values, scores = evaluate(points)

@@ -18,6 +18,7 @@ from vi.families.flow import Flow
 from vi.families.full_rank import FullRank
 from vi.families.low_rank import LowRank
 from vi.families.mean_field import MeanField
+from vi.families.mixture import Mixture
 from vi.families.particles import Particles
 from vi.foundation.registry import import_modules
 
@@ -36,6 +37,7 @@ __all__ = [
     "Logistic",
     "LowRank",
     "MeanField",
+    "Mixture",
     "MultivariateT",
     "Noise",
     "Normal",

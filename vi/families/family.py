@@ -159,7 +159,10 @@ class Family(abc.ABC):
         return None
 
     def trains(self, name: str) -> bool:
-        """Whether a fit changes the parameter of that name; what it does not change is frozen."""
+        """Whether a fit changes the parameter of that name; what it does not change is frozen.
+
+        False too where draws have no gradient in it, as in the weights of a mixture.
+        """
         return True
 
     def _some_draws(self, params: Params) -> jax.Array:

@@ -87,6 +87,8 @@ def check_gradient(family: Family, params: Params, draws: int, seed: int) -> Non
         return through, (values - jnp.mean(values)) * slopes
 
     for name, value in params.items():
+        if not family.trains(name):  # no step follows it
+            continue
         unit = family.units(params)[name]
         for i in range(GRADIENTS):
             of_wave, of_direction, of_phase = jax.random.split(jax.random.key(seed + i), 3)

@@ -13,6 +13,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import dense_covariance, mean_and_std, reported_params
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
 from vi.approximation.results.image_fits import image_fits
+from vi.approximation.results.mixture_parts import images_of_parts, parts_of
 from vi.approximation.results.other_fits import other_fits, restarts_of
 from vi.approximation.results.points import draw
 from vi.diagnostics.diagnosis import shifts, weighted_moments
@@ -21,6 +22,7 @@ from vi.diagnostics.gradient import slope
 from vi.diagnostics.importance import smoothed
 from vi.diagnostics.modes import Found, rival, table_of_modes
 from vi.diagnostics.nudge import Nudged, nudge
+from vi.diagnostics.parts import PartRoots, Parts, root_of
 from vi.diagnostics.shape import shape
 from vi.diagnostics.verdict import SMALL, Evidence
 from vi.foundation.precision import precision
@@ -56,6 +58,7 @@ class _Fit:
     log_p: np.ndarray
     evaluate: Evaluation
     labels: list[str]
+    parts: Parts | None = None
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -66,11 +69,11 @@ class _Fit:
     @property
     def root(self) -> np.ndarray:
         """A root of q's covariance: the unit of chains."""
-        if self.cov is None or not np.any(self.cov - np.diag(np.diag(self.cov))):
-            return self.std
-        with np.errstate(all="ignore"):
-            values, vectors = np.linalg.eigh(self.cov / np.outer(self.std, self.std))
-        return self.std[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
+        return root_of(self.cov, self.std)
+
+    def unit_at(self, points: np.ndarray) -> np.ndarray | PartRoots:
+        """The unit of chains from points: of a mixture, that of the component they start in."""
+        return self.root if self.parts is None else self.parts.root_at(points)
 
     @property
     def table(self) -> xr.Dataset:
@@ -120,6 +123,7 @@ def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit
         target.log_prob(points),
         evaluation(target, LEAST_CHAINS),  # so many are asked for at first: one compilation
         [target.layout.label(i) for i in range(target.dim)],
+        parts_of(family, params, record.dtype, dense=cov is not None),
     )
 
 
@@ -137,7 +141,10 @@ def _with_weights(fit: _Fit, known: Evidence) -> Evidence:
             known, "importance weights: log p is finite at fewer than half of the draws"
         )
     weights = smoothed(fit.log_p, fit.log_q)
-    fit.note("weights", *shifts(fit.mean, fit.std, *weighted_moments(fit.points, weights)))
+    moved = shifts(fit.mean, fit.std, *weighted_moments(fit.points, weights))
+    if fit.parts is not None:
+        moved = fit.parts.moved_by_weights(fit.points, weights.log_weights)
+    fit.note("weights", *moved)
     return replace(known, weights=weights, table=fit.table)
 
 
@@ -146,6 +153,8 @@ def _with_slope(fit: _Fit, known: Evidence) -> Evidence:
     points = fit.points[fit.finite][: min(SLOPED, fit.sizes.draws)]
     if fit.log_q is None or len(points) < 2:
         return known
+    if fit.parts is not None:
+        return _without(known, "the slope of the ELBO: each component of a mixture has its own")
     _, scores = fit.evaluate(points)
     usable = np.all(np.isfinite(scores), axis=1)
     known = replace(known, gradients=known.gradients + len(points))
@@ -180,24 +189,37 @@ def _with_chains(fit: _Fit, known: Evidence) -> tuple[Evidence, bool]:
     if len(starts) < chains:
         what = f"short chains: log p is finite at {known.finite:.0%} of the draws"
         return _without(known, what), True
-    generator = generator_from(fit.seed, FIRST_CHAINS)
+    generator, first = generator_from(fit.seed, FIRST_CHAINS), starts[:LEAST_CHAINS]
     settled = brief = False
     # a mean that is clearly off leaves one verdict where the weights are not reliable, whatever
     # longer chains could find besides; where the weights say that all is well, and can say it more
     # exactly than chains, these need not be long unless they disagree
     if not known.reliable or (known.nearly_equal and fit.sizes.fewer_may_do):
-        nudged = nudge(fit.evaluate, starts[:LEAST_CHAINS], fit.root, generator, leaps=1)
+        nudged = nudge(fit.evaluate, first, fit.unit_at(first), generator, leaps=1)
         known = replace(known, gradients=known.gradients + nudged.gradients)
         mean_is_off, sd_is_off = _clearly_off(fit, nudged)
         settled = mean_is_off and not known.reliable
         brief = known.reliable and not (mean_is_off or sd_is_off)
     if not (settled or brief):
         generator = generator_from(fit.seed, CHAIN_STARTS)
-        nudged = nudge(fit.evaluate, starts, fit.root, generator)
+        nudged = nudge(fit.evaluate, starts, fit.unit_at(starts), generator)
         known = replace(known, gradients=known.gradients + nudged.gradients)
-    fit.note("chains", *shifts(fit.mean, fit.std, nudged.mean, nudged.std))
+    moved = shifts(fit.mean, fit.std, nudged.mean, nudged.std)
+    if fit.parts is not None:
+        moved = _moved_within(fit, fit.parts, starts, nudged)
+    fit.note("chains", *moved)
     seen = shape(nudged.points.reshape(-1, fit.target.dim), fit.cov, fit.labels)
     return replace(known, nudged=nudged, brief=brief, shape=seen), settled
+
+
+def _moved_within(
+    fit: _Fit, parts: Parts, starts: np.ndarray, nudged: Nudged
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far chains move a mixture, whose components count as much as their evidence says."""
+    which = parts.root_at(starts[: nudged.points.shape[1]]).which
+    flat = nudged.points.reshape(-1, fit.target.dim).astype(fit.target.dtype)
+    log_p = fit.target.log_prob(flat)
+    return parts.moved_by_chains(nudged.points, which, log_p, fit.points, fit.log_p)
 
 
 def _clearly_off(fit: _Fit, nudged: Nudged) -> tuple[bool, bool]:
@@ -213,13 +235,18 @@ def _with_other_fits(fit: _Fit, known: Evidence, settled: bool) -> Evidence:
     """What other fits found, q's images and runs from several starts among them."""
     if fit.log_q is None:
         return known
-    q = Found("q", known.elbo, known.elbo_error, fit.mean, fit.std)
+    places = () if fit.parts is None else fit.parts.places
+    q = Found("q", known.elbo, known.elbo_error, fit.mean, fit.std, places)
     others = restarts_of(fit.record, known.elbo)
     if fit.sizes.starts and settled:
         known = _without(known, "other fits: short chains had settled it")
     elif fit.sizes.starts:
         usable = fit.finite & np.isfinite(fit.log_q)
-        others += image_fits(fit.target, fit.points[usable], fit.log_p[usable], fit.log_q[usable])
+        drawn = (fit.points[usable], fit.log_p[usable], fit.log_q[usable])
+        if fit.parts is None:
+            others += image_fits(fit.target, *drawn)
+        else:
+            others += images_of_parts(fit.target, fit.parts, *drawn[:2])
         more, gradients = other_fits(fit.record, fit.target, fit.seed, q, fit.sizes.starts)
         others += more
         known = replace(known, gradients=known.gradients + gradients)

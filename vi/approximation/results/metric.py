@@ -9,6 +9,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.points import draw
+from vi.families import Mixture
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAIN_STARTS, derived_seed
 
@@ -37,13 +38,16 @@ def starting_points(fit: FitState, chains: int, seed: int) -> np.ndarray:
 
 
 def inverse_mass_matrix(fit: FitState, metric: str | None) -> np.ndarray:
-    """The covariance of q ``(D, D)``, or its variances ``(D,)``."""
+    """The covariance of q ``(D, D)``, or its variances ``(D,)``; of a mixture, within its parts."""
     if metric not in (None, "dense", "diagonal"):
         raise ValueError(
             f"metric={metric!r} is unknown; use 'dense', 'diagonal' or None (what suits q)."
         )
     with precision(fit.dtype):
-        variances = np.square(np.asarray(jax.jit(fit.family.std)(reported_params(fit))))
+        family = fit.family
+        covariance = family.cov_within if isinstance(family, Mixture) else family.cov
+        std = family.std_within if isinstance(family, Mixture) else family.std
+        variances = np.square(np.asarray(jax.jit(std)(reported_params(fit))))
         if not np.all(np.isfinite(variances) & (variances > 0)):
             bad = fit.layout.describe(np.flatnonzero(~(variances > 0)))
             raise ValueError(
@@ -51,7 +55,7 @@ def inverse_mass_matrix(fit: FitState, metric: str | None) -> np.ndarray:
             )
         if metric == "diagonal" or (metric is None and fit.layout.dim > LARGEST_DENSE):
             return variances
-        cov = np.asarray(jax.jit(fit.family.cov)(reported_params(fit)))
+        cov = np.asarray(jax.jit(covariance)(reported_params(fit)))
     sds = np.sqrt(variances)
     correlations = cov / np.outer(sds, sds)
     regular = np.all(np.isfinite(cov)) and np.linalg.eigvalsh(correlations)[0] > np.sqrt(

@@ -73,7 +73,7 @@ def other_fits(
     generator = generator_from(seed, OTHER_FITS)
     found, gradients = [], 0
     # in the units of a fit that is any good a search is short; of one that is not, it is longer
-    unit = np.where(np.isfinite(q.std) & (q.std > 0), q.std, 1.0)
+    unit = np.where(np.isfinite(q.unit) & (q.unit > 0), q.unit, 1.0)
     for number, start in enumerate(itertools.islice(_starts(fit, q, generator), count)):
         few, many = (base_draws(generator, draws, target.dim) for draws in (FEW, FIXED))
         # of so few draws even the variances have to be right
