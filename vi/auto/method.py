@@ -1,4 +1,4 @@
-"""The method that chooses: ``vi.fit(method="auto")``."""
+"""The method that chooses, of a fit that names none: ``vi.fit(method="auto")``."""
 
 from __future__ import annotations
 
@@ -162,7 +162,9 @@ class Auto(Inference):
 
 def _refuse(options: RunOptions) -> None:
     """Refuse what is said of the steps of one method."""
-    given = [option for option in REFUSED if option in options.given]
+    # averaging=None is no average of one method's iterates
+    said = options.given | (set() if options.averaging_is_open else {"averaging"})
+    given = [option for option in REFUSED if option in said]
     if given:
         raise TypeError(
             f"{', '.join(given)}: method='auto' has stages with settings of their own. Give the "
