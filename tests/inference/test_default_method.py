@@ -134,6 +134,7 @@ def test_refusals(options, message):
         vi.fit(model=model(), **options)
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_one_liner_comes_with_a_verdict():
     approx = vi.fit(model(), random_seed=1, progressbar=False)
     assert list(approx.stages["stage"]) == ["search", "match", "check"]

@@ -196,7 +196,7 @@ class Ground:
             entropy = fit.family.entropy(params)
         if (
             entropy is not None
-            and abs(np.mean(log_q, dtype=np.float64) + entropy) > 1 + 0.1 * fit.layout.dim
+            and abs(np.mean(log_q, dtype=np.float64) + float(entropy)) > 1 + 0.1 * fit.layout.dim
         ):
             log_p = np.full_like(log_p, -np.inf)  # rounding has eaten q's density: it says nothing
         look = Look(log_p, np.asarray(log_q))
