@@ -74,6 +74,12 @@ class Auto(Inference):
     With minibatches and streams there are no stages that need all rows: it is 3 alone, and a check
     where the rows are in memory.
 
+    Before the fit :attr:`approx` is independent normals at the start. Expressions of it that were
+    made then (``approx.std``) are NaN once the family is another: make them when they are asked
+    for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
+    make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
+    best so far, without a check. ``refine`` goes on with the last steps, and not after chains.
+
     Parameters
     ----------
     max_evaluations : int
