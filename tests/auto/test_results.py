@@ -108,7 +108,7 @@ def test_more_steps(ended):
     approx, before = inference.approx, inference.status.step
     if isinstance(approx.family, Particles):
         for more in (lambda: inference.refine(3, **QUIET), inference.step):
-            with pytest.raises(TypeError, match="no more steps|no step"):
+            with pytest.raises(TypeError, match=r"no more steps|no step"):
                 more()
         assert approx.diagnosis.verdict == "good"
         stein = vi.Stein(approx).fit(2, **QUIET)

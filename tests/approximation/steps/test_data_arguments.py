@@ -245,9 +245,9 @@ def test_a_file_that_is_cut_short_in_mid_run(rows, files):
 
 def test_refused(rows, files):
     model = model_of(rows)
-    fit = lambda data, **options: vi.fit(
+    fit = lambda data, **options: vi.fit(  # noqa: E731
         3, method="advi", model=model, data=data, progressbar=False, **options
-    )  # noqa: E731
+    )
     with pytest.raises(ValueError, match=r"'z', which is no pm.Data container.*'x', 'y'"):
         fit({"z": rows["x"]}, batch_size=B)
     with pytest.raises(ValueError, match="different lengths: 'x': 2000, 'y': 5"):
