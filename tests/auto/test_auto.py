@@ -308,6 +308,14 @@ def test_a_refused_fit_changes_nothing():
     assert inference.approx.record is before
 
 
+def test_a_verdict_of_a_stream_is_refused_before_the_fit():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1.0, observed=pm.Data("d", Y[:10]))
+    stream = vi.data.Stream(vi.data.source_from({"d": Y}), 10)
+    with pytest.raises(TypeError, match="diagnose=: a verdict needs log p of all rows"):
+        vi.fit(5, model=model, data=stream, diagnose=True, **QUIET)
+
+
 def two_signs():
     """x is 1 or -1, each with half of the mass and 80 standard deviations apart."""
     with pm.Model() as model:

@@ -121,6 +121,17 @@ def test_more_steps(ended):
     assert np.isfinite(approx.summary(50).to_numpy()).all()
 
 
+@pytest.mark.slow
+def test_a_verdict_outlives_another_place_that_came_to_nothing():
+    """Of a level log density every place is as good, none is kept, and chains do not agree."""
+    with pm.Model() as model:
+        x = pm.Flat("x")
+        pm.Potential("level", 0.0 * x)
+    approx = vi.fit(model=model, random_seed=1, **QUIET)
+    assert list(approx.stages["stage"]).count("match") > 1
+    assert approx.diagnosis.verdict == "do not use"
+
+
 def test_a_step_before_the_fit_is_refused():
     with pytest.raises(TypeError, match="Auto has stages"):
         vi.Auto(model=conjugate_normal().model).step()

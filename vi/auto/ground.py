@@ -19,6 +19,7 @@ from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
+from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.approximation.results.draws import draw
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage
@@ -31,10 +32,6 @@ from vi.inference.run_options import RunOptions
 __all__ = ["Ground", "Look"]
 
 logger = logging.getLogger("vi")
-
-DRAWS = 1000
-"""Draws by which stages are compared: the error of an ELBO is then a thirtieth of the standard
-deviation of log p - log q, which is about one for a fit that is any good."""
 
 NOISE = 3.0
 """Standard errors by which one ELBO has to be above another to count as higher."""
@@ -182,7 +179,8 @@ class Ground:
     def look(self) -> Look:
         """Fresh draws of the present record; their noise is the same for all stages.
 
-        Where one stage ends and the next begins they are looked at once.
+        Where one stage ends and the next begins they are looked at once. They are as many as the
+        check's, for which one compiled function then serves both.
         """
         fit = self.fit
         known = self._looked

@@ -29,7 +29,7 @@ from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
 from vi.foundation.numbers import check_count
 from vi.inference.inference import Inference
-from vi.inference.judged import judged
+from vi.inference.judged import check_can_be_judged, judged
 from vi.inference.klqp import KLqp
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
@@ -180,7 +180,7 @@ def _refuse(options: RunOptions) -> None:
 
 def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> FitState:
     """The record before the first stage: independent normals, where it is or where it is told."""
-    fit = ground.options.applied(fit, restart)
+    fit = check_can_be_judged(ground.options.applied(fit, restart), ground.options)
     if fit.local:
         raise TypeError(
             "method='auto' makes its approximation of the model itself; local variables are "
@@ -208,7 +208,9 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
             before = ground.fit.start
             match(ground, *place)
             if found is not None and ground.fit.start is before:
-                break  # nothing came of the better place
+                # nothing came of the better place; on the way there and back the verdict was dropped
+                ground.approx.keep(found, ground.fit)
+                break
         if ground.left > 0 and not (full and ground.look().reliable) and not ground.stopped:
             climb(ground)
         if ground.stopped:
