@@ -216,6 +216,8 @@ def test_a_callback_ends_the_whole_fit():
 
     approx = vi.fit(model=funnel(), callbacks=[stop], **QUIET)
     assert approx.status.ending == "stopped"
+    assert approx.status.step == len(approx.hist) == 7
+    assert approx.status.message == "enough; stages search, match, ended before the check."
     assert list(approx.stages["stage"]) == ["search", "match"]
     assert np.isfinite(approx.mean.eval()).all()
 

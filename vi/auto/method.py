@@ -208,7 +208,7 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
             before = ground.fit.start
             match(ground, *place)
             if found is not None and ground.fit.start is before:
-                # nothing came of the better place; on the way there and back the verdict was dropped
+                # nothing came of the better place; on the way the verdict was dropped
                 ground.approx.keep(found, ground.fit)
                 break
         if ground.left > 0 and not (full and ground.look().reliable) and not ground.stopped:
@@ -270,6 +270,6 @@ def _ended(fit: FitState, found: Diagnosis | None, ground: Ground, weighed: bool
     ending: Ending = fit.status.ending
     if not ground.stopped:
         ending = "converged" if found is not None and is_usable(found) else "max_steps"
-    elif found is None:
-        message += "; ended by a callback or the user, before the check"
+    elif found is None:  # what a callback says comes first
+        message = f"{fit.status.message.removesuffix('.')}; {message}, ended before the check"
     return replace(fit, status=Status(ending, len(fit.losses), f"{message}."))
