@@ -747,9 +747,9 @@ def test_a_variable_of_all_rows_that_meets_a_batch():
         z = pm.Normal("z", shape=200)
         pm.Normal("y", z, 1.0, observed=y, total_size=200)
     with pytest.raises(ValueError, match=r"z \(200,\)\. Either .* local=True.* then z\[i\]"):
-        vi.fit(1, model=model, progressbar=False)
+        vi.fit(1, method="advi", model=model, progressbar=False)
     with pm.Model() as model:
         z = pm.Normal("z", shape=200)
         pm.Normal("y", z[i], 1.0, observed=y, total_size=200)
-    approx = vi.fit(1, model=model, progressbar=False)
+    approx = vi.fit(1, method="advi", model=model, progressbar=False)
     assert approx.sample(3)["posterior"]["z"].shape == (1, 3, 200)

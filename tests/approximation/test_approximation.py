@@ -466,6 +466,7 @@ def test_seeds_of_every_kind():
     def first(seed):
         return vi.fit(
             1,
+            method="advi",
             model=correlated_gaussian().model,
             random_seed=seed,
             dtype="float32",

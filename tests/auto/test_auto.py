@@ -1,6 +1,7 @@
 """The method that chooses: its stages, what comes back, what it refuses, what ends it."""
 
 import copy
+import importlib.util
 
 import numpy as np
 import pymc as pm
@@ -144,7 +145,7 @@ def test_no_chains_on_request():
 
 @pytest.mark.slow
 def test_chains_that_are_not_installed(monkeypatch):
-    monkeypatch.setattr(auto.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     approx = vi.fit(model=funnel(), **QUIET)
     assert "pymc-vi[mcmc]" in approx.diagnosis.advice
 
@@ -217,6 +218,8 @@ def test_a_callback_ends_the_whole_fit():
 
     approx = vi.fit(model=funnel(), callbacks=[stop], **QUIET)
     assert approx.status.ending == "stopped"
+    assert approx.status.step == len(approx.hist) == 7
+    assert approx.status.message == "enough; stages search, match, ended before the check."
     assert list(approx.stages["stage"]) == ["search", "match"]
     assert np.isfinite(approx.mean.eval()).all()
 
@@ -285,10 +288,11 @@ def test_another_place_is_gone_to(monkeypatch):
         ({"obj_optimizer": vi.adam(learning_rate=0.1)}, "obj_optimizer: method='auto' has stages"),
         ({"obj_n_mc": 4}, "obj_n_mc: method='auto' has stages"),
         ({"averaging": "polynomial"}, "averaging: method='auto' has stages"),
+        ({"averaging": None}, "averaging: method='auto' has stages"),
         ({"total_grad_norm_constraint": 1.0}, "total_grad_norm_constraint: method='auto'"),
         ({"restarts": 2}, "restarts: method='auto'"),
         ({"devices": 1}, "devices: method='auto'"),
-        ({"estimator": "closed_form"}, "estimator='closed_form'"),
+        ({"estimator": "closed_form"}, "estimator='closed_form': the stages of Auto"),
         ({"repair": None}, r"'repair'. It is one of the method: inf_kwargs=\{'repair': ...\}"),
         ({"inf_kwargs": {"repair": "nuts"}}, "repair='nuts' is unknown"),
         ({"inf_kwargs": {"max_evaluations": 0}}, "max_evaluations=0"),
@@ -308,6 +312,14 @@ def test_a_refused_fit_changes_nothing():
     with pytest.raises(TypeError):
         inference.fit(restarts=2, progressbar=False)
     assert inference.approx.record is before
+
+
+def test_a_verdict_of_a_stream_is_refused_before_the_fit():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1.0, observed=pm.Data("d", Y[:10]))
+    stream = vi.data.Stream(vi.data.source_from({"d": Y}), 10)
+    with pytest.raises(TypeError, match="diagnose=: a verdict needs log p of all rows"):
+        vi.fit(5, model=model, data=stream, diagnose=True, **QUIET)
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def model():
 
 def test_every_way_for_data_refuses_sparse_ones(model):
     for use in (
-        lambda: vi.fit(1, model=model, data={"d": SPARSE}, batch_size=2),
+        lambda: vi.fit(1, method="advi", model=model, data={"d": SPARSE}, batch_size=2),
         lambda: vi.fit(1, model=model, more_replacements={model["d"]: SPARSE}),
         lambda: vi.Minibatch(SPARSE, batch_size=2),
         lambda: vi.data.source_from({"x": SPARSE}),
@@ -101,8 +101,8 @@ def _density(p, d=None):
 FITTED = {"progressbar": False, "method": "advi", "n": 1}
 # every place where users give arrays: what is under a mask is never read
 PLACES = {
-    "data": lambda: vi.fit(_density, init=np.zeros(2), data=MASKED),
-    "init": lambda: vi.fit(_density, init=MASKED),
+    "data": lambda: vi.fit(_density, method="advi", init=np.zeros(2), data=MASKED),
+    "init": lambda: vi.fit(_density, method="advi", init=MASKED),
     "start": lambda: vi.MeanField(model=_normal(), start={"mu": MASKED}),
     "start_sigma": lambda: vi.MeanField(model=_normal(), start_sigma={"mu": MASKED}),
     "replacement": lambda: vi.fit(

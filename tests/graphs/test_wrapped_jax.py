@@ -112,7 +112,14 @@ def test_one_call_a_step_on_the_pytensor_backend():
         jax.effects_barrier()
         assert len(calls) - before == 7
         before = len(calls)
-        vi.fit(10, model=model, backend="pytensor", inf_kwargs={"warm_start": False}, **SETTINGS)
+        vi.fit(
+            10,
+            method="advi",
+            model=model,
+            backend="pytensor",
+            inf_kwargs={"warm_start": False},
+            **SETTINGS,
+        )
         jax.effects_barrier()
         # the check that the start is finite, that ten draws around it are, and the steps
         assert len(calls) - before == 1 + 10 + 10
@@ -169,7 +176,7 @@ def test_several_outputs_and_many_draws(backend, dtype):
             for name, v in zip(("total", "largest"), outputs["rest"], strict=True)
         )
         pm.Normal("y", twice.sum() + total, 1.0, observed=6.0)
-    approx = vi.fit(20, model=model, backend=backend, dtype=dtype, **SETTINGS)
+    approx = vi.fit(20, method="advi", model=model, backend=backend, dtype=dtype, **SETTINGS)
     draws = approx.sample(5, random_seed=1)["posterior"].isel(chain=0)
     tolerance = 10 * np.finfo(dtype).eps
     nodes = approx.sample_node([x, twice, total, largest], size=5, random_seed=1)
@@ -305,9 +312,9 @@ def test_fits_of_one_model_may_alternate_precisions(method):
 )
 def test_results_after_fits_in_two_precisions(use):
     model = model_of_an_array()
-    narrow = vi.fit(2, model=model, backend="jax", dtype="float32", **SETTINGS)
+    narrow = vi.fit(2, method="advi", model=model, backend="jax", dtype="float32", **SETTINGS)
     first = use(narrow)
-    wide = vi.fit(2, model=model, backend="jax", dtype="float64", **SETTINGS)
+    wide = vi.fit(2, method="advi", model=model, backend="jax", dtype="float64", **SETTINGS)
     use(wide)
     assert use(narrow) == first
 
@@ -351,7 +358,7 @@ def test_predictions_by_pymc():
     with pm.Model() as model:
         x = pm.Normal("x", shape=3)
         pm.Normal("y", vi.wrap_jax(several)({"x": x})["twice"], 1e-6, observed=np.zeros(3))
-    approx = vi.fit(5, model=model, **SETTINGS)
+    approx = vi.fit(5, method="advi", model=model, **SETTINGS)
     posterior = approx.sample(4, random_seed=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no word from numba
@@ -518,7 +525,7 @@ def test_whole_numbers_are_refused(wrap_jax):
     with pytest.raises(
         TypeError, match=r"term 'count' of type int\d\d, made by the JAX function '<lambda>'"
     ):
-        vi.fit(5, model=model, **SETTINGS)
+        vi.fit(5, method="advi", model=model, **SETTINGS)
 
 
 @NARROW
@@ -529,7 +536,7 @@ def test_nan_is_refused(wrap_jax):
     with pytest.raises(
         ValueError, match=r"not finite at the start. Terms that are not finite: root \(nan\)"
     ):
-        vi.fit(5, model=model, **SETTINGS)
+        vi.fit(5, method="advi", model=model, **SETTINGS)
 
 
 def test_what_is_wrapped_must_be_a_function():

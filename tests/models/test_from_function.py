@@ -234,12 +234,14 @@ def test_the_optimum_on_a_normal_density_is_exact(backend):
 @pytest.mark.slow
 def test_precision_is_that_of_init():
     for dtype in DTYPES:
-        approx = quiet(normal, 5, init=start_at_zero(dtype))
+        approx = quiet(normal, 5, "advi", init=start_at_zero(dtype))
         assert approx.dtype == dtype
         assert approx.sample(3)["posterior"]["x"].dtype == dtype
-    assert quiet(lambda p: -(p["a"] ** 2), 5, init={"a": 1.0}).dtype == jnp.asarray(1.0).dtype
+    assert (
+        quiet(lambda p: -(p["a"] ** 2), 5, "advi", init={"a": 1.0}).dtype == jnp.asarray(1.0).dtype
+    )
     with pytest.raises(ValueError, match="precision of a log density's fit is that of its init"):
-        quiet(normal, init=start_at_zero(), dtype="float32")
+        quiet(normal, method="advi", init=start_at_zero(), dtype="float32")
 
 
 @pytest.mark.slow
@@ -261,7 +263,7 @@ def test_callbacks_files_and_nodes(tmp_path):
         lambda p: normal(p["x"]) - p["s"], init, constraints={"s": "positive"}
     )
     steps = []
-    approx = quiet(model, 30, callbacks=[lambda approx, losses, i: steps.append(i)])
+    approx = quiet(model, 30, "advi", callbacks=[lambda approx, losses, i: steps.append(i)])
     assert steps == list(range(1, 31))
     approx.save(tmp_path / "fit.npz")
     loaded = vi.load(tmp_path / "fit.npz", model=model)
@@ -277,12 +279,12 @@ def test_callbacks_files_and_nodes(tmp_path):
 
 @pytest.mark.slow
 def test_forms_of_the_call():
-    expected = quiet(normal, 5, init=start_at_zero()).hist
+    expected = quiet(normal, 5, "advi", init=start_at_zero()).hist
     model = vi.targets.from_function(normal, start_at_zero())
     for approx in (
-        quiet(normal, n=5, init=start_at_zero()),
+        quiet(normal, n=5, method="advi", init=start_at_zero()),
         quiet(model, 5, "advi"),
-        quiet(5, model=model),
+        quiet(5, "advi", model=model),
         quiet(model, method=vi.ADVI, n=5),
     ):
         np.testing.assert_array_equal(approx.hist, expected)
@@ -353,7 +355,7 @@ def test_batches_have_the_posterior_of_all_rows():
     slope = 1 + ROWS["k"]
     variance = 1 / (1 + np.sum(slope**2))
     mean = variance * np.sum(slope * ROWS["y"])
-    approx = quiet(pair, 10_000, init=np.float64(0.0), data=ROWS, batch_size=6)
+    approx = quiet(pair, 10_000, "advi", init=np.float64(0.0), data=ROWS, batch_size=6)
     assert abs(approx.mean.eval()[0] - mean) < 5 * noise(10_000) * np.sqrt(2 * variance)
     assert abs(np.log(approx.std.eval()[0] / np.sqrt(variance))) < 5 * noise(10_000)
 

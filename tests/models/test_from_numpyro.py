@@ -39,7 +39,7 @@ def model():
 @pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_the_density_is_minus_numpyros_potential_energy(model, backend, rng):
-    approx = vi.fit(model, 0, backend=backend, progressbar=False, random_seed=1)
+    approx = vi.fit(model, 0, method="advi", backend=backend, progressbar=False, random_seed=1)
     points = rng.normal(size=(3, approx.ndim)).astype("float32")
     values = approx.layout.unflatten(points)
     params = {slot.name: jnp.asarray(values[slot.value_name]) for slot in approx.layout}
@@ -239,7 +239,7 @@ def test_a_network_whose_weights_have_priors():
         numpyro.sample("y", dist.Normal(mean, 0.1), obs=y)
 
     model = vi.targets.from_numpyro(network, x, y=np.sin(2 * x[:, 0]))
-    approx = vi.fit(model, 10, random_seed=1, progressbar=False)
+    approx = vi.fit(model, 10, method="advi", random_seed=1, progressbar=False)
     assert sorted(approx.sample(3)["posterior"]) == ["net.v", "net.w"]
     # not at the saddle where all weights are zero
     start = vi.MeanField(model=model).mean.eval()
@@ -301,7 +301,9 @@ def test_a_scan_predicts():
 
         scan(step, 0.0, jnp.asarray(y))
 
-    approx = vi.fit(50, model=vi.targets.from_numpyro(walk, Y), random_seed=1, progressbar=False)
+    approx = vi.fit(
+        50, method="advi", model=vi.targets.from_numpyro(walk, Y), random_seed=1, progressbar=False
+    )
     predictions = approx.sample_posterior_predictive(random_seed=1)["posterior_predictive"]["y"]
     assert predictions.shape == (1, 500, 4)
     assert approx.compute_log_likelihood(approx.sample(3))["log_likelihood"]["y"].shape[-1] == 4
@@ -316,7 +318,7 @@ def test_an_array_that_other_code_met_in_another_precision():
     with pm.Model() as model:
         batch = vi.Minibatch(y, batch_size=10)
         pm.Normal("y", pm.Normal("mu", 0.0, 100.0), 1.0, observed=batch, total_size=50)
-    approx = vi.fit(50, model=model, random_seed=1, progressbar=False)
+    approx = vi.fit(50, method="advi", model=model, random_seed=1, progressbar=False)
     assert approx.dtype == "float64"
     assert float(approx.logp(np.zeros(1))) == pytest.approx(
         -0.5 * (y**2).sum() - 51 * 0.5 * np.log(2 * np.pi) - np.log(100.0), rel=1e-6

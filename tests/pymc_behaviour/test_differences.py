@@ -28,7 +28,7 @@ def spoiled_in_mid_run():
         x = pm.Normal("x")
         pm.Normal("y", x, 1.0, observed=data)
     spoil = [lambda *_: data.set_value([1.0, np.nan])]
-    vi.fit(20, model=model, callbacks=spoil, progressbar=False)
+    vi.fit(20, method="advi", model=model, callbacks=spoil, progressbar=False)
 
 
 REFUSED = [
@@ -41,7 +41,7 @@ REFUSED = [
     ),
     (
         "a model without free variables",
-        lambda: vi.fit(1, model=pm.Model()),
+        lambda: vi.fit(1, method="advi", model=pm.Model()),
         ValueError,
         "no free",
     ),

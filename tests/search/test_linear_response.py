@@ -51,7 +51,9 @@ def test_far_from_an_optimum_is_refused(rng):
     def log_density(x):
         return 0.5 * (x**2).sum() - 0.25 * (x**4).sum()
 
-    target = vi.fit(0, model=vi.targets.from_function(log_density, np.zeros(2))).target()
+    target = vi.fit(
+        0, method="advi", model=vi.targets.from_function(log_density, np.zeros(2))
+    ).target()
     at = response(target, np.zeros(2), np.full(2, 0.1), base_draws(rng, 4, 2))
     with pytest.raises(NoOptimumError, match="curves downwards along"):
         at.covariance()

@@ -45,7 +45,9 @@ def test_models_go_with_all_that_was_built_for_them(build, backend):
     models, targets = [], []
     for _ in range(3):
         model = build()
-        fit = vi.fit(5, model=model, backend=backend, random_seed=1, progressbar=False)
+        fit = vi.fit(
+            5, method="advi", model=model, backend=backend, random_seed=1, progressbar=False
+        )
         fit.sample(2, random_seed=1)
         models.append(weakref.ref(model))
         targets.append(weakref.ref(from_pymc(model, backend=backend)))
@@ -70,7 +72,7 @@ def test_fits_on_other_data_do_not_pile_up():
     model = plain()
     for i in range(MOST_TARGETS + 2):
         with_data = {"x": np.arange(6.0) + i}
-        vi.fit(2, model=model, data=with_data, random_seed=1, progressbar=False)
+        vi.fit(2, method="advi", model=model, data=with_data, random_seed=1, progressbar=False)
     assert len(cache_of(model)) == MOST_TARGETS
 
 

@@ -53,7 +53,15 @@ def test_an_error_in_a_callback_closes_the_stream(backend):
 
     stream = vi.data.Stream(vi.data.source_from({"t": np.zeros(60)}), 5)
     with pytest.raises(ZeroDivisionError, match="mine"):
-        vi.fit(30, model=model(), data=stream, callbacks=[fail], backend=backend, progressbar=False)
+        vi.fit(
+            30,
+            method="advi",
+            model=model(),
+            data=stream,
+            callbacks=[fail],
+            backend=backend,
+            progressbar=False,
+        )
     assert not readers()
 
 

@@ -46,6 +46,7 @@ class LiveRecord:
         self._record = record
         self._lock = threading.Lock()
         self._shared: dict[str, Any] = {}
+        self._former: dict[str, Any] = {}
         self._shown: dict[str, Any] = {}
         self._moments: dict[Any, Any] = {}
         self.publish()
@@ -218,13 +219,21 @@ class LiveRecord:
             self._lock.release()
 
     def publish(self) -> Self:
-        """Bring the shared variables up to date; done by the loop when a callback is due."""
-        params = reported_params(self._record)
-        for name in self._shared.keys() - params.keys():  # of a family that was there before
-            del self._shared[name], self._shown[name]
+        """Bring the shared variables up to date; done by the loop when a callback is due.
+
+        Those of another family than the present one become NaN: graphs that were made of them would
+        go on with their last values.
+        """
+        reported = reported_params(self._record)
+        for name in [name for name in self._shared if name not in reported]:
+            former = self._former[name] = self._shared.pop(name)
+            former.set_value(np.full_like(former.get_value(borrow=True), np.nan))
+            del self._shown[name]
             self._moments.clear()
-        for name, value in params.items():
+        for name, value in reported.items():
             array = np.array(value)
+            if name in self._former:
+                self._shared[name] = self._former.pop(name)
             shared = self._shared.get(name)
             if shared is not None and shared.get_value(borrow=True).shape == array.shape:
                 shared.set_value(array, borrow=True)

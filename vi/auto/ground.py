@@ -20,6 +20,7 @@ from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
+from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.approximation.results.points import draw
 from vi.auto.deadline import Deadline
 from vi.diagnostics.importance import Weights, smoothed
@@ -33,11 +34,6 @@ from vi.inference.run_options import RunOptions
 __all__ = ["Ground", "Look"]
 
 logger = logging.getLogger("vi")
-
-DRAWS = 2000
-"""Draws by which stages are compared, as many as a diagnosis has, for which code is compiled: the
-error of an ELBO is a fortieth of the standard deviation of log p - log q, which is about one for a
-fit that is any good."""
 
 ARRIVED = 0.9
 """Share of draws that count under the weights, from which on there is little left to gain."""
@@ -241,7 +237,8 @@ class Ground:
     def look(self) -> Look:
         """Fresh draws of the present record; their noise is the same for all stages.
 
-        Where one stage ends and the next begins they are looked at once.
+        Where one stage ends and the next begins they are looked at once. They are as many as the
+        check's, for which one compiled function then serves both.
         """
         fit = self.fit
         known = self._looked

@@ -1,9 +1,8 @@
-"""The method that chooses: ``vi.fit(method="auto")``."""
+"""The method that chooses, of a fit that names none: ``vi.fit(method="auto")``."""
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Unpack
@@ -14,9 +13,7 @@ from vi.algorithms import Algorithm
 from vi.approximation import Approximation
 from vi.approximation.named import StartOptions
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
-from vi.approximation.results.diagnosis_sizes import MOST_WORK
 from vi.approximation.results.weighted_draws import with_weights
 from vi.auto.check import better_place, check, is_near, is_settled, is_usable, weights_hold
 from vi.auto.climb import LARGEST_FULL, climb
@@ -24,26 +21,22 @@ from vi.auto.deadline import Deadline
 from vi.auto.ground import Ground
 from vi.auto.match import match
 from vi.auto.mixture import mixture
-from vi.auto.repair import LEAST_GRADIENTS, repair
+from vi.auto.repair import repair, why_not
 from vi.auto.search import search
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
-from vi.families import Family, MeanField, Mixture
+from vi.families import Family, MeanField
 from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
-from vi.inference.judged import judged
+from vi.inference.judged import check_can_be_judged, judged
 from vi.inference.klqp import KLqp
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
-from vi.targets.backends.evaluation import entries_of
 
 __all__ = ["Auto"]
 
 PLACES = 3
 """Places from which scores are matched: the start's, and better ones that a check has found."""
-
-NO_TIME = "The time is over: max_seconds= leaves no chains."
-"""Why there are no chains where they would not fit in."""
 
 REFUSED = (
     "obj_optimizer",
@@ -80,6 +73,12 @@ class Auto(Inference):
 
     With minibatches and streams there are no stages that need all rows: it is 3 alone, and a check
     where the rows are in memory.
+
+    Before the fit :attr:`approx` is independent normals at the start. Expressions of it that were
+    made then (``approx.std``) are NaN once the family is another: make them when they are asked
+    for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
+    make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
+    best so far, without a check. ``refine`` goes on with the last steps, and not after chains.
 
     Parameters
     ----------
@@ -166,7 +165,7 @@ class Auto(Inference):
 
     def _repaired(self, ground: Ground, found: Diagnosis) -> Diagnosis:
         """The verdict after chains, where there may be some."""
-        why = _no_chains(ground, found, self.repair)
+        why = why_not(ground, found, self.repair)
         if why:
             advice = f"{found.advice} {why}".strip()
             told = replace(found, advice=advice)
@@ -178,7 +177,9 @@ class Auto(Inference):
 
 def _refuse(options: RunOptions) -> None:
     """Refuse what is said of the steps of one method."""
-    given = [option for option in REFUSED if option in options.given]
+    # averaging=None is no average of one method's iterates
+    said = options.given | (set() if options.averaging_is_open else {"averaging"})
+    given = [option for option in REFUSED if option in said]
     if given:
         raise TypeError(
             f"{', '.join(given)}: method='auto' has stages with settings of their own. Give the "
@@ -188,7 +189,7 @@ def _refuse(options: RunOptions) -> None:
 
 def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> FitState:
     """The record before the first stage: independent normals, where it is or where it is told."""
-    fit = ground.options.applied(fit, restart)
+    fit = check_can_be_judged(ground.options.applied(fit, restart), ground.options)
     if fit.local:
         raise TypeError(
             "method='auto' makes its approximation of the model itself; local variables are "
@@ -216,7 +217,9 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
             before = ground.fit.start
             match(ground, *place)
             if found is not None and ground.fit.start is before:
-                break  # nothing came of the better place
+                # nothing came of the better place; on the way the verdict was dropped
+                ground.approx.keep(found, ground.fit)
+                break
         enough = (full and is_near(ground.look())) or ground.stopped
         if not enough and ground.goes_on():
             climb(ground)
@@ -240,30 +243,6 @@ def _in_batches(ground: Ground) -> Diagnosis | None:
     if ground.stopped or ground.fit.data.stream is not None or ground.deadline.passed():
         return None
     return check(ground)
-
-
-def _no_chains(ground: Ground, found: Diagnosis, repair: str | None) -> str:
-    """Why there are no chains; empty where there may be some."""
-    target = target_of_all_rows(ground.fit)
-    reasons = {
-        "Chains were not allowed (repair=None).": repair is None,
-        "Chains from q were left out: they would stay where q is.": bool(found.rival),
-        "Chains from q were left out: they would stay at the modes where they begin.": isinstance(
-            ground.fit.family, Mixture
-        ),
-        "Chains need backend='jax'.": not target.traceable,
-        "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains.": (
-            importlib.util.find_spec("blackjax") is None
-        ),
-        "The budget is spent: max_evaluations= leaves no chains.": ground.left < LEAST_GRADIENTS,
-        NO_TIME: ground.affordable < min(LEAST_GRADIENTS, ground.left),
-        "The data are too many for chains to be tried without being asked for.": (
-            LEAST_GRADIENTS * entries_of(target) > MOST_WORK
-        ),
-    }
-    why = next((reason for reason, holds in reasons.items() if holds), "")
-    ground.deadline.ended |= why == NO_TIME
-    return why
 
 
 def _failed(fit: FitState, before: FitState, error: BaseException) -> FitState:
@@ -290,6 +269,6 @@ def _ended(fit: FitState, found: Diagnosis | None, ground: Ground, weighed: bool
     ending: Ending = fit.status.ending
     if not ground.stopped:
         ending = "converged" if found is not None and is_usable(found) else "max_steps"
-    elif found is None:
-        message += "; ended by a callback or the user, before the check"
+    elif found is None:  # what a callback says comes first
+        message = f"{fit.status.message.removesuffix('.')}; {message}, ended before the check"
     return replace(fit, status=Status(ending, len(fit.losses), f"{message}."))

@@ -11,10 +11,11 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std, reported_params
+from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.approximation.results.mixture_parts import log_parts_at
 from vi.approximation.results.points import draw
 from vi.auto.check import check
-from vi.auto.ground import DRAWS, NOISE, Ground
+from vi.auto.ground import NOISE, Ground
 from vi.auto.match import matching
 from vi.auto.mixture_weights import gain, mixture_weights
 from vi.diagnostics.diagnosis import Diagnosis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -12,15 +13,17 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.blackjax_kernels import Plan
 from vi.approximation.results.chains import agreement, run_chains, tail_ess
+from vi.approximation.results.diagnosis_sizes import MOST_WORK
 from vi.approximation.results.metric import inverse_mass_matrix, starting_points
 from vi.auto.ground import Ground
 from vi.diagnostics.diagnosis import Diagnosis, Verdict, shifts
 from vi.diagnostics.stages import Stage
-from vi.families import Particles
+from vi.families import Mixture, Particles
 from vi.foundation.precision import precision
 from vi.foundation.seeds import STAGES, derived_seed
+from vi.targets.backends.evaluation import entries_of
 
-__all__ = ["LEAST_GRADIENTS", "repair"]
+__all__ = ["repair", "why_not"]
 
 CHAINS, TUNE, DRAWS = 4, 300, 1000
 """Chains, steps of tuning, and draws a chain."""
@@ -32,6 +35,9 @@ has seen, and begin where it ended."""
 
 LEAST_GRADIENTS = 20 * CHAINS * (DRAWS + TUNE)
 """About what the chains take at the least: a trajectory on a normal has some ten to thirty."""
+
+NO_TIME = "The time is over: max_seconds= leaves no chains."
+"""Why there are no chains where they would not fit in."""
 
 DEEPEST = 10
 """Doublings of a trajectory, Stan's number."""
@@ -84,6 +90,30 @@ def repair(ground: Ground) -> None:
             _hold(ground, points, found)
         held = found.verdict != "do not use"
         write(Stage("", gradients=gradients, outcome=found.in_short, kept=held))
+
+
+def why_not(ground: Ground, found: Diagnosis, repair: str | None) -> str:
+    """Why there are no chains; empty where there may be some."""
+    target = target_of_all_rows(ground.fit)
+    reasons = {
+        "Chains were not allowed (repair=None).": repair is None,
+        "Chains from q were left out: they would stay where q is.": bool(found.rival),
+        "Chains from q were left out: they would stay at the modes where they begin.": isinstance(
+            ground.fit.family, Mixture
+        ),
+        "Chains need backend='jax'.": not target.traceable,
+        "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains.": (
+            importlib.util.find_spec("blackjax") is None
+        ),
+        "The budget is spent: max_evaluations= leaves no chains.": ground.left < LEAST_GRADIENTS,
+        NO_TIME: ground.affordable < min(LEAST_GRADIENTS, ground.left),
+        "The data are too many for chains to be tried without being asked for.": (
+            LEAST_GRADIENTS * entries_of(target) > MOST_WORK
+        ),
+    }
+    why = next((reason for reason, holds in reasons.items() if holds), "")
+    ground.deadline.ended |= why == NO_TIME
+    return why
 
 
 def _learned(matrix: np.ndarray, points: np.ndarray, found: Diagnosis) -> np.ndarray:

@@ -1,10 +1,4 @@
-"""Where a posterior may have its image: entries exchanged, signs changed.
-
-The components of a mixture, the factors of a factor model and the hidden units of a network may be
-numbered in any order, and a product knows its factors up to their signs: log p is the same at the
-image of a point, and a fit that has found one of the places has not found the others. To look there
-no search is needed.
-"""
+"""Where a posterior may have its image: entries exchanged, signs changed."""
 
 from __future__ import annotations
 
@@ -63,6 +57,10 @@ class Image:
 
 def images(layout: Layout, points: np.ndarray, apart: float, most: int) -> list[Image]:
     """Maps that take points to another place, the farthest first within what each kind offers.
+
+    The components of a mixture, the factors of a factor model and the hidden units of a network may
+    be numbered in any order, and a product knows its factors up to their signs: log p is the same
+    at the image of a point, and a fit that has found one of the places has not found the others.
 
     Parameters
     ----------

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Unpack, overload
 
 import jax
@@ -12,15 +11,14 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
-from vi.inference.contract import check_arguments
+from vi.inference.default_method import arguments_of, default_method
 from vi.inference.inference import Inference
-from vi.inference.methods import METHODS
+from vi.inference.inference_from import inference_from
 from vi.inference.pymc_arguments import RetiredOfFit, check_retired
 from vi.inference.run_options import RunOptions
 from vi.objectives import Objective
 from vi.optimizers import Averaging
 from vi.targets import from_function
-from vi.targets.model.checks import model_in_context
 from vi.training import Callback
 
 __all__ = ["fit"]
@@ -74,7 +72,7 @@ def _density_model(density: Any, options: dict[str, Any]) -> pm.Model:
 @_density_first
 def fit(
     n: int | None = None,
-    method: str | type[Inference] | Inference = "advi",
+    method: str | type[Inference] | Inference | None = None,
     model: pm.Model | None = None,
     random_seed: Any = None,
     start: Mapping[str, Any] | None = None,
@@ -106,18 +104,27 @@ def fit(
 ) -> Approximation:
     """Fit a PyMC model, or a JAX log density, by variational inference.
 
+    Without ``method`` it is ``"auto"``: a fit in stages that is checked at the end, so that what
+    comes back has a verdict (:attr:`vi.Approximation.diagnosis`). Arguments that are said of the
+    steps of one method mean ``"advi"``, as in calls of ``pm.fit``; see `method`.
+
     A log density (a JAX function of a pytree) comes first, before ``n``: ``vi.fit(log_density,
     5000, init=...)``. A model may, too.
 
     Parameters
     ----------
     n : int, optional
-        Steps (of DADVI, Laplace and Pathfinder, the most iterations): 10,000 by default, 60 of
-        ``"bam"``; 0 initialises only.
+        Steps (of DADVI, Laplace and Pathfinder, the most iterations; of ``"auto"``, the most steps
+        of a stage that makes steps): 10,000 by default, 60 of ``"bam"``; 0 initialises only.
     method : str, class or instance
-        ``"advi"``, ``"fullrank_advi"``, ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``,
-        ``"bam"``, ``"dadvi"``, ``"laplace"``, ``"pathfinder"``, an :class:`vi.Inference` class, or
-        an instance of one (which goes on from where it is, unless a start or a seed is given).
+        ``"auto"`` (the default, :class:`vi.Auto`), ``"advi"``, ``"fullrank_advi"``,
+        ``"lowrank_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``, ``"bam"``, ``"dadvi"``,
+        ``"laplace"``, ``"pathfinder"``, an :class:`vi.Inference` class, or an instance of one
+        (which goes on from where it is, unless a start or a seed is given). Where it is not given,
+        these mean ``"advi"``, and the log says so: `obj_optimizer`, `obj_n_mc`, `averaging`,
+        `total_grad_norm_constraint`, `estimator`, `start_sigma`, `more_replacements`, `restarts`,
+        `mesh`, `devices`, what `inf_kwargs` has for ``vi.ADVI`` alone (``beta``), and PyMC's
+        ``scale_cost_to_minibatch`` and ``tf_n_mc``.
     model : pymc.Model, optional
         The model; the one in context by default.
     random_seed : int, optional
@@ -172,7 +179,8 @@ def fit(
     Raises
     ------
     TypeError
-        If there is no model, or an argument is of the wrong kind.
+        If there is no model, or an argument is of the wrong kind; without `method`, if some
+        arguments mean ``"advi"`` and others are those of ``"auto"``.
     ValueError
         If the model cannot be fitted, or an argument has an impossible value.
     vi.DivergedError
@@ -184,9 +192,20 @@ def fit(
     >>> with pm.Model():
     ...     mu = pm.Normal("mu", 0.0, 10.0)
     ...     y = pm.Normal("y", mu, 1.0, observed=[4.0, 6.0])
-    ...     approx = vi.fit(method="advi", random_seed=1, progressbar=False)
+    ...     approx = vi.fit(random_seed=1, progressbar=False)
+    >>> approx.diagnosis.verdict
+    'good'
+
+    ADVI, with an optimiser as in ``pm.fit``:
+
+    >>> adam = vi.adam(learning_rate=0.05)
+    >>> approx = vi.fit(
+    ...     2_000, obj_optimizer=adam, model=approx.model, random_seed=1, progressbar=False
+    ... )
     >>> approx.status.ending
     'max_steps'
+
+    A log density:
 
     >>> import jax.numpy as jnp
     >>> approx = vi.fit(
@@ -198,7 +217,7 @@ def fit(
     >>> approx.mean.eval().round(1)
     array([3., 3.], dtype=float32)
     """
-    check_retired(retired, "fit", locals(), _arguments_of(method))
+    check_retired(retired, "fit", locals(), arguments_of(method))
     if init is not None or constraints is not None:
         raise TypeError(
             "init and constraints are those of a log density, which comes first: "
@@ -243,71 +262,9 @@ def fit(
         raise TypeError(
             f"{', '.join(sorted(twice))} is given twice, as an argument of fit and in inf_kwargs."
         )
+    if method is None:
+        said = {name: value for name, value in retired.items() if value is not None}
+        method = default_method(options, arguments | said, more)
     model = more.pop("model", model)
-    inference, restart = _inference(method, model, arguments, more)
+    inference, restart = inference_from(method, model, arguments, more)
     return inference.run(options, restart)
-
-
-def _arguments_of(method: Any) -> Collection[str]:
-    """The names of the arguments of a method's class."""
-    kind = METHODS.get(method.lower()) if isinstance(method, str) else method
-    if not (isinstance(kind, type) and issubclass(kind, Inference)):
-        return ()
-    return inspect.signature(kind).parameters
-
-
-def _inference(
-    method: Any, model: pm.Model | None, arguments: dict[str, Any], more: dict[str, Any]
-) -> tuple[Inference, dict[str, Any] | None]:
-    """The inference object that is meant by ``method``, and from where one that was given restarts.
-
-    Parameters
-    ----------
-    method : str, class or Inference
-        A name, a class, or an object, which goes on from where it is unless told otherwise.
-    model : pymc.Model or None
-        The model that was given.
-    arguments : dict
-        Arguments of ``fit`` for the class.
-    more : dict
-        Those of ``inf_kwargs``.
-    """
-    if isinstance(method, Inference):
-        return method, _restart_of(method, model, arguments | more)
-    if isinstance(method, str):
-        if method.lower() not in METHODS:
-            raise ValueError(
-                f"method={method!r} is unknown; use {', '.join(map(repr, METHODS))}, a class or an "
-                "instance."
-            )
-        method = METHODS[method.lower()]
-    if not (isinstance(method, type) and issubclass(method, Inference)):
-        raise TypeError(
-            f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got "
-            f"{method!r}."
-        )
-    if "estimator" in arguments and not method.estimators:
-        raise TypeError(
-            f"estimator={arguments['estimator']!r}: {method.__name__} has no ELBO to estimate."
-        )
-    own = {"model": model_in_context(model)} | arguments
-    check_arguments(method, own, more)
-    return method(**own, **more), None
-
-
-def _restart_of(
-    inference: Inference, model: pm.Model | None, arguments: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Start and seed from which an inference object that was given begins anew, if any."""
-    if model is not None and model is not inference.approx.model:
-        raise ValueError(
-            "model= is not the model of the inference object that was given; leave it out."
-        )
-    restart = {name: arguments.pop(name, None) for name in ("start", "start_sigma", "random_seed")}
-    arguments.pop("scale_cost_to_minibatch", None)
-    if arguments:
-        raise TypeError(
-            f"{', '.join(arguments)} cannot be changed on an inference object; give it to its "
-            "constructor."
-        )
-    return restart if any(value is not None for value in restart.values()) else None

@@ -285,6 +285,11 @@ class Inference(abc.ABC):
             raise TypeError(
                 f"{type(self).__name__} has no steps: fit() finds the approximation in one go."
             )
+        if self.staged and self.approx.record.algorithm is None:
+            raise TypeError(
+                f"{type(self).__name__} has stages: fit() makes them all, and there is no step to "
+                "be made before it or after chains."
+            )
         if self.approx.state is None:
             self.fit(1, progressbar=False)
         else:

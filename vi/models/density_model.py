@@ -63,7 +63,7 @@ class DensityModel(pm.Model):
     ...     lambda p: -0.5 * (p["a"] ** 2 + jnp.sum(p["b"] ** 2)),
     ...     {"a": jnp.zeros(()), "b": jnp.zeros(2)},
     ... )
-    >>> draws = vi.fit(100, model=model, random_seed=1, progressbar=False).sample(10)
+    >>> draws = vi.fit(model=model, random_seed=1, progressbar=False).sample(10)
     >>> {name: leaf.shape for name, leaf in model.pytree(draws).items()}
     {'a': (1, 10), 'b': (1, 10, 2)}
     """

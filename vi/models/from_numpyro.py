@@ -82,7 +82,7 @@ def from_numpyro(
     ...     with numpyro.plate("rows", len(y)):
     ...         numpyro.sample("y", dist.Normal(mu, sigma), obs=y)
     >>> model = vi.targets.from_numpyro(normal, np.array([4.0, 6.0, 5.0]))
-    >>> approx = vi.fit(1000, model=model, random_seed=1, progressbar=False)
+    >>> approx = vi.fit(model=model, random_seed=1, progressbar=False)
     >>> sorted(approx.sample(10, random_seed=1)["posterior"])
     ['mu', 'ratio', 'sigma']
     """

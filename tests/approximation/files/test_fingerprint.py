@@ -25,7 +25,7 @@ def model(sd=2.0, observed=0.0, data=1.0, weight=1.0, family=pm.Normal):
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("files") / "fit.npz"
-    vi.fit(5, model=model(), random_seed=1, progressbar=False).save(path)
+    vi.fit(5, method="advi", model=model(), random_seed=1, progressbar=False).save(path)
     return path
 
 
@@ -110,7 +110,9 @@ def of_a_custom_density(value):
 )
 def test_data_behind_shared_values_batches_and_densities_count(build, tmp_path):
     value = np.array([1.0, 2.0, 3.0, 4.0])
-    vi.fit(5, model=build(value), random_seed=1, progressbar=False).save(tmp_path / "fit.npz")
+    vi.fit(5, method="advi", model=build(value), random_seed=1, progressbar=False).save(
+        tmp_path / "fit.npz"
+    )
     assert vi.load(tmp_path / "fit.npz", build(value.copy())).status.step == 5
     with pytest.raises(ValueError, match="not the one that was fitted"):
         vi.load(tmp_path / "fit.npz", build(value + 1.0))
@@ -127,7 +129,9 @@ def test_arguments_of_a_numpyro_model_count(tmp_path):
         return vi.targets.from_numpyro(normal, y, sd=sd)
 
     y = np.array([1.0, 2.0])
-    vi.fit(5, model=build(y), random_seed=1, progressbar=False).save(tmp_path / "fit.npz")
+    vi.fit(5, method="advi", model=build(y), random_seed=1, progressbar=False).save(
+        tmp_path / "fit.npz"
+    )
     assert vi.load(tmp_path / "fit.npz", build(y.copy())).status.step == 5
     for other in (build(y + 1.0), build(y, 2.0)):
         with pytest.raises(ValueError, match=r"data of .the arguments"):

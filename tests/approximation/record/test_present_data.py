@@ -77,7 +77,9 @@ def test_every_kind_of_run_sees_a_change(kind):
         if kind == "stream":
             options = {"data": vi.data.source_from({"data": Y}), "batch_size": 10}
         callbacks = [lambda *_: offset.set_value(np.array(change))] if change is not None else None
-        return vi.fit(2, model=model, callbacks=callbacks, **QUIET, **options).hist
+        return vi.fit(
+            2, model=model, callbacks=callbacks, **({"method": "advi"} | QUIET | options)
+        ).hist
 
     before, after = losses(0.0), losses(0.0, change=5.0)
     assert kind == "restarts" or before[0] == after[0]  # another run may lead after the change
@@ -108,7 +110,7 @@ def test_nan_that_comes_in_is_refused_by_name(backend):
 
 def test_nan_in_place_of_what_is_to_be_predicted_is_no_obstacle_for_draws():
     model = mean_of(Y)
-    approx = vi.fit(5, model=model, **QUIET)
+    approx = vi.fit(5, method="advi", model=model, **QUIET)
     model["data"].set_value(np.full(3, np.nan))
     assert approx.sample(2)["posterior"].sizes["draw"] == 2
 
@@ -121,7 +123,7 @@ def test_indices_that_do_not_exist_are_refused(backend):
         group = pm.Data("group", np.arange(50) % 5)
         pm.Deterministic("level", pm.Normal("mu", shape=5)[group])
         pm.Normal("y", model["level"], 1.0, observed=Y)
-    approx = vi.fit(5, model=model, backend=backend, **QUIET)
+    approx = vi.fit(5, method="advi", model=model, backend=backend, **QUIET)
     pm.set_data({"group": np.full(50, 7)}, model=model)
     before = approx.record
     for use in (
@@ -160,7 +162,7 @@ def test_arrays_of_one_minibatch_keep_one_length(where):
     options = {}
     if where == "replacements":
         options = {"more_replacements": {of_x: x_batch, of_y: y_batch}}
-    approx = vi.fit(5, model=model, **QUIET, **options)
+    approx = vi.fit(5, method="advi", model=model, **QUIET, **options)
     x_batch.set_value(np.arange(300.0))
     with pytest.raises(ValueError, match=r"different lengths.*(200|300)"):
         approx.refine(5, progressbar=False)
@@ -168,7 +170,7 @@ def test_arrays_of_one_minibatch_keep_one_length(where):
 
 def test_a_change_is_said(caplog):
     model = mean_of(Y)
-    approx = vi.fit(5, model=model, **QUIET)
+    approx = vi.fit(5, method="advi", model=model, **QUIET)
     model["data"].set_value(Y + 1.0)
     with caplog.at_level(logging.INFO, "vi"):
         approx.refine(5, progressbar=False)
@@ -188,7 +190,7 @@ def test_a_value_that_was_compiled_in_changes_between_fits_only():
         model.set_data("x", np.ones(4), coords={"row": range(4)})
 
     with pytest.raises(ValueError, match=r"row changed while the fit went on.*refine"):
-        vi.fit(5, model=model, callbacks=[change], **QUIET)
+        vi.fit(5, method="advi", model=model, callbacks=[change], **QUIET)
 
 
 def test_a_batch_that_moves_on_is_no_change(caplog):
@@ -196,7 +198,7 @@ def test_a_batch_that_moves_on_is_no_change(caplog):
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("mu"), 1.0, observed=batch, total_size=50)
     with caplog.at_level(logging.INFO, "vi"):
-        approx = vi.fit(5, model=model, **QUIET)
+        approx = vi.fit(5, method="advi", model=model, **QUIET)
         batch.eval()
         approx.sample(3)
         approx.logp(np.zeros(1))
@@ -211,7 +213,7 @@ def test_a_batch_that_moves_on_is_no_change(caplog):
 @pytest.mark.parametrize("values", ["masked", "nan"])  # of NaN, pm.set_data makes a masked array
 def test_masked_data_are_refused(values):
     model = mean_of(Y)
-    approx = vi.fit(5, model=model, **QUIET)
+    approx = vi.fit(5, method="advi", model=model, **QUIET)
     before, draws = approx.record, approx.sample(3)
     hidden = np.arange(50) < 25
     other = np.ma.array(np.where(hidden, 999.0, Y), mask=hidden)
@@ -220,7 +222,7 @@ def test_masked_data_are_refused(values):
         lambda: approx.refine(5, progressbar=False),
         lambda: approx.sample(3),
         lambda: approx.compute_log_likelihood(draws),
-        lambda: vi.fit(5, model=model, **QUIET),
+        lambda: vi.fit(5, method="advi", model=model, **QUIET),
     ):
         with pytest.raises(ValueError, match=r"data.*masked|observed nan"):
             refused()
@@ -236,4 +238,4 @@ def test_masked_data_of_a_callback_are_refused():
         model.set_data("data", np.ma.array(Y, mask=np.arange(50) < 25))
 
     with pytest.raises(ValueError, match=r"data.*masked"):
-        vi.fit(5, model=model, callbacks=[change], **QUIET)
+        vi.fit(5, method="advi", model=model, callbacks=[change], **QUIET)

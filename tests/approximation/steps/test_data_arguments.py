@@ -63,7 +63,13 @@ def small_windows(files, **options):
 def test_sorted_rows_give_the_posterior(backend, rows, files):
     stream = small_windows(files)
     approx = vi.fit(
-        6000, model=model_of(rows), data=stream, backend=backend, random_seed=1, progressbar=False
+        6000,
+        method="advi",
+        model=model_of(rows),
+        data=stream,
+        backend=backend,
+        random_seed=1,
+        progressbar=False,
     )
     mean, sd = exact(rows)
     # As if a batch had W = 5 rows of N (the page on data): the iterate's excess variance over 0.21
@@ -99,9 +105,9 @@ def test_in_memory_and_streamed_fits_agree_in_the_loss_of_an_epoch(rows, files):
         {"random_seed": 1, "progressbar": False, "obj_optimizer": vi.sgd(1e-12)},
     )
     fits = [
-        vi.fit(N // B, model=model, data=rows, batch_size=B, **options),
-        vi.fit(N // B, model=model, data=small_windows(files), **options),
-        vi.fit(N // B, model=model, data=rows, **options),
+        vi.fit(N // B, method="advi", model=model, data=rows, batch_size=B, **options),
+        vi.fit(N // B, method="advi", model=model, data=small_windows(files), **options),
+        vi.fit(N // B, method="advi", model=model, data=rows, **options),
     ]
     losses = [fit.hist for fit in fits]
     spread = np.std(losses[0]) / np.sqrt(
@@ -113,7 +119,9 @@ def test_in_memory_and_streamed_fits_agree_in_the_loss_of_an_epoch(rows, files):
 
 def test_what_is_over_rows_afterwards(rows, files):
     model = model_of(rows)
-    approx = vi.fit(500, model=model, data=small_windows(files), random_seed=1, progressbar=False)
+    approx = vi.fit(
+        500, method="advi", model=model, data=small_windows(files), random_seed=1, progressbar=False
+    )
     draws = approx.sample(20, random_seed=1)
     assert set(draws.posterior.data_vars) == {"beta", "first"}
     assert draws.posterior.attrs["left_out"] == ["mu"]
@@ -158,25 +166,43 @@ def test_zarr_and_loaders(rows, tmp_path):
         LoaderSource(batches, n_rows=N),
     ):
         approx = vi.fit(
-            4000, model=model_of(rows), data=source, batch_size=B, random_seed=1, progressbar=False
+            4000,
+            method="advi",
+            model=model_of(rows),
+            data=source,
+            batch_size=B,
+            random_seed=1,
+            progressbar=False,
         )
         assert np.all(np.abs(approx.mean.eval() - mean) < 1.0 * sd)
 
 
 def test_total_size_is_checked(rows, files):
     approx = vi.fit(
-        3, model=model_of(rows, total_size=N), data=files, batch_size=B, progressbar=False
+        3,
+        method="advi",
+        model=model_of(rows, total_size=N),
+        data=files,
+        batch_size=B,
+        progressbar=False,
     )
     assert np.isfinite(approx.hist).all()
     with pytest.raises(ValueError, match=r"total_size=40 of 'answer'.*Write total_size=2000"):
         vi.fit(
-            3, model=model_of(rows, total_size=N // B), data=files, batch_size=B, progressbar=False
+            3,
+            method="advi",
+            model=model_of(rows, total_size=N // B),
+            data=files,
+            batch_size=B,
+            progressbar=False,
         )
 
 
 def test_copies_files_and_pickles(rows, files, tmp_path):
     model = model_of(rows)
-    approx = vi.fit(40, model=model, data=small_windows(files), random_seed=1, progressbar=False)
+    approx = vi.fit(
+        40, method="advi", model=model, data=small_windows(files), random_seed=1, progressbar=False
+    )
     twin = copy.deepcopy(approx).refine(30, progressbar=False)
     approx.save(tmp_path / "fit.npz")
     loaded = vi.load(tmp_path / "fit.npz", model)
@@ -207,14 +233,21 @@ def test_a_file_that_is_cut_short_in_mid_run(rows, files):
     files["x"].write_bytes(whole)
     inference.approx.refine(400 - done, callbacks=[], progressbar=False)
     again = vi.fit(
-        400, model=model_of(rows), data=small_windows(files), random_seed=1, progressbar=False
+        400,
+        method="advi",
+        model=model_of(rows),
+        data=small_windows(files),
+        random_seed=1,
+        progressbar=False,
     )
     np.testing.assert_array_equal(inference.hist, again.hist)
 
 
 def test_refused(rows, files):
     model = model_of(rows)
-    fit = lambda data, **options: vi.fit(3, model=model, data=data, progressbar=False, **options)  # noqa: E731
+    fit = lambda data, **options: vi.fit(  # noqa: E731
+        3, method="advi", model=model, data=data, progressbar=False, **options
+    )
     with pytest.raises(ValueError, match=r"'z', which is no pm.Data container.*'x', 'y'"):
         fit({"z": rows["x"]}, batch_size=B)
     with pytest.raises(ValueError, match="different lengths: 'x': 2000, 'y': 5"):
@@ -240,8 +273,18 @@ def test_rows_with_nan_in_a_stream(rows, files):
     y[77] = np.nan
     source = ArraySource({"x": rows["x"], "y": y})
     with pytest.raises(DataError, match=r"'y' has NaN in 1 of \d+ rows, first in 77"):
-        vi.fit(100, model=model_of(head(source, 30)), data=Stream(source, B), progressbar=False)
+        vi.fit(
+            100,
+            method="advi",
+            model=model_of(head(source, 30)),
+            data=Stream(source, B),
+            progressbar=False,
+        )
     approx = vi.fit(
-        100, model=model_of(head(source, 30)), data=Stream(source, B, nan="drop"), progressbar=False
+        100,
+        method="advi",
+        model=model_of(head(source, 30)),
+        data=Stream(source, B, nan="drop"),
+        progressbar=False,
     )
     assert approx.record.data.training.streamed.n_rows == N - 1

@@ -25,7 +25,7 @@ def model():
 
 
 def diverged(model, n=3, **options):
-    options = {"random_seed": 1, "progressbar": False} | options
+    options = {"method": "advi", "random_seed": 1, "progressbar": False} | options
     with pytest.raises(vi.DivergedError) as caught:
         vi.fit(n, model=model, **options)
     assert caught.value.approx.status.ending == "diverged"

@@ -109,7 +109,7 @@ def test_all_rows_after_the_fit(minibatch, dims):
     with pm.Model() as whole:
         beta = pm.Normal("beta", 0.0, 10.0, shape=3)
         pm.Normal("y", (x * beta).sum(axis=-1), 1.0, observed=y)
-    approx = vi.fit(500, model=model, random_seed=1, progressbar=False)
+    approx = vi.fit(500, method="advi", model=model, random_seed=1, progressbar=False)
     draws = approx.sample(40, random_seed=1)
     betas = draws.posterior["beta"].to_numpy()[0]
     np.testing.assert_allclose(draws.posterior["mu"].to_numpy()[0], betas @ x.T, rtol=1e-9)
@@ -134,7 +134,7 @@ def test_log_likelihood_of_a_model_with_initial_values():
     with pm.Model() as model:
         mu = pm.Normal("mu", 0.0, 10.0, initval=0.5)
         pm.Normal("y", mu, 1.0, observed=vi.Minibatch(y, batch_size=5), total_size=N)
-    approx = vi.fit(1, model=model, random_seed=1, progressbar=False)
+    approx = vi.fit(1, method="advi", model=model, random_seed=1, progressbar=False)
     draws = approx.sample(3)
     likelihood = approx.compute_log_likelihood(draws).log_likelihood["y"].to_numpy()[0]
     mus = draws.posterior["mu"].to_numpy()[0][:, None]
@@ -152,7 +152,7 @@ def test_a_minibatch_that_reaches_no_likelihood():
         beta = pm.Normal("beta", 0.0, 10.0, shape=3)
         pm.Normal("y", x @ beta, 1.0, observed=y)
         pm.Deterministic("prediction", new @ beta)
-    approx = vi.fit(300, model=model, random_seed=1, progressbar=False)
+    approx = vi.fit(300, method="advi", model=model, random_seed=1, progressbar=False)
     assert approx.sample(7).posterior["prediction"].shape == (1, 7, N)
 
 
@@ -163,7 +163,7 @@ def test_a_node_takes_test_data():
         beta = pm.Normal("beta", 0.0, 10.0, shape=3)
         mu = pm.math.dot(x, beta)
         pm.Normal("y", mu, 1.0, observed=y, total_size=N)
-    approx = vi.fit(500, model=model, random_seed=1, progressbar=False)
+    approx = vi.fit(500, method="advi", model=model, random_seed=1, progressbar=False)
     test = np.eye(3)[:2]
     node = approx.sample_node(mu, size=30, more_replacements={x: test}, random_seed=1)
     assert node.eval().shape == (30, 2)
@@ -285,7 +285,7 @@ def test_a_mixture_has_all_rows_after_the_fit():
         p = pm.Dirichlet("p", np.ones(2))
         pm.NormalMixture("y", p, [-2.0, 2.0], 1.0, observed=batch, total_size=N)
     check_unbiased(model)
-    draws = vi.fit(100, model=model, random_seed=1, progressbar=False).sample(3)
+    draws = vi.fit(100, method="advi", model=model, random_seed=1, progressbar=False).sample(3)
     assert draws.posterior["p"].shape == (1, 3, 2)
 
 
@@ -306,4 +306,4 @@ def test_nan_in_data_of_pymc_is_named():
         beta = pm.Normal("beta", shape=3)
         pm.Normal("y", (xb * beta).sum(axis=-1), 1.0, observed=yb, total_size=N)
     with pytest.raises(ValueError, match="NaN in 1 of 60 rows, first in 17"):
-        vi.fit(3, model=model, progressbar=False)
+        vi.fit(3, method="advi", model=model, progressbar=False)

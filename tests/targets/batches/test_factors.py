@@ -100,8 +100,10 @@ def test_potentials_are_scaled_when_told(backend):
         pm.Potential("fit", -0.5 * ((y - (x * beta).sum(axis=-1)) ** 2).sum())
     check_unbiased(model, backend, scale={"fit": "rows"})
     with pytest.raises(ValueError, match=r"Potential 'fit'.*scale=\{'fit': 'rows'\}"):
-        vi.fit(3, model=model, progressbar=False)
-    assert np.isfinite(vi.fit(3, model=model, progressbar=False, scale={"fit": 5.0}).hist).all()
+        vi.fit(3, method="advi", model=model, progressbar=False)
+    assert np.isfinite(
+        vi.fit(3, method="advi", model=model, progressbar=False, scale={"fit": 5.0}).hist
+    ).all()
 
 
 @pytest.mark.slow
@@ -130,7 +132,7 @@ def test_the_documented_example_of_pymc():
         mu, sd = pm.Flat("mu", shape=10), pm.HalfNormal("sd", shape=10)
         pm.Normal("likelihood", mu, sd, observed=batch, total_size=rows.shape)
     check_unbiased(model)
-    approx = vi.fit(4000, model=model, random_seed=1, progressbar=False)
+    approx = vi.fit(4000, method="advi", model=model, random_seed=1, progressbar=False)
     # a batch has N / B = 8 times the variance of the data; averaged over 0.21 n iterates that is
     # little
     assert np.all(
@@ -180,7 +182,7 @@ def test_ways_of_sampling(options, backend):
 )
 def test_wrong_scales_are_errors(minibatch, total_size, message):
     with pytest.raises(ValueError, match=message):
-        vi.fit(3, model=regression(minibatch, total_size), progressbar=False)
+        vi.fit(3, method="advi", model=regression(minibatch, total_size), progressbar=False)
 
 
 @pytest.mark.parametrize("size", [1, 12])
@@ -193,7 +195,7 @@ def test_no_batch_is_too_short_to_see_mixed_rows(mixing, size):
         a = pm.Normal("a")
         pm.Normal("y", a * mixing(x), 1.0, observed=y, total_size=N)
     with pytest.raises(ValueError, match="mixes rows"):
-        vi.fit(3, model=model, progressbar=False)
+        vi.fit(3, method="advi", model=model, progressbar=False)
 
 
 @pytest.mark.parametrize("kind", ["mean", "fixed", "prior", "apart", "half"])
@@ -221,7 +223,7 @@ def test_models_whose_scale_cannot_be_right(kind):
         "half": "total_size|full data",
     }[kind]
     with pytest.raises(ValueError, match=message):
-        vi.fit(3, model=model, progressbar=False)
+        vi.fit(3, method="advi", model=model, progressbar=False)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_models_whose_scale_cannot_be_right(kind):
 )
 def test_bad_scales(scale, error, message):
     with pytest.raises(error, match=message):
-        vi.fit(3, model=regression(), progressbar=False, scale=scale)
+        vi.fit(3, method="advi", model=regression(), progressbar=False, scale=scale)
 
 
 @pytest.mark.parametrize("backend", EITHER)
@@ -251,4 +253,4 @@ def test_int64_labels(backend):
 
 def test_a_total_size_without_a_number():
     with pytest.raises(ValueError, match=rf"total_size of 'x' has no number.*total_size={N}"):
-        vi.fit(1, model=matrix_model((None, None)), progressbar=False)
+        vi.fit(1, method="advi", model=matrix_model((None, None)), progressbar=False)

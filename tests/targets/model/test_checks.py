@@ -15,4 +15,4 @@ def test_names_that_draws_cannot_have(name, match):
     with pm.Model() as model:
         pm.Normal(name)
     with pytest.raises(ValueError, match=match):
-        vi.fit(5, model=model)
+        vi.fit(5, method="advi", model=model)

@@ -110,7 +110,7 @@ def Minibatch(  # PyMC's name
     >>> with pm.Model():
     ...     beta = pm.Normal("beta", 0.0, 10.0, shape=2)
     ...     likelihood = pm.Normal("y", x_batch @ beta, 1.0, observed=y_batch, total_size=10_000)
-    ...     approx = vi.fit(2000, random_seed=1, progressbar=False)
+    ...     approx = vi.fit(2000, method="advi", random_seed=1, progressbar=False)
     >>> approx.mean.eval().round(1)
     array([ 1., -1.])
     """
