@@ -25,7 +25,7 @@ from vi.approximation.results.points import draw
 from vi.auto.deadline import Deadline
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage
-from vi.diagnostics.status import DivergedError
+from vi.diagnostics.status import DivergedError, Status
 from vi.families import Family, Params
 from vi.foundation.precision import precision
 from vi.foundation.seeds import STAGES, derived_seed, key_from
@@ -210,11 +210,16 @@ class Ground:
 
     def _advance(self, plan: Callable[[FitState], FitState], n: int) -> None:
         """Make steps; what cannot be trusted counts as diverged."""
+
+        def within(fit: FitState) -> FitState:
+            running = Status("running", fit.status.step, "a fit in stages is going on.")
+            return replace(plan(fit), status=running)
+
         callbacks = self.fit.callbacks
         if self.deadline.seconds is not None:
             self.deadline.begin()
             callbacks = (*callbacks, self.deadline)
-        self.approx.advance(plan, n, callbacks=callbacks, progressbar=self.options.progressbar)
+        self.approx.advance(within, n, callbacks=callbacks, progressbar=self.options.progressbar)
         if self.fit.status.ending == "unreliable":
             raise DivergedError(self.fit.status.message, self.approx)
 

@@ -126,6 +126,8 @@ def _on_target(
     publish: Callable[[], Any],
 ) -> tuple[FitState, str]:
     """Steps on one target: the record, and in which variables JAX alone lost the gradient."""
+    # of a fit in stages the end of one is none of the fit
+    told = logging.DEBUG if fit.status.ending == "running" else logging.INFO
     run, lost_in = run_of(fit, target, restarts), ""
     # of several runs the best one is kept already, and several processes hold one state each
     best = Best(float(np.finfo(fit.dtype).eps)) if isinstance(run, OneRun) else None
@@ -160,7 +162,7 @@ def _on_target(
         else:
             fit, status = doubted(fit, _reported(fit, status), best)
             fit, status = _compared(fit, run, _with_skipped(run, status))
-            logger.info("%s", status)
+            logger.log(told, "%s", status)
     finally:
         run.close()
     return replace(fit, status=status), lost_in
