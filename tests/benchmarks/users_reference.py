@@ -40,7 +40,7 @@ def compared(name: str, model: pm.Model) -> tuple[str, ...]:
     return INVARIANT.get(name, tuple(rv.name for rv in model.free_RVs))
 
 
-def reference(name: str, draws: int, seed: int) -> dict[str, Any]:
+def reference(name: str, draws: int, seed: int, backend: str, jitter: bool) -> dict[str, Any]:
     """Long chains of NUTS, as a line for the file.
 
     Parameters
@@ -51,13 +51,20 @@ def reference(name: str, draws: int, seed: int) -> dict[str, Any]:
         Of each of the four chains.
     seed : int
         Their seed.
+    backend : {"jax", "numba"}
+        What nutpie compiles the model by.
+    jitter : bool
+        Whether chains start around the model's initial point rather than at it.
     """
     import nutpie  # in the peers' environment alone
 
     model = USER_MODELS[name]()
 
     def sample() -> xr.DataTree:
-        compiled = nutpie.compile_pymc_model(model, backend="jax", gradient_backend="jax")
+        settings = {"gradient_backend": "jax"} if backend == "jax" else {}
+        if not jitter:
+            settings["jitter_rvs"] = set()
+        compiled = nutpie.compile_pymc_model(model, backend=backend, **settings)
         return nutpie.sample(
             compiled,
             draws=draws,
@@ -81,6 +88,7 @@ def reference(name: str, draws: int, seed: int) -> dict[str, Any]:
         "versions": {library: version(library) for library in ("nutpie", "pymc", "jax")},
         "chains": CHAINS,
         "draws": draws,
+        "jitter": jitter,
         "seconds": round(seconds.wall, 1),
         "processor": round(seconds.processor, 1),
         "diverging": int(found["sample_stats"]["diverging"].sum()),

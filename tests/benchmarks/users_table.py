@@ -52,7 +52,9 @@ def main() -> None:
     elif options.reference:
         known = users_reference.load(options.references)
         for name in [name for name in options.models if name not in known]:
-            line = users_reference.reference(name, options.draws, options.seeds[0])
+            line = users_reference.reference(
+                name, options.draws, options.seeds[0], options.backend, not options.no_jitter
+            )
             _append(options.references, line)
             shown = ("model", "seconds", "rhat", "ess", "diverging")
             print({key: line[key] for key in shown}, flush=True)
@@ -169,6 +171,8 @@ def _options() -> argparse.Namespace:
     results = HERE / "results"
     parser.add_argument("--reference", action="store_true", help="make what is compared with")
     parser.add_argument("--draws", type=int, default=2000, help="of each chain of a reference")
+    parser.add_argument("--backend", choices=("jax", "numba"), default="jax", help="of nutpie")
+    parser.add_argument("--no-jitter", action="store_true", help="start at the initial point")
     parser.add_argument("--table", action="store_true", help="print the files as a table")
     parser.add_argument("--models", nargs="+", default=list(USER_MODELS), choices=USER_MODELS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
