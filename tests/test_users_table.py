@@ -6,7 +6,7 @@ from user_models import INVARIANT, USER_MODELS
 from users_reference import compared, errors
 from users_table import level, table
 
-REFERENCE = {"model": "zinb", "rhat": 1.001, "names": ["a", "b"], "robust": [1]}
+REFERENCE = {"model": "zinb", "rhat": 1.001, "ess": 900, "names": ["a", "b"], "robust": [1]}
 GOOD = {"model": "zinb", "seed": 1, "mean": 0.05, "sd": 0.2, "verdict": "good"}
 GOOD |= {"gradients": 1_000, "processor": 40.0, "seconds": 20.0, "stages": ["search (9): there"]}
 BAD = GOOD | {"seed": 2, "mean": 0.5}

@@ -38,7 +38,15 @@ SLOW = 30.0
 """Processor seconds that are marked."""
 
 COLUMNS = (
-    *("model", "scalars", "R-hat of NUTS", "error of means", "of log sds", "level", "verdict"),
+    *(
+        "model",
+        "scalars",
+        "R-hat of NUTS (draws)",
+        "error of means",
+        "of log sds",
+        "level",
+        "verdict",
+    ),
     *("gradients", "processor s", "wall s", "stages"),
 )
 
@@ -143,7 +151,7 @@ def _cells(name: str, reference: dict[str, Any], runs: Sequence[dict[str, Any]])
     return [
         name + (" (invariants)" if name in INVARIANT else ""),
         str(len(reference["names"])),
-        f"{reference['rhat']:.3f}",
+        f"{reference['rhat']:.3f} ({reference['ess']:,})",
         f"{worst['mean']:.2g}" if "mean" in worst else "",
         f"{worst['sd']:.2g}" if "sd" in worst else "",
         level(worst),
