@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from data import Reference
 
-__all__ = ["NORMAL_IQR", "errors", "moment_errors"]
+__all__ = ["NORMAL_IQR", "errors", "location_and_scale", "moment_errors"]
 
 NORMAL_IQR = 1.349
 """Distance of a normal's quartiles, in standard deviations."""
@@ -17,7 +17,7 @@ MIDDLE = (0.05, 0.95)
 """The quantiles between which heavy tails are compared."""
 
 
-def _location_and_scale(draws: np.ndarray, robust: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def location_and_scale(draws: np.ndarray, robust: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and sd of draws ``(parameters, S)``; median and quartiles where tails are heavy."""
     low, middle, high = np.percentile(draws, [25, 50, 75], axis=1)
     return (
@@ -30,7 +30,7 @@ def moment_errors(
     draws: np.ndarray, robust: np.ndarray, location: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Errors of the means of draws ``(parameters, S)``, in sds, and of the logarithms of sds."""
-    mean, sd = _location_and_scale(draws, robust)
+    mean, sd = location_and_scale(draws, robust)
     with np.errstate(divide="ignore"):
         return (mean - location) / scale, np.log(sd / scale)
 

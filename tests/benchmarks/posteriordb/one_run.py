@@ -50,24 +50,24 @@ def main(system: str, posterior: str, folder: str, seed: int, answers: IO[str]) 
         fitted.draw()
         return
     model = build(posterior, load_data(Path(folder), posterior))
-    answer(versions=_versions(), load=round(os.getloadavg()[0], 2))
+    answer(versions=versions(), load=round(os.getloadavg()[0], 2))
     began = Time.now()
     try:
         fitted = fit(model, seed)
     except Exception:
-        answer(**_clocks(*COMPILING, Time.now() - began))
+        answer(**clocks(*COMPILING, Time.now() - began))
         raise
-    answer(gradients=fitted.gradients, **_clocks(*COMPILING, fitted.seconds))
+    answer(gradients=fitted.gradients, **clocks(*COMPILING, fitted.seconds))
     if fitted.running is not None:
-        answer(**_clocks(*RUNNING, fitted.running))
+        answer(**clocks(*RUNNING, fitted.running))
     found = errors(load_reference(Path(folder), posterior), scalars(fitted.draw()))
     answer(**{name: float(f"{value:.4g}") for name, value in found.items()})
     answer(**fitted.facts())
     if fitted.again is not None:
-        answer(**_clocks(*RUNNING, seconds_of(fitted.again)[1]))
+        answer(**clocks(*RUNNING, seconds_of(fitted.again)[1]))
 
 
-def _clocks(wall: str, processor: str, time: Time) -> dict[str, float]:
+def clocks(wall: str, processor: str, time: Time) -> dict[str, float]:
     return {wall: round(time.wall, 3), processor: round(time.processor, 2)}
 
 
@@ -78,7 +78,7 @@ def _another_model() -> pm.Model:
     return model
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {}
     for name in LIBRARIES:
         try:

@@ -30,7 +30,10 @@ def _fit(method: str, model: pm.Model, seed: int) -> Fitted:
         found = approx.diagnosis or approx.diagnose()
         numbers = {"pareto_k": found.pareto_k, "elbo": found.elbo}
         known = {name: value for name, value in numbers.items() if np.isfinite(value)}
-        return {"verdict": found.verdict, "ending": approx.status.ending} | known
+        told = {"verdict": found.verdict, "why": found.why, "ending": approx.status.ending}
+        rows = approx.stages[["stage", "gradients", "outcome"]].itertuples(index=False)
+        stages = [f"{row.stage} ({row.gradients:,}): {row.outcome}" for row in rows]
+        return told | known | ({"stages": stages} if stages else {})
 
     def draw() -> Any:
         return approx.sample(DRAWS, random_seed=1)["posterior"].to_dataset()
