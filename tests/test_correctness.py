@@ -290,8 +290,12 @@ def test_bias_over_32_seeds(family, estimator):
     # Where the noise vanishes nothing remains but the way there: the first 2,000 of 10,000 iterates
     # weigh 0.2^9 = 5e-7.
     if vanishes(estimator):
-        assert np.abs(error).max() < 1e-6
-        assert np.abs(log_sd).max() < 1e-6
+        # Of two components about one normal the divergence is of the fourth order in their
+        # distance: noise on the way drives them apart, and back they come slowly. So no more is
+        # asked there than of estimators whose noise stays.
+        apart = family == "mixture" and estimator == "importance_weighted"
+        assert np.abs(error).max() < (5 * noise(STEPS) if apart else 1e-6)
+        assert np.abs(log_sd).max() < (5 * noise(STEPS) / np.sqrt(2) if apart else 1e-6)
         return
     bias = turning(STEPS) if family == "low_rank" else 0.005
     for values, sd, known in (

@@ -49,11 +49,11 @@ def test_names_classes_and_objects():
     with pm.Model() as model:
         pm.Normal("x", 1.0, 2.0)
     fits = [
-        vi.fit(5, model=model, averaging=given, random_seed=1, progressbar=False)
+        vi.fit(5, "advi", model, averaging=given, random_seed=1, progressbar=False)
         for given in ("auto", "polynomial", PolynomialAverage, PolynomialAverage(), None)
     ]
     for fit in fits[1:4]:
         np.testing.assert_array_equal(fit.mean.eval(), fits[0].mean.eval())
     assert not np.array_equal(fits[4].mean.eval(), fits[0].mean.eval())
     with pytest.raises(ValueError, match=r"averaging='mean' is unknown; use 'auto', None, 'poly"):
-        vi.fit(5, model=model, averaging="mean")
+        vi.fit(5, "advi", model, averaging="mean")

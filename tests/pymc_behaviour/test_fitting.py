@@ -67,7 +67,7 @@ def test_kl_of_an_approximation_as_method(lib):
 
 
 @both
-@pytest.mark.parametrize("method", [3, None, dict, "".join])
+@pytest.mark.parametrize("method", [3, dict, "".join])
 def test_what_is_no_method_is_a_type_error(lib, method):
     with pytest.raises(TypeError):
         quick(lib, 1, method)
@@ -90,8 +90,9 @@ PYMC_FIT = inspect.signature(pm.fit).parameters
 
 
 def default(ours, name):
-    """An argument's default; that of ``n`` is the method's own."""
-    return vi.ADVI.default_n if name == "n" and ours[name].default is None else ours[name].default
+    """An argument's default; that of ``n`` is the method's own, and of ``method`` another one."""
+    own = {"n": vi.ADVI.default_n, "method": "advi"}
+    return own[name] if name in own and ours[name].default is None else ours[name].default
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,8 @@ class Mixture(Family):
     >>> ends = [one.at(jnp.array([x]), jnp.eye(1)) for x in (-3.0, 3.0)]
     >>> family = Mixture(components=2)
     >>> params = family.joined([0.75, 0.25], ends)
-    >>> family.mean(params).round(3).tolist(), family.cov(params).round(3).tolist()
-    ([-1.5], [[7.75]])
+    >>> [round(float(moment), 3) for moment in (family.mean(params)[0], family.cov(params)[0, 0])]
+    [-1.5, 7.75]
 
     References
     ----------

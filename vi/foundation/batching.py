@@ -33,7 +33,9 @@ def mapped[T](function: Callable[[Any], T], points: Any, most: int) -> T:
     The blocks are of one length if that divides the number of points: a last one that is shorter is
     compiled a second time.
     """
-    count = jax.tree.leaves(points)[0].shape[0]
-    size = -(-count // max(1, -(-count // most)))
-    together: T = jax.lax.map(function, points, batch_size=max(1, size))
+    leaves = jax.tree.leaves(points)
+    count = leaves[0].shape[0]
+    if count <= most or any(leaf.size == 0 for leaf in leaves):  # JAX cannot cut what is empty
+        return batched(function, points)
+    together: T = jax.lax.map(function, points, batch_size=-(-count // -(-count // most)))
     return together
