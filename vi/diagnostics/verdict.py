@@ -53,6 +53,8 @@ class Evidence:
         The ELBO and its standard error.
     weights : Weights, optional
         Importance weights, where there are some.
+    wide : Weights, optional
+        Those of q's draws together with wider ones.
     nudged : Nudged, optional
         Short chains, where there were some.
     brief : bool
@@ -78,6 +80,7 @@ class Evidence:
     elbo: float = np.nan
     elbo_error: float = np.nan
     weights: Weights | None = None
+    wide: Weights | None = None
     nudged: Nudged | None = None
     brief: bool = False
     slope: Slope | None = None
@@ -109,13 +112,34 @@ class Evidence:
         """
         if self.weights is None or not self.reliable or self.share < ENOUGH:
             return False
-        moved = (np.abs(self.table[f"weights_{what}"].to_numpy()).max() for what in ("mean", "sd"))
-        return max(moved) < SMALL / 2 and (self.weights.k <= FINITE or self.share >= EQUAL)
+        equal = self.weights.k <= FINITE or self.share >= EQUAL
+        return equal and self._moved_by("weights", "wide") < SMALL / 2
+
+    @property
+    def covered(self) -> bool:
+        """Whether nothing speaks for mass that q's draws hardly reach.
+
+        Weights that can be relied on, those of wider draws among them, are counted with chains.
+        Others can at least speak against a fit: what chains do not reach may have most of the mass.
+        """
+        if self.weights is None or (self.wide is not None and self.wide.reliable):
+            return True
+        if self._moved_by("wide") >= SMALL:
+            return False
+        share = self.weights.ess / len(self.weights.log_weights)
+        return self.reliable or (share >= ENOUGH and self._moved_by("weights") < SMALL)
+
+    def _moved_by(self, *sources: str) -> float:
+        """The largest shift of a mean or an sd by what was measured of these."""
+        columns = [f"{source}_{what}" for source in sources for what in ("mean", "sd")]
+        known = [np.abs(self.table[c].to_numpy()).max() for c in columns if c in self.table]
+        return float(max(known, default=0.0))
 
     def largest(self, what: str) -> _Shift:
         """The largest shift of ``"mean"`` or ``"sd"`` that weights or chains see."""
         chains = self.nudged is not None and not self.brief
-        there = {"weights": self.reliable, "chains": chains}
+        wide = self.wide is not None and self.wide.reliable
+        there = {"weights": self.reliable, "wide": wide, "chains": chains}
         sources = [kind for kind, is_there in there.items() if is_there]
         return _largest(self.table, [f"{kind}_{what}" for kind in sources])
 
@@ -201,7 +225,15 @@ def _moved(evidence: Evidence) -> _Judgement:
     """What weights and chains say."""
     means, sds = evidence.largest("mean"), evidence.largest("sd")
     share, weights = evidence.share, evidence.weights
-    if means.size < SMALL and sds.size < SMALL and share >= ENOUGH:
+    right = means.size < SMALL and sds.size < SMALL and share >= ENOUGH
+    if right and not evidence.covered:
+        return _Judgement(
+            "means only",
+            "chains move nothing, but weights that cannot be relied on do: there may be mass that "
+            "draws of q hardly reach",
+            "Chains from it: approx.sample_mcmc(), or vi.fit(model), which has them as a stage.",
+        )
+    if right:
         who = "chains and weights" if evidence.reliable else "chains"
         who = "weights" if evidence.brief else who
         why = f"{who} move no mean or sd by more than {max(means.size, sds.size):.2f}"
@@ -210,7 +242,7 @@ def _moved(evidence: Evidence) -> _Judgement:
         if weights is not None and not evidence.reliable:
             why += f"; the weights are not reliable (k = {weights.k:.2g}), tails are not checked"
         return _Judgement("good", why, "")
-    if evidence.reliable and _agree(evidence.table):
+    if evidence.reliable and _agree(evidence):
         what = _worst(means, sds) or f"the shape, {1 - share:.0%} of the draws have no weight"
         return _Judgement(
             "usable with importance resampling",
@@ -259,12 +291,17 @@ def _largest(table: xr.Dataset, names: Sequence[str]) -> _Shift:
     return _Shift(float(sizes[worst]), str(table["unconstrained"].to_numpy()[worst]))
 
 
-def _agree(table: xr.Dataset) -> bool:
-    """Whether chains go where the weights say: what is left between them is small."""
-    mean, sd = (table[f"weights_{what}"] - table[f"chains_{what}"] for what in ("mean", "sd"))
-    # in units of the sds that the weights give
-    left = max(float(np.abs(mean / np.exp(table["weights_sd"])).max()), float(np.abs(sd).max()))
-    return bool(left < SMALL)
+def _agree(evidence: Evidence) -> bool:
+    """Whether chains, and wider draws, say what the weights say: what is left between is small."""
+    table, left = evidence.table, 0.0
+    wide = evidence.wide is not None and evidence.wide.reliable
+    for other, there in (("chains", evidence.nudged is not None), ("wide", wide)):
+        if there:
+            mean, sd = (table[f"weights_{w}"] - table[f"{other}_{w}"] for w in ("mean", "sd"))
+            # in units of the sds that the weights give
+            left = max(left, float(np.abs(mean / np.exp(table["weights_sd"])).max()))
+            left = max(left, float(np.abs(sd).max()))
+    return left < SMALL
 
 
 def _worst(means: _Shift, sds: _Shift) -> str:
