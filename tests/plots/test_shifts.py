@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 import vi
 from vi.diagnostics import Diagnosis
-from vi.diagnostics.verdict import SMALL
+from vi.diagnostics.evidence import SMALL
 
 
 def diagnosis(rng, dim=5, *, k=0.3, scale=0.1, sources=("weights", "chains")):

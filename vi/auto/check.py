@@ -7,10 +7,10 @@ import numpy as np
 from vi.approximation.results.diagnose import diagnose
 from vi.auto.ground import Ground, Look
 from vi.diagnostics.diagnosis import Diagnosis
+from vi.diagnostics.evidence import ENOUGH
 from vi.diagnostics.importance import EQUAL, RELIABLE
 from vi.diagnostics.modes import AHEAD, NOISE
 from vi.diagnostics.stages import Stage
-from vi.diagnostics.verdict import ENOUGH
 
 __all__ = ["better_place", "check", "is_near", "is_settled", "is_usable", "weights_hold"]
 

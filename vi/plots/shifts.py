@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from vi.diagnostics.diagnosis import Diagnosis
+from vi.diagnostics.evidence import SMALL
 from vi.diagnostics.importance import RELIABLE
-from vi.diagnostics.verdict import SMALL
 from vi.foundation.numbers import check_count
 from vi.plots.drawing import BLUE, GREY, LIGHT, RED, axes_for
 

@@ -18,13 +18,13 @@ from vi.approximation.results.other_fits import other_fits, restarts_of
 from vi.approximation.results.points import draw, log_prob_at
 from vi.diagnostics.diagnosis import shifts, weighted_moments
 from vi.diagnostics.discrepancy import relative_discrepancy
+from vi.diagnostics.evidence import SMALL, Evidence
 from vi.diagnostics.gradient import slope
 from vi.diagnostics.importance import smoothed
 from vi.diagnostics.modes import Found, rival, table_of_modes
 from vi.diagnostics.nudge import Nudged, nudge
 from vi.diagnostics.parts import PartRoots, Parts, root_of
 from vi.diagnostics.shape import shape
-from vi.diagnostics.verdict import SMALL, Evidence
 from vi.diagnostics.wide_draws import wide_draws, wide_log_density
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAIN_STARTS, FIRST_CHAINS, WIDE_DRAWS, generator_from
