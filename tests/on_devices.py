@@ -63,6 +63,7 @@ def fit(model, **options):
     """A fit without a search before it, which would magnify how rounding differs."""
     if options.get("method", "advi") != "svgd":
         options["inf_kwargs"] = {"warm_start": False}
+    options.setdefault("method", "advi")
     return vi.fit(options.pop("n", STEPS), model=model, random_seed=1, progressbar=False, **options)
 
 
@@ -108,7 +109,7 @@ def four():
     results["full batch"], approx = both(full, {}, grid)
     results["compiled, full"] = compiled(approx)
     results["warm start"] = {
-        name: outcome(vi.fit(1, model=full, random_seed=1, progressbar=False, devices=devices))
+        name: outcome(vi.fit(1, "advi", full, random_seed=1, progressbar=False, devices=devices))
         for name, devices in (("alone", None), ("shared", 4))
     }
     with tempfile.TemporaryDirectory() as folder:

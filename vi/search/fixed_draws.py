@@ -181,7 +181,7 @@ def fit_fixed_draws(
 
         def record(intermediate_result: Any) -> None:
             losses.append(float(intermediate_result.fun))
-            if len(losses) > LAST and losses[-1 - LAST] - losses[-1] < enough:
+            if enough and len(losses) > LAST and losses[-1 - LAST] - losses[-1] < enough:
                 raise StopIteration
 
         found = minimize(
