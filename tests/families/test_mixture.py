@@ -165,3 +165,8 @@ def test_flows_are_no_components():
     pytest.importorskip("flowjax")
     with pytest.raises(TypeError, match="moments in closed form"):
         Mixture(Flow())
+
+
+def test_a_mixture_of_mixtures_is_refused():
+    with pytest.raises(TypeError, match="a mixture of mixtures is one mixture"):
+        Mixture(Mixture(FullRank(), 2), 2)

@@ -150,3 +150,8 @@ def test_what_was_written_for_pymc_is_advi_to_the_bit():
     bare, named = vi.fit(20, **options), vi.fit(20, method="advi", **options)
     np.testing.assert_array_equal(bare.hist, named.hist)
     assert bare.diagnosis is None
+
+
+def test_names_of_further_arguments_are_strings():
+    with pytest.raises(TypeError, match="give a dict of arguments of the inference class by name"):
+        vi.fit(model=model(), inf_kwargs={1: 2})

@@ -124,7 +124,7 @@ class Auto(Inference):
     ) -> None:
         check_count("max_evaluations", max_evaluations)
         self.max_seconds = positive("max_seconds", max_seconds)
-        if repair not in ("mcmc", None):
+        if not (repair is None or (isinstance(repair, str) and repair == "mcmc")):
             raise ValueError(f"repair={repair!r} is unknown; use 'mcmc', or None for no chains.")
         super().__init__(Approximation(MeanField(), **options))
         self.max_evaluations = int(max_evaluations)
@@ -166,13 +166,15 @@ class Auto(Inference):
     def _repaired(self, ground: Ground, found: Diagnosis) -> Diagnosis:
         """The verdict after chains, where there may be some."""
         why = why_not(ground, found, self.repair)
-        if why:
-            advice = f"{found.advice} {why}".strip()
-            told = replace(found, advice=advice)
-            ground.approx.keep(told, ground.fit)
-            return told
-        repair(ground)
-        return ground.fit.diagnosis or found
+        if not why:
+            repair(ground)
+            last = ground.fit.stages[-1]
+            if last.kept:
+                return ground.fit.diagnosis or found
+            why = f"Chains from it did not settle it: {last.outcome}."
+        told = replace(found, advice=f"{found.advice} {why}".strip())
+        ground.approx.keep(told, ground.fit)
+        return told
 
 
 def _refuse(options: RunOptions) -> None:

@@ -105,7 +105,8 @@ def why_not(ground: Ground, found: Diagnosis, repair: str | None) -> str:
         "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains.": (
             importlib.util.find_spec("blackjax") is None
         ),
-        "The budget is spent: max_evaluations= leaves no chains.": ground.left < LEAST_GRADIENTS,
+        f"Chains take {LEAST_GRADIENTS:,} gradients and more; max_evaluations= leaves "
+        f"{max(ground.left, 0):,}.": ground.left < LEAST_GRADIENTS,
         NO_TIME: ground.affordable < min(LEAST_GRADIENTS, ground.left),
         "The data are too many for chains to be tried without being asked for.": (
             LEAST_GRADIENTS * entries_of(target) > MOST_WORK

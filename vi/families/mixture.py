@@ -81,6 +81,11 @@ class Mixture(Family):
                 f"Mixture(family={self.family!r}): give an instance of a family, "
                 "vi.families.FullRank() or vi.families.MeanField()."
             )
+        if isinstance(self.family, Mixture):
+            raise TypeError(
+                f"Mixture(family={self.family!r}): a mixture of mixtures is one mixture of all "
+                "their components; give the family of these and their number."
+            )
         if not (self.family.has_density and self.family.exact_moments):
             raise TypeError(
                 f"Mixture(family={self.family!r}): components need a density and moments in closed "

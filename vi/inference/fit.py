@@ -252,7 +252,8 @@ def fit(
         "scale_cost_to_minibatch": retired.get("scale_cost_to_minibatch"),
     }
     arguments = {name: value for name, value in arguments.items() if value is not None}
-    if inf_kwargs is not None and not isinstance(inf_kwargs, Mapping):
+    named = isinstance(inf_kwargs, Mapping) and all(isinstance(name, str) for name in inf_kwargs)
+    if inf_kwargs is not None and not named:
         raise TypeError(
             f"inf_kwargs={inf_kwargs!r}: give a dict of arguments of the inference class by name."
         )
