@@ -30,7 +30,9 @@ def diagnose(
     r"""Measure how far q is from the posterior, and say what it can be used for.
 
     - **Importance weights** :math:`p / q` of draws of q, Pareto-smoothed: how far they move means
-      and standard deviations. They see what q covers thinly, and nothing where q never goes.
+      and standard deviations. They see what q covers thinly, and nothing where q never goes. As
+      many draws that are 3, 10 and 100 times wider are weighed together with them: a wide component
+      behind a narrow one, or a mode some way off, leaves q's own weights nearly equal.
     - **Short chains**: draws of q are moved by 25 steps of Hamiltonian Monte Carlo. Draws of the
       posterior stay what they are; of anything else, mean and standard deviation move towards it.
       How far is a lower bound of the error. 64 chains of Langevin steps come first: they end it
@@ -50,7 +52,7 @@ def diagnose(
     Parameters
     ----------
     draws : int, optional
-        Draws for ELBO and weights, one evaluation of log p each. By default 2,000, and fewer where
+        Draws for ELBO and weights, and as many wider ones; one evaluation of log p each. By default 2,000, and fewer where
         the data or the dimensions are so many that they would take minutes or gigabytes.
     chains : int, optional
         Chains; each takes 126 gradients. Their noise is about ``1 / sqrt(chains)`` standard
