@@ -52,8 +52,9 @@ def diagnose(
     Parameters
     ----------
     draws : int, optional
-        Draws for ELBO and weights, and as many wider ones; one evaluation of log p each. By default 2,000, and fewer where
-        the data or the dimensions are so many that they would take minutes or gigabytes.
+        Draws for ELBO and weights, and as many wider ones; one evaluation of log p each. By default
+        2,000, and fewer where the data or the dimensions are so many that they would take minutes
+        or gigabytes.
     chains : int, optional
         Chains; each takes 126 gradients. Their noise is about ``1 / sqrt(chains)`` standard
         deviations. By default up to 256, fewer in the same cases, and none where not even 64 would
