@@ -42,7 +42,11 @@ def start(*arguments, devices):
 
 
 def results_of(process):
-    out, err = process.communicate(timeout=300)
+    try:
+        out, err = process.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     lines = [line for line in out.splitlines() if line.startswith("RESULTS ")]
     assert lines, err
     return json.loads(lines[0].removeprefix("RESULTS ")), out + err
@@ -182,7 +186,11 @@ def free_port():
 def test_two_processes():
     port = free_port()
     running = [start("process", number, port, devices=2) for number in range(2)]
-    (first, shown), (second, hidden) = map(results_of, running)
+    try:
+        (first, shown), (second, hidden) = map(results_of, running)
+    finally:  # one that waits for the other would do so for ever
+        for process in running:
+            process.kill()
     assert first["devices"] == [4, 2]
     assert_equal_within_rounding(first["two processes"])
     assert first.pop("rows") == 4

@@ -51,8 +51,8 @@ def is_usable(found: Diagnosis) -> bool:
 def is_near(look: Look) -> bool:
     """Whether q is near enough to p for weights to do the rest, so that more steps gain nothing.
 
-    The shape k of the largest weights, from some thousand draws, is known to 0.15 only: where half
-    of the draws and more count it does not decide alone.
+    The shape k of the largest weights is known to 0.15 only (see `EQUAL`): where half of the draws
+    and more count it does not decide alone.
     """
     return look.reliable or look.share >= ENOUGH
 

@@ -57,8 +57,8 @@ class Auto(Inference):
     1. *search*: the best independent normals over ten fixed draws (as :class:`vi.DADVI`).
     2. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 500
        dimensions.
-    3. Where its importance weights cannot be relied on, or dimensions are more, *climb*: steps
-       along the gradient of the ELBO, full rank or low rank.
+    3. Where its importance weights cannot be relied on and fewer than half of its draws count, or
+       dimensions are more, *climb*: steps along the gradient of the ELBO, full rank or low rank.
     4. *check*: the verdict (:meth:`vi.Approximation.diagnose`). If it knows a place with a higher
        ELBO, 2 to 4 again from there.
     5. If it knows other places with mass, *mixture*: 2 at each of them, and the mixture of these

@@ -97,6 +97,11 @@ class Evidence:
         return self.weights is not None and self.weights.reliable
 
     @property
+    def reaches(self) -> bool:
+        """Whether wider draws have weights that can be relied on."""
+        return self.wide is not None and self.wide.reliable
+
+    @property
     def share(self) -> float:
         """The share of draws that count under the weights, 1 where these say nothing."""
         if self.weights is None or not self.reliable:
@@ -107,8 +112,8 @@ class Evidence:
     def nearly_equal(self) -> bool:
         """Whether the weights say that all is well, and know it better than short chains can.
 
-        They have a variance, half of the draws and more count, and they move nothing by half of
-        what passes.
+        They have a variance or are all but equal, half of the draws and more count, and neither
+        they nor those of wider draws move anything by half of what passes.
         """
         if self.weights is None or not self.reliable or self.share < ENOUGH:
             return False
@@ -122,7 +127,7 @@ class Evidence:
         Weights that can be relied on, those of wider draws among them, are counted with chains.
         Others can at least speak against a fit: what chains do not reach may have most of the mass.
         """
-        if self.weights is None or (self.wide is not None and self.wide.reliable):
+        if self.weights is None or self.reaches:
             return True
         if self._moved_by("wide") >= SMALL:
             return False
@@ -132,14 +137,13 @@ class Evidence:
     def _moved_by(self, *sources: str) -> float:
         """The largest shift of a mean or an sd by what was measured of these."""
         columns = [f"{source}_{what}" for source in sources for what in ("mean", "sd")]
-        known = [np.abs(self.table[c].to_numpy()).max() for c in columns if c in self.table]
-        return float(max(known, default=0.0))
+        known = [column for column in columns if column in self.table]
+        return _largest(self.table, known).size if known else 0.0
 
     def largest(self, what: str) -> Shift:
         """The largest shift of ``"mean"`` or ``"sd"`` that weights or chains see."""
         chains = self.nudged is not None and not self.brief
-        wide = self.wide is not None and self.wide.reliable
-        there = {"weights": self.reliable, "wide": wide, "chains": chains}
+        there = {"weights": self.reliable, "wide": self.reaches, "chains": chains}
         sources = [kind for kind, is_there in there.items() if is_there]
         return _largest(self.table, [f"{kind}_{what}" for kind in sources])
 
@@ -147,8 +151,7 @@ class Evidence:
     def agrees(self) -> bool:
         """Whether chains and wider draws say what the weights say: little is left between them."""
         table, left = self.table, 0.0
-        wide = self.wide is not None and self.wide.reliable
-        for other, there in (("chains", self.nudged is not None), ("wide", wide)):
+        for other, there in (("chains", self.nudged is not None), ("wide", self.reaches)):
             if there:
                 mean, sd = (table[f"weights_{w}"] - table[f"{other}_{w}"] for w in ("mean", "sd"))
                 # in units of the sds that the weights give

@@ -13,12 +13,13 @@ __all__ = ["EQUAL", "RELIABLE", "Weights", "largest_reliable", "smoothed"]
 RELIABLE = 0.7
 """Pareto k up to which importance weights can be relied on, however many draws there are."""
 
-
 EQUAL = 0.8
-"""Share of effective draws from which on weights are so nearly equal that k says little of them.
+"""Share of effective draws from which on weights are nearly equal, whatever their k.
 
-Their relative variance is a quarter then, whatever the steepness of their tail, which is what k
-tells: what a tail of k = 0.7 hides beyond the largest of 2,000 weights is some 0.5 % of p.
+Their relative variance is a quarter then. The steepness of their tail, which is what k tells, is
+known from some 2,000 draws to (1 + k) / sqrt(M) with M = 3 sqrt(S) of them in the tail, 0.15 at
+k = 0.7, and may be 1 and more where all weights are within some hundredths of each other. What it
+may hide is for wider draws to find (:mod:`vi.diagnostics.wide_draws`).
 """
 
 

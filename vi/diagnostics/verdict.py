@@ -102,12 +102,13 @@ def _moved(evidence: Evidence) -> _Judgement:
         )
     if right:
         who = "chains and weights" if evidence.reliable else "chains"
-        who = "weights" if evidence.brief else who
+        who = "weights" if evidence.brief else who  # brief chains only have to agree
         why = f"{who} move no mean or sd by more than {max(means.size, sds.size):.2f}"
         if evidence.brief:
             why += f", {share:.0%} of the draws count; short chains agree"
         if weights is not None and not evidence.reliable:
-            why += f"; the weights are not reliable (k = {weights.k:.2g}), tails are not checked"
+            tails = "wider draws are" if evidence.reaches else "tails are not checked"
+            why += f"; the weights are not reliable (k = {weights.k:.2g}), {tails}"
         return _Judgement("good", why, "")
     if evidence.reliable and evidence.agrees:
         what = _worst(means, sds) or f"the shape, {1 - share:.0%} of the draws have no weight"

@@ -50,7 +50,7 @@ def sizes_of(
     fewer_may_do = chains is None
     skipped = [] if chains != 0 else ["short chains: chains=0"]
     if draws is None:
-        draws = max(_affordable(target, DRAWS, 1), LEAST_DRAWS)
+        draws = max(_affordable(target, DRAWS, 2), LEAST_DRAWS)  # and as many wider ones
     if chains is None:
         chains = _affordable(target, CHAINS, GRADIENTS)
         if chains < LEAST_CHAINS:

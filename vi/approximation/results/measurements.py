@@ -15,7 +15,8 @@ from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
 from vi.approximation.results.image_fits import image_fits
 from vi.approximation.results.mixture_parts import images_of_parts, parts_of
 from vi.approximation.results.other_fits import other_fits, restarts_of
-from vi.approximation.results.points import draw, log_prob_at
+from vi.approximation.results.points import draw
+from vi.approximation.results.wide_weights import Drawn, regular, wide_weights
 from vi.diagnostics.diagnosis import shifts, weighted_moments
 from vi.diagnostics.discrepancy import relative_discrepancy
 from vi.diagnostics.evidence import SMALL, Evidence
@@ -25,9 +26,8 @@ from vi.diagnostics.modes import Found, rival, table_of_modes
 from vi.diagnostics.nudge import Nudged, nudge
 from vi.diagnostics.parts import PartRoots, Parts, root_of
 from vi.diagnostics.shape import shape
-from vi.diagnostics.wide_draws import wide_draws, wide_log_density
 from vi.foundation.precision import precision
-from vi.foundation.seeds import CHAIN_STARTS, FIRST_CHAINS, WIDE_DRAWS, generator_from
+from vi.foundation.seeds import CHAIN_STARTS, FIRST_CHAINS, generator_from
 from vi.targets.backends.evaluation import Evaluation, evaluation
 from vi.targets.base import Target
 
@@ -38,9 +38,6 @@ LARGEST_DENSE = 500
 
 SLOPED = 256
 """Draws behind the slope of the ELBO: it is known to 0.06 in units of q."""
-
-NOTHING = 60.0
-"""Nats below the largest weight at which one is nothing."""
 
 CHANCE = 1e-3
 """How often the first chains may end it though nothing is wrong."""
@@ -158,24 +155,17 @@ def _with_wide_draws(fit: _Fit, known: Evidence) -> Evidence:
 
     What is a tail to q's draws, or beyond all of them, is not to these.
     """
-    if known.weights is None or fit.log_q is None or fit.record.local:
+    if known.weights is None or fit.log_q is None:
         return known
-    own, count = fit.points[: fit.sizes.draws], fit.sizes.draws
-    generator = generator_from(fit.seed, WIDE_DRAWS)
-    wide = wide_draws(fit.mean, fit.root, count, generator).astype(own.dtype)
-    log_p = np.concatenate([fit.log_p[:count], fit.target.log_prob(wide)])
-    params = reported_params(fit.record)
-    log_q = log_prob_at(fit.record.family, params, wide, fit.record.dtype)
-    points = np.concatenate([own, wide])
-    with np.errstate(all="ignore"):
-        log_g = np.logaddexp(
-            np.concatenate([fit.log_q[:count], log_q]),
-            wide_log_density(points, fit.mean, fit.root),
-        ) - math.log(2)
-        ratios = log_p - log_g
-        # what has no weight has no rounding that matters either
-        nothing = ~(ratios > np.nanmax(np.where(np.isfinite(ratios), ratios, np.nan)) - NOTHING)
-    weights = smoothed(np.where(nothing, -np.inf, log_p), log_g)
+    if fit.record.local:
+        return _without(known, "draws wider than q: not with local variables")
+    if not np.all(np.isfinite(fit.std) & (fit.std > 0)):
+        return _without(known, "draws wider than q: it has no spread somewhere")
+    count = fit.sizes.draws
+    own = Drawn(fit.points[:count], fit.log_p[:count], fit.log_q[:count])
+    points, weights = wide_weights(
+        fit.record, fit.target, own, fit.mean, regular(fit.root, fit.std), fit.seed
+    )
     fit.note("wide", *shifts(fit.mean, fit.std, *weighted_moments(points, weights)))
     return replace(known, wide=weights, table=fit.table)
 

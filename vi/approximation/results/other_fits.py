@@ -100,11 +100,11 @@ def _starts(
     initial = fit.layout.flatten(start_point(fit.model, None, fit.seed), np.dtype(np.float64))
     usual = np.full(len(initial), START_STD)
     yield initial, usual
+    wide = prior_std(fit.model, fit.layout, fit.seed)
+    wide = np.where(np.isnan(wide), SPREAD, wide)
     while True:
         away = generator.uniform(-SPREAD, SPREAD, len(initial))
         yield from ((away, usual), (-away, usual))
-        wide = prior_std(fit.model, fit.layout, fit.seed)
-        wide = np.where(np.isnan(wide), SPREAD, wide)
         away, width = wide * _about_one(generator, len(initial)), np.minimum(usual, wide)
         yield from ((initial + away, width), (initial - away, width))
         away, width = FAR * q.std * _about_one(generator, len(initial)), np.minimum(usual, q.std)
