@@ -35,6 +35,18 @@ def test_a_wider_q_is(rng):
     assert found.ess < 0.9 * 2000
 
 
+@pytest.mark.parametrize("draws", [2, 4, 5, 24, 25])
+def test_few_draws_have_weights_and_no_tail(draws, rng):
+    log_p, log_q = rng.standard_normal((2, draws))
+    found = smoothed(log_p, log_q)
+    assert np.isclose(np.exp(found.log_weights).sum(), 1.0)
+    ratio = np.exp(log_p - log_q)
+    if draws < 25:
+        np.testing.assert_allclose(np.exp(found.log_weights), ratio / ratio.sum())
+        assert found.k == np.inf
+    assert not found.reliable
+
+
 @pytest.mark.parametrize(("draws", "limit"), [(100, 0.5), (1000, 2 / 3), (10**6, 0.7)])
 def test_the_limit(draws, limit):
     assert largest_reliable(draws) == pytest.approx(limit)

@@ -118,7 +118,7 @@ class Mixture(Approximation):
     >>> with pm.Model() as model:
     ...     x = pm.Normal("x", 0.0, 1.0)
     >>> approx = vi.Mixture(2, model=model, random_seed=1)
-    >>> {name: value.shape for name, value in approx.reported.items()}
+    >>> {name: approx.reported[name].shape for name in ("log_weights", "mu", "L_tril")}
     {'log_weights': (2,), 'mu': (2, 1), 'L_tril': (2, 1)}
     """
 

@@ -22,6 +22,9 @@ k = 0.7, and may be 1 and more where all weights are within some hundredths of e
 may hide is for wider draws to find (:mod:`vi.diagnostics.wide_draws`).
 """
 
+FEWEST = 25
+"""Draws from which on a tail can be fitted: a fifth of them are in it, and five have to be."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -33,7 +36,7 @@ class Weights:
         Their logarithms, ``(S,)``; the weights sum to 1.
     k : float
         The shape of the Pareto distribution of the largest ratios; 0 where all are equal, infinite
-        where a draw or two have all the weight.
+        where a draw or two have all the weight and where there are too few draws to see a tail.
     """
 
     log_weights: np.ndarray
@@ -75,7 +78,7 @@ def smoothed(log_p: np.ndarray, log_q: np.ndarray) -> Weights:
     """Pareto-smoothed weights of draws; those where log p or log q is not finite have none.
 
     Numbers of the size of log p were rounded: ties that come of it would hide the tail, so they are
-    broken.
+    broken. Fewer than 25 draws show no tail, and their weights are left as they are.
 
     Parameters
     ----------
@@ -91,6 +94,8 @@ def smoothed(log_p: np.ndarray, log_q: np.ndarray) -> Weights:
     if np.ptp(ratios) <= max(np.sqrt(eps), 4 * eps * size):
         return Weights(np.full(ratios.size, -np.log(ratios.size)), 0.0)
     ratios = ratios + eps * size * np.random.default_rng(0).uniform(-0.5, 0.5, ratios.size)
+    if ratios.size < FEWEST:
+        return Weights(ratios - np.logaddexp.reduce(ratios), np.inf)
     log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
     log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)
     # NaN where a draw or two have all the weight: there is no tail to see
