@@ -20,9 +20,10 @@ ROBUST ?= $(addprefix tests/,algorithms approximation data families inference mo
     foundation/test_precision.py targets/batches test_correctness.py)
 # the slow tests in parts, each in fresh processes: numba keeps what it compiles, some MB a test
 OF_MODELS := tests/targets
-OF_METHODS := tests/test_correctness.py tests/test_determinism.py
-OTHERS := tests $(addprefix --ignore=,$(OF_MODELS) $(OF_METHODS))
-# values and gradients of some 200 models, each compiled for a few calls: little of it need be fast
+AS_USERS := tests/test_correctness.py tests/test_determinism.py tests/test_examples.py
+OTHERS := tests $(addprefix --ignore=,$(OF_MODELS) $(AS_USERS))
+# what is compiled is called a few times: LLVM's best code costs a fifth of the tests and saves nothing.
+# What ends where, and every number of a page, is tried as users have it: AS_USERS
 HASTY := --xla_backend_optimization_level=0
 # tests start many processes, each of which imports some 3,000 modules: 4 s with their byte code, 12 s without
 export UV_COMPILE_BYTECODE := 1
@@ -58,12 +59,12 @@ demo: $(VENV)/.group-demo ## run the demonstration
 # -- check --
 
 test: $(VENV)/.group-test ## the quick tests
-	$(PYTEST) $(TESTS) $(ARGS)
+	XLA_FLAGS="$$XLA_FLAGS $(HASTY)" $(PYTEST) $(TESTS) $(ARGS)
 
 test-slow: $(VENV)/.group-test ## only the slow tests
 ifeq ($(TESTS),tests)
-	@failed=0; for part in "$(OF_MODELS)" "$(OF_METHODS)" "$(OTHERS)"; do \
-	    flags="$$XLA_FLAGS"; [ "$$part" = "$(OF_MODELS)" ] && flags="$$flags $(HASTY)"; \
+	@failed=0; for part in "$(OF_MODELS)" "$(AS_USERS)" "$(OTHERS)"; do \
+	    flags="$$XLA_FLAGS"; [ "$$part" = "$(AS_USERS)" ] || flags="$$flags $(HASTY)"; \
 	    echo "== $$part =="; XLA_FLAGS="$$flags" $(PYTEST) -m slow $$part $(ARGS) || failed=1; done; exit $$failed
 else
 	$(PYTEST) -m slow $(TESTS) $(ARGS) || [ $$? -eq 5 ] # 5: none was found

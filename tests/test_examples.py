@@ -1,11 +1,8 @@
-"""Everything that a reader may copy runs: README, docstrings, pages, and the programs behind
+"""What a reader may copy runs, as it does for the reader: README, pages, and the programs behind
 them.
 """
 
-import doctest
-import importlib
 import os
-import pkgutil
 import re
 import subprocess
 import sys
@@ -46,11 +43,6 @@ PAGES = [
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if code(path.read_text(encoding="utf-8"), "python")
 ]
-MODULES = sorted(
-    module.name
-    for path, prefix in ((vi.__path__, "vi."), (vi.callbacks.__path__, "vi.callbacks."))
-    for module in pkgutil.walk_packages(path, prefix)
-)
 
 
 def run(*command: object, cwd: Path) -> str:
@@ -78,17 +70,6 @@ def test_readme_example(tmp_path: Path) -> None:
     code = (tmp_path / "readme.py").read_text(encoding="utf-8")
     assert "matplotlib" not in code, "the example has to run without the plots extra"
     assert "slope" in run("readme.py", cwd=tmp_path)
-
-
-@pytest.mark.few(35)
-@pytest.mark.parametrize("name", MODULES)
-def test_docstrings(name: str) -> None:
-    module = importlib.import_module(name)
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
-        report: list[str] = []
-        runner.run(test, out=report.append)
-        assert not report, "".join(report)
 
 
 @pytest.mark.few(1)

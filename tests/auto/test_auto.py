@@ -89,6 +89,7 @@ def test_other_methods_have_no_stages():
     assert "stage" not in approx.sample(5)["fit"]
 
 
+@pytest.mark.slow
 def test_draws_are_weighted_where_that_can_be_relied_on():
     """The mean is a t: its variance is s^2 / n (n - 1) / (n - 3)."""
     approx = vi.fit(model=skewed(), **QUIET)

@@ -74,6 +74,7 @@ def signs():
     return model, vi.fit(model=model, **QUIET)
 
 
+@pytest.mark.slow
 def test_both_signs_have_half_of_the_mass(signs):
     """The weights come of 2,000 draws whose weights have an sd of about 0.05."""
     _, approx = signs
@@ -88,6 +89,7 @@ def test_both_signs_have_half_of_the_mass(signs):
     np.testing.assert_allclose(np.abs(draws).std(), 0.025, rtol=0.2)
 
 
+@pytest.mark.slow
 def test_what_comes_back_works(signs, tmp_path):
     model, approx = signs
     assert approx.status.ending == "converged"

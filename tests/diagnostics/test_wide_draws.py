@@ -60,7 +60,7 @@ def two_widths(dim, weight, wide):
     return model
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("dim", "weight", "wide"), [(1, 0.1, 10.0), (3, 0.5, 8.0), (5, 0.2, 5.0)])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_wide_component_behind_a_narrow_one_is_seen(dim, weight, wide, seed):
@@ -71,6 +71,7 @@ def test_a_wide_component_behind_a_narrow_one_is_seen(dim, weight, wide, seed):
     assert approx.diagnose(random_seed=seed).verdict != "good"
 
 
+@pytest.mark.slow
 def test_a_normal_is_good_for_all_that():
     with pm.Model() as model:
         pm.MvNormal("x", np.zeros(6), np.eye(6) + 0.7)

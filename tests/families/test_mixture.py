@@ -96,6 +96,7 @@ def log_two_normals(z):
     return jnp.logaddexp(one, other) - 0.5 * (across / 0.1) ** 2
 
 
+@pytest.mark.slow
 def test_steps_find_the_components_and_leave_the_weights():
     """Sticking the landing has no noise at the optimum, which is p itself where weights are."""
     model = vi.targets.from_function(log_two_normals, init=np.zeros(2))

@@ -185,6 +185,7 @@ UNCHANGED = {
 }
 
 
+@pytest.mark.slow
 def test_import_and_a_fit_change_nothing():
     """The process after `import vi`, and after a fit, is the one after `import pymc` alone."""
     report = run(
