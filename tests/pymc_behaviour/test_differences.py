@@ -135,8 +135,6 @@ def test_refused_with_what_to_write_instead(listed, call, error, words):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("mean_data", r"approx\.layout\.unflatten\(approx\.mean\.eval\(\)\)"),
-        ("std_data", r"approx\.layout\.unflatten\(approx\.std\.eval\(\)\)"),
         ("symbolic_random", r"approx\.sample_node\(node\)"),
         ("symbolic_logq", r"approx\.logq\(z\)"),
     ],
@@ -147,11 +145,6 @@ def test_parts_of_pymcs_graph_are_named_with_what_takes_their_place(name, words)
         getattr(approx, name)
     assert not hasattr(approx, name)
     assert name in PAGE
-
-
-def test_what_takes_the_place_of_moments_by_name():
-    approx = begun(OURS).approx
-    assert approx.layout.unflatten(approx.mean.eval())["v"].shape == (3,)
 
 
 def test_an_attribute_that_neither_library_has():

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 import cloudpickle
 import numpy as np
 import pytensor
+import xarray as xr
 
 from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.judgement import judged_as_before
 from vi.approximation.record.parameters import reported_params, with_params
 from vi.approximation.record.pymc_names import OF_APPROXIMATION
+from vi.approximation.results.labelled import labelled_mean, labelled_std
 from vi.approximation.results.moments import moment_of
 from vi.approximation.steps.run import run_steps
 from vi.diagnostics.diagnosis import Diagnosis
@@ -293,6 +295,16 @@ class LiveRecord:
     def cov(self) -> Any:
         """Covariance of q in the unconstrained space, symbolic, shape ``(D, D)``."""
         return self._moment("cov")
+
+    @property
+    def mean_data(self) -> xr.Dataset:
+        """Mean of q by the names of the unconstrained values, with the model's dims and labels."""
+        return labelled_mean(self._record)
+
+    @property
+    def std_data(self) -> xr.Dataset:
+        """Standard deviations of q by the names of the unconstrained values, as the mean."""
+        return labelled_std(self._record)
 
     def _moment(self, name: str) -> Any:
         key = (self._record.family, name)

@@ -7,13 +7,10 @@ from typing import Any, TypedDict
 
 __all__ = ["OF_APPROXIMATION", "RetiredOfGroup", "check_group_arguments"]
 
-MOMENTS = "approx.layout.unflatten(approx.{}.eval()), a dict by name of unconstrained value"
 DRAWS = "approx.sample_node(node), for any expression of the model's variables"
 DENSITY = "approx.{}(z), for unconstrained points z of shape (..., D)"
 
 OF_APPROXIMATION = {
-    "mean_data": MOMENTS.format("mean"),
-    "std_data": MOMENTS.format("std"),
     "symbolic_random": DRAWS,
     "symbolic_randoms": DRAWS,
     "symbolic_single_sample": DRAWS,
