@@ -28,6 +28,7 @@ from vi.approximation.record.settings import describe_settings
 from vi.approximation.results import chains, draws, nodes, predictive
 from vi.approximation.results.covariance import cov_lr
 from vi.approximation.results.diagnose import diagnose
+from vi.approximation.results.html import approximation_html
 from vi.approximation.results.summary import summarize
 from vi.approximation.steps.data_arguments import training_data
 from vi.approximation.steps.freezing import frozen
@@ -337,6 +338,11 @@ class Approximation(LiveRecord):
         names = ", ".join(self.layout.names)
         kind = self.family.short_name
         return f"<Approximation {kind} of {names} (D={self.ndim}), {self.status}>"
+
+    def _repr_html_(self) -> str:
+        if "_record" not in vars(self):
+            return ""
+        return approximation_html(self.record)
 
     settings = verb(describe_settings)
     target = verb(target)

@@ -8,7 +8,9 @@ from typing import Literal, Self
 import numpy as np
 import xarray as xr
 
+from vi.diagnostics.html import checked_html, colour_of, paragraph, worst_html
 from vi.diagnostics.importance import Weights
+from vi.foundation.html import card
 
 __all__ = ["Diagnosis", "Verdict", "shifts", "weighted_moments"]
 
@@ -100,6 +102,21 @@ class Diagnosis:
         modes = dataset[of_modes].drop_attrs() if of_modes else None
         table = dataset.drop_vars(of_modes).drop_dims("mode", errors="ignore").drop_attrs()
         return cls(**attributes, table=table, skipped=split, modes=modes)
+
+    def _repr_html_(self) -> str:
+        numbers = checked_html(
+            self.elbo, self.elbo_error, self.pareto_k, self.importance_ess, self.discrepancy
+        )
+        open_questions = [paragraph(f"not checked: {what}", faint=True) for what in self.skipped]
+        return card(
+            self.verdict,
+            colour_of(self.verdict),
+            paragraph(self.why),
+            paragraph(self.advice),
+            numbers,
+            worst_html(self.table),
+            *open_questions,
+        )
 
     def __repr__(self) -> str:
         return f"<Diagnosis: {self.verdict}>"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from vi.diagnostics.html import colour_of, paragraph
+from vi.foundation.html import card
+
 __all__ = ["Converged", "DivergedError", "Ending", "Status"]
 
 type Ending = Literal[
@@ -42,6 +45,10 @@ class Status:
     ending: Ending
     step: int
     message: str
+
+    def _repr_html_(self) -> str:
+        title = f"{self.ending} at step {self.step:,}"
+        return card(title, colour_of(self.ending), paragraph(self.message))
 
     def __str__(self) -> str:
         return f"{self.ending} at step {self.step:,}: {self.message}"

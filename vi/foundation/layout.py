@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from vi.foundation.html import FAINT, table
+
 __all__ = ["Layout", "Slot"]
+
+LISTED = 12
+"""Variables that a notebook shows; of more, how many."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,20 @@ class Layout:
             if name in (slot.name, slot.value_name):
                 return slot
         raise KeyError(f"{name!r} is not a variable of the model; it has {', '.join(self.names)}.")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                slot.name,
+                " × ".join(map(str, slot.constrained_shape)) or "scalar",
+                ", ".join("" if dim is None else dim for dim in slot.dims),
+                slot.transform or "",
+            )
+            for slot in self.slots[:LISTED]
+        ]
+        left = len(self.slots) - len(rows)
+        more = f'<div style="{FAINT}">and {left:,} more</div>' if left else ""
+        return table(rows, head=("variable", "shape", "dims", "transform")) + more
 
     def flatten(self, values: Mapping[str, Any], dtype: np.dtype) -> np.ndarray:
         """Put unconstrained values, by value name, into one vector of length ``D``."""

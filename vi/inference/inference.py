@@ -16,6 +16,7 @@ from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.steps.restarts import check_restarts
 from vi.approximation.steps.warm_start import can_warm_start
+from vi.foundation.html import card
 from vi.foundation.numbers import check_count
 from vi.foundation.unset import Unset
 from vi.inference.contract import check_made
@@ -102,6 +103,11 @@ class Inference(abc.ABC):
         if "approx" not in vars(self):  # in a debugger, within an __init__
             return f"<{type(self).__name__} without an approximation>"
         return f"<{type(self).__name__} of {self.approx!r}>"
+
+    def _repr_html_(self) -> str:
+        if "approx" not in vars(self):
+            return ""
+        return card(type(self).__name__, None, self.approx._repr_html_())
 
     def fit(
         self,

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from vi.algorithms.base import RowsOfStep
+from vi.foundation.html import card, table
 from vi.foundation.kept import Keeper
 from vi.foundation.layout import Layout
 
@@ -136,6 +137,11 @@ class Target(Keeper, abc.ABC):
     def dim(self) -> int:
         """Length ``D`` of the flat vector."""
         return self.layout.dim
+
+    def _repr_html_(self) -> str:
+        title = f"log density of {self.dim:,} unconstrained numbers"
+        where = table([("backend", self.backend), ("precision", str(self.dtype))])
+        return card(title, None, where, self.layout._repr_html_())
 
     def is_finite_around(self, start: np.ndarray) -> bool:
         """Whether that was seen around this point ``(D,)``; False where nobody has looked."""

@@ -11,6 +11,7 @@ from pytensor.graph.basic import Variable
 
 from vi.approximation.record.pymc_names import RetiredOfGroup, check_group_arguments
 from vi.families import FAMILIES, Encoder, Family, Part, Particles, PerRow, Product
+from vi.foundation.html import card, table
 from vi.foundation.layout import Layout
 
 __all__ = [
@@ -127,6 +128,14 @@ class Group:
             raise TypeError(
                 f"A local group needs a family with a density, {self.family.short_name!r} has none."
             )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("variables", "the rest" if self.names is None else ", ".join(self.names)),
+            ("family", self.family.short_name + (", for each row" if self.local else "")),
+        ]
+        title = f"Group {self.name}" if self.name else "Group"
+        return card(f"{title} (frozen)" if self.frozen else title, None, table(rows))
 
     def __repr__(self) -> str:
         which = "the rest" if self.names is None else ", ".join(self.names)
