@@ -1,6 +1,7 @@
 """The method that chooses: its stages, what comes back, what it refuses, what ends it."""
 
 import copy
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -10,6 +11,7 @@ from problems import PROBLEMS, conjugate_regression, two_signs
 
 import vi
 from vi.auto import method as auto
+from vi.auto import repair
 from vi.auto.ground import Ground
 from vi.families import FullRank, LowRank, MeanField, Particles
 from vi.inference.run_options import RunOptions
@@ -133,6 +135,26 @@ def test_chains_that_do_not_agree_are_not_taken():
     assert approx.diagnosis.verdict in ("do not use", "means only")
     if approx.diagnosis.verdict == "do not use":
         assert approx.family == FullRank()
+
+
+@pytest.mark.slow
+def test_the_best_attempt_of_chains_is_kept(monkeypatch):
+    judge, seen = repair._verdict, []
+
+    def first_is_best(fit, points, *args):
+        found = judge(fit, points, *args)
+        seen.append(points)
+        verdict = "means only" if len(seen) == 1 else "do not use"
+        return dataclasses.replace(found, verdict=verdict)
+
+    monkeypatch.setattr(repair, "_verdict", first_is_best)
+    monkeypatch.setattr(repair, "ATTEMPTS", ((1, 0.8, 0.5), (1, 0.8, 1.0)))
+    approx = vi.fit(model=funnel(), **QUIET)
+    assert approx.diagnosis.verdict == "means only"
+    assert len(seen) == 2
+    np.testing.assert_array_equal(
+        approx.reported["particles"], seen[0].reshape(-1, seen[0].shape[-1])
+    )
 
 
 @pytest.mark.slow

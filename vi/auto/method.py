@@ -117,7 +117,7 @@ class Auto(Inference):
     def __init__(
         self,
         *,
-        max_evaluations: int = 2_000_000,
+        max_evaluations: int = 4_000_000,
         max_seconds: float | None = None,
         repair: str | None = "mcmc",
         **options: Unpack[StartOptions],

@@ -28,10 +28,11 @@ __all__ = ["repair", "why_not"]
 CHAINS, TUNE, DRAWS = 4, 300, 1000
 """Chains, steps of tuning, and draws a chain."""
 
-ATTEMPTS = ((1, 0.8), (4, 0.95), (4, 0.95))
-"""How many times as many draws an attempt has, and the acceptance rate that it is tuned to: where
-the chains of one do not agree, or diverge, the next one's steps are shorter, measured by what it
-has seen, and begin where it ended."""
+ATTEMPTS = ((1, 0.8, 0.15), (4, 0.95, 0.5), (4, 0.95, 1.0))
+"""How many times as many draws an attempt has, the acceptance rate that it is tuned to, and how
+much it may take of the gradients that are left: where the chains of one do not agree, or diverge,
+the next one's steps are shorter, measured by what it has seen, and begin where it ended. Where q's
+covariance is wrong trajectories are long and lead nowhere, so that little is spent on the first."""
 
 LEAST_GRADIENTS = 20 * CHAINS * (DRAWS + TUNE)
 """About what the chains take at the least: a trajectory on a normal has some ten to thirty."""
@@ -51,6 +52,9 @@ NEARLY, SOME, MANY = 1.05, 100, 0.1
 """When means are worth something: R-hat and the share of diverging steps at most so much, effective
 draws at least so many."""
 
+WORTH: tuple[Verdict, ...] = ("do not use", "means only", "good")
+"""The verdicts on chains, upwards."""
+
 DIVERGING = 0.005
 """The largest share of steps that diverge: what they leave out is about as much."""
 
@@ -63,6 +67,7 @@ def repair(ground: Ground) -> None:
     fit = ground.fit
     target = target_of_all_rows(fit)
     seed, gradients, each = derived_seed(fit.seed, STAGES), 0, 0.0
+    best: tuple[np.ndarray, Diagnosis] | None = None
     with ground.stage("chains", "NUTS from draws of q") as write:
         try:
             matrix = inverse_mass_matrix(fit, None)
@@ -70,25 +75,31 @@ def repair(ground: Ground) -> None:
         except ValueError as error:
             write(Stage("", outcome=f"left out: {error}", kept=False))
             return
-        for number, (times, accept) in enumerate(ATTEMPTS):
+        for number, (times, accept, share) in enumerate(ATTEMPTS):
             left, steps = max(ground.affordable - gradients, 1), CHAINS * (times * DRAWS + TUNE)
             if each * steps > left:
                 ground.deadline.passed()
                 break
             # trajectories of 2^depth steps: all of them together stay within the budget
-            depth = int(np.log2(left / steps))
+            depth = int(np.log2(max(share * left / steps, 1.0)))
             plan = Plan("nuts", times * DRAWS, TUNE, accept, None, min(max(depth, 3), DEEPEST))
             points, stats, _ = run_chains(target, plan, matrix, starts, derived_seed(seed, number))
             # what tuning took is not told; it is taken to be like the rest
             each = float(np.mean(np.asarray(stats["n_steps"])))
             gradients += int(each * steps)
             found = _verdict(fit, points, np.asarray(stats["diverging"]), gradients)
+            if best is None or _rank(found) > _rank(best[1]):
+                best = points, found
             if found.verdict == "good":
                 break
             matrix, starts = _learned(matrix, points, found), points[:, -1]
-        if found.verdict != "do not use":
-            _hold(ground, points, found)
+        if best is None:
+            write(Stage("", outcome=f"left out: {NO_TIME}", kept=False))
+            return
+        points, found = best
         held = found.verdict != "do not use"
+        if held:
+            _hold(ground, points, found)
         write(Stage("", gradients=gradients, outcome=found.in_short, kept=held))
 
 
@@ -115,6 +126,11 @@ def why_not(ground: Ground, found: Diagnosis, repair: str | None) -> str:
     why = next((reason for reason, holds in reasons.items() if holds), "")
     ground.deadline.ended |= why == NO_TIME
     return why
+
+
+def _rank(found: Diagnosis) -> tuple[int, float]:
+    """How much an attempt is worth, beside others: its verdict, then its effective draws."""
+    return WORTH.index(found.verdict), float(found.table["ess"].min())
 
 
 def _learned(matrix: np.ndarray, points: np.ndarray, found: Diagnosis) -> np.ndarray:
