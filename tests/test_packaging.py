@@ -110,8 +110,38 @@ def test_what_is_imported_is_declared() -> None:
     assert {name.replace("_", "-") for name in used} <= declared
 
 
-@pytest.mark.parametrize("name", PYPROJECT["project"]["optional-dependencies"])
+EXTRAS = [name for name in PYPROJECT["project"]["optional-dependencies"] if name != "all"]
+
+
+def test_all_extras_are_all() -> None:
+    (every,) = PYPROJECT["project"]["optional-dependencies"]["all"]
+    assert every == f"pymc-vi[{','.join(sorted(EXTRAS))}]"
+
+
+@pytest.mark.parametrize("name", EXTRAS)
 def test_extra_and_group_are_the_same(name: str) -> None:
     assert (
         PYPROJECT["project"]["optional-dependencies"][name] == PYPROJECT["dependency-groups"][name]
     )
+
+
+def test_hosted_checks_call_the_makefile_alone() -> None:
+    """What they do can be done by hand."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text(encoding="utf-8")
+        for command in re.findall(r"- run: (.*)", text):
+            if command == ".ci/run" or command.startswith("test "):
+                continue
+            tool, *called = command.split()
+            assert tool == "make", f"{path.name}: {command}"
+            named = (
+                re.findall(r"target: \[(.*)\]", text) if "${{" in command else [", ".join(called)]
+            )
+            assert set(named[0].split(", ")) <= targets, f"{path.name}: {command}"
+
+
+def test_the_version_is_one() -> None:
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert cited is not None
+    assert cited[1] == PYPROJECT["project"]["version"]

@@ -27,6 +27,7 @@ from vi.approximation import (
 )
 from vi.auto import Auto
 from vi.data import Minibatch
+from vi.foundation.environment import show_versions
 from vi.foundation.version import __version__
 from vi.inference import (
     ADVI,
@@ -116,6 +117,7 @@ __all__ = [
     "sample_approx",
     "scale_free_adam",
     "sgd",
+    "show_versions",
     "targets",
     "testing",
     "wrap_jax",
