@@ -28,7 +28,7 @@ from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
 from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
-from vi.inference.judged import check_can_be_judged, judged
+from vi.inference.judged import judged
 from vi.inference.klqp import KLqp
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
@@ -191,7 +191,7 @@ def _refuse(options: RunOptions) -> None:
 
 def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> FitState:
     """The record before the first stage: independent normals, where it is or where it is told."""
-    fit = check_can_be_judged(ground.options.applied(fit, restart), ground.options)
+    fit = ground.options.applied(fit, restart)
     if fit.local:
         raise TypeError(
             "method='auto' makes its approximation of the model itself; local variables are "
@@ -240,9 +240,9 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
 
 
 def _in_batches(ground: Ground) -> Diagnosis | None:
-    """The stages that see batches; a verdict where all rows are at hand afterwards."""
+    """The stages that see batches; the verdict afterwards is by all rows, where time allows."""
     climb(ground)
-    if ground.stopped or ground.fit.data.stream is not None or ground.deadline.passed():
+    if ground.stopped or ground.deadline.passed():
         return None
     return check(ground)
 

@@ -69,6 +69,8 @@ class Evidence:
         What chains show of p that q has not.
     discrepancy : float
         Of particles.
+    some_rows : bool
+        Whether it was measured on some of the rows only.
     gradients : int
         Gradients that it took.
     skipped : sequence of str
@@ -88,6 +90,7 @@ class Evidence:
     modes: xr.Dataset | None = None
     shape: str = ""
     discrepancy: float = np.nan
+    some_rows: bool = False
     gradients: int = 0
     skipped: Sequence[str] = ()
 

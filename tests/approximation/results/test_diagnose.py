@@ -240,10 +240,12 @@ def test_restarts_that_end_elsewhere_are_no_good_fit():
     assert found.modes.sizes["mode"] == 8
 
 
-def test_what_was_not_checked_is_said_and_never_good():
+def test_what_was_not_checked_is_said():
+    """Weights that are all but equal know more than chains, which are not missed."""
     exact = correlated_gaussian()
     found = vi.fit(method="laplace", model=exact.model, random_seed=1).diagnose(chains=0)
-    assert found.verdict == "means only"
+    assert found.verdict == "good"
+    assert "no short chains have looked" in found.why
     assert found.skipped == ("short chains: chains=0",)
     assert np.isnan(found.acceptance)
     assert "not checked: short chains" in str(found)
@@ -260,8 +262,19 @@ def test_large_models_are_looked_at_by_less(monkeypatch):
     found = approx.diagnose()
     assert "a large model" in found.skipped[0]
     assert found.gradients == 256
-    assert found.verdict == "means only"
+    assert found.verdict == "good"
     assert approx.diagnose(chains=64).verdict == "good"
+
+
+def test_without_weights_and_chains_nothing_is_good():
+    approx = vi.SVGD(n_particles=100, model=correlated_gaussian().model, random_seed=1)
+    found = approx.fit(20, progressbar=False).diagnose(draws=100, chains=0)
+    assert found.verdict == "do not use"
+    assert found.why == "neither weights nor short chains have looked"
+    assert set(found.skipped) == {
+        "short chains: chains=0",
+        "importance weights: q has no density",
+    }
 
 
 @pytest.mark.slow
@@ -294,6 +307,8 @@ def test_draws_without_a_density_are_named():
         ({"chains": 64.5}, "chains=64.5"),
         ({"starts": -1}, "starts=-1"),
         ({"starts": 1.5}, "starts=1.5"),
+        ({"rows": "few"}, "rows='few'"),
+        ({"rows": "some"}, "rows='some' is for streamed rows"),
     ],
 )
 def test_bad_arguments(arguments, match):

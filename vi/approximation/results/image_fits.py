@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 
+from typing import NamedTuple
+
 import numpy as np
 
-from vi.diagnostics.images import images
+from vi.diagnostics.images import Image, images
 from vi.diagnostics.modes import APART, Found
+from vi.foundation.layout import Layout
 from vi.targets.base import Target
 
-__all__ = ["image_fits"]
+__all__ = ["FEW", "MOST", "Candidates", "candidates_of", "image_fits"]
 
 FEW, FRESH = 5, 256
 """Draws by which images are chosen, and those behind the ELBOs of the chosen."""
@@ -29,8 +32,29 @@ CHOSEN = 4
 """Images whose ELBO is looked at."""
 
 
+class Candidates(NamedTuple):
+    """Images that q may have, and a few points of each, ``(images, FEW, D)``."""
+
+    images: list[Image]
+    points: np.ndarray
+
+
+def candidates_of(layout: Layout, points: np.ndarray) -> Candidates:
+    """Images by which draws of q ``(S, D)`` come to another place."""
+    found = []
+    if layout.dim <= LARGEST and len(points) >= FEW:
+        found = images(layout, points, APART, min(MOST, len(points) // FEW))
+    few = [image.of(points[:FEW], layout) for image in found]
+    return Candidates(found, np.reshape(few, (len(few), FEW, layout.dim)).astype(points.dtype))
+
+
 def image_fits(
-    target: Target, points: np.ndarray, log_p: np.ndarray, log_q: np.ndarray
+    target: Target,
+    points: np.ndarray,
+    log_p: np.ndarray,
+    log_q: np.ndarray,
+    candidates: Candidates | None = None,
+    values: np.ndarray | None = None,
 ) -> list[Found]:
     """What q would be at its images, where log p is about as high: their ELBOs and moments.
 
@@ -44,35 +68,44 @@ def image_fits(
         Draws of q at which log p is finite, ``(S, D)``.
     log_p, log_q : numpy.ndarray
         Densities at them, ``(S,)``.
+    candidates : Candidates, optional
+        Those of the points, where they have been looked for.
+    values : numpy.ndarray, optional
+        Log p at the points of the candidates, ``(images, FEW)``.
     """
-    if target.dim > LARGEST or len(points) < FEW:
+    found = candidates_of(target.layout, points) if candidates is None else candidates
+    if not found.images:
         return []
-    most = min(MOST, len(points) // FEW)
-    candidates = images(target.layout, points, APART, most)
-    if not candidates:
-        return []
-    few = np.concatenate([image.of(points[:FEW], target.layout) for image in candidates])
-    # as many as are looked at below, or a multiple of that: code is compiled for a number of points
-    filled = np.resize(few, (-(-len(few) // FRESH) * FRESH, target.dim))
-    values = target.log_prob(filled.astype(points.dtype))[: len(few)]
+    if values is None:
+        values = _values(target, found.points.reshape(-1, target.dim)).reshape(-1, FEW)
     with np.errstate(invalid="ignore"):
-        gains = np.median(values.reshape(-1, FEW) - log_p[:FEW], axis=1)
+        gains = np.median(values - log_p[:FEW], axis=1)
     best = np.argsort(-np.nan_to_num(gains, nan=-np.inf), kind="stable")[:CHOSEN]
-    found = []
-    for number in best[gains[best] > -BELOW]:
-        image = candidates[number]
-        moved = image.of(points, target.layout)
-        values = target.log_prob(moved[:FRESH].astype(points.dtype))
-        if not np.all(np.isfinite(values)):
-            continue
-        ratios = np.asarray(values, np.float64) - log_q[:FRESH]
-        found.append(
-            Found(
-                f"q with {image.name}",
-                float(ratios.mean()),
-                float(ratios.std() / math.sqrt(len(ratios))),
-                moved.mean(axis=0, dtype=np.float64),
-                moved.std(axis=0, dtype=np.float64),
-            )
-        )
-    return found
+    chosen = [found.images[number] for number in best[gains[best] > -BELOW]]
+    moved = [image.of(points, target.layout) for image in chosen]
+    if not chosen:
+        return []
+    fresh = np.concatenate([m[:FRESH] for m in moved]).astype(points.dtype)
+    there = _values(target, fresh).reshape(len(chosen), -1)
+    return [
+        _found(image, m, np.asarray(v, np.float64) - log_q[:FRESH])
+        for image, m, v in zip(chosen, moved, there, strict=True)
+        if np.all(np.isfinite(v))
+    ]
+
+
+def _values(target: Target, points: np.ndarray) -> np.ndarray:
+    """Log p at points, filled up to a multiple of what code is compiled for."""
+    filled = np.resize(points, (-(-len(points) // FRESH) * FRESH, target.dim))
+    return target.log_prob(filled)[: len(points)]
+
+
+def _found(image: Image, moved: np.ndarray, ratios: np.ndarray) -> Found:
+    """An image as another fit."""
+    return Found(
+        f"q with {image.name}",
+        float(ratios.mean()),
+        float(ratios.std() / math.sqrt(len(ratios))),
+        moved.mean(axis=0, dtype=np.float64),
+        moved.std(axis=0, dtype=np.float64),
+    )

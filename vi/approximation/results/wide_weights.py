@@ -13,9 +13,8 @@ from vi.approximation.results.points import log_prob_at
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.wide_draws import wide_draws, wide_log_density
 from vi.foundation.seeds import WIDE_DRAWS, generator_from
-from vi.targets.base import Target
 
-__all__ = ["Drawn", "regular", "wide_weights"]
+__all__ = ["Drawn", "regular", "wide_points", "wide_weights"]
 
 NOTHING = 60.0
 """Nats below the largest weight at which one is nothing."""
@@ -35,8 +34,24 @@ def regular(root: np.ndarray, std: np.ndarray) -> np.ndarray:
     return std if singular else root
 
 
+def wide_points(own: np.ndarray, mean: np.ndarray, root: np.ndarray, seed: int) -> np.ndarray:
+    """As many draws as there are of q, and wider ones, ``(S, D)``.
+
+    Parameters
+    ----------
+    own : numpy.ndarray
+        Draws of q, ``(S, D)``.
+    mean, root : numpy.ndarray
+        Mean ``(D,)`` and a regular root of q's covariance ``(D, D)``, or sds ``(D,)``.
+    seed : int
+        Seed of the wider draws.
+    """
+    generator = generator_from(seed, WIDE_DRAWS)
+    return wide_draws(mean, root, len(own), generator).astype(own.dtype)
+
+
 def wide_weights(
-    fit: FitState, target: Target, own: Drawn, mean: np.ndarray, root: np.ndarray, seed: int
+    fit: FitState, own: Drawn, wide: np.ndarray, log_p: np.ndarray, mean: np.ndarray, root: np.ndarray
 ) -> tuple[np.ndarray, Weights]:
     """Draws of q and as many that are wider, with weights by the density of both sets together.
 
@@ -46,19 +61,15 @@ def wide_weights(
     ----------
     fit : FitState
         Whose q it is.
-    target : Target
-        The log density with all rows.
     own : Drawn
         Draws of q.
+    wide, log_p : numpy.ndarray
+        The wider ones, ``(S, D)``, and log p of all rows at each.
     mean, root : numpy.ndarray
-        Mean ``(D,)`` and a regular root of q's covariance ``(D, D)``, or sds ``(D,)``.
-    seed : int
-        Seed of the wider draws.
+        What they were drawn with.
     """
-    generator = generator_from(seed, WIDE_DRAWS)
-    wide = wide_draws(mean, root, len(own.points), generator).astype(own.points.dtype)
     points = np.concatenate([own.points, wide])
-    log_p = np.concatenate([own.log_p, target.log_prob(wide)])
+    log_p = np.concatenate([own.log_p, log_p])
     log_q = log_prob_at(fit.family, reported_params(fit), wide, fit.dtype)
     with np.errstate(all="ignore"):
         log_g = np.concatenate([own.log_q, log_q])
