@@ -93,8 +93,7 @@ def target_of_all_rows(fit: FitState) -> Target:
 
 @one_at_a_time
 def target_of_every_row(fit: FitState) -> Target:
-    """The same, but for streamed rows: of these each question takes a pass over the stream.
-    """
+    """The same, but for streamed rows: of these each question takes a pass over the stream."""
     stream, streamed = fit.data.stream, fit.data.training.streamed
     if stream is None or streamed is None:
         return target_of_all_rows(fit)

@@ -142,7 +142,7 @@ def arguments_of_diagnosis(given: Any) -> Mapping[str, Any] | None:
             f"diagnose={dict(given)!r}: {', '.join(map(repr, unknown))} is no argument of "
             f"approx.diagnose(), which takes {', '.join(known)}."
         )
-    asked = [given.get(name) for name in ("draws", "chains", "starts")]
-    check_sizes(*asked, given.get("rows", "auto"))
+    draws, chains, starts = (given.get(name) for name in ("draws", "chains", "starts"))
+    check_sizes(draws, chains, starts, given.get("rows", "auto"))
     resolve_seed(given.get("random_seed", 0))
     return dict(given)

@@ -33,7 +33,7 @@ CHAINED = GRADIENTS + STEPS + 1
 """Passes of short chains: those that come first, and longer ones."""
 
 
-def sizes_in_passes(  # noqa: PLR0913 (what a diagnosis is asked for)
+def sizes_in_passes(
     fit: FitState,
     target: StreamedTarget,
     rows: str,

@@ -38,9 +38,9 @@ def measured_on_some_rows(record: FitState, target: StreamedTarget, seed: int) -
     seen, values, scores = target.on_some_rows(points, rows, PIECES, generator)
     unseen = max(1 - seen / all_rows, 0.0)
     columns = {"mean": mean, "sd": std}
+    one_pass = f"in one pass of {one_pass_in_words(target)} (diagnose(rows='all'))"
     skipped = [
-        f"importance weights, short chains: they take all {all_rows:,} rows, the "
-        f"weights in one pass of {one_pass_in_words(target)} (diagnose(rows='all'))",
+        f"importance weights, short chains: they take all {all_rows:,} rows, the weights {one_pass}"
     ]
     finite, found, elbo, error = float(np.isfinite(values).all(axis=0).mean()), None, np.nan, np.nan
     if np.isfinite(values).all() and np.isfinite(scores).all():
@@ -70,7 +70,7 @@ def measured_on_some_rows(record: FitState, target: StreamedTarget, seed: int) -
     )
 
 
-def _slope(  # noqa: PLR0913 (what q is, and what was seen)
+def _slope(
     points: np.ndarray,
     scores: np.ndarray,
     mean: np.ndarray,

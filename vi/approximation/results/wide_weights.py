@@ -51,7 +51,12 @@ def wide_points(own: np.ndarray, mean: np.ndarray, root: np.ndarray, seed: int) 
 
 
 def wide_weights(
-    fit: FitState, own: Drawn, wide: np.ndarray, log_p: np.ndarray, mean: np.ndarray, root: np.ndarray
+    fit: FitState,
+    own: Drawn,
+    wide: np.ndarray,
+    log_p: np.ndarray,
+    mean: np.ndarray,
+    root: np.ndarray,
 ) -> tuple[np.ndarray, Weights]:
     """Draws of q and as many that are wider, with weights by the density of both sets together.
 

@@ -26,9 +26,7 @@ def entries_of(target: Target, inputs: Batch | None = None) -> int:
     return int(target.dim + sum(math.prod(np.shape(array)) for array in arrays))
 
 
-def evaluation(
-    target: Target, block: int | None = None, inputs: Batch | None = None
-) -> Evaluation:
+def evaluation(target: Target, block: int | None = None, inputs: Batch | None = None) -> Evaluation:
     """Values and scores at any number of points, in double precision outside.
 
     As many points are taken together as memory allows: every point has a value for each row. With

@@ -90,7 +90,9 @@ class StreamedTarget(Target):
         assert streamed is not None
         marks = set(streamed.marks)
         self.names = tuple(
-            name for name, graph in step.graph.variables.items() if not marks & set(ancestors([graph]))
+            name
+            for name, graph in step.graph.variables.items()
+            if not marks & set(ancestors([graph]))
         )
         self._fields = list(streamed.inputs)
         fixed = next(iter(streamed.inputs.values())).type.shape[0]
