@@ -66,7 +66,7 @@ def diagnose(
     chains : int, optional
         Chains; each takes 126 gradients. Their noise is about ``1 / sqrt(chains)`` standard
         deviations. By default up to 256, fewer in the same cases, and none where not even 64 would
-        do. 0 leaves them out, and no fit is called good then.
+        do. 0 leaves them out: a fit is good then only if the weights know it by themselves.
     starts : int, optional
         Other fits, of some 200 gradients each, and up to 4,000 more where they end elsewhere. By
         default 7 where there are chains that do not end it, none otherwise.
