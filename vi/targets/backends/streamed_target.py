@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pytensor.graph.traversal import ancestors
@@ -19,16 +20,16 @@ from vi.targets.base import Batch, Inputs, StepInputs, Target
 
 __all__ = ["Pace", "StreamedTarget"]
 
-VALUES, SCORES = 256, 64
-"""Points whose values, or scores, are computed together: always so many, for which code is
-compiled once, whatever a pass is asked."""
+TOGETHER = 32
+"""Points whose values, or scores, are computed together: always so many, for which code is compiled
+once, whatever a pass is asked. A value for each row of a block and point is 2.5 MB, which caches
+hold; of 256 points they do not, and a regression took twenty times as long."""
 
 FEW = 4
 """Points by which one is timed where each is computed by itself."""
 
 BLOCK_ROWS, BLOCK_BYTES = 10_000, 2**25
-"""Rows of a block: enough for a call to cost little beside its work, few enough that a value for
-each row and point is some 20 MB."""
+"""Rows of a block at most, and their bytes: enough for a call to cost little beside its work."""
 
 KEPT_BYTES = 2**26
 """Data up to this size stay in memory after the first pass: a fit of a few rows is judged by many
@@ -54,7 +55,7 @@ class Pace:
 
     def seconds(self, values: int, scores: int = 0) -> float:
         """Seconds of a pass that is asked for so many values and scores."""
-        values, scores = _filled(values, VALUES), _filled(scores, SCORES)
+        values, scores = (-(-points // TOGETHER) * TOGETHER for points in (values, scores))
         return self.blocks * (self.read + values * self.value + scores * self.score)
 
 
@@ -176,16 +177,16 @@ class StreamedTarget(Target):
     def _values(self, points: np.ndarray, inputs: StepInputs) -> np.ndarray:
         """Log p of a block ``(S,)``."""
         found = []
-        for first in range(0, len(points), VALUES):
-            part = points[first : first + VALUES]
+        for first in range(0, len(points), TOGETHER):
+            part = points[first : first + TOGETHER]
             if self.step.traceable:  # compiled for one number of points
-                part = np.concatenate([part, part[-1:].repeat(VALUES - len(part), axis=0)])
+                part = np.concatenate([part, part[-1:].repeat(TOGETHER - len(part), axis=0)])
             found.append(self.step.log_prob(part, inputs).astype(np.float64))
         return np.concatenate(found)[: len(points)] if found else np.zeros(0)
 
     def _scores(self, points: np.ndarray, inputs: StepInputs) -> tuple[np.ndarray, np.ndarray]:
         """Log p and scores of a block, ``(S,)`` and ``(S, D)``."""
-        return evaluation(self.step, SCORES if self.step.traceable else None, inputs)(points)
+        return evaluation(self.step, TOGETHER if self.step.traceable else None, inputs)(points)
 
     def _measured(self) -> Pace:
         blocks, began = self._blocks(), time.perf_counter()
@@ -196,16 +197,16 @@ class StreamedTarget(Target):
         del blocks
         ((_, inputs),) = self._inputs([first])
         point, costs = np.zeros((1, self.dim), self.dtype), []
-        for evaluate, count in ((self._values, VALUES), (self._scores, SCORES)):
-            points = point.repeat(count if self.step.traceable else FEW, axis=0)
+        for evaluate in (self._values, self._scores):
+            points = point.repeat(TOGETHER if self.step.traceable else FEW, axis=0)
             evaluate(points, inputs)  # compiles
-            began = time.perf_counter()
-            evaluate(points, inputs)
-            costs.append((time.perf_counter() - began) / len(points))
+            costs.append(min(_seconds(evaluate, points, inputs) for _ in range(3)) / len(points))
         count = -(-self.stream.n_rows // self.block_rows)
         return Pace(count, 0.0 if self._small else read, *costs)
 
 
-def _filled(points: int, together: int) -> int:
-    """So many points, or what is computed in their place."""
-    return -(-points // together) * together
+def _seconds(function: Callable[..., Any], *arguments: Any) -> float:
+    """How long a call takes."""
+    began = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - began
