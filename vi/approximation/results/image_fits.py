@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vi.diagnostics.images import Image, images
-from vi.diagnostics.modes import APART, Found
+from vi.diagnostics.modes import APART, Found, has_valley
 from vi.foundation.layout import Layout
 from vi.targets.base import Target
 
@@ -29,6 +29,10 @@ weights that are exchanged between entries of a hierarchy are thousands lower.""
 
 CHOSEN = 4
 """Images whose ELBO is looked at."""
+
+PATH = 17
+"""Points on the line from the mean of q to that of an image: a valley between two places that are
+three sds apart and more is as wide as some of them."""
 
 
 class Candidates(NamedTuple):
@@ -57,7 +61,10 @@ def image_fits(
 ) -> list[Found]:
     """What q would be at its images, where log p is about as high: their ELBOs and moments.
 
-    The entropy of an image is that of q, as it keeps volumes. No gradient is taken.
+    The entropy of an image is that of q, as it keeps volumes. No gradient is taken. An image to
+    which log p leads without a valley is left out: independent normals across a ridge have images
+    along it, where log p is as high (two predictors that go together have coefficients that may
+    be exchanged), and which are no place of their own.
 
     Parameters
     ----------
@@ -84,12 +91,18 @@ def image_fits(
     moved = [image.of(points, target.layout) for image in chosen]
     if not chosen:
         return []
-    fresh = np.concatenate([m[:FRESH] for m in moved]).astype(points.dtype)
-    there = _values(target, fresh).reshape(len(chosen), -1)
+    fresh = [m[:FRESH] for m in moved]
+    mean, steps = points.mean(axis=0, dtype=np.float64), np.linspace(0, 1, PATH)[:, None]
+    paths = [mean + steps * (image.of(mean[None], target.layout) - mean) for image in chosen]
+    there = _values(target, np.concatenate([*fresh, *paths]).astype(points.dtype))
+    cuts = np.cumsum([len(part) for part in [*fresh, *paths]])[:-1]
+    values_of = np.split(np.asarray(there, np.float64), cuts)
     return [
-        _found(image, m, np.asarray(v, np.float64) - log_q[:FRESH])
-        for image, m, v in zip(chosen, moved, there, strict=True)
-        if np.all(np.isfinite(v))
+        _found(image, m, v - log_q[:FRESH])
+        for image, m, v, along in zip(
+            chosen, moved, values_of[: len(chosen)], values_of[len(chosen) :], strict=True
+        )
+        if np.all(np.isfinite(v)) and has_valley(along)
     ]
 
 
