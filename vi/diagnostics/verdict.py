@@ -29,7 +29,9 @@ class _Judgement(NamedTuple):
 
 def judged(evidence: Evidence) -> Diagnosis:
     """The diagnosis that measurements give."""
-    if evidence.finite < ALL_BUT:
+    if evidence.improper:
+        found = _improper(evidence.improper)
+    elif evidence.finite < ALL_BUT:
         found = _Judgement(
             "do not use",
             f"log p is not finite at {1 - evidence.finite:.1%} of the draws of q",
@@ -55,6 +57,19 @@ def judged(evidence: Evidence) -> Diagnosis:
         evidence.discrepancy,
         evidence.modes,
         "" if evidence.rival is None else evidence.rival.name,
+        evidence.improper,
+        evidence.tails,
+    )
+
+
+def _improper(names: str) -> _Judgement:
+    """What there is to say of a posterior that is none."""
+    return _Judgement(
+        "do not use",
+        f"improper: log p does not fall along {names}, however far from the fit; the posterior has "
+        "no integral there, and nothing can be said of it",
+        f"A proper prior on {names}, pm.Normal in place of pm.Flat, say; where classes are "
+        "separated or predictors are the same, data alone do not make it proper.",
     )
 
 

@@ -15,6 +15,7 @@ from vi.approximation.results.mixture_parts import parts_of
 from vi.approximation.results.points import draw
 from vi.approximation.results.wide_weights import regular, wide_points
 from vi.diagnostics.parts import PartRoots, Parts, root_of
+from vi.search.tails import Rays, rays_of
 from vi.targets.backends.evaluation import Evaluation, evaluation
 from vi.targets.backends.streamed_target import StreamedTarget
 from vi.targets.base import Target
@@ -40,11 +41,17 @@ class Answers:
         Images that q may have.
     at_candidates : numpy.ndarray
         Log p at their points, ``(images, few)``.
+    rays : Rays
+        Lines from q outwards.
+    at_rays : numpy.ndarray
+        Log p at their points.
     """
 
     scores: np.ndarray
     candidates: Candidates
     at_candidates: np.ndarray
+    rays: Rays
+    at_rays: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,15 @@ def drawn_fit(record: FitState, target: Target, sizes: Sizes, seed: int) -> Draw
         root = regular(root_of(cov, std), std)
         wide = wide_points(points[: sizes.draws], mean, root, seed)
     parts = parts_of(family, params, record.dtype, dense=cov is not None)
-    log_p, log_p_wide, answers = _answered(target, points, wide, sizes.images and parts is None)
+    answers = None
+    if isinstance(target, StreamedTarget):
+        rays = rays_of(target.layout, mean, std, cov, points[0])
+        looked = points if sizes.images and parts is None else points[:0]
+        images = candidates_of(target.layout, looked)
+        log_p, log_p_wide, answers = _answered(target, points, wide, images, rays)
+    else:
+        log_p = target.log_prob(points)
+        log_p_wide = None if wide is None else target.log_prob(wide)
     return DrawnFit(
         record,
         target,
@@ -155,15 +170,19 @@ def drawn_fit(record: FitState, target: Target, sizes: Sizes, seed: int) -> Draw
 
 
 def _answered(
-    target: Target, points: np.ndarray, wide: np.ndarray | None, images: bool
-) -> tuple[np.ndarray, np.ndarray | None, Answers | None]:
-    """Log p at draws of q and at wider ones, and the answers of a pass."""
-    if not isinstance(target, StreamedTarget):
-        return target.log_prob(points), None if wide is None else target.log_prob(wide), None
-    found = candidates_of(target.layout, points[: points.shape[0] * images])
+    target: StreamedTarget,
+    points: np.ndarray,
+    wide: np.ndarray | None,
+    images: Candidates,
+    rays: Rays,
+) -> tuple[np.ndarray, np.ndarray | None, Answers]:
+    """Log p at draws of q and at wider ones, and what else one pass can answer."""
     others = points[:0] if wide is None else wide
-    asked = [points, others, found.points.reshape(-1, target.dim)]
+    far = rays.points.astype(points.dtype)
+    asked = [points, others, images.points.reshape(-1, target.dim), far]
     values, scores = target.in_one_pass(np.concatenate(asked), min(SLOPED, len(points)))
-    log_p, log_p_wide, few = np.split(values, np.cumsum([len(points), len(others)]))
-    answers = Answers(scores, found, few.reshape(found.points.shape[:2]))
+    log_p, log_p_wide, few, at_rays = np.split(
+        values, np.cumsum([len(part) for part in asked])[:-1]
+    )
+    answers = Answers(scores, images, few.reshape(images.points.shape[:2]), rays, at_rays)
     return log_p, None if wide is None else log_p_wide, answers

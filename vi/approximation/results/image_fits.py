@@ -10,6 +10,7 @@ import numpy as np
 from vi.diagnostics.images import Image, images
 from vi.diagnostics.modes import APART, Found, has_valley
 from vi.foundation.layout import Layout
+from vi.targets.backends.evaluation import log_prob_in_chunks
 from vi.targets.base import Target
 
 __all__ = ["FEW", "MOST", "Candidates", "candidates_of", "image_fits"]
@@ -83,7 +84,7 @@ def image_fits(
     if not found.images:
         return []
     if values is None:
-        values = _values(target, found.points.reshape(-1, target.dim)).reshape(-1, FEW)
+        values = log_prob_in_chunks(target, found.points.reshape(-1, target.dim)).reshape(-1, FEW)
     with np.errstate(invalid="ignore"):
         gains = np.median(values - log_p[:FEW], axis=1)
     best = np.argsort(-np.nan_to_num(gains, nan=-np.inf), kind="stable")[:CHOSEN]
@@ -94,7 +95,7 @@ def image_fits(
     fresh = [m[:FRESH] for m in moved]
     mean, steps = points.mean(axis=0, dtype=np.float64), np.linspace(0, 1, PATH)[:, None]
     paths = [mean + steps * (image.of(mean[None], target.layout) - mean) for image in chosen]
-    there = _values(target, np.concatenate([*fresh, *paths]).astype(points.dtype))
+    there = log_prob_in_chunks(target, np.concatenate([*fresh, *paths]).astype(points.dtype))
     cuts = np.cumsum([len(part) for part in [*fresh, *paths]])[:-1]
     values_of = np.split(np.asarray(there, np.float64), cuts)
     return [
@@ -104,12 +105,6 @@ def image_fits(
         )
         if np.all(np.isfinite(v)) and has_valley(along)
     ]
-
-
-def _values(target: Target, points: np.ndarray) -> np.ndarray:
-    """Log p at points, filled up to a multiple of what code is compiled for."""
-    filled = np.resize(points, (-(-len(points) // FRESH) * FRESH, target.dim))
-    return target.log_prob(filled)[: len(points)]
 
 
 def _found(image: Image, moved: np.ndarray, ratios: np.ndarray) -> Found:

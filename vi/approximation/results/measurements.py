@@ -27,6 +27,7 @@ from vi.diagnostics.parts import Parts
 from vi.diagnostics.shape import shape
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAIN_STARTS, FIRST_CHAINS, generator_from
+from vi.search.tails import look_along_level, look_far, tail_along
 from vi.targets.base import Target
 
 __all__ = ["measured"]
@@ -40,6 +41,9 @@ def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evide
     fit = drawn_fit(record, target, sizes, seed)
     known = Evidence(fit.table, finite=float(fit.finite.mean()), skipped=sizes.skipped)
     known = _with_weights(fit, known)
+    known = _with_tails(fit, known)
+    if known.improper:
+        return _without(known, "short chains, other fits: the posterior is improper")
     known = _with_wide_draws(fit, known)
     known = _with_slope(fit, known)
     known = _with_discrepancy(fit, known)
@@ -69,6 +73,23 @@ def _with_weights(fit: DrawnFit, known: Evidence) -> Evidence:
     return replace(known, weights=weights, table=fit.table)
 
 
+def _with_tails(fit: DrawnFit, known: Evidence) -> Evidence:
+    """How log p falls far from q; not of a mixture, whose sds are distances of components."""
+    if fit.parts is not None or fit.record.local or not fit.finite.any():
+        return known
+    draw = fit.points[np.argmax(fit.finite)]
+    if fit.answers is None:
+        tail = look_far(fit.target, fit.mean, fit.std, fit.cov, draw)
+    else:
+        tail = tail_along(fit.target, fit.answers.rays, fit.answers.at_rays)
+    if not tail.improper and fit.sizes.chains and not fit.target.in_passes:
+        level = look_along_level(fit.target, fit.mean, fit.std, draw)
+        tail = level if level.improper else tail
+    if tail.improper:
+        return replace(known, improper=tail.names, table=fit.table)
+    return replace(known, tails=tail.moments)
+
+
 def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
     """Importance weights of as many draws again that are wider than q, and of its own together.
 
@@ -83,7 +104,10 @@ def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
     count = fit.sizes.draws
     own = Drawn(fit.points[:count], fit.log_p[:count], fit.log_q[:count])
     root = regular(fit.root, fit.std)
-    points, weights = wide_weights(fit.record, own, fit.wide, fit.log_p_wide, fit.mean, root)
+    found = wide_weights(fit.record, own, fit.wide, fit.log_p_wide, fit.mean, root)
+    if found is None:
+        return _without(known, "draws wider than q: no weight of theirs is finite")
+    points, weights = found
     fit.note("wide", *shifts(fit.mean, fit.std, *weighted_moments(points, weights)))
     return replace(known, wide=weights, table=fit.table)
 

@@ -57,10 +57,11 @@ def wide_weights(
     log_p: np.ndarray,
     mean: np.ndarray,
     root: np.ndarray,
-) -> tuple[np.ndarray, Weights]:
+) -> tuple[np.ndarray, Weights] | None:
     """Draws of q and as many that are wider, with weights by the density of both sets together.
 
-    What is a tail to q's draws, or beyond all of them, is not to these.
+    What is a tail to q's draws, or beyond all of them, is not to these. None where nothing of it is
+    finite.
 
     Parameters
     ----------
@@ -82,4 +83,6 @@ def wide_weights(
         ratios = log_p - log_g
         # what has no weight has no rounding that matters either
         nothing = ~(ratios > np.nanmax(np.where(np.isfinite(ratios), ratios, np.nan)) - NOTHING)
+    if nothing.all():
+        return None
     return points, smoothed(np.where(nothing, -np.inf, log_p), log_g)

@@ -11,13 +11,17 @@ from vi.foundation.compiling import jitted
 from vi.foundation.precision import precision
 from vi.targets.base import Batch, Target
 
-__all__ = ["ENTRIES", "Evaluation", "entries_of", "evaluation"]
+__all__ = ["CHUNK", "ENTRIES", "Evaluation", "entries_of", "evaluation", "log_prob_in_chunks"]
 
 type Evaluation = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Values ``(K,)`` and scores ``(K, D)`` of a log density at points ``(K, D)``."""
 
 ENTRIES = 2 * 10**7
 """Points times entries of the data that are evaluated together: some arrays of 160 MB each."""
+
+
+CHUNK = 256
+"""Points at which log p is evaluated together where their number varies."""
 
 
 def entries_of(target: Target, inputs: Batch | None = None) -> int:
@@ -56,3 +60,12 @@ def evaluation(target: Target, block: int | None = None, inputs: Batch | None = 
         return np.concatenate(values)[: len(points)], np.concatenate(scores)[: len(points)]
 
     return evaluate
+
+
+def log_prob_in_chunks(target: Target, points: np.ndarray) -> np.ndarray:
+    """Log p at points ``(S, D)`` by code that is compiled once, whatever their number."""
+    if target.in_passes or not len(points):
+        return target.log_prob(points)
+    filled = np.resize(points, (-(-len(points) // CHUNK) * CHUNK, target.dim))
+    found = [target.log_prob(part) for part in filled.reshape(-1, CHUNK, target.dim)]
+    return np.concatenate(found)[: len(points)]
