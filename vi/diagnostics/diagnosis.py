@@ -46,7 +46,7 @@ class Diagnosis:
     acceptance : float
         Acceptance rate of the short chains; NaN if there were none.
     gradients : int
-        Gradients that the diagnosis took.
+        Gradients that the diagnosis took, but for those of a Hessian at the fit.
     skipped : tuple of str
         What was not measured, and why.
     discrepancy : float

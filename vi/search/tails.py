@@ -111,7 +111,7 @@ class Tail:
             return ""
         lacking = "mean and no variance" if self.exponent <= 2.05 else "variance"
         return (
-            f"{self.names} has no {lacking}: its density falls like r^-{self.exponent:.2g} far out. "
+            f"{self.names} has no {lacking}: its density falls like r^-{self.exponent:.2g}. "
             "Quantiles stand for it, and no mean or sd."
         )
 
