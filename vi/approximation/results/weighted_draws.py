@@ -11,6 +11,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_every_row
 from vi.approximation.record.parameters import mean_and_std, reported_params
 from vi.approximation.results.points import draw
+from vi.diagnostics.evidence import ENOUGH
 from vi.diagnostics.importance import Weights, smoothed
 from vi.foundation.seeds import RESAMPLING, generator_from
 
@@ -42,10 +43,13 @@ def resampled(
         raise ValueError("log p is finite at none of the draws of q: there is nothing to weigh.")
     weights = smoothed(log_p, log_q)
     if not weights.reliable:
+        share = weights.ess / count
         logger.warning(
-            "Pareto k is %.2f: the weights of the draws cannot be relied on, a few draws stand for "
-            "all. approx.diagnose() says what is wrong.",
+            "Pareto k of %d draws is %.2f: their weights cannot be relied on, %s. "
+            "approx.diagnose() says what is wrong.",
+            count,
             weights.k,
+            "a few draws stand for all" if share < ENOUGH else f"though {share:.0%} of them count",
         )
     chosen = weights.resampled(draws, generator_from(seed, RESAMPLING))
     return points[chosen], log_q[chosen], weights
