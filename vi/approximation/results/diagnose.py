@@ -52,6 +52,8 @@ def diagnose(
       the *images* of q, with entries exchanged along an axis (the components of a mixture, the
       factors of a factor model) or signs changed (a product's).
     - **The ELBO's slope** at the end, in units of q, says whether a fit has arrived.
+    - **Far out**, up to 1e12 standard deviations, log p has to fall: a posterior along which it
+      does not is improper, which ends the diagnosis, and one that falls slowly lacks moments.
 
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
     change, and shows it in its status, its draws and its file. In a callback of a run it is
