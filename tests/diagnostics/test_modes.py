@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vi.diagnostics.modes import Found, rival, table_of_modes
+from vi.diagnostics.modes import Found, has_valley, rival, table_of_modes
 
 LABELS = ["a", "b"]
 SMALL = 0.2
@@ -61,3 +61,26 @@ def test_the_table():
     assert list(table["mode"].values) == ["q", "other"]
     assert table["mode_distance"].values.tolist() == [0.0, 6.0]
     assert table["mode_mean"].dims == ("mode", "unconstrained")
+
+
+@pytest.mark.parametrize(("apart", "valley"), [(1.9, False), (3.0, True), (8.0, True)])
+def test_two_normals_have_a_valley_from_three_sds_on(apart, valley):
+    """At two sds and less a mixture of two equal normals has one mode."""
+    x = np.linspace(0, apart, 17)
+    along = np.logaddexp(-0.5 * x**2, -0.5 * (x - apart) ** 2)
+    assert has_valley(along) is valley
+
+
+def test_a_concave_density_has_none():
+    x = np.linspace(-3, 1, 17)
+    assert not has_valley(-0.5 * x**2)
+    assert not has_valley(-np.abs(x))
+    assert not has_valley(np.full(17, -1e6))
+
+
+def test_where_log_p_is_not_finite_there_is_one():
+    along = np.zeros(17)
+    along[8] = -np.inf
+    assert has_valley(along)
+    along[8] = np.nan
+    assert has_valley(along)

@@ -46,6 +46,7 @@ def test_a_failing_diagnosis_does_not_lose_the_fit(monkeypatch, caplog):
         ("yes", TypeError, "diagnose='yes'"),
         ({"draw": 5}, TypeError, "'draw' is no argument"),
         ({"chains": 2}, ValueError, "chains=2"),
+        ({"rows": "few"}, ValueError, "rows='few'"),
         ({"random_seed": -1}, ValueError, "random_seed=-1"),
     ],
 )
@@ -54,10 +55,11 @@ def test_bad_arguments_are_refused_before_the_fit(given, error, match):
         vi.fit(20, "advi", conjugate_normal().model, **QUIET, diagnose=given)
 
 
-def test_streamed_rows_are_refused_before_the_fit():
+def test_a_streamed_fit_is_judged_when_asked():
     with pm.Model() as model:
         x = pm.Data("x", np.zeros(4))
         pm.Normal("y", pm.Normal("mu"), 1.0, observed=x, shape=x.shape)
-    stream = vi.data.Stream(vi.data.ArraySource({"x": np.zeros(20)}), batch_size=4)
-    with pytest.raises(TypeError, match="these are streamed"):
-        vi.fit(20, "advi", model, **QUIET, data=stream, diagnose=True)
+    rows = np.random.default_rng(1).normal(size=20)
+    stream = vi.data.Stream(vi.data.ArraySource({"x": rows}), batch_size=4)
+    approx = vi.fit(20, "advi", model, **QUIET, data=stream, diagnose=FEW)
+    assert approx.diagnosis.skipped[0] == "short chains: chains=0"

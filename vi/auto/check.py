@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnose import diagnose
 from vi.auto.ground import Ground, Look
 from vi.diagnostics.diagnosis import Diagnosis
-from vi.diagnostics.evidence import ENOUGH
+from vi.diagnostics.evidence import ENOUGH, Evidence
 from vi.diagnostics.importance import EQUAL, RELIABLE
 from vi.diagnostics.modes import AHEAD, NOISE
 from vi.diagnostics.stages import Stage
+from vi.diagnostics.verdict import judged as verdict_on
+from vi.foundation.seeds import FAR_OUT, generator_from
+from vi.search.tails import look_far
 
-__all__ = ["better_place", "check", "is_near", "is_settled", "is_usable", "weights_hold"]
+__all__ = [
+    "better_place",
+    "check",
+    "improper",
+    "is_near",
+    "is_settled",
+    "is_usable",
+    "weights_hold",
+]
 
 
 def check(ground: Ground) -> Diagnosis:
@@ -31,6 +45,29 @@ def check(ground: Ground) -> Diagnosis:
                 outcome=found.in_short,
             )
         )
+    return found
+
+
+def improper(ground: Ground) -> Diagnosis | None:
+    """The verdict that there is no posterior; none where log p falls far from the present normals.
+
+    Asked before all that is dear: no stage could come to an end of it.
+    """
+    fit = ground.fit
+    mean, std = mean_and_std(fit)
+    noise = generator_from(fit.seed, FAR_OUT).standard_normal(len(mean))
+    tail = look_far(target_of_all_rows(fit), mean, std, None, mean + std * noise)
+    if not tail.improper:
+        return None
+    table = xr.Dataset(
+        {"mean": ("unconstrained", mean), "sd": ("unconstrained", std)},
+        coords={"unconstrained": [fit.layout.label(i) for i in range(len(mean))]},
+    )
+    skipped = ("importance weights, short chains, other fits: the posterior is improper",)
+    found = verdict_on(Evidence(table, improper=tail.names, skipped=skipped))
+    with ground.stage("check", "whether log p falls far from there") as write:
+        ground.approx.keep(found, fit)
+        write(Stage("", outcome=found.in_short))
     return found
 
 

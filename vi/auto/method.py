@@ -15,7 +15,15 @@ from vi.approximation.named import StartOptions
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.weighted_draws import with_weights
-from vi.auto.check import better_place, check, is_near, is_settled, is_usable, weights_hold
+from vi.auto.check import (
+    better_place,
+    check,
+    improper,
+    is_near,
+    is_settled,
+    is_usable,
+    weights_hold,
+)
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.deadline import Deadline
 from vi.auto.ground import Ground
@@ -28,7 +36,7 @@ from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
 from vi.foundation.numbers import check_count, positive
 from vi.inference.inference import Inference
-from vi.inference.judged import check_can_be_judged, judged
+from vi.inference.judged import judged
 from vi.inference.klqp import KLqp
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
@@ -149,7 +157,9 @@ class Auto(Inference):
             self.approx.change(functools.partial(_failed, before=before, error=error))
             raise
         usable = found is not None and is_usable(found)
-        weighed = usable and self.approx.family.has_density and weights_hold(found, ground.look())
+        # each set of draws of streamed rows would take a pass
+        usable &= self.approx.family.has_density and self.approx.record.data.stream is None
+        weighed = usable and weights_hold(found, ground.look())
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
         if options.diagnosis and self.approx.family.has_density:
             judged(self.approx, options)
@@ -159,7 +169,8 @@ class Auto(Inference):
         """All stages; the last verdict, none where the user has ended them."""
         batches = ground.options.sees_batches(self.approx.model)
         found = _in_batches(ground) if batches else _on_all_rows(ground)
-        if found is None or is_settled(found) or ground.stopped:
+        streamed = ground.fit.data.stream is not None  # of which the stages after it know nothing
+        if found is None or is_settled(found) or ground.stopped or streamed:
             return found
         return self._repaired(ground, found)
 
@@ -191,7 +202,7 @@ def _refuse(options: RunOptions) -> None:
 
 def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> FitState:
     """The record before the first stage: independent normals, where it is or where it is told."""
-    fit = check_can_be_judged(ground.options.applied(fit, restart), ground.options)
+    fit = ground.options.applied(fit, restart)
     if fit.local:
         raise TypeError(
             "method='auto' makes its approximation of the model itself; local variables are "
@@ -212,6 +223,8 @@ def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> 
 def _on_all_rows(ground: Ground) -> Diagnosis | None:
     """The stages that see all rows; the last verdict, none where the user has ended it."""
     search(ground)
+    if ground.goes_on() and (found := improper(ground)) is not None:
+        return found
     place, found = mean_and_std(ground.fit), None
     full = ground.fit.layout.dim <= LARGEST_FULL
     for _ in range(PLACES):
@@ -240,9 +253,9 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
 
 
 def _in_batches(ground: Ground) -> Diagnosis | None:
-    """The stages that see batches; a verdict where all rows are at hand afterwards."""
+    """The stages that see batches; the verdict afterwards is by all rows, where time allows."""
     climb(ground)
-    if ground.stopped or ground.fit.data.stream is not None or ground.deadline.passed():
+    if ground.stopped or ground.deadline.passed():
         return None
     return check(ground)
 
@@ -271,6 +284,7 @@ def _ended(fit: FitState, found: Diagnosis | None, ground: Ground, weighed: bool
     ending: Ending = fit.status.ending
     if not ground.stopped:
         ending = "converged" if found is not None and is_usable(found) else "max_steps"
+        ending = "stopped" if found is not None and found.improper else ending
     elif found is None:  # what a callback says comes first
         message = f"{fit.status.message.removesuffix('.')}; {message}, ended before the check"
     return replace(fit, status=Status(ending, len(fit.losses), f"{message}."))

@@ -109,6 +109,7 @@ def why_not(ground: Ground, found: Diagnosis, repair: str | None) -> str:
     reasons = {
         "Chains were not allowed (repair=None).": repair is None,
         "Chains from q were left out: they would stay where q is.": bool(found.rival),
+        "Chains were left out: they would go on for ever.": bool(found.improper),
         "Chains from q were left out: they would stay at the modes where they begin.": isinstance(
             ground.fit.family, Mixture
         ),
@@ -181,6 +182,7 @@ def _verdict(fit: FitState, points: np.ndarray, diverging: np.ndarray, gradients
         acceptance=np.nan,
         gradients=gradients,
         skipped=("the density: chains have none",),
+        tails="" if fit.diagnosis is None else fit.diagnosis.tails,
     )
 
 

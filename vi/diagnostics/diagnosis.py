@@ -17,7 +17,7 @@ __all__ = ["Diagnosis", "Verdict", "shifts", "weighted_moments"]
 NUMBERS = ("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "discrepancy")
 """The measurements that are one number each."""
 
-TEXTS = ("verdict", "why", "advice", "rival")
+TEXTS = ("verdict", "why", "advice", "rival", "improper", "tails")
 """What is said in words."""
 
 type Verdict = Literal["good", "usable with importance resampling", "means only", "do not use"]
@@ -48,7 +48,7 @@ class Diagnosis:
     acceptance : float
         Acceptance rate of the short chains; NaN if there were none.
     gradients : int
-        Gradients that the diagnosis took.
+        Gradients that the diagnosis took, but for those of a Hessian at the fit.
     skipped : tuple of str
         What was not measured, and why.
     discrepancy : float
@@ -61,6 +61,10 @@ class Diagnosis:
     rival : str
         The name of the one among them that speaks against this fit, being better or having mass of
         its own; empty if none does.
+    improper : str
+        The variables along which log p does not fall, so that it has no integral; empty if none.
+    tails : str
+        Which moments there are not; empty if nothing is known to lack one.
     """
 
     verdict: Verdict
@@ -77,6 +81,8 @@ class Diagnosis:
     discrepancy: float = np.nan
     modes: xr.Dataset | None = None
     rival: str = ""
+    improper: str = ""
+    tails: str = ""
 
     @property
     def in_short(self) -> str:
@@ -123,7 +129,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {self.why}"]
-        lines += [self.advice] if self.advice else []
+        lines += [text for text in (self.advice, self.tails) if text]
         if np.isfinite(self.elbo):
             lines.append(f"ELBO {self.elbo:,.6g} +- {self.elbo_error:.2g}")
         if np.isfinite(self.pareto_k):

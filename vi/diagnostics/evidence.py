@@ -69,6 +69,10 @@ class Evidence:
         What chains show of p that q has not.
     discrepancy : float
         Of particles.
+    improper, tails : str
+        As in :class:`Diagnosis`.
+    some_rows : bool
+        Whether it was measured on some of the rows only.
     gradients : int
         Gradients that it took.
     skipped : sequence of str
@@ -88,6 +92,9 @@ class Evidence:
     modes: xr.Dataset | None = None
     shape: str = ""
     discrepancy: float = np.nan
+    improper: str = ""
+    tails: str = ""
+    some_rows: bool = False
     gradients: int = 0
     skipped: Sequence[str] = ()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-__all__ = ["APART", "Found", "Rival", "is_apart", "rival", "table_of_modes"]
+__all__ = ["APART", "Found", "Rival", "has_valley", "is_apart", "rival", "table_of_modes"]
 
 APART = 3.0
 """Standard deviations, of the wider of two fits, from which on they are two places."""
@@ -19,6 +19,11 @@ any fit is a lower bound of the evidence, so the gap is one of KL(q | p)."""
 
 NOISE = 3.0
 """Standard errors that count as noise."""
+
+
+VALLEY = 0.1
+"""Nats by which log p has to fall between two places for them to be two. Along a line a log-concave
+density falls by none; between equal normals three sds apart it falls by 0.44."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,16 @@ class Rival:
 def is_apart(q: Found, other: Found) -> bool:
     """Whether two fits are at two places."""
     return bool(_apart(q, other).max() >= APART)
+
+
+def has_valley(along: np.ndarray) -> bool:
+    """Whether log p falls between two places and rises again, ``(S,)`` from one to the other.
+
+    If it does not, both lie on one ridge: a set on which log p is as high as at the lower of them
+    connects them, and they are one mode.
+    """
+    lowest = np.min(np.nan_to_num(along[1:-1], nan=-np.inf))
+    return not lowest >= min(along[0], along[-1]) - VALLEY  # one that is no number counts
 
 
 def _apart(q: Found, other: Found) -> np.ndarray:

@@ -32,8 +32,9 @@ class Status:
     ending : str
         ``initialised``: no step was done yet. ``running``: a run is going on. ``max_steps``: all
         steps asked for were done. ``converged``: a convergence check ended the run. ``stopped``:
-        another callback raised ``StopIteration``, or :func:`vi.find_map` came to a point that is no
-        mode. ``interrupted``: Ctrl-C, or a copy made in mid-run. ``diverged``: a value was not
+        another callback raised ``StopIteration``, :func:`vi.find_map` came to a point that is no
+        mode, or a fit in stages to a posterior that is improper.
+        ``interrupted``: Ctrl-C, or a copy made in mid-run. ``diverged``: a value was not
         finite. ``unreliable``: all were, but not such as those of a fit can be, and the best state
         seen is reported. ``failed``: another error passed through, one in a callback for example.
     step : int

@@ -29,7 +29,9 @@ class _Judgement(NamedTuple):
 
 def judged(evidence: Evidence) -> Diagnosis:
     """The diagnosis that measurements give."""
-    if evidence.finite < ALL_BUT:
+    if evidence.improper:
+        found = _improper(evidence.improper)
+    elif evidence.finite < ALL_BUT:
         found = _Judgement(
             "do not use",
             f"log p is not finite at {1 - evidence.finite:.1%} of the draws of q",
@@ -55,6 +57,19 @@ def judged(evidence: Evidence) -> Diagnosis:
         evidence.discrepancy,
         evidence.modes,
         "" if evidence.rival is None else evidence.rival.name,
+        evidence.improper,
+        evidence.tails,
+    )
+
+
+def _improper(names: str) -> _Judgement:
+    """What there is to say of a posterior that is none."""
+    return _Judgement(
+        "do not use",
+        f"improper: log p does not fall along {names}, however far from the fit; the posterior has "
+        "no integral there, and nothing can be said of it",
+        f"A proper prior on {names}, pm.Normal in place of pm.Flat, say; where classes are "
+        "separated or predictors are the same, data alone do not make it proper.",
     )
 
 
@@ -79,13 +94,33 @@ def _elsewhere(rival: Rival) -> _Judgement:
 
 
 def _without_chains(evidence: Evidence) -> _Judgement:
-    """What can be said where no chains were run."""
-    usable = evidence.reliable and evidence.largest("mean").size < SMALL
-    return _Judgement(
-        "means only" if usable and not evidence.unfinished else "do not use",
-        "no short chains have looked at it",
-        "diagnose(chains=64) does, with the noise of so many.",
-    )
+    """What can be said where no chains were run: what weights know by themselves."""
+    advice = "diagnose(chains=64) does, with the noise of so many."
+    if evidence.some_rows:
+        advice = "diagnose(rows='all') weighs draws by all rows, in one pass over them."
+    if evidence.unfinished:
+        return _Judgement("do not use", *_because(evidence))
+    if evidence.weights is None:
+        return _Judgement("do not use", "neither weights nor short chains have looked", advice)
+    means, sds, share = evidence.largest("mean"), evidence.largest("sd"), evidence.share
+    if evidence.nearly_equal and evidence.reaches:
+        why = f"weights move no mean or sd by more than {max(means.size, sds.size):.2f}"
+        return _Judgement(
+            "good", f"{why}, {share:.0%} of the draws count; no short chains have looked", ""
+        )
+    if evidence.reliable and evidence.reaches and evidence.agrees:
+        what = _worst(means, sds) or f"the shape, {1 - share:.0%} of the draws have no weight"
+        return _Judgement(
+            "usable with importance resampling",
+            f"weights say what is wrong, and those of wider draws agree: {what}; no short chains "
+            "have looked",
+            "sample(draws, resample='psis') draws by the weights.",
+        )
+    usable = evidence.reliable and means.size < SMALL
+    why = "no short chains have looked at it"
+    if not evidence.reliable:
+        why = f"the weights are not reliable (k = {evidence.weights.k:.2g}), and {why}"
+    return _Judgement("means only" if usable else "do not use", why, advice)
 
 
 def _moved(evidence: Evidence) -> _Judgement:

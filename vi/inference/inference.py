@@ -20,7 +20,7 @@ from vi.foundation.html import card
 from vi.foundation.numbers import check_count
 from vi.foundation.unset import Unset
 from vi.inference.contract import check_made
-from vi.inference.judged import check_can_be_judged, judged
+from vi.inference.judged import judged
 from vi.inference.one_shot import OneShot, refuse_steps
 from vi.inference.profile import Profile, timed
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
@@ -257,7 +257,7 @@ class Inference(abc.ABC):
         if isinstance(algorithm, OneShot):
 
             def solved(fit: FitState) -> FitState:
-                fit = check_can_be_judged(options.applied(fit, restart), options)
+                fit = options.applied(fit, restart)
                 return algorithm.solve(fit, options.steps) if options.steps > 0 else fit
 
             self.approx.change(solved)
@@ -265,7 +265,7 @@ class Inference(abc.ABC):
         refuse_unused(algorithm, options)
 
         def planned(fit: FitState) -> FitState:
-            fit = check_can_be_judged(options.applied(fit, restart), options)
+            fit = options.applied(fit, restart)
             check_restarts(fit, options.restarts, has_elbo=algorithm.has_elbo)
             # parameters that were set, or found in one go, are a start that somebody has chosen
             chosen = fit.given_std is None

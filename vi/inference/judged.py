@@ -5,22 +5,11 @@ from __future__ import annotations
 import logging
 
 from vi.approximation import Approximation
-from vi.approximation.record.fit_state import FitState
 from vi.inference.run_options import RunOptions
 
-__all__ = ["check_can_be_judged", "judged"]
+__all__ = ["judged"]
 
 logger = logging.getLogger("vi")
-
-
-def check_can_be_judged(fit: FitState, options: RunOptions) -> FitState:
-    """Refuse, before the fit, a verdict that could not be reached after it."""
-    if options.diagnosis is not None and fit.data.stream is not None:
-        raise TypeError(
-            "diagnose=: a verdict needs log p of all rows at once, and these are streamed. Leave "
-            "it out, or give data= as arrays in memory."
-        )
-    return fit
 
 
 def judged(approx: Approximation, options: RunOptions) -> Approximation:

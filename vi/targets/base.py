@@ -130,6 +130,9 @@ class Target(Keeper, abc.ABC):
     finite_around: np.ndarray | None = None
     """A point around which log p was finite, wherever it was looked at, as far out as q starts."""
 
+    in_passes: bool = False
+    """Whether each question takes a pass over the data: many points are then one question."""
+
     has_local: bool = False
     """Whether some variables are local: the flat vector then holds the rows of a batch."""
 

@@ -215,6 +215,51 @@ def test_an_image_has_the_mass_that_the_prior_leaves_it(monkeypatch):
     assert gap == pytest.approx(-2 * float(q["mode_mean"]), abs=5 * noise)
 
 
+def two_predictors(correlation, apart):
+    """Two that go together: two entries of a vector, or two variables."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(80, 2)) @ np.linalg.cholesky([[1, correlation], [correlation, 1]]).T
+    y = x @ ([0.5, -0.5] if apart else [1.0, 0.2]) + rng.normal(size=80)
+    with pm.Model() as model:
+        if apart:
+            b = pm.math.stack([pm.Normal("b0", 0.0, 1.0), pm.Normal("b1", 0.0, 1.0)])
+        else:
+            b = pm.Normal("b", 0.0, 1.0, shape=2)
+        pm.Normal("y", (x * b).sum(axis=-1), 1.0, observed=y)
+    return model
+
+
+@pytest.mark.few(2)
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("correlation", [0.9, 0.95, 0.99])
+def test_predictors_that_go_together_are_correlated_not_multimodal(correlation, apart, monkeypatch):
+    """Images of independent normals across the ridge lie on it: one mode, and one name for it."""
+    monkeypatch.setattr(MEASUREMENTS, "other_fits", lambda *args: ([], 0))
+    approx = vi.fit(method="dadvi", model=two_predictors(correlation, apart), **QUIET)
+    found = approx.diagnose()
+    assert not found.rival
+    assert "(correlated: b" in found.why
+    assert "fullrank_advi" in found.advice
+
+
+@pytest.mark.few(2)
+@pytest.mark.parametrize("components", [2, 3])
+@pytest.mark.parametrize("apart", [2.5, 4.0])
+def test_relabelled_mixtures_are_still_multimodal(components, apart, monkeypatch):
+    """Even of components that overlap: with two means alike log p is lower on the way."""
+    monkeypatch.setattr(MEASUREMENTS, "other_fits", lambda *args: ([], 0))
+    means = apart * np.arange(components)
+    y = np.random.default_rng(5).normal(np.repeat(means, 60))
+    with pm.Model() as model:
+        w = pm.Dirichlet("w", np.full(components, 4.0))
+        mu = pm.Normal("mu", means.mean(), 5.0, shape=components, initval=means)
+        pm.NormalMixture("y", w, mu, 1.0, observed=y)
+    found = vi.fit(method="laplace", model=model, random_seed=1).diagnose()
+    assert found.verdict == "do not use"
+    assert found.why.startswith("multimodal")
+    assert "exchanged" in found.rival
+
+
 @pytest.mark.parametrize("apart", [10.0, 300.0])
 def test_a_mode_far_away_is_found(apart):
     """Ten sds of q away, or as far as the prior is wide."""
@@ -240,10 +285,12 @@ def test_restarts_that_end_elsewhere_are_no_good_fit():
     assert found.modes.sizes["mode"] == 8
 
 
-def test_what_was_not_checked_is_said_and_never_good():
+def test_what_was_not_checked_is_said():
+    """Weights that are all but equal know more than chains, which are not missed."""
     exact = correlated_gaussian()
     found = vi.fit(method="laplace", model=exact.model, random_seed=1).diagnose(chains=0)
-    assert found.verdict == "means only"
+    assert found.verdict == "good"
+    assert "no short chains have looked" in found.why
     assert found.skipped == ("short chains: chains=0",)
     assert np.isnan(found.acceptance)
     assert "not checked: short chains" in str(found)
@@ -260,8 +307,19 @@ def test_large_models_are_looked_at_by_less(monkeypatch):
     found = approx.diagnose()
     assert "a large model" in found.skipped[0]
     assert found.gradients == 256
-    assert found.verdict == "means only"
+    assert found.verdict == "good"
     assert approx.diagnose(chains=64).verdict == "good"
+
+
+def test_without_weights_and_chains_nothing_is_good():
+    approx = vi.SVGD(n_particles=100, model=correlated_gaussian().model, random_seed=1)
+    found = approx.fit(20, progressbar=False).diagnose(draws=100, chains=0)
+    assert found.verdict == "do not use"
+    assert found.why == "neither weights nor short chains have looked"
+    assert set(found.skipped) == {
+        "short chains: chains=0",
+        "importance weights: q has no density",
+    }
 
 
 @pytest.mark.slow
@@ -294,6 +352,8 @@ def test_draws_without_a_density_are_named():
         ({"chains": 64.5}, "chains=64.5"),
         ({"starts": -1}, "starts=-1"),
         ({"starts": 1.5}, "starts=1.5"),
+        ({"rows": "few"}, "rows='few'"),
+        ({"rows": "some"}, "rows='some' is for streamed rows"),
     ],
 )
 def test_bad_arguments(arguments, match):

@@ -9,6 +9,7 @@ import pytest
 
 import vi
 from vi.approximation.results import summary
+from vi.approximation.results.weighted_draws import with_weights
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,19 @@ def test_draws_of_some_variables(approx):
     np.testing.assert_array_equal(draws["posterior"]["table"], every)
     with pytest.raises(ValueError, match="var_names has 'z'; the draws have 'x', 's'"):
         approx.sample(3, var_names=["z"])
+
+
+def test_weights_are_those_of_the_draws_behind_the_table(caplog):
+    """Those of some 2,000 draws have a tail that many more have not: no table is made of them."""
+    with pm.Model() as model:
+        pm.HalfCauchy("x", 1.0)
+    approx = vi.fit(method="laplace", model=model, random_seed=1)
+    approx.change(with_weights)
+    table = approx.summary(4000)
+    assert "cannot be relied on" not in caplog.text
+    # the median of a half-Cauchy is its scale; its density there is 1 / pi
+    noise = 5 * np.pi * np.sqrt(0.25 / 4000)
+    assert float(table["median"].iloc[0]) == pytest.approx(1.0, abs=noise)
+    few = approx.sample(2, random_seed=0)["posterior"].attrs["pareto_k"]
+    assert few > 0.7 > approx.sample(4000, random_seed=0)["posterior"].attrs["pareto_k"]
+    assert "Pareto k of 2000 draws is" in caplog.text

@@ -157,3 +157,34 @@ def test_parts_in_order_are_let_go_of() -> None:
         reader.fill(out)
         assert len(alive) <= 1
     assert out["row"].tolist() == [7, 7, 7, 7]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_all_rows_once_in_order(name: str, tmp_path) -> None:
+    """In blocks of one length but for the last, whatever chunks the source has."""
+    source = SOURCES[name](tmp_path)
+    with Stream(source, 20, buffer_rows=N) as stream:
+        blocks = [block["x"] for block in stream.once(30)]
+    assert [len(block) for block in blocks] == [30, 30, 30, 30, 17]
+    np.testing.assert_array_equal(np.concatenate(blocks)[:, 0] // 3, np.arange(N))
+
+
+def test_some_rows_are_pieces_from_anywhere() -> None:
+    row = np.where(np.arange(100) == 42, np.nan, np.arange(100.0))
+    stream = Stream(ArraySource({"row": row}, chunk_rows=8), 9, nan="drop")
+    pieces = [p["row"] for p in stream.some(7, 5, np.random.default_rng(1))]
+    again = [p["row"] for p in stream.some(7, 5, np.random.default_rng(1))]
+    assert len(pieces) == 5
+    assert all(np.array_equal(a, b) for a, b in zip(pieces, again, strict=True))
+    assert all(np.all(np.diff(p) == 1) for p in pieces if 41 not in p)
+    every = np.concatenate([p["row"] for p in stream.some(7, 99, np.random.default_rng(1))])
+    np.testing.assert_array_equal(every, row[~np.isnan(row)])
+
+
+def test_some_rows_of_a_loader_are_its_first() -> None:
+    def loader():
+        return iter([{"row": np.arange(i, i + 10)} for i in range(0, 50, 10)])
+
+    stream = Stream(LoaderSource(loader, n_rows=50), 9)
+    pieces = [p["row"] for p in stream.some(7, 3, np.random.default_rng(1))]
+    np.testing.assert_array_equal(np.concatenate(pieces), np.arange(21))

@@ -78,6 +78,8 @@ class FitState(Keeper):
         Whether draws hold the unconstrained values too.
     losses : numpy.ndarray
         The loss of every step so far, ``(steps,)``, read-only.
+    seconds : float
+        What the steps took in this process, by the clock on the wall.
     status : Status
         How the last run ended.
     notes : dict
@@ -113,6 +115,7 @@ class FitState(Keeper):
     keep_losses: bool = True
     include_transformed: bool = False
     losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+    seconds: float = 0.0
     status: Status = NOTHING_YET
     notes: Mapping[str, Any] = field(default_factory=dict)
     starts: xr.Dataset | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pymc as pm
@@ -10,7 +11,10 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import local_setting
 from vi.approximation.record.present_data import Use, check_present_data
 from vi.graphs.compiling import one_at_a_time
+from vi.targets.backends.jax_target import JaxTarget
+from vi.targets.backends.pytensor_target import PytensorTarget
 from vi.targets.backends.sharded import shared_by
+from vi.targets.backends.streamed_target import StreamedTarget
 from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import from_pymc
@@ -22,6 +26,7 @@ __all__ = [
     "target",
     "target_of",
     "target_of_all_rows",
+    "target_of_every_row",
     "target_without_rows",
 ]
 
@@ -84,6 +89,28 @@ def target_of_all_rows(fit: FitState) -> Target:
             "The rows are streamed: this needs all rows at once. Give data= as arrays in memory."
         )
     return target_of(fit)
+
+
+@one_at_a_time
+def target_of_every_row(fit: FitState) -> Target:
+    """The same, but for streamed rows: of these each question takes a pass over the stream."""
+    stream, streamed = fit.data.stream, fit.data.training.streamed
+    if stream is None or streamed is None:
+        return target_of_all_rows(fit)
+    check_variables_are_the_same(fit)
+    check_present_data(fit, "log_prob")
+    by_name = fit.data.training.scale if isinstance(fit.data.training.scale, Mapping) else {}
+    setting = replace(
+        fit.data.training,
+        streamed=replace(streamed, any_length=True),
+        # what a step's terms are multiplied by is not what all rows come to
+        scale=dict.fromkeys(by_name, "rows") if by_name else fit.data.training.scale,
+    )
+    step = from_pymc(
+        fit.model, backend=fit.backend, dtype=fit.dtype, start=fit.point, setting=setting
+    )
+    assert isinstance(step, JaxTarget | PytensorTarget)
+    return fit.data.compiled(("every row", step), lambda: StreamedTarget(step, stream))
 
 
 @one_at_a_time

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.log_density import target_of_every_row
+from vi.approximation.record.training_data import lost_data
 from vi.approximation.results.diagnosis_sizes import check_sizes, sizes_of
 from vi.approximation.results.measurements import measured
+from vi.approximation.results.passes import sizes_in_passes
+from vi.approximation.results.some_rows import measured_on_some_rows
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.verdict import judged
 from vi.foundation.seeds import resolve_seed
+from vi.targets.backends.streamed_target import StreamedTarget
 
 __all__ = ["arguments_of_diagnosis", "diagnose"]
+
+logger = logging.getLogger("vi")
 
 
 def diagnose(
@@ -25,6 +32,7 @@ def diagnose(
     *,
     chains: int | None = None,
     starts: int | None = None,
+    rows: Literal["auto", "all", "some"] = "auto",
     random_seed: Any = 0,
 ) -> Diagnosis:
     r"""Measure how far q is from the posterior, and say what it can be used for.
@@ -44,6 +52,8 @@ def diagnose(
       the *images* of q, with entries exchanged along an axis (the components of a mixture, the
       factors of a factor model) or signs changed (a product's).
     - **The ELBO's slope** at the end, in units of q, says whether a fit has arrived.
+    - **Far out**, up to 1e12 standard deviations, log p has to fall: a posterior along which it
+      does not is improper, which ends the diagnosis, and one that falls slowly lacks moments.
 
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
     change, and shows it in its status, its draws and its file. In a callback of a run it is
@@ -58,10 +68,18 @@ def diagnose(
     chains : int, optional
         Chains; each takes 126 gradients. Their noise is about ``1 / sqrt(chains)`` standard
         deviations. By default up to 256, fewer in the same cases, and none where not even 64 would
-        do. 0 leaves them out, and no fit is called good then.
+        do. 0 leaves them out: a fit is good then only if the weights know it by themselves.
     starts : int, optional
         Other fits, of some 200 gradients each, and up to 4,000 more where they end elsewhere. By
         default 7 where there are chains that do not end it, none otherwise.
+    rows : {"auto", "all", "some"}
+        Of streamed rows, how many are read. ``"all"``: log p of all draws, their images and the
+        slope come from one pass over the stream (of images with about as high a log p, another
+        one). A gradient of chains and other fits takes a pass too; they are left out, unless they
+        are asked for, where these passes take more than a twentieth of the fit's time and 10
+        seconds. ``"some"``: twenty pieces of the rows, from anywhere (the first of a loader), whose
+        posterior is another one: they can show that the ELBO still rises, and never that a fit is
+        good. ``"auto"``: all, if one pass takes no more time than that.
     random_seed : int, optional
         Seed of draws and chains.
 
@@ -72,8 +90,10 @@ def diagnose(
 
     Raises
     ------
-    TypeError
-        If the rows are streamed.
+    ValueError
+        If ``rows="some"`` and the rows are not streamed.
+    DataError
+        If streamed rows cannot be read, or a loader not more than once.
 
     References
     ----------
@@ -90,12 +110,23 @@ def diagnose(
     >>> vi.fit(method="laplace", model=model, random_seed=1).diagnose().verdict
     'good'
     """
-    check_sizes(draws, chains, starts)
+    check_sizes(draws, chains, starts, rows)
     if "rhat_worst" in fit.notes and fit.diagnosis is not None:
         return fit.diagnosis  # chains are judged by how they agree: short ones from them see less
     seed = resolve_seed(random_seed)
-    target = target_of_all_rows(fit)
-    return judged(measured(fit, target, sizes_of(fit, target, draws, chains, starts), seed))
+    if fit.data.missing in [lost_data("data=", holder) for holder in ("file", "pickle")]:
+        logger.warning("The verdict is on the model's present data. %s", fit.data.missing)
+    target = target_of_every_row(fit)
+    if not isinstance(target, StreamedTarget):
+        if rows == "some":
+            raise ValueError("rows='some' is for streamed rows; these are all at hand: rows='all'.")
+        return judged(measured(fit, target, sizes_of(fit, target, draws, chains, starts), seed))
+    sizes = None
+    if rows != "some":
+        sizes = sizes_in_passes(fit, target, rows, draws, chains, starts)
+    if sizes is None:
+        return judged(measured_on_some_rows(fit, target, seed))
+    return judged(measured(fit, target, sizes, seed))
 
 
 def arguments_of_diagnosis(given: Any) -> Mapping[str, Any] | None:
@@ -113,6 +144,7 @@ def arguments_of_diagnosis(given: Any) -> Mapping[str, Any] | None:
             f"diagnose={dict(given)!r}: {', '.join(map(repr, unknown))} is no argument of "
             f"approx.diagnose(), which takes {', '.join(known)}."
         )
-    check_sizes(given.get("draws"), given.get("chains"), given.get("starts"))
+    draws, chains, starts = (given.get(name) for name in ("draws", "chains", "starts"))
+    check_sizes(draws, chains, starts, given.get("rows", "auto"))
     resolve_seed(given.get("random_seed", 0))
     return dict(given)

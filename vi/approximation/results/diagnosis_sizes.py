@@ -14,7 +14,18 @@ from vi.foundation.numbers import check_count
 from vi.targets.backends.evaluation import entries_of
 from vi.targets.base import Target
 
-__all__ = ["LEAST_CHAINS", "Sizes", "check_sizes", "sizes_of"]
+__all__ = [
+    "CHAINS",
+    "DRAWS",
+    "GRADIENTS",
+    "LEAST_CHAINS",
+    "LEAST_DRAWS",
+    "MOST_NUMBERS",
+    "STARTS",
+    "Sizes",
+    "check_sizes",
+    "sizes_of",
+]
 
 DRAWS, CHAINS, LEAST_DRAWS, LEAST_CHAINS = 2000, 256, 100, 64
 """What there is by default, and the least that says anything: 64 chains have a noise of 0.12."""
@@ -34,13 +45,17 @@ MOST_WORK = 10**11
 
 @dataclass(frozen=True)
 class Sizes:
-    """Draws, chains and other fits, whether fewer chains may do, and what is left out."""
+    """Draws, chains and other fits, whether fewer chains may do, and what is left out.
+
+    ``images``: whether images of q are looked at.
+    """
 
     draws: int
     chains: int
     starts: int
     fewer_may_do: bool
     skipped: tuple[str, ...] = ()
+    images: bool = False
 
 
 def sizes_of(
@@ -55,7 +70,7 @@ def sizes_of(
         chains = _affordable(target, CHAINS, GRADIENTS)
         if chains < LEAST_CHAINS:
             chains = 0
-            skipped.append(f"short chains: a large model; diagnose(chains={LEAST_CHAINS})")
+            skipped.append(f"short chains: a large model (diagnose(chains={LEAST_CHAINS}))")
     if starts is None and not chains:
         starts = 0
     elif fit.local:
@@ -64,12 +79,15 @@ def sizes_of(
     elif starts is None:
         starts = STARTS if _affordable(target, 1, STARTS * MOST_GRADIENTS) else 0
         if not starts:
-            skipped.append(f"other fits: a large model; diagnose(starts={STARTS})")
-    return Sizes(int(draws), int(chains), int(starts), fewer_may_do, tuple(skipped))
+            skipped.append(f"other fits: a large model (diagnose(starts={STARTS}))")
+    images = starts > 0
+    return Sizes(int(draws), int(chains), int(starts), fewer_may_do, tuple(skipped), images)
 
 
-def check_sizes(draws: Any, chains: Any, starts: Any) -> None:
-    """Refuse numbers that say nothing."""
+def check_sizes(draws: Any, chains: Any, starts: Any, rows: Any = "auto") -> None:
+    """Refuse numbers that say nothing, and rows that there are not."""
+    if rows not in ("auto", "all", "some"):
+        raise ValueError(f"rows={rows!r} is unknown; use 'all', 'some', or 'auto' for either.")
     if draws is not None:
         check_count("draws", draws)
         if draws < LEAST_DRAWS:

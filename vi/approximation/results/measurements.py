@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
-import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import dense_covariance, mean_and_std, reported_params
+from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
+from vi.approximation.results.drawn_fit import SLOPED, DrawnFit, drawn_fit
 from vi.approximation.results.image_fits import image_fits
-from vi.approximation.results.mixture_parts import images_of_parts, parts_of
+from vi.approximation.results.mixture_parts import images_of_parts
 from vi.approximation.results.other_fits import other_fits, restarts_of
-from vi.approximation.results.points import draw
 from vi.approximation.results.wide_weights import Drawn, regular, wide_weights
 from vi.diagnostics.diagnosis import shifts, weighted_moments
 from vi.diagnostics.discrepancy import relative_discrepancy
@@ -24,77 +23,27 @@ from vi.diagnostics.gradient import slope
 from vi.diagnostics.importance import smoothed
 from vi.diagnostics.modes import Found, rival, table_of_modes
 from vi.diagnostics.nudge import Nudged, nudge
-from vi.diagnostics.parts import PartRoots, Parts, root_of
+from vi.diagnostics.parts import Parts
 from vi.diagnostics.shape import shape
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAIN_STARTS, FIRST_CHAINS, generator_from
-from vi.targets.backends.evaluation import Evaluation, evaluation
+from vi.search.tails import look_along_level, look_far, tail_along
 from vi.targets.base import Target
 
 __all__ = ["measured"]
-
-LARGEST_DENSE = 500
-"""Dimensions up to which chains move in units of q's whole covariance; beyond, of its variances."""
-
-SLOPED = 256
-"""Draws behind the slope of the ELBO: it is known to 0.06 in units of q."""
 
 CHANCE = 1e-3
 """How often the first chains may end it though nothing is wrong."""
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """The q that is judged, its draws, and log p."""
-
-    record: FitState
-    target: Target
-    sizes: Sizes
-    seed: int
-    mean: np.ndarray
-    std: np.ndarray
-    cov: np.ndarray | None
-    points: np.ndarray
-    log_q: np.ndarray | None
-    log_p: np.ndarray
-    evaluate: Evaluation
-    labels: list[str]
-    parts: Parts | None = None
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def finite(self) -> np.ndarray:
-        """At which draws log p is finite."""
-        return np.isfinite(self.log_p)
-
-    @property
-    def root(self) -> np.ndarray:
-        """A root of q's covariance: the unit of chains."""
-        return root_of(self.cov, self.std)
-
-    def unit_at(self, points: np.ndarray) -> np.ndarray | PartRoots:
-        """The unit of chains from points: of a mixture, that of the component they start in."""
-        return self.root if self.parts is None else self.parts.root_at(points)
-
-    @property
-    def table(self) -> xr.Dataset:
-        """What has been found so far, by coordinate."""
-        columns = {"mean": self.mean, "sd": self.std} | self.columns
-        return xr.Dataset(
-            {name: ("unconstrained", values) for name, values in columns.items()},
-            coords={"unconstrained": self.labels},
-        )
-
-    def note(self, what: str, mean: np.ndarray, sd: np.ndarray) -> None:
-        """Add two columns to the table."""
-        self.columns[f"{what}_mean"], self.columns[f"{what}_sd"] = mean, sd
-
-
 def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evidence:
     """What is to be known of a fit for a verdict on it."""
-    fit = _prepared(record, target, sizes, seed)
+    fit = drawn_fit(record, target, sizes, seed)
     known = Evidence(fit.table, finite=float(fit.finite.mean()), skipped=sizes.skipped)
     known = _with_weights(fit, known)
+    known = _with_tails(fit, known)
+    if known.improper:
+        return _without(known, "short chains, other fits: the posterior is improper")
     known = _with_wide_draws(fit, known)
     known = _with_slope(fit, known)
     known = _with_discrepancy(fit, known)
@@ -103,33 +52,7 @@ def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evide
     return replace(known, table=fit.table)
 
 
-def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit:
-    """Moments and draws of q, and log p at them."""
-    params, family = reported_params(record), record.family
-    cov = None
-    mean, std = mean_and_std(record, params)
-    if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
-        cov = dense_covariance(record, params)
-    count = max(sizes.draws, sizes.chains)
-    points, log_q = draw(family, params, seed, count, record.dtype, density=True)
-    return _Fit(
-        record,
-        target,
-        sizes,
-        seed,
-        mean,
-        std,
-        cov,
-        points,
-        log_q,
-        target.log_prob(points),
-        evaluation(target, LEAST_CHAINS),  # so many are asked for at first: one compilation
-        [target.layout.label(i) for i in range(target.dim)],
-        parts_of(family, params, record.dtype, dense=cov is not None),
-    )
-
-
-def _with_weights(fit: _Fit, known: Evidence) -> Evidence:
+def _with_weights(fit: DrawnFit, known: Evidence) -> Evidence:
     """The ELBO and importance weights, of a q with a density."""
     if fit.log_q is None:
         return _without(known, "importance weights: q has no density")
@@ -150,7 +73,24 @@ def _with_weights(fit: _Fit, known: Evidence) -> Evidence:
     return replace(known, weights=weights, table=fit.table)
 
 
-def _with_wide_draws(fit: _Fit, known: Evidence) -> Evidence:
+def _with_tails(fit: DrawnFit, known: Evidence) -> Evidence:
+    """How log p falls far from q; not of a mixture, whose sds are distances of components."""
+    if fit.parts is not None or fit.record.local or not fit.finite.any():
+        return known
+    draw = fit.points[np.argmax(fit.finite)]
+    if fit.answers is None:
+        tail = look_far(fit.target, fit.mean, fit.std, fit.cov, draw)
+    else:
+        tail = tail_along(fit.target, fit.answers.rays, fit.answers.at_rays)
+    if not tail.improper and fit.sizes.chains and not fit.target.in_passes:
+        level = look_along_level(fit.target, fit.mean, fit.std, draw)
+        tail = level if level.improper else tail
+    if tail.improper:
+        return replace(known, improper=tail.names, table=fit.table)
+    return replace(known, tails=tail.moments)
+
+
+def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
     """Importance weights of as many draws again that are wider than q, and of its own together.
 
     What is a tail to q's draws, or beyond all of them, is not to these.
@@ -159,25 +99,30 @@ def _with_wide_draws(fit: _Fit, known: Evidence) -> Evidence:
         return known
     if fit.record.local:
         return _without(known, "draws wider than q: not with local variables")
-    if not np.all(np.isfinite(fit.std) & (fit.std > 0)):
+    if fit.wide is None or fit.log_p_wide is None:
         return _without(known, "draws wider than q: it has no spread somewhere")
     count = fit.sizes.draws
     own = Drawn(fit.points[:count], fit.log_p[:count], fit.log_q[:count])
-    points, weights = wide_weights(
-        fit.record, fit.target, own, fit.mean, regular(fit.root, fit.std), fit.seed
-    )
+    root = regular(fit.root, fit.std)
+    found = wide_weights(fit.record, own, fit.wide, fit.log_p_wide, fit.mean, root)
+    if found is None:
+        return _without(known, "draws wider than q: no weight of theirs is finite")
+    points, weights = found
     fit.note("wide", *shifts(fit.mean, fit.std, *weighted_moments(points, weights)))
     return replace(known, wide=weights, table=fit.table)
 
 
-def _with_slope(fit: _Fit, known: Evidence) -> Evidence:
+def _with_slope(fit: DrawnFit, known: Evidence) -> Evidence:
     """The gradient of the ELBO; it counts where the fit has followed it."""
     points = fit.points[fit.finite][: min(SLOPED, fit.sizes.draws)]
     if fit.log_q is None or len(points) < 2:
         return known
     if fit.parts is not None:
         return _without(known, "the slope of the ELBO: each component of a mixture has its own")
-    _, scores = fit.evaluate(points)
+    if fit.answers is None:
+        _, scores = fit.evaluate(points)
+    else:
+        points, scores = fit.points[: len(fit.answers.scores)], fit.answers.scores
     usable = np.all(np.isfinite(scores), axis=1)
     known = replace(known, gradients=known.gradients + len(points))
     if usable.sum() < 2:
@@ -190,7 +135,7 @@ def _with_slope(fit: _Fit, known: Evidence) -> Evidence:
     return replace(known, slope=found) if followed else known
 
 
-def _with_discrepancy(fit: _Fit, known: Evidence) -> Evidence:
+def _with_discrepancy(fit: DrawnFit, known: Evidence) -> Evidence:
     """The kernel's discrepancy of particles."""
     if fit.log_q is not None:
         return known
@@ -203,7 +148,7 @@ def _with_discrepancy(fit: _Fit, known: Evidence) -> Evidence:
     return replace(known, discrepancy=found, gradients=known.gradients + len(particles))
 
 
-def _with_chains(fit: _Fit, known: Evidence) -> tuple[Evidence, bool]:
+def _with_chains(fit: DrawnFit, known: Evidence) -> tuple[Evidence, bool]:
     """Short chains, and whether the first of them have settled it."""
     chains, starts = fit.sizes.chains, fit.points[fit.finite][: fit.sizes.chains]
     if not chains:
@@ -235,7 +180,7 @@ def _with_chains(fit: _Fit, known: Evidence) -> tuple[Evidence, bool]:
 
 
 def _moved_within(
-    fit: _Fit, parts: Parts, starts: np.ndarray, nudged: Nudged
+    fit: DrawnFit, parts: Parts, starts: np.ndarray, nudged: Nudged
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far chains move a mixture, whose components count as much as their evidence says."""
     which = parts.root_at(starts[: nudged.points.shape[1]]).which
@@ -244,7 +189,7 @@ def _moved_within(
     return parts.moved_by_chains(nudged.points, which, log_p, fit.points, fit.log_p)
 
 
-def _clearly_off(fit: _Fit, nudged: Nudged) -> tuple[bool, bool]:
+def _clearly_off(fit: DrawnFit, nudged: Nudged) -> tuple[bool, bool]:
     """Whether a mean, and an sd, has moved by more than passes and than noise explains."""
     means, sds = shifts(fit.mean, fit.std, nudged.mean, nudged.std)
     quantile = NormalDist().inv_cdf(1 - CHANCE / (2 * fit.target.dim))
@@ -253,22 +198,18 @@ def _clearly_off(fit: _Fit, nudged: Nudged) -> tuple[bool, bool]:
     return bool(np.any(np.abs(means) > SMALL + noise)), bool(np.any(np.abs(sds) > SMALL + of_sds))
 
 
-def _with_other_fits(fit: _Fit, known: Evidence, settled: bool) -> Evidence:
+def _with_other_fits(fit: DrawnFit, known: Evidence, settled: bool) -> Evidence:
     """What other fits found, q's images and runs from several starts among them."""
     if fit.log_q is None:
         return known
     places = () if fit.parts is None else fit.parts.places
     q = Found("q", known.elbo, known.elbo_error, fit.mean, fit.std, places)
     others = restarts_of(fit.record, known.elbo)
-    if fit.sizes.starts and settled:
+    if (fit.sizes.starts or fit.sizes.images) and settled:
         known = _without(known, "other fits: short chains had settled it")
-    elif fit.sizes.starts:
-        usable = fit.finite & np.isfinite(fit.log_q)
-        drawn = (fit.points[usable], fit.log_p[usable], fit.log_q[usable])
-        if fit.parts is None:
-            others += image_fits(fit.target, *drawn)
-        else:
-            others += images_of_parts(fit.target, fit.parts, *drawn[:2])
+    elif fit.sizes.images:
+        others += _images(fit, fit.log_q)
+    if fit.sizes.starts and not settled:
         more, gradients = other_fits(fit.record, fit.target, fit.seed, q, fit.sizes.starts)
         others += more
         known = replace(known, gradients=known.gradients + gradients)
@@ -278,6 +219,17 @@ def _with_other_fits(fit: _Fit, known: Evidence, settled: bool) -> Evidence:
     return replace(
         known, modes=table_of_modes(fits, fit.labels), rival=rival(fits, fit.labels, SMALL)
     )
+
+
+def _images(fit: DrawnFit, log_q: np.ndarray) -> list[Found]:
+    """The images of q, or of a mixture's components."""
+    usable = fit.finite & np.isfinite(log_q)
+    drawn = (fit.points[usable], fit.log_p[usable], log_q[usable])
+    if fit.parts is not None:
+        return images_of_parts(fit.target, fit.parts, *drawn[:2])
+    if fit.answers is None or not usable.all():
+        return image_fits(fit.target, *drawn)
+    return image_fits(fit.target, *drawn, fit.answers.candidates, fit.answers.at_candidates)
 
 
 def _without(known: Evidence, what: str) -> Evidence:

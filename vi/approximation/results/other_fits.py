@@ -17,7 +17,7 @@ from vi.targets.base import Target
 from vi.targets.model.prior_widths import prior_std
 from vi.targets.model.start import START_STD, start_point
 
-__all__ = ["MOST_GRADIENTS", "other_fits", "restarts_of"]
+__all__ = ["FIRST", "FIXED", "ITERATIONS", "MOST_GRADIENTS", "other_fits", "restarts_of"]
 
 FEW, FIXED, FRESH = 4, 20, 256
 """Draws that a search holds fixed: at first, and from another place than q's; fresh ones for its

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.log_density import target_of_every_row
 from vi.approximation.record.parameters import mean_and_std, reported_params
 from vi.approximation.results.points import draw
+from vi.diagnostics.evidence import ENOUGH
 from vi.diagnostics.importance import Weights, smoothed
 from vi.foundation.seeds import RESAMPLING, generator_from
 
@@ -37,15 +38,18 @@ def resampled(
     params = reported_params(fit)
     points, log_q = draw(fit.family, params, seed, count, fit.dtype, density=True)
     assert log_q is not None
-    log_p = target_of_all_rows(fit).log_prob(points)
+    log_p = target_of_every_row(fit).log_prob(points)
     if not np.any(np.isfinite(log_p)):
         raise ValueError("log p is finite at none of the draws of q: there is nothing to weigh.")
     weights = smoothed(log_p, log_q)
     if not weights.reliable:
+        share = weights.ess / count
         logger.warning(
-            "Pareto k is %.2f: the weights of the draws cannot be relied on, a few draws stand for "
-            "all. approx.diagnose() says what is wrong.",
+            "Pareto k of %d draws is %.2f: their weights cannot be relied on, %s. "
+            "approx.diagnose() says what is wrong.",
+            count,
             weights.k,
+            "a few draws stand for all" if share < ENOUGH else f"though {share:.0%} of them count",
         )
     chosen = weights.resampled(draws, generator_from(seed, RESAMPLING))
     return points[chosen], log_q[chosen], weights
@@ -81,4 +85,4 @@ def _weights_hold(fit: FitState) -> bool:
 
 def _log_p_of_mean(fit: FitState) -> float:
     mean = mean_and_std(fit)[0].astype(fit.dtype)
-    return float(target_of_all_rows(fit).log_prob(mean[None])[0])
+    return float(target_of_every_row(fit).log_prob(mean[None])[0])

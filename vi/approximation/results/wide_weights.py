@@ -13,9 +13,8 @@ from vi.approximation.results.points import log_prob_at
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.wide_draws import wide_draws, wide_log_density
 from vi.foundation.seeds import WIDE_DRAWS, generator_from
-from vi.targets.base import Target
 
-__all__ = ["Drawn", "regular", "wide_weights"]
+__all__ = ["Drawn", "regular", "wide_points", "wide_weights"]
 
 NOTHING = 60.0
 """Nats below the largest weight at which one is nothing."""
@@ -35,30 +34,48 @@ def regular(root: np.ndarray, std: np.ndarray) -> np.ndarray:
     return std if singular else root
 
 
-def wide_weights(
-    fit: FitState, target: Target, own: Drawn, mean: np.ndarray, root: np.ndarray, seed: int
-) -> tuple[np.ndarray, Weights]:
-    """Draws of q and as many that are wider, with weights by the density of both sets together.
-
-    What is a tail to q's draws, or beyond all of them, is not to these.
+def wide_points(own: np.ndarray, mean: np.ndarray, root: np.ndarray, seed: int) -> np.ndarray:
+    """As many draws as there are of q, and wider ones, ``(S, D)``.
 
     Parameters
     ----------
-    fit : FitState
-        Whose q it is.
-    target : Target
-        The log density with all rows.
-    own : Drawn
-        Draws of q.
+    own : numpy.ndarray
+        Draws of q, ``(S, D)``.
     mean, root : numpy.ndarray
         Mean ``(D,)`` and a regular root of q's covariance ``(D, D)``, or sds ``(D,)``.
     seed : int
         Seed of the wider draws.
     """
     generator = generator_from(seed, WIDE_DRAWS)
-    wide = wide_draws(mean, root, len(own.points), generator).astype(own.points.dtype)
+    return wide_draws(mean, root, len(own), generator).astype(own.dtype)
+
+
+def wide_weights(
+    fit: FitState,
+    own: Drawn,
+    wide: np.ndarray,
+    log_p: np.ndarray,
+    mean: np.ndarray,
+    root: np.ndarray,
+) -> tuple[np.ndarray, Weights] | None:
+    """Draws of q and as many that are wider, with weights by the density of both sets together.
+
+    What is a tail to q's draws, or beyond all of them, is not to these. None where nothing of it is
+    finite.
+
+    Parameters
+    ----------
+    fit : FitState
+        Whose q it is.
+    own : Drawn
+        Draws of q.
+    wide, log_p : numpy.ndarray
+        The wider ones, ``(S, D)``, and log p of all rows at each.
+    mean, root : numpy.ndarray
+        What they were drawn with.
+    """
     points = np.concatenate([own.points, wide])
-    log_p = np.concatenate([own.log_p, target.log_prob(wide)])
+    log_p = np.concatenate([own.log_p, log_p])
     log_q = log_prob_at(fit.family, reported_params(fit), wide, fit.dtype)
     with np.errstate(all="ignore"):
         log_g = np.concatenate([own.log_q, log_q])
@@ -66,4 +83,6 @@ def wide_weights(
         ratios = log_p - log_g
         # what has no weight has no rounding that matters either
         nothing = ~(ratios > np.nanmax(np.where(np.isfinite(ratios), ratios, np.nan)) - NOTHING)
+    if nothing.all():
+        return None
     return points, smoothed(np.where(nothing, -np.inf, log_p), log_g)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -128,6 +129,7 @@ def _on_target(
     """Steps on one target: the record, and in which variables JAX alone lost the gradient."""
     # of a fit in stages the end of one is none of the fit
     told = logging.DEBUG if fit.status.ending == "running" else logging.INFO
+    began = time.perf_counter()
     run, lost_in = run_of(fit, target, restarts), ""
     # of several runs the best one is kept already, and several processes hold one state each
     best = Best(float(np.finfo(fit.dtype).eps)) if isinstance(run, OneRun) else None
@@ -165,7 +167,7 @@ def _on_target(
             logger.log(told, "%s", status)
     finally:
         run.close()
-    return replace(fit, status=status), lost_in
+    return replace(fit, status=status, seconds=fit.seconds + time.perf_counter() - began), lost_in
 
 
 def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:

@@ -145,8 +145,8 @@ class LoaderSource(Source):
             self._waiting.clear()
             raise
 
-    def once(self) -> Iterator[Arrays]:
-        """The batches of one epoch, by an iterator of its own."""
+    def once(self, clean: Callable[[Arrays, int], Arrays] | None = None) -> Iterator[Arrays]:
+        """The batches of one epoch, by an iterator of its own; ``clean`` as in :meth:`endless`."""
         if self._single_use:
             raise DataError(
                 f"{self.origin} can be read only once; give a function that returns a new iterator."
@@ -154,6 +154,7 @@ class LoaderSource(Source):
         n = 0
         for parts in self._iterate():
             batch = self._batch(parts)
+            batch = batch if clean is None else clean(batch, n)
             n += _length(batch)
             yield batch
         if n != self.n_rows:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from operator import itemgetter
 
 import numpy as np
@@ -17,7 +18,7 @@ from vi.data.sources.base import Arrays, DataError, Source
 from vi.data.sources.loaders import LoaderSource
 from vi.data.sources.reading import check_promises, read_rows, read_rows_into
 from vi.data.streams.order import Order, permuted
-from vi.data.streams.readers import Reader, in_order, n_rows_of, resident
+from vi.data.streams.readers import Reader, in_blocks, in_order, n_rows_of, resident
 from vi.data.streams.windows import READERS, Piece, windows_of_chunks, windows_of_pieces
 
 __all__ = ["Chunks"]
@@ -113,6 +114,23 @@ class Chunks:
         )
         return Reader(shuffled, skip)
 
+    def once(self) -> Iterator[Arrays]:
+        """All rows once, in the order of the source, as they are read."""
+        if isinstance(self.source, LoaderSource):
+            return self.source.once(self._clean)
+        return self._ahead(iter([(0, 0, np.arange(len(self._lengths)))]))
+
+    def some(self, rows: int, pieces: int, generator: np.random.Generator) -> Iterator[Arrays]:
+        """Pieces of so many consecutive rows each, from anywhere; of a loader the first ones."""
+        if isinstance(self.source, LoaderSource):
+            yield from islice(in_blocks(self.once(), rows, self.source.fields), pieces)
+            return
+        places = -(-self.source.n_rows // rows)
+        for place in np.sort(generator.choice(places, min(pieces, places), replace=False)):
+            start = int(place) * rows
+            stop = min(start + rows, self.source.n_rows)
+            yield self._clean(read_rows(self.source, start, stop), start)
+
     def _ahead(self, windows: Iterator[tuple[int, int, np.ndarray]]) -> Iterator[Arrays]:
         """The chunks in their order; the next ones are read while one is distributed."""
         coming: deque[Future[Arrays]] = deque()
@@ -122,6 +140,8 @@ class Chunks:
                     coming.append(pool.submit(self._read, int(chunk)))
                     if len(coming) > self.ahead:
                         yield coming.popleft().result()  # no name: nothing here keeps the chunk
+            while coming:
+                yield coming.popleft().result()
 
     def _batches(self, source: LoaderSource) -> Iterator[Arrays]:
         """The batches of a loader as they come, without end."""

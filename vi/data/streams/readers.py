@@ -12,7 +12,16 @@ import numpy as np
 
 from vi.data.sources.base import Arrays, Field
 
-__all__ = ["Permute", "Reader", "Window", "empty", "in_order", "n_rows_of", "resident"]
+__all__ = [
+    "Permute",
+    "Reader",
+    "Window",
+    "empty",
+    "in_blocks",
+    "in_order",
+    "n_rows_of",
+    "resident",
+]
 
 type Permute = Callable[[int, int, np.ndarray], np.ndarray]
 """The order of a window: from epoch, window and the places of its rows, those places permuted."""
@@ -122,6 +131,23 @@ def resident(
     while True:
         yield Window(rows, permute(epoch, 0, np.arange(n_rows)))
         epoch += 1
+
+
+def in_blocks(parts: Iterable[Arrays], rows: int, fields: Mapping[str, Field]) -> Iterator[Arrays]:
+    """Parts of any lengths put together and cut into blocks of ``rows``; the last is shorter."""
+    block, filled = empty(rows, fields), 0
+    for part in parts:
+        at, length = 0, n_rows_of(part)
+        while at < length:
+            k = min(length - at, rows - filled)
+            for name, values in block.items():
+                values[filled : filled + k] = part[name][at : at + k]
+            at, filled = at + k, filled + k
+            if filled == rows:
+                yield block
+                block, filled = empty(rows, fields), 0
+    if filled:
+        yield {name: values[:filled] for name, values in block.items()}
 
 
 def n_rows_of(arrays: Arrays) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from vi.data.missing import check_nan_policy
 from vi.data.sources.base import Arrays, Source
 from vi.data.streams.chunks import Chunks
 from vi.data.streams.reader_thread import Block, Feed, Place, end, read
+from vi.data.streams.readers import in_blocks
 from vi.foundation.numbers import whole
 
 __all__ = ["Stream"]
@@ -197,6 +201,50 @@ class Stream:
                     f"block({step}) goes back, before step {self._block.first}; call start first."
                 )
         return self._block
+
+    def once(self, rows: int) -> Iterator[Arrays]:
+        """All rows once, in the order of the source; whatever :meth:`block` is giving meanwhile.
+
+        Parameters
+        ----------
+        rows : int
+            Rows of a block.
+
+        Yields
+        ------
+        dict of str to numpy.ndarray
+            Arrays ``(rows, *field.shape)``; those of the last block may be shorter.
+
+        Raises
+        ------
+        DataError
+            If rows cannot be read, or a loader not more than once.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vi.data import ArraySource
+        >>> stream = Stream(ArraySource({"x": np.arange(5)}), batch_size=2)
+        >>> [block["x"].tolist() for block in stream.once(3)]
+        [[0, 1, 2], [3, 4]]
+        """
+        rows = whole("Stream.once(rows", rows, 1)
+        return in_blocks(self._chunks.once(), rows, self.fields)
+
+    def some(self, rows: int, pieces: int, generator: np.random.Generator) -> Iterator[Arrays]:
+        """Some of the rows: pieces of consecutive ones, from anywhere.
+
+        A loader gives its first ones. Pieces are shorter at the end of the data and where
+        ``nan="drop"`` leaves rows out.
+
+        Parameters
+        ----------
+        rows, pieces : int
+            Rows of a piece, and how many pieces at most.
+        generator : numpy.random.Generator
+            Which pieces.
+        """
+        return self._chunks.some(rows, pieces, generator)
 
     def close(self) -> None:
         """End the thread and let go of the blocks; :meth:`start` begins again."""

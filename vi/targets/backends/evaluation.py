@@ -9,9 +9,9 @@ import numpy as np
 
 from vi.foundation.compiling import jitted
 from vi.foundation.precision import precision
-from vi.targets.base import Target
+from vi.targets.base import Batch, Target
 
-__all__ = ["ENTRIES", "Evaluation", "entries_of", "evaluation"]
+__all__ = ["CHUNK", "ENTRIES", "Evaluation", "entries_of", "evaluation", "log_prob_in_chunks"]
 
 type Evaluation = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Values ``(K,)`` and scores ``(K, D)`` of a log density at points ``(K, D)``."""
@@ -20,25 +20,32 @@ ENTRIES = 2 * 10**7
 """Points times entries of the data that are evaluated together: some arrays of 160 MB each."""
 
 
-def entries_of(target: Target) -> int:
-    """Numbers that one evaluation reads: the data, and the point."""
-    arrays = target.batch().arrays
+CHUNK = 256
+"""Points at which log p is evaluated together where their number varies."""
+
+
+def entries_of(target: Target, inputs: Batch | None = None) -> int:
+    """Numbers that one evaluation reads: the data, those of all rows by default, and the point."""
+    arrays = target.batch().arrays if inputs is None else inputs.values
     return int(target.dim + sum(math.prod(np.shape(array)) for array in arrays))
 
 
-def evaluation(target: Target, block: int | None = None) -> Evaluation:
-    """Values and scores of all rows at any number of points, in double precision outside.
+def evaluation(target: Target, block: int | None = None, inputs: Batch | None = None) -> Evaluation:
+    """Values and scores at any number of points, in double precision outside.
 
     As many points are taken together as memory allows: every point has a value for each row. With
     `block` always so many, the last of them filled up: compiled once for any number of points.
+    They are of all rows, or of `inputs`.
     """
+    if target.in_passes:
+        return lambda points: target.value_and_score(points.astype(target.dtype), target.batch())
     function = (
         target.compiled("values and scores", lambda: jitted(target.value_and_score))
         if target.traceable
         else target.value_and_score
     )
-    inputs = target.batch()
-    together = max(1, ENTRIES // entries_of(target))
+    inputs = target.batch() if inputs is None else inputs
+    together = max(1, ENTRIES // entries_of(target, inputs))
     together = together if block is None else min(block, together)
 
     def evaluate(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -53,3 +60,12 @@ def evaluation(target: Target, block: int | None = None) -> Evaluation:
         return np.concatenate(values)[: len(points)], np.concatenate(scores)[: len(points)]
 
     return evaluate
+
+
+def log_prob_in_chunks(target: Target, points: np.ndarray) -> np.ndarray:
+    """Log p at points ``(S, D)`` by code that is compiled once, whatever their number."""
+    if target.in_passes or not len(points):
+        return target.log_prob(points)
+    filled = np.resize(points, (-(-len(points) // CHUNK) * CHUNK, target.dim))
+    found = [target.log_prob(part) for part in filled.reshape(-1, CHUNK, target.dim)]
+    return np.concatenate(found)[: len(points)]

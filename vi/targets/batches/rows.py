@@ -71,19 +71,22 @@ class StreamedRows:
         Rows of a batch.
     sample : dict of {str: array}
         Some rows, for checks.
+    any_length : bool
+        Whether other batches may have another length than ``size``, as in a pass over all rows.
     """
 
     inputs: dict[str, Any]
     n_rows: int
     size: int
     sample: dict[str, np.ndarray] = field(default_factory=dict)
+    any_length: bool = False
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What compiled code depends on: streams with equal keys share it, whatever they bring."""
         types = tuple((name, variable.type) for name, variable in self.inputs.items())
         rows = tuple((name, array.shape[1:]) for name, array in self.sample.items())
-        return self.n_rows, self.size, types, rows
+        return self.n_rows, self.size, self.any_length, types, rows
 
     @property
     def marks(self) -> tuple[Any, ...]:
@@ -91,9 +94,11 @@ class StreamedRows:
         return tuple(self.inputs.values())
 
     @property
-    def factor(self) -> float:
-        """Rows in all over rows of a batch."""
-        return self.n_rows / self.size
+    def factor(self) -> Any:
+        """Rows in all over rows of a batch: a number, symbolic for batches of any length."""
+        if not self.any_length:
+            return self.n_rows / self.size
+        return self.n_rows / next(iter(self.inputs.values())).shape[0].astype("float64")
 
     def count(self) -> int:
         """Rows in all."""
