@@ -18,9 +18,9 @@ from vi.algorithms import Algorithm
 from vi.approximation import Approximation
 from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.log_density import target_of_row_blocks
 from vi.approximation.record.parameters import reported_params
-from vi.approximation.results.diagnosis_sizes import DRAWS
+from vi.approximation.results.diagnosis_sizes import draws_of
 from vi.approximation.results.points import draw
 from vi.auto.deadline import Deadline
 from vi.diagnostics.importance import Weights, smoothed
@@ -125,7 +125,7 @@ class Ground:
     options: RunOptions
     most: int
     deadline: Deadline = field(default_factory=lambda: Deadline(None))
-    _looked: tuple[object, object, Look] | None = field(default=None, init=False)
+    _looked: tuple[object, object, object, Look] | None = field(default=None, init=False)
 
     @property
     def fit(self) -> FitState:
@@ -243,16 +243,18 @@ class Ground:
         """Fresh draws of the present record; their noise is the same for all stages.
 
         Where one stage ends and the next begins they are looked at once. They are as many as the
-        check's, for which one compiled function then serves both.
+        check's, for which one compiled function then serves both. While steps see some rows only,
+        so does this.
         """
         fit = self.fit
-        known = self._looked
-        if known is not None and known[0] is fit.start and known[1] is fit.run:
-            return known[2]
+        known, there = self._looked, (fit.start, fit.run, fit.data.some_rows)
+        if known is not None and all(a is b for a, b in zip(known, there, strict=False)):
+            return known[-1]
         seed, params = derived_seed(fit.seed, STAGES), reported_params(fit)
-        points, log_q = draw(fit.family, params, seed, DRAWS, fit.dtype, density=True)
+        target = fit.data.some_rows or target_of_row_blocks(fit)
+        points, log_q = draw(fit.family, params, seed, draws_of(target), fit.dtype, density=True)
         assert log_q is not None
-        log_p = np.asarray(target_of_all_rows(fit).log_prob(points))
+        log_p = np.asarray(target.log_prob(points))
         with precision(fit.dtype):
             entropy = _entropy(fit.family, params)
         if entropy is not None:
@@ -261,7 +263,7 @@ class Ground:
                 # rounding has eaten q's density: it says nothing
                 log_p = np.full_like(log_p, -np.inf)
         look = Look(log_p, np.asarray(log_q))
-        self._looked = (fit.start, fit.run, look)
+        self._looked = (*there, look)
         return look
 
 

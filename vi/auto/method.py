@@ -9,11 +9,12 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from vi.algorithms import Algorithm
+from vi.algorithms import Algorithm, BatchAndMatch
 from vi.approximation import Approximation
 from vi.approximation.named import StartOptions
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import mean_and_std
+from vi.approximation.record.parameters import averaged_params, mean_and_std
+from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.approximation.results.weighted_draws import with_weights
 from vi.auto.check import better_place, check, is_near, is_settled, is_usable, weights_hold
 from vi.auto.climb import LARGEST_FULL, climb
@@ -23,6 +24,7 @@ from vi.auto.match import match
 from vi.auto.mixture import mixture
 from vi.auto.repair import repair, why_not
 from vi.auto.search import search
+from vi.auto.some_rows import see_batches, see_some_rows
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
@@ -148,17 +150,21 @@ class Auto(Inference):
         except BaseException as error:
             self.approx.change(functools.partial(_failed, before=before, error=error))
             raise
-        usable = found is not None and is_usable(found)
-        weighed = usable and self.approx.family.has_density and weights_hold(found, ground.look())
+        finally:
+            see_batches(ground)
+        weighed = found is not None and is_usable(found) and _can_be_weighed(ground, found)
+        verdict = self.approx.record.diagnosis
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
+        if verdict is not None:
+            self.approx.keep(verdict, self.approx.record)
         if options.diagnosis and self.approx.family.has_density:
             judged(self.approx, options)
         return self.approx
 
     def _fitted(self, ground: Ground) -> Diagnosis | None:
         """All stages; the last verdict, none where the user has ended them."""
-        batches = ground.options.sees_batches(self.approx.model)
-        found = _in_batches(ground) if batches else _on_all_rows(ground)
+        streamed = ground.fit.data.stream is not None
+        found = _streamed(ground) if streamed else _in_stages(ground)
         if found is None or is_settled(found) or ground.stopped:
             return found
         return self._repaired(ground, found)
@@ -189,6 +195,17 @@ def _refuse(options: RunOptions) -> None:
         )
 
 
+def _can_be_weighed(ground: Ground, found: Diagnosis) -> bool:
+    """Whether draws may be weighted without being asked for.
+
+    Not where rows are so many that the check itself could not afford the usual number of weights.
+    """
+    if not ground.fit.family.has_density:
+        return False
+    look = ground.look()
+    return len(look.log_p) >= DRAWS and weights_hold(found, look)
+
+
 def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> FitState:
     """The record before the first stage: independent normals, where it is or where it is told."""
     fit = check_can_be_judged(ground.options.applied(fit, restart), ground.options)
@@ -209,15 +226,21 @@ def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> 
     return replace(bare, free_mean=None, given_std=None, losses=np.empty(0), notes={})
 
 
-def _on_all_rows(ground: Ground) -> Diagnosis | None:
-    """The stages that see all rows; the last verdict, none where the user has ended it."""
-    search(ground)
-    place, found = mean_and_std(ground.fit), None
+def _in_stages(ground: Ground) -> Diagnosis | None:
+    """The stages of a model in memory; the last verdict, none where the user has ended it.
+
+    Of a model in batches the first stages see some rows in the place of all, and steps batches.
+    """
     full = ground.fit.layout.dim <= LARGEST_FULL
+    batches = see_some_rows(ground)
+    search(ground, alone=not full)
+    place, found = mean_and_std(ground.fit), None
     for _ in range(PLACES):
         if full and ground.goes_on():
             before = ground.fit.start
+            see_some_rows(ground)
             match(ground, *place)
+            see_batches(ground)
             if found is not None and ground.fit.start is before:
                 # nothing came of the better place; on the way the verdict was dropped
                 ground.approx.keep(found, ground.fit)
@@ -234,17 +257,14 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
         if not full or better is None or not ground.goes_on():
             break
         place = better
-    if full and found is not None and not ground.stopped:
+    if full and found is not None and not ground.stopped and not batches:
         found = mixture(ground, found)
     return found
 
 
-def _in_batches(ground: Ground) -> Diagnosis | None:
-    """The stages that see batches; a verdict where all rows are at hand afterwards."""
+def _streamed(ground: Ground) -> None:
+    """Steps alone: of rows that are not in memory there is neither a search nor a verdict."""
     climb(ground)
-    if ground.stopped or ground.fit.data.stream is not None or ground.deadline.passed():
-        return None
-    return check(ground)
 
 
 def _failed(fit: FitState, before: FitState, error: BaseException) -> FitState:
@@ -259,6 +279,12 @@ def _ended(fit: FitState, found: Diagnosis | None, ground: Ground, weighed: bool
     """The record with what the stages come to."""
     if weighed:
         fit = with_weights(fit)
+    if isinstance(fit.algorithm, BatchAndMatch) and ground.options.sees_batches(fit.model):
+        # refine() would match the scores of batches, which have noise
+        notes = {"algorithm": fit.algorithm.short_name, "loss": fit.algorithm.loss_name}
+        params = averaged_params(fit)
+        bare = replace(fit, start=params, run=None, algorithm=None, notes=notes)
+        fit = replace(bare, free_mean=None, given_std=None)
     names = ", ".join(stage.stage for stage in fit.stages)
     message = f"stages {names}"
     if weighed:

@@ -129,6 +129,9 @@ class Target(Keeper, abc.ABC):
     finite_around: np.ndarray | None = None
     """A point around which log p was finite, wherever it was looked at, as far out as q starts."""
 
+    share: float = 1.0
+    """The part of the rows of data that an evaluation reads."""
+
     has_local: bool = False
     """Whether some variables are local: the flat vector then holds the rows of a batch."""
 

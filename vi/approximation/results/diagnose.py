@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.log_density import target_of_row_blocks, target_of_some_rows
+from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.diagnosis_sizes import check_sizes, sizes_of
 from vi.approximation.results.measurements import measured
+from vi.approximation.results.points import draw
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.verdict import judged
 from vi.foundation.seeds import resolve_seed
+from vi.targets.base import Target
+from vi.targets.batches.row_blocks import POINTS
 
 __all__ = ["arguments_of_diagnosis", "diagnose"]
 
@@ -44,6 +48,10 @@ def diagnose(
       the *images* of q, with entries exchanged along an axis (the components of a mixture, the
       factors of a factor model) or signs changed (a product's).
     - **The ELBO's slope** at the end, in units of q, says whether a fit has arrived.
+
+    Of a model in batches only the weights read all rows, and few draws have some where these are
+    very many. Chains and other fits read rows that stand for all of them: at least 5,000, and 20
+    for each dimension, with the slope of all rows where q is.
 
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
     change, and shows it in its status, its draws and its file. In a callback of a run it is
@@ -94,8 +102,22 @@ def diagnose(
     if "rhat_worst" in fit.notes and fit.diagnosis is not None:
         return fit.diagnosis  # chains are judged by how they agree: short ones from them see less
     seed = resolve_seed(random_seed)
-    target = target_of_all_rows(fit)
-    return judged(measured(fit, target, sizes_of(fit, target, draws, chains, starts), seed))
+    rows = target_of_row_blocks(fit)
+    target = _as_all(fit, rows, seed)
+    sizes = sizes_of(fit, draws, chains, starts, rows=rows, target=target)
+    return judged(measured(fit, rows, target, sizes, seed))
+
+
+def _as_all(fit: FitState, rows: Target, seed: int) -> Target:
+    """Log p as chains and other fits read it: all rows, or of very many those that stand for them.
+
+    These have the slope of all rows where q is.
+    """
+    some = target_of_some_rows(fit)
+    if some is None or some.share == 1.0:
+        return rows
+    points, _ = draw(fit.family, reported_params(fit), seed, POINTS, fit.dtype)
+    return some.as_all(rows, points)
 
 
 def arguments_of_diagnosis(given: Any) -> Mapping[str, Any] | None:

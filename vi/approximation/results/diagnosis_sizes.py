@@ -13,8 +13,10 @@ from vi.diagnostics.nudge import LEAPS, STEPS
 from vi.foundation.numbers import check_count
 from vi.targets.backends.evaluation import entries_of
 from vi.targets.base import Target
+from vi.targets.batches.row_blocks import RowBlocks
+from vi.targets.batches.some_rows import SomeRows
 
-__all__ = ["LEAST_CHAINS", "Sizes", "check_sizes", "sizes_of"]
+__all__ = ["LEAST_CHAINS", "Sizes", "check_sizes", "draws_of", "sizes_of"]
 
 DRAWS, CHAINS, LEAST_DRAWS, LEAST_CHAINS = 2000, 256, 100, 64
 """What there is by default, and the least that says anything: 64 chains have a noise of 0.12."""
@@ -31,26 +33,61 @@ MOST_NUMBERS = 5 * 10**7
 MOST_WORK = 10**11
 """Gradients times entries of the data: a minute or two of one core's multiplications."""
 
+MOST_IN_BLOCKS, LEAST_IN_BLOCKS = 10**9, 64
+"""Values of log p times entries of the data, where these are so many that steps see batches of
+them: some seconds; and the fewest draws, which count by their weights alone, without the noise of
+where they are."""
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """Draws, chains and other fits, whether fewer chains may do, and what is left out."""
+    """Draws whose weights read all rows, draws beside wider ones, chains and other fits, whether
+    fewer chains may do, and what is left out."""
 
     draws: int
+    wide: int
     chains: int
     starts: int
     fewer_may_do: bool
     skipped: tuple[str, ...] = ()
 
 
+def draws_of(target: Target) -> int:
+    """How many draws weights have, if nobody says it."""
+    if isinstance(target, RowBlocks):
+        return max(min(MOST_IN_BLOCKS // entries_of(target), DRAWS), LEAST_IN_BLOCKS)
+    return max(_affordable(target, DRAWS, 2), LEAST_DRAWS)  # and as many wider ones
+
+
 def sizes_of(
-    fit: FitState, target: Target, draws: int | None, chains: int | None, starts: int | None
+    fit: FitState,
+    draws: int | None,
+    chains: int | None,
+    starts: int | None,
+    *,
+    rows: Target,
+    target: Target,
 ) -> Sizes:
-    """The sizes, of arguments that were checked."""
+    """The sizes, of arguments that were checked.
+
+    Parameters
+    ----------
+    fit : FitState
+        What is judged.
+    draws, chains, starts : int or None
+        What was asked for.
+    rows : Target
+        Log p, which weights read.
+    target : Target
+        What chains and other fits read.
+    """
     fewer_may_do = chains is None
     skipped = [] if chains != 0 else ["short chains: chains=0"]
+    if isinstance(target, SomeRows) and target.share < 1.0:
+        n = max(target.of)
+        skipped.append(f"chains and other fits on all {n:,} rows: they were on {target.count:,}")
     if draws is None:
-        draws = max(_affordable(target, DRAWS, 2), LEAST_DRAWS)  # and as many wider ones
+        draws = draws_of(rows)
     if chains is None:
         chains = _affordable(target, CHAINS, GRADIENTS)
         if chains < LEAST_CHAINS:
@@ -65,7 +102,8 @@ def sizes_of(
         starts = STARTS if _affordable(target, 1, STARTS * MOST_GRADIENTS) else 0
         if not starts:
             skipped.append(f"other fits: a large model; diagnose(starts={STARTS})")
-    return Sizes(int(draws), int(chains), int(starts), fewer_may_do, tuple(skipped))
+    wide = draws if rows is target else max(draws, draws_of(target))
+    return Sizes(int(draws), int(wide), int(chains), int(starts), fewer_may_do, tuple(skipped))
 
 
 def check_sizes(draws: Any, chains: Any, starts: Any) -> None:

@@ -45,9 +45,14 @@ CHANCE = 1e-3
 
 @dataclass(frozen=True)
 class _Fit:
-    """The q that is judged, its draws, and log p."""
+    """The q that is judged, its draws, and log p.
+
+    Of very many rows ``rows`` is log p, known at the first draws as ``of_rows``; ``target`` and
+    ``log_p`` at all draws are what stands for it.
+    """
 
     record: FitState
+    rows: Target
     target: Target
     sizes: Sizes
     seed: int
@@ -57,6 +62,7 @@ class _Fit:
     points: np.ndarray
     log_q: np.ndarray | None
     log_p: np.ndarray
+    of_rows: np.ndarray
     evaluate: Evaluation
     labels: list[str]
     parts: Parts | None = None
@@ -90,10 +96,27 @@ class _Fit:
         self.columns[f"{what}_mean"], self.columns[f"{what}_sd"] = mean, sd
 
 
-def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evidence:
-    """What is to be known of a fit for a verdict on it."""
-    fit = _prepared(record, target, sizes, seed)
-    known = Evidence(fit.table, finite=float(fit.finite.mean()), skipped=sizes.skipped)
+def measured(
+    record: FitState, rows: Target, target: Target, sizes: Sizes, seed: int
+) -> Evidence:
+    """What is to be known of a fit for a verdict on it.
+
+    Parameters
+    ----------
+    record : FitState
+        The fit.
+    rows : Target
+        Log p, which weights read.
+    target : Target
+        The same, or what stands for it where rows are very many: what chains and other fits read.
+    sizes : Sizes
+        How many draws, chains and other fits.
+    seed : int
+        Seed of what is random.
+    """
+    fit = _prepared(record, rows, target, sizes, seed)
+    finite = float(np.isfinite(fit.of_rows).mean())
+    known = Evidence(fit.table, finite=finite, skipped=sizes.skipped)
     known = _with_weights(fit, known)
     known = _with_wide_draws(fit, known)
     known = _with_slope(fit, known)
@@ -103,17 +126,21 @@ def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evide
     return replace(known, table=fit.table)
 
 
-def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit:
+def _prepared(
+    record: FitState, rows: Target, target: Target, sizes: Sizes, seed: int
+) -> _Fit:
     """Moments and draws of q, and log p at them."""
     params, family = reported_params(record), record.family
     cov = None
     mean, std = mean_and_std(record, params)
     if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
         cov = dense_covariance(record, params)
-    count = max(sizes.draws, sizes.chains)
+    count = max(sizes.draws, sizes.wide, sizes.chains)
     points, log_q = draw(family, params, seed, count, record.dtype, density=True)
+    log_p = target.log_prob(points)
     return _Fit(
         record,
+        rows,
         target,
         sizes,
         seed,
@@ -122,7 +149,8 @@ def _prepared(record: FitState, target: Target, sizes: Sizes, seed: int) -> _Fit
         cov,
         points,
         log_q,
-        target.log_prob(points),
+        log_p,
+        log_p if rows is target else rows.log_prob(points[: sizes.draws]),
         evaluation(target, LEAST_CHAINS),  # so many are asked for at first: one compilation
         [target.layout.label(i) for i in range(target.dim)],
         parts_of(family, params, record.dtype, dense=cov is not None),
@@ -133,21 +161,32 @@ def _with_weights(fit: _Fit, known: Evidence) -> Evidence:
     """The ELBO and importance weights, of a q with a density."""
     if fit.log_q is None:
         return _without(known, "importance weights: q has no density")
-    elbo, error = -np.inf, np.nan
-    if fit.finite.all():
-        ratios = fit.log_p - fit.log_q
-        elbo, error = float(ratios.mean()), float(ratios.std() / np.sqrt(len(ratios)))
+    count = len(fit.of_rows)
+    points, log_q = fit.points[:count], fit.log_q[:count]
+    elbo, error = _elbo(fit.of_rows, log_q)
     known = replace(known, elbo=elbo, elbo_error=error)
     if known.finite < 0.5:
         return _without(
             known, "importance weights: log p is finite at fewer than half of the draws"
         )
-    weights = smoothed(fit.log_p, fit.log_q)
-    moved = shifts(fit.mean, fit.std, *weighted_moments(fit.points, weights))
+    weights = smoothed(fit.of_rows, log_q)
+    centre = (fit.mean, fit.std)
+    if fit.rows is not fit.target:
+        # of few draws the noise would be as large as what is looked for: only weights count
+        centre = (points.mean(axis=0), points.std(axis=0))
+    moved = shifts(*centre, *weighted_moments(points, weights))
     if fit.parts is not None:
-        moved = fit.parts.moved_by_weights(fit.points, weights.log_weights)
+        moved = fit.parts.moved_by_weights(points, weights.log_weights)
     fit.note("weights", *moved)
     return replace(known, weights=weights, table=fit.table)
+
+
+def _elbo(log_p: np.ndarray, log_q: np.ndarray) -> tuple[float, float]:
+    """The ELBO and its standard error, minus infinity where log p is not finite at a draw."""
+    if not np.all(np.isfinite(log_p)):
+        return -np.inf, np.nan
+    ratios = log_p - log_q
+    return float(ratios.mean()), float(ratios.std() / np.sqrt(len(ratios)))
 
 
 def _with_wide_draws(fit: _Fit, known: Evidence) -> Evidence:
@@ -161,7 +200,7 @@ def _with_wide_draws(fit: _Fit, known: Evidence) -> Evidence:
         return _without(known, "draws wider than q: not with local variables")
     if not np.all(np.isfinite(fit.std) & (fit.std > 0)):
         return _without(known, "draws wider than q: it has no spread somewhere")
-    count = fit.sizes.draws
+    count = fit.sizes.draws if fit.rows is fit.target else fit.sizes.wide
     own = Drawn(fit.points[:count], fit.log_p[:count], fit.log_q[:count])
     points, weights = wide_weights(
         fit.record, fit.target, own, fit.mean, regular(fit.root, fit.std), fit.seed
@@ -172,7 +211,7 @@ def _with_wide_draws(fit: _Fit, known: Evidence) -> Evidence:
 
 def _with_slope(fit: _Fit, known: Evidence) -> Evidence:
     """The gradient of the ELBO; it counts where the fit has followed it."""
-    points = fit.points[fit.finite][: min(SLOPED, fit.sizes.draws)]
+    points = fit.points[fit.finite][: min(SLOPED, fit.sizes.wide)]
     if fit.log_q is None or len(points) < 2:
         return known
     if fit.parts is not None:
@@ -209,7 +248,7 @@ def _with_chains(fit: _Fit, known: Evidence) -> tuple[Evidence, bool]:
     if not chains:
         return known, False
     if len(starts) < chains:
-        what = f"short chains: log p is finite at {known.finite:.0%} of the draws"
+        what = f"short chains: log p is finite at {fit.finite.mean():.0%} of the draws"
         return _without(known, what), True
     generator, first = generator_from(fit.seed, FIRST_CHAINS), starts[:LEAST_CHAINS]
     settled = brief = False
@@ -258,7 +297,10 @@ def _with_other_fits(fit: _Fit, known: Evidence, settled: bool) -> Evidence:
     if fit.log_q is None:
         return known
     places = () if fit.parts is None else fit.parts.places
-    q = Found("q", known.elbo, known.elbo_error, fit.mean, fit.std, places)
+    # all fits by the same log p
+    own = (known.elbo, known.elbo_error)
+    own = own if fit.rows is fit.target else _elbo(fit.log_p, fit.log_q)
+    q = Found("q", *own, fit.mean, fit.std, places)
     others = restarts_of(fit.record, known.elbo)
     if fit.sizes.starts and settled:
         known = _without(known, "other fits: short chains had settled it")
