@@ -14,7 +14,7 @@ from vi.objectives import StickingTheLanding
 
 __all__ = ["LARGEST_FULL", "climb"]
 
-LARGEST_FULL = 500
+LARGEST_FULL = 1000
 """Dimensions up to which the covariance is a full one: the time of a step of the matching stage
 grows with their cube."""
 

@@ -14,11 +14,16 @@ from vi.approximation.steps.warm_start import searched
 from vi.auto.ground import Ground
 from vi.auto.some_rows import see_batches, towards_all_rows
 from vi.diagnostics.status import Status
+from vi.targets.batches.some_rows import SomeRows
 
 __all__ = ["search"]
 
 THERE = 0.01
 """Nats that three iterations have to gain: the stages after it go on from where it ends."""
+
+
+NEAR = 0.2
+"""Standard deviations by which the slope of all rows may still move a mean."""
 
 
 def search(ground: Ground, *, alone: bool) -> None:
@@ -56,13 +61,13 @@ def search(ground: Ground, *, alone: bool) -> None:
         ground.approx.change(solved)
         moved = ground.fit.start is not before
         if some is not None and alone:
-            of_all = towards_all_rows(ground, again)
+            of_all = towards_all_rows(ground, again, NEAR)
             see_batches(ground)
         end = ground.look()
         outcome = "independent normals" if moved else "nothing better than the start"
         outcome += f", ELBO {end.elbo:,.6g}"
         row = end.row(gradients + of_all, outcome)
-        if ground.fit.data.some_rows is not None and some is not None and some.share < 1.0:
+        if isinstance(some, SomeRows) and some.share < 1.0 and not alone:
             # no ELBO of the fit's
             row = replace(row, elbo=np.nan, elbo_error=np.nan, pareto_k=np.nan)
             row = replace(row, outcome=f"{outcome} by {some.count:,} rows")

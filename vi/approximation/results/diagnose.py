@@ -10,7 +10,7 @@ import numpy as np
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_row_blocks, target_of_some_rows
-from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.parameters import mean_and_std, reported_params
 from vi.approximation.results.diagnosis_sizes import check_sizes, sizes_of
 from vi.approximation.results.measurements import measured
 from vi.approximation.results.points import draw
@@ -116,8 +116,8 @@ def _as_all(fit: FitState, rows: Target, seed: int) -> Target:
     some = target_of_some_rows(fit)
     if some is None or some.share == 1.0:
         return rows
-    points, _ = draw(fit.family, reported_params(fit), seed, POINTS, fit.dtype)
-    return some.as_all(rows, points)
+    points, _ = draw(fit.family, reported_params(fit), seed, POINTS // 2, fit.dtype)
+    return some.as_all(rows, points, mean_and_std(fit)[0])
 
 
 def arguments_of_diagnosis(given: Any) -> Mapping[str, Any] | None:

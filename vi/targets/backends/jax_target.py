@@ -103,13 +103,14 @@ class JaxTarget(Target):
     def batch_on(self, put: Callable[[np.ndarray], jax.Array], placed: Placed) -> Inputs:
         """The inputs, their arrays where ``put`` places them.
 
-        Data of minibatches, which may be large, are moved once and kept in ``placed``.
+        Data of minibatches and constants, which may be large, are moved once and kept in
+        ``placed``.
         """
         arrays = []
         with precision(self.dtype):
             for shared in self.graph.shared:
                 value = shared.get_value(borrow=True)
-                if not is_row_data(shared):
+                if not (is_row_data(shared) or getattr(shared.tag, "lifted", False)):
                     arrays.append(put(self.cast(value)))
                     continue
                 if shared not in placed or placed[shared][0] is not value:

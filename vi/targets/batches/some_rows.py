@@ -61,16 +61,19 @@ class SomeRows(Target):
             default=1.0,
         )
 
-    def as_all(self, rows: Target, points: np.ndarray) -> SomeRows:
-        """The same rows with the mean slope of all rows at points ``(K, D)``, and the mean value.
+    def as_all(self, rows: Target, points: np.ndarray, mean: np.ndarray) -> SomeRows:
+        """The same rows with the mean slope of all rows at draws of q, that of the ELBO.
+
+        Draws are taken with those opposite: the mean slope of a quadratic has then no noise.
 
         Parameters
         ----------
         rows : Target
             The log density of all rows.
-        points : numpy.ndarray
-            Draws of q, say: then the slope is that of the ELBO.
+        points, mean : numpy.ndarray
+            Draws of q ``(K, D)``, and its mean.
         """
+        points = np.concatenate([points, (2 * mean - points).astype(points.dtype)])
         bare = self.tilted(np.zeros(self.dim), np.zeros(self.dim), 0.0)
         (values, scores), (few, few_scores) = (evaluation(t)(points) for t in (rows, bare))
         place = points.mean(axis=0, dtype=np.float64)
