@@ -21,6 +21,7 @@ from vi.foundation.precision import precision
 from vi.inference.bam import BaM, draws_a_step
 from vi.optimizers import PolynomialAverage
 from vi.targets.backends.evaluation import entries_of
+from vi.targets.batches.some_rows import SomeRows
 
 __all__ = ["match", "matching"]
 
@@ -31,7 +32,7 @@ FAR, NEAR = 1.0, 0.2
 """Standard deviations by which q is moved and has to be matched anew, as the curvature is another;
 and after which the next move is nothing."""
 
-EARLY, WIDE = (5,), 100
+EARLY, WIDE = (5, 10), 100
 """Steps after which it may be over, and from how many dimensions on: there a step takes as many
 gradients as dimensions, by which a normal is known."""
 
@@ -94,6 +95,8 @@ def _towards_all_rows(ground: Ground, algorithm: BatchAndMatch, n: int) -> tuple
     Where q is near, a step by all rows says the rest, the covariance too, if these are not too
     many: of a normal it is exact.
     """
+    if not isinstance(ground.fit.data.some_rows, SomeRows):
+        return 0, 0
     steps, family, dim = 0, algorithm.family, ground.fit.layout.dim
     rows = target_of_row_blocks(ground.fit)
     last = replace(algorithm, n_draws=max(FEWEST, math.ceil(MORE * dim)))
@@ -111,7 +114,7 @@ def _towards_all_rows(ground: Ground, algorithm: BatchAndMatch, n: int) -> tuple
 
     spent = towards_all_rows(ground, again, FAR if by_all else NEAR)
     some = ground.fit.data.some_rows
-    if by_all and some is not None and some.share < 1.0 and ground.goes_on():
+    if by_all and isinstance(some, SomeRows) and ground.goes_on():
         see(ground, rows)
         spent += last.n_draws * ground.steps(family, reported_params(ground.fit), last, 1)
     return spent, steps

@@ -67,7 +67,7 @@ def search(ground: Ground, *, alone: bool) -> None:
         outcome = "independent normals" if moved else "nothing better than the start"
         outcome += f", ELBO {end.elbo:,.6g}"
         row = end.row(gradients + of_all, outcome)
-        if isinstance(some, SomeRows) and some.share < 1.0 and not alone:
+        if isinstance(some, SomeRows) and not alone:
             # no ELBO of the fit's
             row = replace(row, elbo=np.nan, elbo_error=np.nan, pareto_k=np.nan)
             row = replace(row, outcome=f"{outcome} by {some.count:,} rows")

@@ -8,7 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of_row_blocks, target_of_some_rows
+from vi.approximation.record.log_density import (
+    target_of_all_rows,
+    target_of_row_blocks,
+    target_of_some_rows,
+)
 from vi.approximation.record.parameters import dense_covariance, mean_and_std, reported_params
 from vi.approximation.results.points import draw
 from vi.auto.ground import Ground
@@ -24,11 +28,12 @@ ROUNDS = 5
 as the curvature of some rows is right: by some per cent of before."""
 
 def see_some_rows(ground: Ground) -> bool:
-    """Let stages see some rows, if the model is in batches of rows that are in memory."""
-    some = target_of_some_rows(ground.fit)
-    if some is not None:
-        see(ground, some)
-    return some is not None
+    """Let stages see some rows, or all where those are few, if steps would see batches of them."""
+    fit = ground.fit
+    batches = ground.options.sees_batches(fit.model)
+    if batches:
+        see(ground, target_of_some_rows(fit) or target_of_all_rows(fit))
+    return batches
 
 
 def see_batches(ground: Ground) -> None:
@@ -57,7 +62,7 @@ def towards_all_rows(ground: Ground, again: Callable[[np.ndarray], None], near: 
     spent = 0
     for _ in range(ROUNDS):
         some = ground.fit.data.some_rows
-        if not isinstance(some, SomeRows) or some.share == 1.0:
+        if not isinstance(some, SomeRows):
             return spent
         fit, params = ground.fit, reported_params(ground.fit)
         points, _ = draw(fit.family, params, derived_seed(fit.seed, STAGES), POINTS // 2, fit.dtype)

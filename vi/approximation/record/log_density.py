@@ -37,6 +37,9 @@ SOME, SOME_PER_DIMENSION = 5000, 20
 """Rows that stand for all, at the least: of so many the curvature is known to some per cent along
 any direction, as the covariance of normal rows to the root of D over their number."""
 
+MANY = 2
+"""How many times as many rows there have to be: fewer are read as a whole."""
+
 
 def check_variables_are_the_same(fit: FitState) -> None:
     """Refuse a model whose free variables are no longer those that were fitted."""
@@ -106,24 +109,30 @@ def target_of_row_blocks(fit: FitState) -> Target:
     What is compiled is the log density of batches, and memory does not grow with the rows. Where
     these are few it reads them together.
     """
-    some = target_of_some_rows(fit)
-    if some is not None and some.share == 1.0:
-        return some
+    if target_of_some_rows(fit) is None:
+        return target_of_all_rows(fit)
     steps = _of_batches(fit)
-    if steps is None or len(steps.batch().counts) != 1:
+    assert steps is not None
+    if len(steps.batch().counts) != 1:
         return target_of_all_rows(fit)
     return steps.compiled("row blocks", lambda: RowBlocks(steps))
 
 
 def target_of_some_rows(fit: FitState) -> SomeRows | None:
-    """The log density of a model in batches through some fixed rows; None where it has none.
+    """The log density of a model in batches through fixed rows that stand for all.
 
-    Which rows follows from the seed.
+    None where there are no batches, or not many more rows than these. Which rows follows from the
+    seed.
     """
     steps = _of_batches(fit)
     if steps is None:
         return None
     counts, wanted = steps.batch().counts, max(SOME, SOME_PER_DIMENSION * fit.layout.dim)
+    if min(counts) <= MANY * wanted:
+        return None
+    adds_up = steps.compiled("rows add up", lambda: rows_add_up(steps.graph, fit.seed))  # type: ignore[attr-defined]
+    if not adds_up:
+        return None
     return steps.compiled(
         ("some rows", wanted, fit.seed, counts),
         lambda: SomeRows(steps, chosen_rows(counts, wanted, generator_from(fit.seed, SOME_ROWS))),
@@ -136,9 +145,7 @@ def _of_batches(fit: FitState) -> Target | None:
         return None
     if not has_batches(fit.model, fit.data.training.replacements.values()):
         return None
-    target = target_of(replace(fit, data=replace(fit.data, some_rows=None)), "steps")
-    adds_up = target.compiled("rows add up", lambda: rows_add_up(target.graph, fit.seed))  # type: ignore[attr-defined]
-    return target if adds_up else None
+    return target_of(replace(fit, data=replace(fit.data, some_rows=None)), "steps")
 
 
 @one_at_a_time

@@ -114,7 +114,7 @@ def _as_all(fit: FitState, rows: Target, seed: int) -> Target:
     These have the slope of all rows where q is.
     """
     some = target_of_some_rows(fit)
-    if some is None or some.share == 1.0:
+    if some is None:
         return rows
     points, _ = draw(fit.family, reported_params(fit), seed, POINTS // 2, fit.dtype)
     return some.as_all(rows, points, mean_and_std(fit)[0])

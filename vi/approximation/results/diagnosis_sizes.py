@@ -83,7 +83,7 @@ def sizes_of(
     """
     fewer_may_do = chains is None
     skipped = [] if chains != 0 else ["short chains: chains=0"]
-    if isinstance(target, SomeRows) and target.share < 1.0:
+    if isinstance(target, SomeRows):
         n = max(target.of)
         skipped.append(f"chains and other fits on all {n:,} rows: they were on {target.count:,}")
     if draws is None:

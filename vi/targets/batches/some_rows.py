@@ -137,13 +137,5 @@ class SomeRows(Target):
 def chosen_rows(
     counts: Sequence[int], wanted: int, generator: np.random.Generator
 ) -> list[np.ndarray]:
-    """So many of the rows of each minibatch, at random and in their order; all where those are few.
-
-    Half of the rows and more are all of them: the rest costs less than its lack.
-    """
-    return [
-        np.arange(n)
-        if 2 * wanted >= n
-        else np.sort(generator.choice(n, wanted, replace=False, shuffle=False))
-        for n in counts
-    ]
+    """So many of the rows of each minibatch, at random and in their order."""
+    return [np.sort(generator.choice(n, wanted, replace=False, shuffle=False)) for n in counts]
