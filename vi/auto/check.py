@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vi.approximation.results.diagnose import diagnose
+from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.auto.ground import Ground, Look
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.evidence import ENOUGH
@@ -12,7 +13,7 @@ from vi.diagnostics.importance import EQUAL, RELIABLE
 from vi.diagnostics.modes import AHEAD, NOISE
 from vi.diagnostics.stages import Stage
 
-__all__ = ["better_place", "check", "is_near", "is_settled", "is_usable", "weights_hold"]
+__all__ = ["better_place", "can_be_weighed", "check", "is_near", "is_settled", "is_usable"]
 
 
 def check(ground: Ground) -> Diagnosis:
@@ -57,12 +58,18 @@ def is_near(look: Look) -> bool:
     return look.reliable or look.share >= ENOUGH
 
 
-def weights_hold(found: Diagnosis | None, look: Look) -> bool:
-    """Whether weighted draws can stand for the posterior, as two sets of them say.
+def can_be_weighed(ground: Ground, found: Diagnosis) -> bool:
+    """Whether draws may be weighted without being asked for, as two sets of them say.
 
-    One set's k alone would turn on its largest weight.
+    One set's k alone would turn on its largest weight. Not where rows are so many that the check
+    itself could not afford the usual number of weights.
     """
-    if look.reliable or found is None or look.share < ENOUGH:
+    if not ground.fit.family.has_density:
+        return False
+    look = ground.look()
+    if len(look.log_p) < DRAWS:
+        return False
+    if look.reliable or look.share < ENOUGH:
         return look.reliable
     # a diagnosis has as many draws, or fewer
     return found.pareto_k <= RELIABLE or found.importance_ess >= EQUAL * len(look.log_p)

@@ -47,24 +47,24 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     """Match the scores of a full-rank normal, from independent ones.
 
     Half of the steps are enough where the weights are all but equal by then, and five in many
-    dimensions. Of a model in batches the steps see some rows, until q is where all have it. Where it ends below
-    its start, by the ELBO, the start comes back: far from a normal the scores' own divergence can
-    lead away.
+    dimensions. Where it ends below its start, by the ELBO, the start comes back: far from a normal
+    the scores' own divergence can lead away. Of a model in batches steps see some rows, and what
+    all of them say comes after that.
     """
     before, (algorithm, n) = ground.fit, matching(ground)
     family, draws = algorithm.family, algorithm.n_draws
     with ground.stage("match", "a full-rank normal by matched scores") as write:
         start = ground.look()
-        first, *later = [end for end in (*EARLY, (n + 1) // 2, n) if end <= n]
+        first, *later = [each for each in (*EARLY, (n + 1) // 2, n) if each <= n]
         if ground.fit.layout.dim < WIDE:
             first, *later = (n + 1) // 2, n
         try:
             done = ground.steps(family, ground.at(family, mean, std), algorithm, first)
-            for begun, end in itertools.pairwise([first, *later]):
+            for begun, then in itertools.pairwise([first, *later]):
                 ended = ground.stopped or ground.deadline.ended
-                if done < begun or begun == end or ended or ground.look().arrived:
+                if done < begun or begun >= then or ended or ground.look().arrived:
                     break
-                done += ground.more_steps(end - begun)
+                done += ground.more_steps(then - begun)
         except DivergedError as error:
             ground.back_to(before)
             write(Stage("", gradients=n * draws, outcome=f"left out: {error}", kept=False))

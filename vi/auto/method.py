@@ -14,9 +14,8 @@ from vi.approximation import Approximation
 from vi.approximation.named import StartOptions
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import averaged_params, mean_and_std
-from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.approximation.results.weighted_draws import with_weights
-from vi.auto.check import better_place, check, is_near, is_settled, is_usable, weights_hold
+from vi.auto.check import better_place, can_be_weighed, check, is_near, is_settled, is_usable
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.deadline import Deadline
 from vi.auto.ground import Ground
@@ -152,7 +151,7 @@ class Auto(Inference):
             raise
         finally:
             see_batches(ground)
-        weighed = found is not None and is_usable(found) and _can_be_weighed(ground, found)
+        weighed = found is not None and is_usable(found) and can_be_weighed(ground, found)
         verdict = self.approx.record.diagnosis
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
         if verdict is not None:
@@ -164,7 +163,11 @@ class Auto(Inference):
     def _fitted(self, ground: Ground) -> Diagnosis | None:
         """All stages; the last verdict, none where the user has ended them."""
         streamed = ground.fit.data.stream is not None
-        found = _streamed(ground) if streamed else _in_stages(ground)
+        found = None
+        if streamed:
+            climb(ground)  # of rows that are not in memory there is neither a search nor a verdict
+        else:
+            found = _in_stages(ground)
         if found is None or is_settled(found) or ground.stopped:
             return found
         return self._repaired(ground, found)
@@ -193,17 +196,6 @@ def _refuse(options: RunOptions) -> None:
             f"{', '.join(given)}: method='auto' has stages with settings of their own. Give the "
             "method that it is for, method='advi' or 'fullrank_advi', or leave it out."
         )
-
-
-def _can_be_weighed(ground: Ground, found: Diagnosis) -> bool:
-    """Whether draws may be weighted without being asked for.
-
-    Not where rows are so many that the check itself could not afford the usual number of weights.
-    """
-    if not ground.fit.family.has_density:
-        return False
-    look = ground.look()
-    return len(look.log_p) >= DRAWS and weights_hold(found, look)
 
 
 def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> FitState:
@@ -260,11 +252,6 @@ def _in_stages(ground: Ground) -> Diagnosis | None:
     if full and found is not None and not ground.stopped and not batches:
         found = mixture(ground, found)
     return found
-
-
-def _streamed(ground: Ground) -> None:
-    """Steps alone: of rows that are not in memory there is neither a search nor a verdict."""
-    climb(ground)
 
 
 def _failed(fit: FitState, before: FitState, error: BaseException) -> FitState:

@@ -1,4 +1,4 @@
-"""Stages of models in batches see some rows, fixed ones, which stand for all by the slope of all."""
+"""Stages of models in batches see some rows, which stand for all by the slope of all."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ __all__ = ["see", "see_batches", "see_some_rows", "towards_all_rows"]
 ROUNDS = 5
 """How often the slope of all rows is looked at, at most. Each time the mean is off by as much less
 as the curvature of some rows is right: by some per cent of before."""
+
 
 def see_some_rows(ground: Ground) -> bool:
     """Let stages see some rows, or all where those are few, if steps would see batches of them."""

@@ -43,8 +43,8 @@ search before the first step; of a linear response; of the other fits that a ver
 Markov chains start, and what moves them; a verdict's first chains, and its draws that are wider
 than q; Pathfinder's draws, and which of them are kept; how far a search for a mode starts from
 where it was told to; draws of the prior, and of q, that look at a start; by which the stages of a
-fit are compared; the rows that stand for all of them. Stream 0 is the noise of the steps. The numbers are part of what a seed means:
-another number is another result."""
+fit are compared; the rows that stand for all of them. Stream 0 is the noise of the steps. The
+numbers are part of what a seed means: another number is another result."""
 
 
 def resolve_seed(random_seed: Any) -> int:

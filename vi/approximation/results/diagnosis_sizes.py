@@ -41,8 +41,21 @@ where they are."""
 
 @dataclass(frozen=True)
 class Sizes:
-    """Draws whose weights read all rows, draws beside wider ones, chains and other fits, whether
-    fewer chains may do, and what is left out."""
+    """How many draws have weights, and are beside wider ones; chains, other fits; what is left out.
+
+    Parameters
+    ----------
+    draws : int
+        Draws whose weights read all rows.
+    wide : int
+        Draws beside as many wider ones: more, where the former are few as rows are many.
+    chains, starts : int
+        Short chains and other fits.
+    fewer_may_do : bool
+        Whether fewer chains may do.
+    skipped : tuple of str
+        What is left out.
+    """
 
     draws: int
     wide: int

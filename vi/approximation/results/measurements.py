@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
-import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import dense_covariance, mean_and_std, reported_params
+from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
 from vi.approximation.results.image_fits import image_fits
-from vi.approximation.results.mixture_parts import images_of_parts, parts_of
+from vi.approximation.results.judged_fit import JudgedFit, elbo_of, judged_fit
+from vi.approximation.results.mixture_parts import images_of_parts
 from vi.approximation.results.other_fits import other_fits, restarts_of
-from vi.approximation.results.points import draw
 from vi.approximation.results.wide_weights import Drawn, regular, wide_weights
 from vi.diagnostics.diagnosis import shifts, weighted_moments
 from vi.diagnostics.discrepancy import relative_discrepancy
@@ -24,17 +23,13 @@ from vi.diagnostics.gradient import slope
 from vi.diagnostics.importance import smoothed
 from vi.diagnostics.modes import Found, rival, table_of_modes
 from vi.diagnostics.nudge import Nudged, nudge
-from vi.diagnostics.parts import PartRoots, Parts, root_of
+from vi.diagnostics.parts import Parts
 from vi.diagnostics.shape import shape
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAIN_STARTS, FIRST_CHAINS, generator_from
-from vi.targets.backends.evaluation import Evaluation, evaluation
 from vi.targets.base import Target
 
 __all__ = ["measured"]
-
-LARGEST_DENSE = 500
-"""Dimensions up to which chains move in units of q's whole covariance; beyond, of its variances."""
 
 SLOPED = 256
 """Draws behind the slope of the ELBO: it is known to 0.06 in units of q."""
@@ -43,62 +38,7 @@ CHANCE = 1e-3
 """How often the first chains may end it though nothing is wrong."""
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """The q that is judged, its draws, and log p.
-
-    Of very many rows ``rows`` is log p, known at the first draws as ``of_rows``; ``target`` and
-    ``log_p`` at all draws are what stands for it.
-    """
-
-    record: FitState
-    rows: Target
-    target: Target
-    sizes: Sizes
-    seed: int
-    mean: np.ndarray
-    std: np.ndarray
-    cov: np.ndarray | None
-    points: np.ndarray
-    log_q: np.ndarray | None
-    log_p: np.ndarray
-    of_rows: np.ndarray
-    evaluate: Evaluation
-    labels: list[str]
-    parts: Parts | None = None
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def finite(self) -> np.ndarray:
-        """At which draws log p is finite."""
-        return np.isfinite(self.log_p)
-
-    @property
-    def root(self) -> np.ndarray:
-        """A root of q's covariance: the unit of chains."""
-        return root_of(self.cov, self.std)
-
-    def unit_at(self, points: np.ndarray) -> np.ndarray | PartRoots:
-        """The unit of chains from points: of a mixture, that of the component they start in."""
-        return self.root if self.parts is None else self.parts.root_at(points)
-
-    @property
-    def table(self) -> xr.Dataset:
-        """What has been found so far, by coordinate."""
-        columns = {"mean": self.mean, "sd": self.std} | self.columns
-        return xr.Dataset(
-            {name: ("unconstrained", values) for name, values in columns.items()},
-            coords={"unconstrained": self.labels},
-        )
-
-    def note(self, what: str, mean: np.ndarray, sd: np.ndarray) -> None:
-        """Add two columns to the table."""
-        self.columns[f"{what}_mean"], self.columns[f"{what}_sd"] = mean, sd
-
-
-def measured(
-    record: FitState, rows: Target, target: Target, sizes: Sizes, seed: int
-) -> Evidence:
+def measured(record: FitState, rows: Target, target: Target, sizes: Sizes, seed: int) -> Evidence:
     """What is to be known of a fit for a verdict on it.
 
     Parameters
@@ -114,7 +54,7 @@ def measured(
     seed : int
         Seed of what is random.
     """
-    fit = _prepared(record, rows, target, sizes, seed)
+    fit = judged_fit(record, rows, target, sizes, seed)
     finite = float(np.isfinite(fit.of_rows).mean())
     known = Evidence(fit.table, finite=finite, skipped=sizes.skipped)
     known = _with_weights(fit, known)
@@ -126,44 +66,13 @@ def measured(
     return replace(known, table=fit.table)
 
 
-def _prepared(
-    record: FitState, rows: Target, target: Target, sizes: Sizes, seed: int
-) -> _Fit:
-    """Moments and draws of q, and log p at them."""
-    params, family = reported_params(record), record.family
-    cov = None
-    mean, std = mean_and_std(record, params)
-    if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
-        cov = dense_covariance(record, params)
-    count = max(sizes.draws, sizes.wide, sizes.chains)
-    points, log_q = draw(family, params, seed, count, record.dtype, density=True)
-    log_p = target.log_prob(points)
-    return _Fit(
-        record,
-        rows,
-        target,
-        sizes,
-        seed,
-        mean,
-        std,
-        cov,
-        points,
-        log_q,
-        log_p,
-        log_p if rows is target else rows.log_prob(points[: sizes.draws]),
-        evaluation(target, LEAST_CHAINS),  # so many are asked for at first: one compilation
-        [target.layout.label(i) for i in range(target.dim)],
-        parts_of(family, params, record.dtype, dense=cov is not None),
-    )
-
-
-def _with_weights(fit: _Fit, known: Evidence) -> Evidence:
+def _with_weights(fit: JudgedFit, known: Evidence) -> Evidence:
     """The ELBO and importance weights, of a q with a density."""
     if fit.log_q is None:
         return _without(known, "importance weights: q has no density")
     count = len(fit.of_rows)
     points, log_q = fit.points[:count], fit.log_q[:count]
-    elbo, error = _elbo(fit.of_rows, log_q)
+    elbo, error = elbo_of(fit.of_rows, log_q)
     known = replace(known, elbo=elbo, elbo_error=error)
     if known.finite < 0.5:
         return _without(
@@ -181,15 +90,7 @@ def _with_weights(fit: _Fit, known: Evidence) -> Evidence:
     return replace(known, weights=weights, table=fit.table)
 
 
-def _elbo(log_p: np.ndarray, log_q: np.ndarray) -> tuple[float, float]:
-    """The ELBO and its standard error, minus infinity where log p is not finite at a draw."""
-    if not np.all(np.isfinite(log_p)):
-        return -np.inf, np.nan
-    ratios = log_p - log_q
-    return float(ratios.mean()), float(ratios.std() / np.sqrt(len(ratios)))
-
-
-def _with_wide_draws(fit: _Fit, known: Evidence) -> Evidence:
+def _with_wide_draws(fit: JudgedFit, known: Evidence) -> Evidence:
     """Importance weights of as many draws again that are wider than q, and of its own together.
 
     What is a tail to q's draws, or beyond all of them, is not to these.
@@ -209,7 +110,7 @@ def _with_wide_draws(fit: _Fit, known: Evidence) -> Evidence:
     return replace(known, wide=weights, table=fit.table)
 
 
-def _with_slope(fit: _Fit, known: Evidence) -> Evidence:
+def _with_slope(fit: JudgedFit, known: Evidence) -> Evidence:
     """The gradient of the ELBO; it counts where the fit has followed it."""
     points = fit.points[fit.finite][: min(SLOPED, fit.sizes.wide)]
     if fit.log_q is None or len(points) < 2:
@@ -229,7 +130,7 @@ def _with_slope(fit: _Fit, known: Evidence) -> Evidence:
     return replace(known, slope=found) if followed else known
 
 
-def _with_discrepancy(fit: _Fit, known: Evidence) -> Evidence:
+def _with_discrepancy(fit: JudgedFit, known: Evidence) -> Evidence:
     """The kernel's discrepancy of particles."""
     if fit.log_q is not None:
         return known
@@ -242,7 +143,7 @@ def _with_discrepancy(fit: _Fit, known: Evidence) -> Evidence:
     return replace(known, discrepancy=found, gradients=known.gradients + len(particles))
 
 
-def _with_chains(fit: _Fit, known: Evidence) -> tuple[Evidence, bool]:
+def _with_chains(fit: JudgedFit, known: Evidence) -> tuple[Evidence, bool]:
     """Short chains, and whether the first of them have settled it."""
     chains, starts = fit.sizes.chains, fit.points[fit.finite][: fit.sizes.chains]
     if not chains:
@@ -274,7 +175,7 @@ def _with_chains(fit: _Fit, known: Evidence) -> tuple[Evidence, bool]:
 
 
 def _moved_within(
-    fit: _Fit, parts: Parts, starts: np.ndarray, nudged: Nudged
+    fit: JudgedFit, parts: Parts, starts: np.ndarray, nudged: Nudged
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far chains move a mixture, whose components count as much as their evidence says."""
     which = parts.root_at(starts[: nudged.points.shape[1]]).which
@@ -283,7 +184,7 @@ def _moved_within(
     return parts.moved_by_chains(nudged.points, which, log_p, fit.points, fit.log_p)
 
 
-def _clearly_off(fit: _Fit, nudged: Nudged) -> tuple[bool, bool]:
+def _clearly_off(fit: JudgedFit, nudged: Nudged) -> tuple[bool, bool]:
     """Whether a mean, and an sd, has moved by more than passes and than noise explains."""
     means, sds = shifts(fit.mean, fit.std, nudged.mean, nudged.std)
     quantile = NormalDist().inv_cdf(1 - CHANCE / (2 * fit.target.dim))
@@ -292,14 +193,14 @@ def _clearly_off(fit: _Fit, nudged: Nudged) -> tuple[bool, bool]:
     return bool(np.any(np.abs(means) > SMALL + noise)), bool(np.any(np.abs(sds) > SMALL + of_sds))
 
 
-def _with_other_fits(fit: _Fit, known: Evidence, settled: bool) -> Evidence:
+def _with_other_fits(fit: JudgedFit, known: Evidence, settled: bool) -> Evidence:
     """What other fits found, q's images and runs from several starts among them."""
     if fit.log_q is None:
         return known
     places = () if fit.parts is None else fit.parts.places
     # all fits by the same log p
     own = (known.elbo, known.elbo_error)
-    own = own if fit.rows is fit.target else _elbo(fit.log_p, fit.log_q)
+    own = own if fit.rows is fit.target else elbo_of(fit.log_p, fit.log_q)
     q = Found("q", *own, fit.mean, fit.std, places)
     others = restarts_of(fit.record, known.elbo)
     if fit.sizes.starts and settled:

@@ -24,7 +24,7 @@ def entries_of(target: Target) -> int:
     """Numbers that one evaluation reads: the data, and the point."""
     arrays = target.batch().arrays
     entries = sum(math.prod(np.shape(array)) for array in arrays)
-    return target.dim + math.ceil(target.share * entries)
+    return int(target.dim + math.ceil(target.share * entries))
 
 
 def evaluation(target: Target, block: int | None = None) -> Evaluation:

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import Literal
 
 __all__ = ["CACHE", "points_together"]
 
@@ -35,7 +35,7 @@ def points_together(function: Callable[[Any, Any], Any], point: Any, inputs: Any
     return max(1, CACHE // max(_largest(traced.jaxpr, which)[0], 1))
 
 
-def _largest(jaxpr: Jaxpr, which: Sequence[bool]) -> tuple[int, list[bool]]:
+def _largest(jaxpr: Any, which: Sequence[bool]) -> tuple[int, list[bool]]:
     """Bytes of the largest array that depends on some of the inputs, and which outputs do."""
     depends = {variable for variable, does in zip(jaxpr.invars, which, strict=True) if does}
     largest = 0
@@ -51,16 +51,16 @@ def _largest(jaxpr: Jaxpr, which: Sequence[bool]) -> tuple[int, list[bool]]:
         for variable, does in zip(equation.outvars, outputs, strict=True):
             if does:
                 depends.add(variable)
-                shape = variable.aval.shape  # type: ignore[attr-defined]
-                largest = max(largest, math.prod(shape) * variable.aval.dtype.itemsize)  # type: ignore[attr-defined]
+                shape = variable.aval.shape
+                largest = max(largest, math.prod(shape) * variable.aval.dtype.itemsize)
     return largest, [not isinstance(v, Literal) and v in depends for v in jaxpr.outvars]
 
 
-def _inner(equation: Any) -> Jaxpr | None:
-    """What an equation calls, if it is a function of the same inputs."""
+def _inner(equation: Any) -> Any:
+    """What an equation calls, if it is a function of the same inputs; None where it calls none."""
     for inner in equation.params.values():
-        inner = inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner
-        fits = isinstance(inner, Jaxpr) and len(inner.invars) == len(equation.invars)
+        inner = getattr(inner, "jaxpr", inner)  # one without its constants
+        fits = hasattr(inner, "eqns") and len(inner.invars) == len(equation.invars)
         if fits and len(inner.outvars) == len(equation.outvars):
             return inner
     return None

@@ -16,7 +16,7 @@ from vi.targets.base import Batch, Inputs, StepInputs, Target
 __all__ = ["POINTS", "RowBlocks"]
 
 POINTS = 16
-"""Points that are evaluated together: fewer are filled up, so that there is one shape to compile."""
+"""Points that are evaluated together: fewer are filled up, so that one shape is compiled."""
 
 
 class RowBlocks(Target):
