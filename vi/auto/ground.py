@@ -23,6 +23,7 @@ from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.diagnosis_sizes import draws_of
 from vi.approximation.results.points import draw
 from vi.auto.deadline import Deadline
+from vi.callbacks import Callback
 from vi.diagnostics.importance import Weights, smoothed
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError, Status
@@ -173,10 +174,17 @@ class Ground:
             self.approx.change(functools.partial(replace, stages=done))
             logger.info("Stage %s, %.1f s: %s", name, row.seconds, row.outcome)
 
-    def steps(self, family: Family, params: Params, algorithm: Algorithm, n: int) -> int:
+    def steps(
+        self,
+        family: Family,
+        params: Params,
+        algorithm: Algorithm,
+        n: int,
+        until: Callback | None = None,
+    ) -> int:
         """Make up to ``n`` steps of an algorithm from parameters; how many were made.
 
-        Losses and the numbers of steps count on over the stages.
+        They end earlier where the callback ``until`` ends them. Losses and the numbers of steps count on over the stages.
 
         Raises
         ------
@@ -193,7 +201,7 @@ class Ground:
                 run = new.run._replace(step=jnp.asarray(done, new.run.step.dtype))
             return replace(new, run=run, losses=fit.losses, warm_start=False)
 
-        self._advance(planned, n)
+        self._advance(planned, n, () if until is None else (until,))
         return self.fit.status.step - done
 
     def more_steps(self, n: int) -> int:
@@ -208,14 +216,16 @@ class Ground:
         self._advance(lambda fit: fit, n)
         return self.fit.status.step - done
 
-    def _advance(self, plan: Callable[[FitState], FitState], n: int) -> None:
+    def _advance(
+        self, plan: Callable[[FitState], FitState], n: int, until: tuple[Callback, ...] = ()
+    ) -> None:
         """Make steps; what cannot be trusted counts as diverged."""
 
         def within(fit: FitState) -> FitState:
             running = Status("running", fit.status.step, "a fit in stages is going on.")
             return replace(plan(fit), status=running)
 
-        callbacks = self.fit.callbacks
+        callbacks = (*self.fit.callbacks, *until)
         if self.deadline.seconds is not None:
             self.deadline.begin()
             callbacks = (*callbacks, self.deadline)

@@ -56,7 +56,7 @@ class Auto(Inference):
     r"""Fit in stages, check, and go as far as it takes.
 
     1. *search*: the best independent normals over ten fixed draws (as :class:`vi.DADVI`).
-    2. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 500
+    2. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 1,000
        dimensions.
     3. Where its importance weights cannot be relied on and fewer than half of its draws count, or
        dimensions are more, *climb*: steps along the gradient of the ELBO, full rank or low rank.
@@ -72,14 +72,16 @@ class Auto(Inference):
     and ``summary`` draw by them (``resample="auto"``). :attr:`vi.Approximation.stages` is the table
     of what was tried, with its cost; the verdict is in :attr:`vi.Approximation.diagnosis`.
 
-    With minibatches and streams there are no stages that need all rows: it is 3 alone, and a check
-    where the rows are in memory.
+    With minibatches 1 and 2 see some rows that stand for all (5,000, and 20 for each dimension, at
+    least; all, where they are not twice as many), with the slope that all rows have where q is, and
+    one step of 2 all of them; 3 sees batches, until it has converged; 4 weighs few draws by all
+    rows where these are many. With streams it is 3 alone.
 
     Before the fit :attr:`approx` is independent normals at the start. Expressions of it that were
     made then (``approx.std``) are NaN once the family is another: make them when they are asked
     for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
     make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
-    best so far, without a check. ``refine`` goes on with the last steps, and not after chains.
+    best so far, without a check. ``refine`` goes on with the last steps, and not after chains or scores of batches.
 
     Parameters
     ----------

@@ -38,8 +38,12 @@ NONE = {
     **dict.fromkeys(("n", "score", "callbacks", "obj_n_mc", "obj_optimizer"), None),
     **dict.fromkeys(("total_grad_norm_constraint", "more_replacements", "data"), None),
     **dict.fromkeys(("batch_size", "scale", "mesh", "devices"), None),
-    **{"progressbar": False, "include_transformed": False, "averaging": "auto", "restarts": 1},
-    **{"backend": "auto", "diagnose": False},
+    "progressbar": False,
+    "include_transformed": False,
+    "averaging": "auto",
+    "restarts": 1,
+    "backend": "auto",
+    "diagnose": False,
 }
 
 

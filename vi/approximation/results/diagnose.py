@@ -49,9 +49,9 @@ def diagnose(
       factors of a factor model) or signs changed (a product's).
     - **The ELBO's slope** at the end, in units of q, says whether a fit has arrived.
 
-    Of a model in batches only the weights read all rows, and few draws have some where these are
-    very many. Chains and other fits read rows that stand for all of them: at least 5,000, and 20
-    for each dimension, with the slope of all rows where q is.
+    Of a model in batches with very many rows only the weights of some draws, 64 at least, read all
+    of them. The rest reads rows that stand for all: 5,000, and 20 for each dimension, at least,
+    with the slope that all have where q is.
 
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
     change, and shows it in its status, its draws and its file. In a callback of a run it is
