@@ -184,7 +184,8 @@ class Ground:
     ) -> int:
         """Make up to ``n`` steps of an algorithm from parameters; how many were made.
 
-        They end earlier where the callback ``until`` ends them. Losses and the numbers of steps count on over the stages.
+        They end earlier where the callback ``until`` ends them. Losses and the numbers of steps
+        count on over the stages.
 
         Raises
         ------

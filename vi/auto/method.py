@@ -81,7 +81,8 @@ class Auto(Inference):
     made then (``approx.std``) are NaN once the family is another: make them when they are asked
     for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
     make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
-    best so far, without a check. ``refine`` goes on with the last steps, and not after chains or scores of batches.
+    best so far, without a check. ``refine`` goes on with the last steps, and not after chains or
+    with scores of batches.
 
     Parameters
     ----------
