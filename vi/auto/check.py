@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.log_density import target_of_row_blocks
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnose import diagnose
+from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.auto.ground import Ground, Look
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.evidence import ENOUGH, Evidence
@@ -20,12 +21,12 @@ from vi.search.tails import look_far
 
 __all__ = [
     "better_place",
+    "can_be_weighed",
     "check",
     "improper",
     "is_near",
     "is_settled",
     "is_usable",
-    "weights_hold",
 ]
 
 
@@ -56,7 +57,11 @@ def improper(ground: Ground) -> Diagnosis | None:
     fit = ground.fit
     mean, std = mean_and_std(fit)
     noise = generator_from(fit.seed, FAR_OUT).standard_normal(len(mean))
-    tail = look_far(target_of_all_rows(fit), mean, std, None, mean + std * noise)
+    some, away = fit.data.some_rows, mean + std * noise
+    if some is not None and not look_far(some, mean, std, None, away).improper:
+        return None
+    # some rows may leave open what all of them decide
+    tail = look_far(target_of_row_blocks(fit), mean, std, None, away)
     if not tail.improper:
         return None
     table = xr.Dataset(
@@ -94,12 +99,18 @@ def is_near(look: Look) -> bool:
     return look.reliable or look.share >= ENOUGH
 
 
-def weights_hold(found: Diagnosis | None, look: Look) -> bool:
-    """Whether weighted draws can stand for the posterior, as two sets of them say.
+def can_be_weighed(ground: Ground, found: Diagnosis) -> bool:
+    """Whether draws may be weighted without being asked for, as two sets of them say.
 
-    One set's k alone would turn on its largest weight.
+    One set's k alone would turn on its largest weight. Not where rows are so many that the check
+    itself could not afford the usual number of weights.
     """
-    if look.reliable or found is None or look.share < ENOUGH:
+    if not ground.fit.family.has_density or ground.fit.data.stream is not None:
+        return False  # each set of draws of streamed rows would take a pass
+    look = ground.look()
+    if len(look.log_p) < DRAWS:
+        return False
+    if look.reliable or look.share < ENOUGH:
         return look.reliable
     # a diagnosis has as many draws, or fewer
     return found.pareto_k <= RELIABLE or found.importance_ess >= EQUAL * len(look.log_p)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from vi.approximation.record.parameters import averaged_params, mean_and_std
 from vi.auto.ground import Ground
+from vi.callbacks import CheckConvergence
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError
 from vi.families import Family, FullRank, LowRank
@@ -14,7 +15,7 @@ from vi.objectives import StickingTheLanding
 
 __all__ = ["LARGEST_FULL", "climb"]
 
-LARGEST_FULL = 500
+LARGEST_FULL = 1000
 """Dimensions up to which the covariance is a full one: the time of a step of the matching stage
 grows with their cube."""
 
@@ -26,6 +27,7 @@ def climb(ground: Ground) -> None:
     """Make steps along the ELBO's gradient, if that is where the normal falls short.
 
     A normal that matches scores is not the one of the highest ELBO where the posterior is none.
+    Steps that see batches end when they have converged: what they would gain after that is noise.
     """
     fit = ground.fit
     family: Family = FullRank() if fit.layout.dim <= LARGEST_FULL else LowRank()
@@ -39,7 +41,8 @@ def climb(ground: Ground) -> None:
         known = fit.data.stream is None  # whether all rows can be looked at
         start = ground.look() if known else None
         try:
-            done = ground.steps(family, params, algorithm, n)
+            until = CheckConvergence() if ground.options.sees_batches(fit.model) else None
+            done = ground.steps(family, params, algorithm, n, until)
         except DivergedError as error:
             ground.back_to(fit)
             spent = n * algorithm.n_draws

@@ -18,9 +18,9 @@ from vi.algorithms import Algorithm
 from vi.approximation import Approximation
 from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.log_density import target_of_row_blocks
 from vi.approximation.record.parameters import reported_params
-from vi.approximation.results.diagnosis_sizes import DRAWS
+from vi.approximation.results.diagnosis_sizes import draws_of
 from vi.approximation.results.points import draw
 from vi.auto.deadline import Deadline
 from vi.diagnostics.importance import Weights, smoothed
@@ -30,6 +30,7 @@ from vi.families import Family, Params
 from vi.foundation.precision import precision
 from vi.foundation.seeds import STAGES, derived_seed, key_from
 from vi.inference.run_options import RunOptions
+from vi.training.loop import Callback
 
 __all__ = ["Ground", "Look"]
 
@@ -125,7 +126,7 @@ class Ground:
     options: RunOptions
     most: int
     deadline: Deadline = field(default_factory=lambda: Deadline(None))
-    _looked: tuple[object, object, Look] | None = field(default=None, init=False)
+    _looked: tuple[object, object, object, Look] | None = field(default=None, init=False)
 
     @property
     def fit(self) -> FitState:
@@ -173,10 +174,18 @@ class Ground:
             self.approx.change(functools.partial(replace, stages=done))
             logger.info("Stage %s, %.1f s: %s", name, row.seconds, row.outcome)
 
-    def steps(self, family: Family, params: Params, algorithm: Algorithm, n: int) -> int:
+    def steps(
+        self,
+        family: Family,
+        params: Params,
+        algorithm: Algorithm,
+        n: int,
+        until: Callback | None = None,
+    ) -> int:
         """Make up to ``n`` steps of an algorithm from parameters; how many were made.
 
-        Losses and the numbers of steps count on over the stages.
+        They end earlier where the callback ``until`` ends them. Losses and the numbers of steps
+        count on over the stages.
 
         Raises
         ------
@@ -193,7 +202,7 @@ class Ground:
                 run = new.run._replace(step=jnp.asarray(done, new.run.step.dtype))
             return replace(new, run=run, losses=fit.losses, warm_start=False)
 
-        self._advance(planned, n)
+        self._advance(planned, n, () if until is None else (until,))
         return self.fit.status.step - done
 
     def more_steps(self, n: int) -> int:
@@ -208,14 +217,16 @@ class Ground:
         self._advance(lambda fit: fit, n)
         return self.fit.status.step - done
 
-    def _advance(self, plan: Callable[[FitState], FitState], n: int) -> None:
+    def _advance(
+        self, plan: Callable[[FitState], FitState], n: int, until: tuple[Callback, ...] = ()
+    ) -> None:
         """Make steps; what cannot be trusted counts as diverged."""
 
         def within(fit: FitState) -> FitState:
             running = Status("running", fit.status.step, "a fit in stages is going on.")
             return replace(plan(fit), status=running)
 
-        callbacks = self.fit.callbacks
+        callbacks: tuple[Callback, ...] = (*self.fit.callbacks, *until)
         if self.deadline.seconds is not None:
             self.deadline.begin()
             callbacks = (*callbacks, self.deadline)
@@ -243,16 +254,18 @@ class Ground:
         """Fresh draws of the present record; their noise is the same for all stages.
 
         Where one stage ends and the next begins they are looked at once. They are as many as the
-        check's, for which one compiled function then serves both.
+        check's, for which one compiled function then serves both. While steps see some rows only,
+        so does this.
         """
         fit = self.fit
-        known = self._looked
-        if known is not None and known[0] is fit.start and known[1] is fit.run:
-            return known[2]
+        known, there = self._looked, (fit.start, fit.run, fit.data.some_rows)
+        if known is not None and all(a is b for a, b in zip(known, there, strict=False)):
+            return known[-1]
         seed, params = derived_seed(fit.seed, STAGES), reported_params(fit)
-        points, log_q = draw(fit.family, params, seed, DRAWS, fit.dtype, density=True)
+        target = fit.data.some_rows or target_of_row_blocks(fit)
+        points, log_q = draw(fit.family, params, seed, draws_of(target), fit.dtype, density=True)
         assert log_q is not None
-        log_p = np.asarray(target_of_all_rows(fit).log_prob(points))
+        log_p = np.asarray(target.log_prob(points))
         with precision(fit.dtype):
             entropy = _entropy(fit.family, params)
         if entropy is not None:
@@ -261,7 +274,7 @@ class Ground:
                 # rounding has eaten q's density: it says nothing
                 log_p = np.full_like(log_p, -np.inf)
         look = Look(log_p, np.asarray(log_q))
-        self._looked = (fit.start, fit.run, look)
+        self._looked = (*there, look)
         return look
 
 

@@ -9,20 +9,20 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from vi.algorithms import Algorithm
+from vi.algorithms import Algorithm, BatchAndMatch
 from vi.approximation import Approximation
 from vi.approximation.named import StartOptions
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.parameters import mean_and_std
+from vi.approximation.record.parameters import averaged_params, mean_and_std
 from vi.approximation.results.weighted_draws import with_weights
 from vi.auto.check import (
     better_place,
+    can_be_weighed,
     check,
     improper,
     is_near,
     is_settled,
     is_usable,
-    weights_hold,
 )
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.deadline import Deadline
@@ -31,6 +31,7 @@ from vi.auto.match import match
 from vi.auto.mixture import mixture
 from vi.auto.repair import repair, why_not
 from vi.auto.search import search
+from vi.auto.some_rows import see_batches, see_some_rows
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
@@ -63,7 +64,7 @@ class Auto(Inference):
     r"""Fit in stages, check, and go as far as it takes.
 
     1. *search*: the best independent normals over ten fixed draws (as :class:`vi.DADVI`).
-    2. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 500
+    2. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 1,000
        dimensions.
     3. Where its importance weights cannot be relied on and fewer than half of its draws count, or
        dimensions are more, *climb*: steps along the gradient of the ELBO, full rank or low rank.
@@ -79,14 +80,17 @@ class Auto(Inference):
     and ``summary`` draw by them (``resample="auto"``). :attr:`vi.Approximation.stages` is the table
     of what was tried, with its cost; the verdict is in :attr:`vi.Approximation.diagnosis`.
 
-    With minibatches and streams there are no stages that need all rows: it is 3 alone, and a check
-    where the rows are in memory.
+    With minibatches 1 and 2 see some rows that stand for all (5,000, and 20 for each dimension, at
+    least; all, where they are not twice as many), with the slope that all rows have where q is, and
+    one step of 2 all of them; 3 sees batches, until it has converged; 4 weighs few draws by all
+    rows where these are many. With streams it is 3 alone.
 
     Before the fit :attr:`approx` is independent normals at the start. Expressions of it that were
     made then (``approx.std``) are NaN once the family is another: make them when they are asked
     for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
     make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
-    best so far, without a check. ``refine`` goes on with the last steps, and not after chains.
+    best so far, without a check. ``refine`` goes on with the last steps, and not after chains or
+    with scores of batches.
 
     Parameters
     ----------
@@ -156,20 +160,21 @@ class Auto(Inference):
         except BaseException as error:
             self.approx.change(functools.partial(_failed, before=before, error=error))
             raise
-        usable = found is not None and is_usable(found)
-        # each set of draws of streamed rows would take a pass
-        usable &= self.approx.family.has_density and self.approx.record.data.stream is None
-        weighed = usable and weights_hold(found, ground.look())
+        finally:
+            see_batches(ground)
+        weighed = found is not None and is_usable(found) and can_be_weighed(ground, found)
+        verdict = self.approx.record.diagnosis
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
+        if verdict is not None:
+            self.approx.keep(verdict, self.approx.record)
         if options.diagnosis and self.approx.family.has_density:
             judged(self.approx, options)
         return self.approx
 
     def _fitted(self, ground: Ground) -> Diagnosis | None:
         """All stages; the last verdict, none where the user has ended them."""
-        batches = ground.options.sees_batches(self.approx.model)
-        found = _in_batches(ground) if batches else _on_all_rows(ground)
         streamed = ground.fit.data.stream is not None  # of which the stages after it know nothing
+        found = _of_a_stream(ground) if streamed else _in_stages(ground)
         if found is None or is_settled(found) or ground.stopped or streamed:
             return found
         return self._repaired(ground, found)
@@ -220,17 +225,23 @@ def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> 
     return replace(bare, free_mean=None, given_std=None, losses=np.empty(0), notes={})
 
 
-def _on_all_rows(ground: Ground) -> Diagnosis | None:
-    """The stages that see all rows; the last verdict, none where the user has ended it."""
-    search(ground)
+def _in_stages(ground: Ground) -> Diagnosis | None:
+    """The stages of a model in memory; the last verdict, none where the user has ended them.
+
+    Of a model in batches the first stages see some rows in the place of all, and steps batches.
+    """
+    full = ground.fit.layout.dim <= LARGEST_FULL
+    batches = see_some_rows(ground)
+    search(ground, alone=not full)
     if ground.goes_on() and (found := improper(ground)) is not None:
         return found
     place, found = mean_and_std(ground.fit), None
-    full = ground.fit.layout.dim <= LARGEST_FULL
     for _ in range(PLACES):
         if full and ground.goes_on():
             before = ground.fit.start
+            see_some_rows(ground)
             match(ground, *place)
+            see_batches(ground)
             if found is not None and ground.fit.start is before:
                 # nothing came of the better place; on the way the verdict was dropped
                 ground.approx.keep(found, ground.fit)
@@ -247,13 +258,13 @@ def _on_all_rows(ground: Ground) -> Diagnosis | None:
         if not full or better is None or not ground.goes_on():
             break
         place = better
-    if full and found is not None and not ground.stopped:
+    if full and found is not None and not ground.stopped and not batches:
         found = mixture(ground, found)
     return found
 
 
-def _in_batches(ground: Ground) -> Diagnosis | None:
-    """The stages that see batches; the verdict afterwards is by all rows, where time allows."""
+def _of_a_stream(ground: Ground) -> Diagnosis | None:
+    """Steps on batches alone; the verdict afterwards is by all rows, where time allows."""
     climb(ground)
     if ground.stopped or ground.deadline.passed():
         return None
@@ -272,6 +283,12 @@ def _ended(fit: FitState, found: Diagnosis | None, ground: Ground, weighed: bool
     """The record with what the stages come to."""
     if weighed:
         fit = with_weights(fit)
+    if isinstance(fit.algorithm, BatchAndMatch) and ground.options.sees_batches(fit.model):
+        # refine() would match the scores of batches, which have noise
+        notes = {"algorithm": fit.algorithm.short_name, "loss": fit.algorithm.loss_name}
+        params = averaged_params(fit)
+        bare = replace(fit, start=params, run=None, algorithm=None, notes=notes)
+        fit = replace(bare, free_mean=None, given_std=None)
     names = ", ".join(stage.stage for stage in fit.stages)
     message = f"stages {names}"
     if weighed:

@@ -133,6 +133,9 @@ class Target(Keeper, abc.ABC):
     in_passes: bool = False
     """Whether each question takes a pass over the data: many points are then one question."""
 
+    share: float = 1.0
+    """The part of the rows of data that an evaluation reads."""
+
     has_local: bool = False
     """Whether some variables are local: the flat vector then holds the rows of a batch."""
 

@@ -155,7 +155,7 @@ def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
 
 def _check_batches(fit: FitState, algorithm: Algorithm) -> None:
     """Refuse batches for steps that are not linear in log p: they would follow something else."""
-    if algorithm.linear_in_log_p:
+    if algorithm.linear_in_log_p or fit.data.some_rows is not None:
         return
     training = fit.data.training
     replacements = training.replacements.values()

@@ -10,13 +10,18 @@ import pymc as pm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import local_setting
 from vi.approximation.record.present_data import Use, check_present_data
+from vi.foundation.seeds import SOME_ROWS, generator_from
 from vi.graphs.compiling import one_at_a_time
 from vi.targets.backends.jax_target import JaxTarget
 from vi.targets.backends.pytensor_target import PytensorTarget
 from vi.targets.backends.sharded import shared_by
 from vi.targets.backends.streamed_target import StreamedTarget
 from vi.targets.base import Target
+from vi.targets.batches.row_blocks import RowBlocks
+from vi.targets.batches.row_sums import rows_add_up
+from vi.targets.batches.search import has_batches
 from vi.targets.batches.setting import GraphSetting
+from vi.targets.batches.some_rows import SomeRows, chosen_rows
 from vi.targets.from_pymc import from_pymc
 from vi.targets.model.full_model import full_model
 
@@ -27,8 +32,18 @@ __all__ = [
     "target_of",
     "target_of_all_rows",
     "target_of_every_row",
+    "target_of_row_blocks",
+    "target_of_some_rows",
     "target_without_rows",
 ]
+
+
+SOME, SOME_PER_DIMENSION = 5000, 20
+"""Rows that stand for all, at the least: of so many the curvature is known to some per cent along
+any direction, as the covariance of normal rows to the root of D over their number."""
+
+MANY = 2
+"""How many times as many rows there have to be: fewer are read as a whole."""
 
 
 def check_variables_are_the_same(fit: FitState) -> None:
@@ -48,6 +63,8 @@ def target_of(fit: FitState, use: Use = "log_prob") -> Target:
     check_variables_are_the_same(fit)
     check_present_data(fit, use)
     training = use == "steps"
+    if training and fit.data.some_rows is not None:
+        return fit.data.some_rows
     setting = _setting(fit, training)
     target = from_pymc(
         fit.model, backend=fit.backend, dtype=fit.dtype, start=fit.point, setting=setting
@@ -89,6 +106,51 @@ def target_of_all_rows(fit: FitState) -> Target:
             "The rows are streamed: this needs all rows at once. Give data= as arrays in memory."
         )
     return target_of(fit)
+
+
+def target_of_row_blocks(fit: FitState) -> Target:
+    """As :func:`target_of_all_rows`; of a model in batches it reads one block after the other.
+
+    What is compiled is the log density of batches, and memory does not grow with the rows. Where
+    these are few it reads them together.
+    """
+    if target_of_some_rows(fit) is None:
+        return target_of_all_rows(fit)
+    steps = _of_batches(fit)
+    assert steps is not None
+    if len(steps.batch().counts) != 1:
+        return target_of_all_rows(fit)
+    return steps.compiled("row blocks", lambda: RowBlocks(steps))
+
+
+def target_of_some_rows(fit: FitState) -> SomeRows | None:
+    """The log density of a model in batches through fixed rows that stand for all.
+
+    None where there are no batches, or not many more rows than these. Which rows follows from the
+    seed.
+    """
+    steps = _of_batches(fit)
+    if steps is None:
+        return None
+    counts, wanted = steps.batch().counts, max(SOME, SOME_PER_DIMENSION * fit.layout.dim)
+    if min(counts) <= MANY * wanted:
+        return None
+    adds_up = steps.compiled("rows add up", lambda: rows_add_up(steps.graph, fit.seed))  # type: ignore[attr-defined]
+    if not adds_up:
+        return None
+    return steps.compiled(
+        ("some rows", wanted, fit.seed, counts),
+        lambda: SomeRows(steps, chosen_rows(counts, wanted, generator_from(fit.seed, SOME_ROWS))),
+    )
+
+
+def _of_batches(fit: FitState) -> Target | None:
+    """The log density of steps that see batches of rows in memory; None where there are none."""
+    if fit.data.stream is not None or fit.local or fit.devices is not None:
+        return None
+    if not has_batches(fit.model, fit.data.training.replacements.values()):
+        return None
+    return target_of(replace(fit, data=replace(fit.data, some_rows=None)), "steps")
 
 
 @one_at_a_time

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from vi.data import Stream
 from vi.foundation.kept import Keeper
+from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
 
 __all__ = ["TrainingData", "lost_data"]
@@ -23,6 +24,8 @@ class TrainingData(Keeper):
         What every other log density is built for.
     stream : Stream or None
         Where the rows come from, if they do not lie in memory.
+    some_rows : Target or None
+        What steps see in the place of batches, while a stage of a fit is going on.
     missing : str or None
         What a fit needs to go on that a file or a pickle could not hold, as a sentence.
     """
@@ -30,6 +33,7 @@ class TrainingData(Keeper):
     training: GraphSetting = field(default_factory=GraphSetting)
     all_rows: GraphSetting = field(default_factory=lambda: GraphSetting(training=False))
     stream: Stream | None = None
+    some_rows: Target | None = None
     missing: str | None = None
 
 

@@ -10,16 +10,24 @@ from typing import Any, Literal
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.log_density import target_of_every_row
+from vi.approximation.record.log_density import (
+    target_of_every_row,
+    target_of_row_blocks,
+    target_of_some_rows,
+)
+from vi.approximation.record.parameters import mean_and_std, reported_params
 from vi.approximation.record.training_data import lost_data
 from vi.approximation.results.diagnosis_sizes import check_sizes, sizes_of
 from vi.approximation.results.measurements import measured
 from vi.approximation.results.passes import sizes_in_passes
+from vi.approximation.results.points import draw
 from vi.approximation.results.some_rows import measured_on_some_rows
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.verdict import judged
 from vi.foundation.seeds import resolve_seed
 from vi.targets.backends.streamed_target import StreamedTarget
+from vi.targets.base import Target
+from vi.targets.batches.row_blocks import POINTS
 
 __all__ = ["arguments_of_diagnosis", "diagnose"]
 
@@ -54,6 +62,10 @@ def diagnose(
     - **The ELBO's slope** at the end, in units of q, says whether a fit has arrived.
     - **Far out**, up to 1e12 standard deviations, log p has to fall: a posterior along which it
       does not is improper, which ends the diagnosis, and one that falls slowly lacks moments.
+
+    Of a model in batches with very many rows only the weights of some draws, 64 at least, read all
+    of them. The rest reads rows that stand for all: 5,000, and 20 for each dimension, at least,
+    with the slope that all have where q is.
 
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
     change, and shows it in its status, its draws and its file. In a callback of a run it is
@@ -116,17 +128,32 @@ def diagnose(
     seed = resolve_seed(random_seed)
     if fit.data.missing in [lost_data("data=", holder) for holder in ("file", "pickle")]:
         logger.warning("The verdict is on the model's present data. %s", fit.data.missing)
-    target = target_of_every_row(fit)
-    if not isinstance(target, StreamedTarget):
-        if rows == "some":
-            raise ValueError("rows='some' is for streamed rows; these are all at hand: rows='all'.")
-        return judged(measured(fit, target, sizes_of(fit, target, draws, chains, starts), seed))
-    sizes = None
-    if rows != "some":
-        sizes = sizes_in_passes(fit, target, rows, draws, chains, starts)
-    if sizes is None:
-        return judged(measured_on_some_rows(fit, target, seed))
-    return judged(measured(fit, target, sizes, seed))
+    streamed = target_of_every_row(fit)
+    if isinstance(streamed, StreamedTarget):
+        sizes = None
+        if rows != "some":
+            sizes = sizes_in_passes(fit, streamed, rows, draws, chains, starts)
+        if sizes is None:
+            return judged(measured_on_some_rows(fit, streamed, seed))
+        return judged(measured(fit, streamed, streamed, sizes, seed))
+    if rows == "some":
+        raise ValueError("rows='some' is for streamed rows; these are all at hand: rows='all'.")
+    of_rows = target_of_row_blocks(fit)
+    target = _as_all(fit, of_rows, seed)
+    sizes = sizes_of(fit, draws, chains, starts, rows=of_rows, target=target)
+    return judged(measured(fit, of_rows, target, sizes, seed))
+
+
+def _as_all(fit: FitState, rows: Target, seed: int) -> Target:
+    """Log p as chains and other fits read it: all rows, or of very many those that stand for them.
+
+    These have the slope of all rows where q is.
+    """
+    some = target_of_some_rows(fit)
+    if some is None:
+        return rows
+    points, _ = draw(fit.family, reported_params(fit), seed, POINTS // 2, fit.dtype)
+    return some.as_all(rows, points, mean_and_std(fit)[0])
 
 
 def arguments_of_diagnosis(given: Any) -> Mapping[str, Any] | None:

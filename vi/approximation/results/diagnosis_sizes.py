@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from vi.diagnostics.nudge import LEAPS, STEPS
 from vi.foundation.numbers import check_count
 from vi.targets.backends.evaluation import entries_of
 from vi.targets.base import Target
+from vi.targets.batches.row_blocks import RowBlocks
+from vi.targets.batches.some_rows import SomeRows
 
 __all__ = [
     "CHAINS",
@@ -24,6 +26,7 @@ __all__ = [
     "STARTS",
     "Sizes",
     "check_sizes",
+    "draws_of",
     "sizes_of",
 ]
 
@@ -42,15 +45,34 @@ MOST_NUMBERS = 5 * 10**7
 MOST_WORK = 10**11
 """Gradients times entries of the data: a minute or two of one core's multiplications."""
 
+MOST_IN_BLOCKS, LEAST_IN_BLOCKS = 10**9, 64
+"""Values of log p times entries of the data, where these are so many that steps see batches of
+them: some seconds; and the fewest draws, which count by their weights alone, without the noise of
+where they are."""
+
 
 @dataclass(frozen=True)
 class Sizes:
-    """Draws, chains and other fits, whether fewer chains may do, and what is left out.
+    """How many draws have weights, and are beside wider ones; chains, other fits; what is left out.
 
-    ``images``: whether images of q are looked at.
+    Parameters
+    ----------
+    draws : int
+        Draws whose weights read all rows.
+    wide : int
+        Draws beside as many wider ones: more, where the former are few as rows are many.
+    chains, starts : int
+        Short chains and other fits.
+    fewer_may_do : bool
+        Whether fewer chains may do.
+    skipped : tuple of str
+        What is left out.
+    images : bool
+        Whether images of q are looked at.
     """
 
     draws: int
+    wide: int
     chains: int
     starts: int
     fewer_may_do: bool
@@ -58,14 +80,42 @@ class Sizes:
     images: bool = False
 
 
+def draws_of(target: Target) -> int:
+    """How many draws weights have, if nobody says it."""
+    if isinstance(target, RowBlocks):
+        return max(min(MOST_IN_BLOCKS // entries_of(target), DRAWS), LEAST_IN_BLOCKS)
+    return max(_affordable(target, DRAWS, 2), LEAST_DRAWS)  # and as many wider ones
+
+
 def sizes_of(
-    fit: FitState, target: Target, draws: int | None, chains: int | None, starts: int | None
+    fit: FitState,
+    draws: int | None,
+    chains: int | None,
+    starts: int | None,
+    *,
+    rows: Target,
+    target: Target,
 ) -> Sizes:
-    """The sizes, of arguments that were checked."""
+    """The sizes, of arguments that were checked.
+
+    Parameters
+    ----------
+    fit : FitState
+        What is judged.
+    draws, chains, starts : int or None
+        What was asked for.
+    rows : Target
+        Log p, which weights read.
+    target : Target
+        What chains and other fits read.
+    """
     fewer_may_do = chains is None
     skipped = [] if chains != 0 else ["short chains: chains=0"]
+    if isinstance(target, SomeRows):
+        n = max(target.of)
+        skipped.append(f"chains and other fits on all {n:,} rows: they were on {target.count:,}")
     if draws is None:
-        draws = max(_affordable(target, DRAWS, 2), LEAST_DRAWS)  # and as many wider ones
+        draws = draws_of(rows)
     if chains is None:
         chains = _affordable(target, CHAINS, GRADIENTS)
         if chains < LEAST_CHAINS:
@@ -80,8 +130,9 @@ def sizes_of(
         starts = STARTS if _affordable(target, 1, STARTS * MOST_GRADIENTS) else 0
         if not starts:
             skipped.append(f"other fits: a large model (diagnose(starts={STARTS}))")
-    images = starts > 0
-    return Sizes(int(draws), int(chains), int(starts), fewer_may_do, tuple(skipped), images)
+    wide = draws if rows is target else max(draws, draws_of(target))
+    sizes = Sizes(int(draws), int(wide), int(chains), int(starts), fewer_may_do, tuple(skipped))
+    return replace(sizes, images=starts > 0)
 
 
 def check_sizes(draws: Any, chains: Any, starts: Any, rows: Any = "auto") -> None:

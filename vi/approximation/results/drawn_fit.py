@@ -20,9 +20,9 @@ from vi.targets.backends.evaluation import Evaluation, evaluation
 from vi.targets.backends.streamed_target import StreamedTarget
 from vi.targets.base import Target
 
-__all__ = ["SLOPED", "Answers", "DrawnFit", "drawn_fit"]
+__all__ = ["LARGEST_DENSE", "SLOPED", "Answers", "DrawnFit", "drawn_fit", "elbo_of"]
 
-LARGEST_DENSE = 500
+LARGEST_DENSE = 1000
 """Dimensions up to which chains move in units of q's whole covariance; beyond, of its variances."""
 
 SLOPED = 256
@@ -60,12 +60,15 @@ class DrawnFit:
 
     Parameters
     ----------
-    record, target, sizes, seed
-        The fit, log p of all rows, what is asked for, and the seed of everything random.
+    record, rows, target, sizes, seed
+        The fit, log p of all rows, the same or what stands for it where rows are very many, what is
+        asked for, and the seed of everything random.
     mean, std, cov : numpy.ndarray
         Moments of q; no covariance in many dimensions.
     points, log_q, log_p : numpy.ndarray
         Draws of q ``(S, D)`` and densities at them, ``(S,)``; no log q where q has no density.
+    of_rows : numpy.ndarray
+        Log p of all rows at the first draws, which have weights.
     evaluate : callable
         Values and scores at points.
     labels : list of str
@@ -81,6 +84,7 @@ class DrawnFit:
     """
 
     record: FitState
+    rows: Target
     target: Target
     sizes: Sizes
     seed: int
@@ -90,6 +94,7 @@ class DrawnFit:
     points: np.ndarray
     log_q: np.ndarray | None
     log_p: np.ndarray
+    of_rows: np.ndarray
     evaluate: Evaluation
     labels: list[str]
     parts: Parts | None = None
@@ -126,19 +131,19 @@ class DrawnFit:
         self.columns[f"{what}_mean"], self.columns[f"{what}_sd"] = mean, sd
 
 
-def drawn_fit(record: FitState, target: Target, sizes: Sizes, seed: int) -> DrawnFit:
+def drawn_fit(record: FitState, rows: Target, target: Target, sizes: Sizes, seed: int) -> DrawnFit:
     """Moments and draws of q, and log p at them; of streamed rows in one pass, with all else."""
     params, family = reported_params(record), record.family
     cov = None
     mean, std = mean_and_std(record, params)
     if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
         cov = dense_covariance(record, params)
-    count = max(sizes.draws, sizes.chains)
+    count = max(sizes.draws, sizes.wide, sizes.chains)
     points, log_q = draw(family, params, seed, count, record.dtype, density=True)
     wide = None
     if log_q is not None and not record.local and np.all(np.isfinite(std) & (std > 0)):
         root = regular(root_of(cov, std), std)
-        wide = wide_points(points[: sizes.draws], mean, root, seed)
+        wide = wide_points(points[: sizes.wide], mean, root, seed)
     parts = parts_of(family, params, record.dtype, dense=cov is not None)
     answers = None
     if isinstance(target, StreamedTarget):
@@ -151,6 +156,7 @@ def drawn_fit(record: FitState, target: Target, sizes: Sizes, seed: int) -> Draw
         log_p_wide = None if wide is None else target.log_prob(wide)
     return DrawnFit(
         record,
+        rows,
         target,
         sizes,
         seed,
@@ -160,6 +166,7 @@ def drawn_fit(record: FitState, target: Target, sizes: Sizes, seed: int) -> Draw
         points,
         log_q,
         log_p,
+        log_p[: sizes.draws] if rows is target else rows.log_prob(points[: sizes.draws]),
         evaluation(target, LEAST_CHAINS),  # so many are asked for at first: one compilation
         [target.layout.label(i) for i in range(target.dim)],
         parts,
@@ -167,6 +174,14 @@ def drawn_fit(record: FitState, target: Target, sizes: Sizes, seed: int) -> Draw
         log_p_wide,
         answers,
     )
+
+
+def elbo_of(log_p: np.ndarray, log_q: np.ndarray) -> tuple[float, float]:
+    """The ELBO and its standard error, minus infinity where log p is not finite at a draw."""
+    if not np.all(np.isfinite(log_p)):
+        return -np.inf, np.nan
+    ratios = log_p - log_q
+    return float(ratios.mean()), float(ratios.std() / np.sqrt(len(ratios)))
 
 
 def _answered(

@@ -11,7 +11,7 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import reported_params
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
-from vi.approximation.results.drawn_fit import SLOPED, DrawnFit, drawn_fit
+from vi.approximation.results.drawn_fit import SLOPED, DrawnFit, drawn_fit, elbo_of
 from vi.approximation.results.image_fits import image_fits
 from vi.approximation.results.mixture_parts import images_of_parts
 from vi.approximation.results.other_fits import other_fits, restarts_of
@@ -36,10 +36,25 @@ CHANCE = 1e-3
 """How often the first chains may end it though nothing is wrong."""
 
 
-def measured(record: FitState, target: Target, sizes: Sizes, seed: int) -> Evidence:
-    """What is to be known of a fit for a verdict on it."""
-    fit = drawn_fit(record, target, sizes, seed)
-    known = Evidence(fit.table, finite=float(fit.finite.mean()), skipped=sizes.skipped)
+def measured(record: FitState, rows: Target, target: Target, sizes: Sizes, seed: int) -> Evidence:
+    """What is to be known of a fit for a verdict on it.
+
+    Parameters
+    ----------
+    record : FitState
+        The fit.
+    rows : Target
+        Log p, which weights read.
+    target : Target
+        The same, or what stands for it where rows are very many: what chains and other fits read.
+    sizes : Sizes
+        How many draws, chains and other fits.
+    seed : int
+        Seed of what is random.
+    """
+    fit = drawn_fit(record, rows, target, sizes, seed)
+    finite = float(np.isfinite(fit.of_rows).mean())
+    known = Evidence(fit.table, finite=finite, skipped=sizes.skipped)
     known = _with_weights(fit, known)
     known = _with_tails(fit, known)
     if known.improper:
@@ -56,19 +71,22 @@ def _with_weights(fit: DrawnFit, known: Evidence) -> Evidence:
     """The ELBO and importance weights, of a q with a density."""
     if fit.log_q is None:
         return _without(known, "importance weights: q has no density")
-    elbo, error = -np.inf, np.nan
-    if fit.finite.all():
-        ratios = fit.log_p - fit.log_q
-        elbo, error = float(ratios.mean()), float(ratios.std() / np.sqrt(len(ratios)))
+    count = len(fit.of_rows)
+    points, log_q = fit.points[:count], fit.log_q[:count]
+    elbo, error = elbo_of(fit.of_rows, log_q)
     known = replace(known, elbo=elbo, elbo_error=error)
     if known.finite < 0.5:
         return _without(
             known, "importance weights: log p is finite at fewer than half of the draws"
         )
-    weights = smoothed(fit.log_p, fit.log_q)
-    moved = shifts(fit.mean, fit.std, *weighted_moments(fit.points, weights))
+    weights = smoothed(fit.of_rows, log_q)
+    centre = (fit.mean, fit.std)
+    if fit.rows is not fit.target:
+        # of few draws the noise would be as large as what is looked for: only weights count
+        centre = (points.mean(axis=0), points.std(axis=0))
+    moved = shifts(*centre, *weighted_moments(points, weights))
     if fit.parts is not None:
-        moved = fit.parts.moved_by_weights(fit.points, weights.log_weights)
+        moved = fit.parts.moved_by_weights(points, weights.log_weights)
     fit.note("weights", *moved)
     return replace(known, weights=weights, table=fit.table)
 
@@ -85,6 +103,9 @@ def _with_tails(fit: DrawnFit, known: Evidence) -> Evidence:
     if not tail.improper and fit.sizes.chains and not fit.target.in_passes:
         level = look_along_level(fit.target, fit.mean, fit.std, draw)
         tail = level if level.improper else tail
+    if tail.improper and fit.rows is not fit.target:
+        # some rows may leave open what all of them decide
+        tail = look_far(fit.rows, fit.mean, fit.std, fit.cov, draw)
     if tail.improper:
         return replace(known, improper=tail.names, table=fit.table)
     return replace(known, tails=tail.moments)
@@ -101,7 +122,7 @@ def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
         return _without(known, "draws wider than q: not with local variables")
     if fit.wide is None or fit.log_p_wide is None:
         return _without(known, "draws wider than q: it has no spread somewhere")
-    count = fit.sizes.draws
+    count = fit.sizes.draws if fit.rows is fit.target else fit.sizes.wide
     own = Drawn(fit.points[:count], fit.log_p[:count], fit.log_q[:count])
     root = regular(fit.root, fit.std)
     found = wide_weights(fit.record, own, fit.wide, fit.log_p_wide, fit.mean, root)
@@ -114,7 +135,7 @@ def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
 
 def _with_slope(fit: DrawnFit, known: Evidence) -> Evidence:
     """The gradient of the ELBO; it counts where the fit has followed it."""
-    points = fit.points[fit.finite][: min(SLOPED, fit.sizes.draws)]
+    points = fit.points[fit.finite][: min(SLOPED, fit.sizes.wide)]
     if fit.log_q is None or len(points) < 2:
         return known
     if fit.parts is not None:
@@ -154,7 +175,7 @@ def _with_chains(fit: DrawnFit, known: Evidence) -> tuple[Evidence, bool]:
     if not chains:
         return known, False
     if len(starts) < chains:
-        what = f"short chains: log p is finite at {known.finite:.0%} of the draws"
+        what = f"short chains: log p is finite at {fit.finite.mean():.0%} of the draws"
         return _without(known, what), True
     generator, first = generator_from(fit.seed, FIRST_CHAINS), starts[:LEAST_CHAINS]
     settled = brief = False
@@ -203,7 +224,10 @@ def _with_other_fits(fit: DrawnFit, known: Evidence, settled: bool) -> Evidence:
     if fit.log_q is None:
         return known
     places = () if fit.parts is None else fit.parts.places
-    q = Found("q", known.elbo, known.elbo_error, fit.mean, fit.std, places)
+    # all fits by the same log p
+    own = (known.elbo, known.elbo_error)
+    own = own if fit.rows is fit.target else elbo_of(fit.log_p, fit.log_q)
+    q = Found("q", *own, fit.mean, fit.std, places)
     others = restarts_of(fit.record, known.elbo)
     if (fit.sizes.starts or fit.sizes.images) and settled:
         known = _without(known, "other fits: short chains had settled it")

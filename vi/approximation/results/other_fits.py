@@ -161,5 +161,7 @@ def _elbo(target: Target, search: FixedDrawsFit, noise: np.ndarray) -> tuple[flo
         values = target.log_prob((search.mean + search.std * noise).astype(target.dtype))
     if not np.all(np.isfinite(values)):
         return -np.inf, np.nan
+    if not np.all(search.std > 0):
+        return -np.inf, np.nan
     entropy = np.log(search.std).sum() + 0.5 * target.dim * math.log(2 * math.pi * math.e)
     return float(values.mean() + entropy), float(values.std() / math.sqrt(len(values)))

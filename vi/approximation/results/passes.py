@@ -63,7 +63,7 @@ def sizes_in_passes(
     if free and _one_pass(pace, draws) > seconds:
         return None
     left, skipped = seconds - _one_pass(pace, draws), list[str]()
-    sizes = Sizes(int(draws), 0, 0, chains is None, (), images=True)
+    sizes = Sizes(int(draws), int(draws), 0, 0, chains is None, images=True)
     if chains is None:
         steps = CHAINED * pace.seconds(0, CHAINS)
         chains, left = (CHAINS, left - steps) if steps <= left else (0, left)

@@ -27,24 +27,30 @@ CHUNK = 256
 def entries_of(target: Target, inputs: Batch | None = None) -> int:
     """Numbers that one evaluation reads: the data, those of all rows by default, and the point."""
     arrays = target.batch().arrays if inputs is None else inputs.values
-    return int(target.dim + sum(math.prod(np.shape(array)) for array in arrays))
+    entries = sum(math.prod(np.shape(array)) for array in arrays)
+    return int(target.dim + math.ceil(target.share * entries))
 
 
 def evaluation(target: Target, block: int | None = None, inputs: Batch | None = None) -> Evaluation:
     """Values and scores at any number of points, in double precision outside.
 
     As many points are taken together as memory allows: every point has a value for each row. With
-    `block` always so many, the last of them filled up: compiled once for any number of points.
-    They are of all rows, or of `inputs`.
+    `block` always so many, the last of them filled up: compiled once for any number of points. They
+    are of all rows, or of `inputs`. What runs on the host takes its points one by one, or as many
+    as it wants.
     """
     if target.in_passes:
         return lambda points: target.value_and_score(points.astype(target.dtype), target.batch())
-    function = (
-        target.compiled("values and scores", lambda: jitted(target.value_and_score))
-        if target.traceable
-        else target.value_and_score
-    )
     inputs = target.batch() if inputs is None else inputs
+    if not target.traceable:
+
+        def on_the_host(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            with precision(target.dtype):
+                values, scores = target.value_and_score(points.astype(target.dtype), inputs)
+            return np.asarray(values, np.float64), np.asarray(scores, np.float64)
+
+        return on_the_host
+    function = target.compiled("values and scores", lambda: jitted(target.value_and_score))
     together = max(1, ENTRIES // entries_of(target, inputs))
     together = together if block is None else min(block, together)
 

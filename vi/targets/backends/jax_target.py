@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,10 +15,11 @@ import numpy as np
 from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.batch_tensors import is_row_data
 from vi.data.minibatches.row_numbers import short_steps
-from vi.foundation.batching import batched, mapped
+from vi.foundation.batching import mapped
 from vi.foundation.compiling import jitted
 from vi.foundation.precision import precision
 from vi.graphs.to_jax import jax_function
+from vi.targets.backends.together import CACHE, points_together
 from vi.targets.base import Batch, Inputs, StepInputs, StreamedBlock, Target
 from vi.targets.batches.local_rows import LocalRows
 from vi.targets.batches.row_numbers import draw_rows, lengths_function
@@ -82,7 +84,11 @@ class JaxTarget(Target):
         self._lengths = lengths_function(graph.rows)
         self.placed: Placed = {}
         self._many = jitted(
-            lambda points, inputs: mapped(lambda z: self.log_density(z, inputs), points, BLOCK)
+            lambda points, inputs: mapped(
+                lambda z: self.log_density(z, inputs),
+                points,
+                min(BLOCK, self._together(points, inputs)),
+            )
         )
 
     def watch(self) -> DataWatch:
@@ -97,13 +103,14 @@ class JaxTarget(Target):
     def batch_on(self, put: Callable[[np.ndarray], jax.Array], placed: Placed) -> Inputs:
         """The inputs, their arrays where ``put`` places them.
 
-        Data of minibatches, which may be large, are moved once and kept in ``placed``.
+        Data of minibatches and constants, which may be large, are moved once and kept in
+        ``placed``.
         """
         arrays = []
         with precision(self.dtype):
             for shared in self.graph.shared:
                 value = shared.get_value(borrow=True)
-                if not is_row_data(shared):
+                if not (is_row_data(shared) or getattr(shared.tag, "lifted", False)):
                     arrays.append(put(self.cast(value)))
                     continue
                 if shared not in placed or placed[shared][0] is not value:
@@ -149,7 +156,8 @@ class JaxTarget(Target):
         if not (
             isinstance(inputs, StepInputs) and inputs.rows and isinstance(inputs.rows[0], Short)
         ):
-            return batched(jax.value_and_grad(lambda z: self.log_density(z, inputs)), points)
+            function = jax.value_and_grad(lambda z: self.log_density(z, inputs))
+            return mapped(function, points, self._together(points, inputs))
         short = inputs.rows[0]
         full = replace(inputs, rows=(short.rows,))
         last = replace(inputs, rows=(short.rows[: short.size],))
@@ -159,6 +167,22 @@ class JaxTarget(Target):
             lambda: self.value_and_score(points, full),
         )
         return answer
+
+    def _together(self, points: Any, inputs: Batch) -> int:
+        """How many points are evaluated at together; all where data are few."""
+        count = len(points)
+        # the arrays of all rows, of which a step may take some
+        data = sum(math.prod(np.shape(a)) * a.dtype.itemsize for a in inputs.arrays)
+        if count == 1 or count * max(data, self.dtype.itemsize * self.dim) <= CACHE:
+            return count
+        values = inputs.values
+        shapes = tuple(np.shape(a) for a in values)
+        return self.compiled(
+            ("together", shapes),
+            lambda: points_together(
+                lambda z, values: self._log_prob(z, *values)[0], points[0], values
+            ),
+        )
 
     def log_prob(self, points: np.ndarray, inputs: Batch | None = None) -> np.ndarray:
         points = np.asarray(points, self.dtype)

@@ -167,7 +167,7 @@ def _rows_of_pymc(node: Apply, by_key: dict[Any, Rows]) -> Rows:
         size = int(np.ravel(inner.op.size_param(inner).data)[0])
         if size < 1:
             raise ValueError(f"A pm.Minibatch has batch_size={size}; it must be at least 1.")
-        index = pt.vector("rows", dtype="int64", shape=(size,))
+        index = pt.vector("rows", dtype="int64")
         by_key[generator] = Rows(generator, index, node.inputs[0].shape[0], Sampling(size), None)
     return by_key[generator]
 

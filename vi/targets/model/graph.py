@@ -167,6 +167,7 @@ def build_graph(
                 shared.append(variable)
         elif lift and isinstance(variable, Constant) and _is_large(variable):
             lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
+            lifted.tag.lifted = True
             replace[variable] = _of_type(variable, lifted)
             shared.append(lifted)
     outputs = checks_as_densities(
