@@ -79,8 +79,9 @@ class Auto(Inference):
     and ``summary`` draw by them (``resample="auto"``). :attr:`vi.Approximation.stages` is the table
     of what was tried, with its cost; the verdict is in :attr:`vi.Approximation.diagnosis`.
 
-    With minibatches and streams there are no stages that need all rows: it is 3 alone, and a check
-    where the rows are in memory.
+    With minibatches and streams there are no stages that need all rows: it is 3 alone, and
+    the check, of streamed rows as far as time allows. Where log p does not fall far out from where
+    the search has ended, the posterior is improper, and that is the verdict.
 
     Before the fit :attr:`approx` is independent normals at the start. Expressions of it that were
     made then (``approx.std``) are NaN once the family is another: make them when they are asked

@@ -60,7 +60,7 @@ def summarize(
     options["rows"] = contents(
         fit, int(draws), log_prob=False, store_data=False, rows=None, var_names=named
     ).rows
-    # of these the names and shapes count: weights of few draws would be told of, and used for nothing
+    # of these the names and shapes count; what is said of the weights of few would be of no use
     few = sample(fit, 2, resample=None, **options)["posterior"].to_dataset()
     names = _names(var_names, few)
     flags = {name: few[name].astype(float) for name in names}  # ArviZ has no means of booleans
