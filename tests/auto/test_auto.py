@@ -337,12 +337,20 @@ def test_a_refused_fit_changes_nothing():
     assert inference.approx.record is before
 
 
-def test_a_verdict_of_a_stream_is_refused_before_the_fit():
+def test_streamed_rows_have_a_verdict_by_a_pass_over_them():
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("mu"), 1.0, observed=pm.Data("d", Y[:10]))
     stream = vi.data.Stream(vi.data.source_from({"d": Y}), 10)
-    with pytest.raises(TypeError, match="diagnose=: a verdict needs log p of all rows"):
-        vi.fit(5, model=model, data=stream, diagnose=True, **QUIET)
+    approx = vi.fit(model=model, data=stream, **QUIET)
+    assert list(approx.stages["stage"]) == ["climb", "check"]
+    # mu | y is normal: its sd is 1 / sqrt(n + 1), its mean the sum over n + 1
+    found = approx.diagnosis
+    mean, sd = Y.sum() / (len(Y) + 1), (len(Y) + 1) ** -0.5
+    moved = found.table["mean"] + found.table["weights_mean"] * found.table["sd"]
+    assert float(moved[0]) == pytest.approx(mean, abs=5 * sd / np.sqrt(found.importance_ess))
+    assert found.verdict != "do not use"
+    # no draws are weighed without being asked for: they would take a pass each time
+    assert approx.record.resample is None
 
 
 @pytest.mark.slow
@@ -362,6 +370,7 @@ def test_improper_posteriors_are_not_used():
         pm.Normal("y", pm.Flat("a") + pm.Flat("b"), 1.0, observed=[1.2, 1.0])
     approx = vi.fit(model=model, **QUIET)
     assert approx.diagnosis.verdict == "do not use"
+    assert approx.diagnosis.improper == "a, b"
 
 
 @pytest.mark.slow

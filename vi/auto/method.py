@@ -83,7 +83,9 @@ class Auto(Inference):
     With minibatches 1 and 2 see some rows that stand for all (5,000, and 20 for each dimension, at
     least; all, where they are not twice as many), with the slope that all rows have where q is, and
     one step of 2 all of them; 3 sees batches, until it has converged; 4 weighs few draws by all
-    rows where these are many. With streams it is 3 alone.
+    rows where these are many. With streams it is 3 alone, and the check as far as time allows.
+    Where log p does not fall far out from where the search has ended, the posterior is improper,
+    and that is the verdict.
 
     Before the fit :attr:`approx` is independent normals at the start. Expressions of it that were
     made then (``approx.std``) are NaN once the family is another: make them when they are asked
