@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -226,7 +227,7 @@ class Ground:
             running = Status("running", fit.status.step, "a fit in stages is going on.")
             return replace(plan(fit), status=running)
 
-        callbacks = (*self.fit.callbacks, *until)
+        callbacks: tuple[Any, ...] = (*self.fit.callbacks, *until)
         if self.deadline.seconds is not None:
             self.deadline.begin()
             callbacks = (*callbacks, self.deadline)
