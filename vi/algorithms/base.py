@@ -99,6 +99,9 @@ class Algorithm(abc.ABC):
     number of draws mean anything.
     """
 
+    few_steps: bool = False
+    """Whether a fit is some tens of steps, so that on little data it is compiling that counts."""
+
     has_elbo: bool = False
     """Whether the loss is minus the ELBO, so that several runs can be compared by it."""
 

@@ -69,6 +69,7 @@ class BatchAndMatch(Algorithm):
     n_draws: int = 32
     averaging: Averaging | None = None
     short_name = "batch_and_match"
+    few_steps = True
     has_elbo = True
     entropy_weight = 1.0
 

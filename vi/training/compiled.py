@@ -9,12 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms.base import Algorithm, State
-from vi.foundation.compiling import called_afresh
+from vi.foundation.compiling import HASTY, called_afresh, known_options
 from vi.foundation.fusion import in_memory
+from vi.targets.backends.evaluation import entries_of
 from vi.targets.base import Inputs, Target
 from vi.training.runner import BUFFER, Runner
 
 __all__ = ["CompiledRunner", "compiled_loop", "compiled_step"]
+
+
+LITTLE = 10**4
+"""Entries of the data of which some tens of steps take less time than the compiler saves."""
 
 
 class CompiledRunner(Runner):
@@ -38,6 +43,7 @@ class CompiledRunner(Runner):
             ),
             donate_argnums=2,
             out_shardings=target.replicated,
+            compiler_options=_options(target, algorithm),
         )
         self._dtype = target.dtype
         self._buffer: Any = None
@@ -58,6 +64,12 @@ class CompiledRunner(Runner):
         losses = np.array(np.asarray(buffer)[: int(done)])
         self._buffer = buffer
         return state, losses, bool(finite)
+
+
+def _options(target: Target, algorithm: Algorithm) -> dict[str, Any] | None:
+    """XLA's options: where a fit is some steps on little data, compiling them takes longest."""
+    little = algorithm.few_steps and entries_of(target) < LITTLE
+    return known_options(*HASTY.items()) if little else None
 
 
 def compiled_loop(
