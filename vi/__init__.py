@@ -47,6 +47,7 @@ from vi.inference import (
 )
 from vi.inference.fit import fit
 from vi.models.wrap_jax import wrap_jax
+from vi.neighbours import as_pm_fit, bambi
 from vi.optimizers import (
     PolynomialAverage,
     adadelta,
@@ -100,6 +101,8 @@ __all__ = [
     "adagrad_window",
     "adam",
     "adamax",
+    "as_pm_fit",
+    "bambi",
     "callbacks",
     "data",
     "families",
