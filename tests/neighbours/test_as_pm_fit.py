@@ -51,7 +51,8 @@ def calls(monkeypatch) -> list[dict]:
 
 def test_it_is_ours_under_every_name_and_undone(calls):
     with vi.as_pm_fit() as fits:
-        assert by_name is pm.fit is THEIRS is not KEPT[0] and len(homes()) == 1
+        assert by_name is pm.fit is THEIRS is not KEPT[0]
+        assert len(homes()) == 1
         assert [pm.fit(5), by_name(n=6), pymc.variational.inference.fit(7)] == fits
     assert [call["n"] for call in calls] == [5, 6, 7]
     assert fits == ["fit 1", "fit 2", "fit 3"]
@@ -68,7 +69,8 @@ def test_a_decorator_is_possible(calls):
     def program():
         return pm.fit()
 
-    assert [program(), program()] == ["fit 1", "fit 2"] and pm.fit is THEIRS
+    assert [program(), program()] == ["fit 1", "fit 2"]
+    assert pm.fit is THEIRS
 
 
 def test_modules_that_import_it_meanwhile_get_pymcs_back(monkeypatch):
@@ -90,7 +92,8 @@ def test_what_keeps_it_elsewhere_calls_pymcs_afterwards():
 def test_somebody_elses_replacement_is_left_alone(monkeypatch, calls):
     with vi.as_pm_fit():
         monkeypatch.setattr(pymc.variational, "fit", other := object())
-    assert pymc.variational.fit is other and pm.fit is THEIRS
+    assert pymc.variational.fit is other
+    assert pm.fit is THEIRS
     monkeypatch.undo()
     pymc.variational.fit = THEIRS
 
@@ -111,7 +114,8 @@ def test_the_signature_is_kept():
     expected = inspect.signature(THEIRS)
     with vi.as_pm_fit("auto", restarts=1):
         assert inspect.signature(pm.fit) == expected
-        assert pm.fit.__name__ == "fit" and pm.fit.__doc__ == THEIRS.__doc__
+        assert pm.fit.__name__ == "fit"
+        assert pm.fit.__doc__ == THEIRS.__doc__
 
 
 def test_nested_the_inner_options_hold_and_then_the_outer_ones(calls):
@@ -133,7 +137,8 @@ def test_left_in_another_order_each_takes_its_own(calls):
     first.__exit__(None, None, None)
     pm.fit()
     second.__exit__(None, None, None)
-    assert calls[0]["n"] == 2 and pm.fit is THEIRS
+    assert calls[0]["n"] == 2
+    assert pm.fit is THEIRS
 
 
 def test_a_second_thread_is_refused_and_calls_are_ours(calls):
@@ -246,7 +251,8 @@ def test_the_options_go_before_the_call_and_the_log_says_so(calls, caplog):
         }
     ]
     (said,) = caplog.messages
-    assert "in place of 'ADVI'" in said and "random_seed=5 in place of 1" in said
+    assert "in place of 'ADVI'" in said
+    assert "random_seed=5 in place of 1" in said
     assert said.endswith("left out of the call: obj_optimizer, beta.")
 
 
@@ -256,6 +262,18 @@ def test_what_a_method_without_steps_cannot_do_is_left_out(calls):
         pm.fit(more_replacements={1: 2})  # data are never left out: the method refuses them
     assert calls[0] == {"n": 1000, "method": "laplace", "progressbar": False}
     assert calls[1]["more_replacements"] == {1: 2}
+
+
+def test_a_check_of_another_methods_parameters_is_left_out(calls, caplog):
+    caplog.set_level(logging.INFO, "vi")
+    check, tracker = CheckParametersConvergence(diff="absolute"), Tracker(one=lambda: 1)
+    with vi.as_pm_fit("auto"):
+        pm.fit(callbacks=(check, tracker))
+    with vi.as_pm_fit("advi"):
+        pm.fit(callbacks=(check, tracker))
+    assert [call["callbacks"] for call in calls] == [[tracker], (check, tracker)]
+    (said,) = caplog.messages
+    assert said.endswith("left out of the call: CheckParametersConvergence.")
 
 
 def test_a_method_with_a_number_of_steps_of_its_own_keeps_it(calls):
@@ -270,7 +288,8 @@ def test_the_same_method_under_another_spelling_changes_nothing(calls, caplog):
     caplog.set_level(logging.INFO, "vi")
     with vi.as_pm_fit(vi.ADVI):
         pm.fit(method="Advi", obj_optimizer=pm.adam)
-    assert calls[0]["obj_optimizer"] is pm.adam and not caplog.messages
+    assert calls[0]["obj_optimizer"] is pm.adam
+    assert not caplog.messages
 
 
 def test_pymcs_own_inference_objects_are_run_by_pymc(calls, caplog):
@@ -278,7 +297,9 @@ def test_pymcs_own_inference_objects_are_run_by_pymc(calls, caplog):
     with conjugate_normal().model, vi.as_pm_fit("auto") as fits:
         theirs = pm.ADVI()
         approx = pm.fit(3, method=theirs, progressbar=False)
-    assert approx is theirs.approx and not calls and not fits
+    assert approx is theirs.approx
+    assert not calls
+    assert not fits
     assert any("PyMC runs it" in message for message in caplog.messages)
 
 
@@ -293,12 +314,15 @@ def test_pymcs_callbacks_and_results():
         for shared in approx.params:  # what HSSM does after a fit
             shared.container.storage[0] = np.asarray(shared.container.storage[0])
         tree = approx.sample(300, random_seed=2)
-    assert approx is fits[0] and isinstance(approx, vi.Approximation)
-    assert approx.status.ending == "stopped" and len(losses) == 50 == tracker["i"][-1]
+    assert approx is fits[0]
+    assert isinstance(approx, vi.Approximation)
+    assert approx.status.ending == "stopped"
+    assert len(losses) == 50 == tracker["i"][-1]
     assert np.allclose(tracker["mean"][-1], approx.mean.eval())
     assert tree["posterior"].sizes["draw"] == 300
     before, after = approx.std.eval(), approx.sample(10, random_seed=2)
-    assert np.isfinite(before).all() and after["posterior"].sizes["draw"] == 10
+    assert np.isfinite(before).all()
+    assert after["posterior"].sizes["draw"] == 10
 
 
 def test_rewritten_parameter_storage_changes_no_draw():

@@ -29,6 +29,7 @@ logger = logging.getLogger("vi")
 OF_CALLS = ("model", "init", "constraints")
 """Arguments of ``vi.fit`` that say what is fitted, which each call does."""
 
+
 def as_pm_fit(
     method: str | type[Inference] | None = None, **options: Any
 ) -> AbstractContextManager[list[Approximation]]:
@@ -43,8 +44,8 @@ def as_pm_fit(
     says, which may be written in a library; the log tells where they differ. If the methods
     differ, what the call says of the steps of its own is left out, and the log says that too:
     `obj_optimizer`, `obj_n_mc` and other settings of steps, `inf_kwargs` that the class does not
-    take, ``n`` where the method has a number of its own (``"bam"``), and what needs steps
-    (`callbacks`) where it has none. An inference object of PyMC itself, ``method=pm.KLqp(...)``,
+    take, PyMC's ``CheckParametersConvergence``, ``n`` where the method has a number of its own
+    (``"bam"``), and what needs steps (`callbacks`) where it has none. An inference object of PyMC itself, ``method=pm.KLqp(...)``,
     is run by PyMC, and the log says so.
 
     Parameters

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pymc.variational.callbacks import CheckParametersConvergence
+
 from vi.inference.contract import check_arguments
 from vi.inference.default_method import OF_ONE_METHOD, PLAIN
 from vi.inference.inference import Inference
@@ -15,6 +17,9 @@ __all__ = ["PLAIN", "merged", "takes"]
 
 OF_DATA = ("more_replacements", "batch_size", "scale")
 """What is said of the data, and never left out: where a method cannot, it refuses."""
+
+OF_PARAMETERS = CheckParametersConvergence
+"""A callback that judges the parameters of one method, whose scale and number it was set for."""
 
 
 def merged(call: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -42,6 +47,9 @@ def merged(call: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[st
         notes.append(f"method={method!r} in place of {theirs!r}")
         dropped = _of_another_method(call, class_of(method))
         dropped |= {name: None for name in more if not takes(class_of(method), name)}
+        if checks := [c for c in call.get("callbacks", ()) if isinstance(c, OF_PARAMETERS)]:
+            call["callbacks"] = [c for c in call["callbacks"] if c not in checks]
+            dropped |= {type(c).__name__: None for c in checks}
     more = {n: v for n, v in more.items() if n not in dropped} | (options.get("inf_kwargs") or {})
     arguments = {name: value for name, value in call.items() if name not in dropped}
     instead = [n for n in options if n in arguments and n not in ("method", "inf_kwargs")]
