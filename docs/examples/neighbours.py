@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytensor.tensor as pt
 import xarray as xr
 
 import vi
@@ -41,18 +42,27 @@ def worst(draws: Draws, reference: Draws, names: list[str]) -> tuple[float, floa
 
 def compare(ways: Ways, names: list[str]) -> None:
     """Run each way, NUTS first, and print what the others come to beside it."""
-    reference = None
-    print(f"{'':<34}{'means off by':>14}{'sds times':>16}")
+    reference, lines = None, [f"{'':<34}{'means off by':>14}{'sds times':>16}"]
     for label, run in ways:
         start = time.perf_counter()
         draws = run()
         seconds = time.perf_counter() - start
         if reference is None:
             reference = draws
-            print(f"{label:<34}{'':>14}{'':>16}{seconds:8.0f} s")
+            lines.append(f"{label:<34}{'':>14}{'':>16}{seconds:8.0f} s")
             continue
         shift, low, high = worst(draws, reference, names)
-        print(f"{label:<34}{shift:14.2f}{f'{low:.2f} to {high:.2f}':>16}{seconds:8.0f} s")
+        lines.append(f"{label:<34}{shift:14.2f}{f'{low:.2f} to {high:.2f}':>16}{seconds:8.0f} s")
+        if "verdict" in draws.attrs:
+            lines.append(f"its verdict: {draws.attrs['verdict']}")
+    print(*lines, sep="\n")
+
+
+def judged(draws: Draws, approx: object) -> Draws:
+    """Draws that carry the verdict of a fit that has one."""
+    if getattr(approx, "diagnosis", None) is not None:
+        draws.attrs["verdict"] = approx.diagnosis.verdict
+    return draws
 
 
 # %% HSSM: a drift diffusion model of 500 decisions
@@ -69,8 +79,9 @@ def hssm() -> None:
         )
 
     def ours(*args: object, **options: object) -> Draws:
-        with vi.as_pm_fit(*args, backend="auto"):
-            return fitted(**options)
+        with vi.as_pm_fit(*args, backend="auto") as fits:
+            draws = fitted(**options)
+        return judged(draws, fits[-1])
 
     def nuts() -> Draws:
         return hssm.HSSM(data=data, model="ddm").sample(**NUTS, random_seed=1, progressbar=False)
@@ -102,7 +113,7 @@ def mmm() -> None:
 
     y = 2 + 1.5 * np.tanh(1.5 * carried(X["tv"], 0.4)) + 0.8 * np.tanh(carried(X["radio"], 0.6))
     y = pd.Series(y + rng.normal(0, 0.1, n), name="y")
-    fitted = _marketing(
+    fitted = Marketing(
         lambda: MMM(
             date_column="date",
             channel_columns=["tv", "radio"],
@@ -115,7 +126,8 @@ def mmm() -> None:
     compare(_ways(fitted), [*names, "y_sigma"])
     model = fitted.last
     predicted = model.sample_posterior_predictive(X, random_seed=1, progressbar=False)["y"]
-    print(f"root mean squared error {np.sqrt(((predicted.mean('sample') - y.values) ** 2).mean()):.3f}")
+    means = predicted.mean("sample").values
+    print(f"correlation of predictions and data {np.corrcoef(means, y)[0, 1]:.2f}")
 
 
 # %% pymc-marketing: which of 200 customers are still alive
@@ -137,13 +149,13 @@ def clv() -> None:
                 break
         rows.append({"customer_id": i, "frequency": count, "recency": at, "T": length})
     data = pd.DataFrame(rows)
-    fitted = _marketing(lambda: BetaGeoModel(), lambda model, options: model.fit(data, **options))
+    fitted = Marketing(BetaGeoModel, lambda model, options: model.fit(data, **options))
     compare(_ways(fitted), ["alpha", "r", "a", "b"])
     alive = fitted.last.expected_probability_alive(data).mean()
     print(f"alive {float(alive):.3f}")
 
 
-class _marketing:
+class Marketing:
     """Fits one model of pymc-marketing after the other, and keeps the last."""
 
     def __init__(self, make: Callable, fit: Callable) -> None:
@@ -154,10 +166,11 @@ class _marketing:
         return self.fit(self.last, {"progressbar": False, "random_seed": 1} | options)
 
 
-def _ways(fitted: _marketing) -> Ways:
+def _ways(fitted: Marketing) -> Ways:
     def ours(*args: object, method: str = "advi") -> Draws:
-        with vi.as_pm_fit(*args):
-            return fitted(method=method)
+        with vi.as_pm_fit(*args) as fits:
+            draws = fitted(method=method)
+        return judged(draws, fits[-1])
 
     yield "NUTS", lambda: fitted(**NUTS)
     yield '.fit(method="advi"), PyMC', lambda: fitted(method="advi")
@@ -197,7 +210,7 @@ def statespace() -> None:
         pm.Normal("initial_level_trend", 0, 1, dims=built.param_dims["initial_level_trend"])
         pm.HalfNormal("sigma_level_trend", 1, dims=built.param_dims["sigma_level_trend"])
         pm.HalfNormal("sigma_noise", 1)
-        pm.Deterministic("P0", 10.0 * np.eye(built.k_states), dims=built.param_dims["P0"])
+        pm.Deterministic("P0", pt.eye(built.k_states) * 10.0, dims=built.param_dims["P0"])
         built.build_statespace_graph(y)
     _models(model, ["initial_level_trend", "sigma_level_trend", "sigma_noise"])
 
@@ -206,7 +219,7 @@ def _models(model: pm.Model, names: list[str]) -> None:
     def fitted(fit: Callable, *args: object, **options: object) -> Draws:
         with model:
             approx = fit(*args, random_seed=1, progressbar=False, **options)
-        return approx.sample(2000, random_seed=1)
+        return judged(approx.sample(2000, random_seed=1), approx)
 
     compare(
         [

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 import pytest
+from pages import section
 from scipy import stats
+from shown import assert_shown, code
 
 import vi
 
@@ -208,3 +210,11 @@ def test_the_default_fit_of_the_default_model_is_right():
         ours = posterior["1|g"].sel(g__factor_dim=name) if group else posterior[name]
         assert abs(float(ours.mean()) - mean) < 0.2 * sd, name
         assert abs(float(ours.std()) / sd - 1) < 0.2, name
+
+
+@pytest.mark.slow
+def test_the_page(capsys):
+    text = section("Bambi")
+    for block in code(text, "python"):
+        exec(compile(block, "docs/neighbours.md", "exec"), {"__name__": "__main__"})
+    assert_shown(text, capsys.readouterr().out)

@@ -45,8 +45,8 @@ def as_pm_fit(
     differ, what the call says of the steps of its own is left out, and the log says that too:
     `obj_optimizer`, `obj_n_mc` and other settings of steps, `inf_kwargs` that the class does not
     take, PyMC's ``CheckParametersConvergence``, ``n`` where the method has a number of its own
-    (``"bam"``), and what needs steps (`callbacks`) where it has none. An inference object of PyMC itself, ``method=pm.KLqp(...)``,
-    is run by PyMC, and the log says so.
+    (``"bam"``), and what needs steps (`callbacks`) where it has none. An inference object of PyMC
+    itself, ``method=pm.KLqp(...)``, is run by PyMC, and the log says so.
 
     Parameters
     ----------
