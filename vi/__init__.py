@@ -3,6 +3,7 @@
 import logging as _logging
 
 from vi import (
+    bambi,
     callbacks,
     data,
     families,
@@ -47,7 +48,7 @@ from vi.inference import (
 )
 from vi.inference.fit import fit
 from vi.models.wrap_jax import wrap_jax
-from vi.neighbours import as_pm_fit, bambi
+from vi.neighbours import as_pm_fit
 from vi.optimizers import (
     PolynomialAverage,
     adadelta,

@@ -1,6 +1,5 @@
-"""Neighbours: what other libraries call ``pm.fit`` for, and Bambi's models."""
+"""Neighbours: libraries on top of PyMC that call ``pm.fit`` themselves."""
 
-from vi.neighbours import bambi
 from vi.neighbours.as_pm_fit import as_pm_fit
 
-__all__ = ["as_pm_fit", "bambi"]
+__all__ = ["as_pm_fit"]

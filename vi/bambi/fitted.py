@@ -1,4 +1,4 @@
-"""Bambi's models: fitted here, with draws as Bambi has them."""
+"""A Bambi model fitted, and an approximation of one drawn from, as Bambi would."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from vi.inference.fit import fit as fit_model
 
 if TYPE_CHECKING:
     import bambi
-    import pandas as pd
 
 __all__ = ["fit", "sample"]
 
 
 def fit(
     model: bambi.Model | bambi.Formula | str,
-    data: pd.DataFrame | None = None,
+    data: Any = None,
     *,
     family: Any = None,
     draws: int = 1000,
