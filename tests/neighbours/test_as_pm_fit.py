@@ -284,6 +284,14 @@ def test_a_method_with_a_number_of_steps_of_its_own_keeps_it(calls):
     assert [call.get("n") for call in calls] == [None, 80]
 
 
+@pytest.mark.parametrize("call", [{"inf_kwargs": 3}, {"callbacks": print}, {"method": "no method"}])
+def test_a_call_that_fit_refuses_is_refused_by_it(call):
+    with vi.as_pm_fit(n=5), pytest.raises((TypeError, ValueError), match=next(iter(call))):
+        pm.fit(model=conjugate_normal().model, progressbar=False, **call)
+    with vi.as_pm_fit("auto"), pytest.raises(TypeError, match="callbacks"):
+        pm.fit(model=conjugate_normal().model, callbacks=print)
+
+
 def test_the_same_method_under_another_spelling_changes_nothing(calls, caplog):
     caplog.set_level(logging.INFO, "vi")
     with vi.as_pm_fit(vi.ADVI):

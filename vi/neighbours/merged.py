@@ -41,14 +41,18 @@ def merged(call: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[st
     call = {name: value for name, value in call.items() if value is not None}
     theirs, more = call.pop("method", PLAIN), call.pop("inf_kwargs", {})
     method = options.get("method", theirs)
+    if not isinstance(more, Mapping):  # vi.fit says what it should be
+        return {**call, **options, "method": method, "inf_kwargs": more}, ""
     notes: list[str] = []
     dropped: dict[str, None] = {}
     if _kind(method) is not _kind(theirs):
         notes.append(f"method={method!r} in place of {theirs!r}")
         dropped = _of_another_method(call, class_of(method))
         dropped |= {name: None for name in more if not takes(class_of(method), name)}
-        if checks := [c for c in call.get("callbacks", ()) if isinstance(c, OF_PARAMETERS)]:
-            call["callbacks"] = [c for c in call["callbacks"] if c not in checks]
+        callbacks = call.get("callbacks")
+        if isinstance(callbacks, list | tuple):
+            checks = [c for c in callbacks if isinstance(c, OF_PARAMETERS)]
+            call["callbacks"] = [c for c in callbacks if not isinstance(c, OF_PARAMETERS)]
             dropped |= {type(c).__name__: None for c in checks}
     more = {n: v for n, v in more.items() if n not in dropped} | (options.get("inf_kwargs") or {})
     arguments = {name: value for name, value in call.items() if name not in dropped}
