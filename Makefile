@@ -2,6 +2,7 @@
 #   PYTHON=/path/to/python   the interpreter to make .venv with (else the first one >= 3.12 that works)
 #   TESTS=tests/test_x.py    what to test
 #   ISAS="SSE4_2 AVX2" SEEDS="1000"   what test-robust varies
+#   NEIGHBOURS="bambi hssm"   the libraries on top of PyMC that test-neighbours runs
 #   WORKERS=4                processes for the tests (0: none besides pytest's own)
 
 PYTHON ?=
@@ -19,9 +20,12 @@ SEEDS ?= 1000 2000
 ROBUST ?= $(addprefix tests/,algorithms approximation data families inference models optimizers training \
     foundation/test_precision.py targets/batches test_correctness.py)
 # the slow tests in parts, each in fresh processes: numba keeps what it compiles, some MB a test
+SLOW := slow and not neighbour
 OF_MODELS := tests/targets
 AS_USERS := tests/test_correctness.py tests/test_determinism.py tests/test_examples.py
 OTHERS := tests $(addprefix --ignore=,$(OF_MODELS) $(AS_USERS))
+# libraries on top of PyMC: Bambi has our own versions; each other one has an environment of its own
+NEIGHBOURS ?= bambi hssm pymc-marketing
 # what is compiled is called a few times: LLVM's best code costs a fifth of the tests and saves nothing.
 # What ends where, and every number of a page, is tried as users have it: AS_USERS
 HASTY := --xla_backend_optimization_level=0
@@ -30,7 +34,7 @@ export UV_COMPILE_BYTECODE := 1
 export PYTHON
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-slow test-all test-robust test-lowest lint format types docs wheel bench bench-peers bench-accuracy clean distclean
+.PHONY: help env demo test test-slow test-all test-robust test-lowest test-neighbours lint format types docs wheel bench bench-peers bench-accuracy clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -65,13 +69,13 @@ test-slow: $(VENV)/.group-test ## only the slow tests
 ifeq ($(TESTS),tests)
 	@failed=0; for part in "$(OF_MODELS)" "$(AS_USERS)" "$(OTHERS)"; do \
 	    flags="$$XLA_FLAGS"; [ "$$part" = "$(AS_USERS)" ] || flags="$$flags $(HASTY)"; \
-	    echo "== $$part =="; XLA_FLAGS="$$flags" $(PYTEST) -m slow $$part $(ARGS) || failed=1; done; exit $$failed
+	    echo "== $$part =="; XLA_FLAGS="$$flags" $(PYTEST) -m "$(SLOW)" $$part $(ARGS) || failed=1; done; exit $$failed
 else
-	$(PYTEST) -m slow $(TESTS) $(ARGS) || [ $$? -eq 5 ] # 5: none was found
+	$(PYTEST) -m "$(SLOW)" $(TESTS) $(ARGS) || [ $$? -eq 5 ] # 5: none was found
 endif
 
 test-all: $(VENV)/.group-test ## every test
-	$(PYTEST) -m "slow or not slow" $(TESTS) $(ARGS)
+	$(PYTEST) -m "not neighbour" $(TESTS) $(ARGS)
 
 test-robust: $(VENV)/.group-test ## tests with tolerances, in the rounding of other processors and from other seeds
 	@failed=; for isa in $(ISAS); do echo "== $$isa =="; \
@@ -84,6 +88,22 @@ test-lowest: $(VENV)/.created ## the quick tests on the lowest versions that pyp
 	$(UV) venv --quiet --clear --python $(BIN)/python .venv-lowest
 	$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable . --group test
 	.venv-lowest/bin/pytest -n $(WORKERS) --maxprocesses 8 $(TESTS) $(ARGS)
+
+test-neighbours: $(addprefix test-neighbour-,$(NEIGHBOURS)) ## with the libraries that build on PyMC, NEIGHBOURS="bambi hssm pymc-marketing"
+
+test-neighbour-bambi: $(VENV)/.group-test
+	$(BIN)/pytest -m neighbour tests/neighbours/test_bambi.py tests/neighbours/test_bambi_families.py $(ARGS)
+
+test-neighbour-%: .venv-neighbours/%/.created
+	.venv-neighbours/$*/bin/pytest -m neighbour tests/neighbours/test_$(subst -,_,$*).py $(ARGS)
+
+.venv-neighbours/%/.created: $(VENV)/.created tests/neighbours/requirements.txt pyproject.toml
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-neighbours/$*
+	$(UV) pip install --quiet --python .venv-neighbours/$*/bin/python --editable . \
+	    "$$(grep -E '^$*[^-a-z]' tests/neighbours/requirements.txt)" 'pytest>=8.4'
+	@touch $@
+
+.PRECIOUS: .venv-neighbours/%/.created
 
 lint: $(VENV)/.group-lint ## formatting and lint rules, without changing anything
 	$(BIN)/ruff format --check .
@@ -125,4 +145,4 @@ clean: ## remove what was built, keep the environments
 	find vi callbacks tests docs .ci -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environments too
-	rm -rf .venv .venv-lowest .venv-peers .tools
+	rm -rf .venv .venv-lowest .venv-neighbours .venv-peers .tools

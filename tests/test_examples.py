@@ -31,6 +31,7 @@ LONG = {
 
 ELSEWHERE = {
     "README.md": "test_readme_example takes the block behind the marker, as .ci/run does",
+    "docs/neighbours.md": "tests/neighbours: libraries that are not here (make test-neighbours)",
     "docs/devices.md": "test_devices: XLA divides the processor before JAX starts",
 }
 """Pages with Python code that another test runs, and why."""

@@ -3,6 +3,7 @@
 import logging as _logging
 
 from vi import (
+    bambi,
     callbacks,
     data,
     families,
@@ -48,6 +49,7 @@ from vi.inference import (
 )
 from vi.inference.fit import fit
 from vi.models.wrap_jax import wrap_jax
+from vi.neighbours import as_pm_fit
 from vi.optimizers import (
     PolynomialAverage,
     adadelta,
@@ -101,6 +103,8 @@ __all__ = [
     "adagrad_window",
     "adam",
     "adamax",
+    "as_pm_fit",
+    "bambi",
     "callbacks",
     "data",
     "families",

@@ -50,3 +50,11 @@ def test_few_draws_have_weights_and_no_tail(draws, rng):
 @pytest.mark.parametrize(("draws", "limit"), [(100, 0.5), (1000, 2 / 3), (10**6, 0.7)])
 def test_the_limit(draws, limit):
     assert largest_reliable(draws) == pytest.approx(limit)
+
+
+def test_a_few_draws_alike_with_all_the_weight_show_no_tail():
+    log_q = np.zeros(2000)
+    log_p = np.where(np.arange(2000) < 30, 1e40, 0.0)
+    found = smoothed(log_p, log_q)
+    assert found.k == np.inf
+    assert np.exp(found.log_weights).sum() == pytest.approx(1.0)

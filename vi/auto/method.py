@@ -148,8 +148,19 @@ class Auto(Inference):
         """That of steps along the ELBO's gradient, in the present family."""
         return KLqp(self.approx).algorithm(options)
 
+    @classmethod
+    def check_options(cls, options: RunOptions) -> None:
+        # averaging=None is no average of one method's iterates
+        said = options.given | (set() if options.averaging_is_open else {"averaging"})
+        given = [option for option in REFUSED if option in said]
+        if given:
+            raise TypeError(
+                f"{', '.join(given)}: method='auto' has stages with settings of their own. Give "
+                "the method that it is for, method='advi' or 'fullrank_advi', or leave it out."
+            )
+
     def run(self, options: RunOptions, restart: Mapping[str, Any] | None = None) -> Approximation:
-        _refuse(options)
+        self.check_options(options)
         self.approx.check_idle()
         options = options.resolved(averages=True, n=self.default_n)
         deadline, before = Deadline(self.max_seconds), self.approx.record
@@ -193,18 +204,6 @@ class Auto(Inference):
         told = replace(found, advice=f"{found.advice} {why}".strip())
         ground.approx.keep(told, ground.fit)
         return told
-
-
-def _refuse(options: RunOptions) -> None:
-    """Refuse what is said of the steps of one method."""
-    # averaging=None is no average of one method's iterates
-    said = options.given | (set() if options.averaging_is_open else {"averaging"})
-    given = [option for option in REFUSED if option in said]
-    if given:
-        raise TypeError(
-            f"{', '.join(given)}: method='auto' has stages with settings of their own. Give the "
-            "method that it is for, method='advi' or 'fullrank_advi', or leave it out."
-        )
 
 
 def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> FitState:

@@ -96,7 +96,10 @@ def smoothed(log_p: np.ndarray, log_q: np.ndarray) -> Weights:
     ratios = ratios + eps * size * np.random.default_rng(0).uniform(-0.5, 0.5, ratios.size)
     if ratios.size < FEWEST:
         return Weights(ratios - np.logaddexp.reduce(ratios), np.inf)
-    log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
+    try:
+        log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
+    except ValueError:  # a few draws are alike and have all the weight: there is no tail to see
+        return Weights(ratios - np.logaddexp.reduce(ratios), np.inf)
     log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)
     # NaN where a draw or two have all the weight: there is no tail to see
     return Weights(log_weights, float(k) if np.isfinite(k) else np.inf)

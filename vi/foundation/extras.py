@@ -9,6 +9,7 @@ __all__ = ["EXTRAS", "needs"]
 
 EXTRAS = {
     "arviz_plots": "plots",
+    "bambi": "bambi",
     "blackjax": "mcmc",
     "dask": "data",
     "equinox": "flows",

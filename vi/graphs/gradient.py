@@ -15,13 +15,22 @@ __all__ = ["gradient"]
 def gradient(log_prob: Any, flat: Any) -> Any:
     """The gradient of a scalar graph in a vector.
 
+    It does not pass through whole numbers and truth values, whose derivative is 0 where there is
+    one: PyTensor's own passes a 0 on through ``sqrt(x - 10) < 3``, which is NaN for x below 10.
+
     Raises
     ------
     NotImplementedError
         If an operation has no gradient; the message names it and says what to add.
     """
+    whole = [
+        variable
+        for node in applys_between([flat], [log_prob])
+        for variable in node.outputs
+        if getattr(variable.type, "dtype", "float").startswith(("bool", "int", "uint"))
+    ]
     try:
-        return pt.grad(log_prob, flat, disconnected_inputs="ignore")
+        return pt.grad(log_prob, flat, consider_constant=whole, disconnected_inputs="ignore")
     except (NotImplementedError, NullTypeGradError) as error:
         ops = {node.op: None for node in applys_between([flat], [log_prob]) if _has_none(node.op)}
         what = " and ".join(type(op).__name__ for op in ops)

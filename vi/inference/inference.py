@@ -233,6 +233,18 @@ class Inference(abc.ABC):
         )
         return self.run(options)
 
+    @classmethod
+    def check_options(cls, options: RunOptions) -> None:
+        """Refuse options of a run that no fit by this method takes, whatever the model.
+
+        Raises
+        ------
+        TypeError
+            With the names of those options.
+        """
+        if not cls.stepwise:
+            refuse_steps(cls.__name__, options)
+
     def run(self, options: RunOptions, restart: Mapping[str, Any] | None = None) -> Approximation:
         """Fit with options that were checked; all or nothing until the first step.
 
@@ -243,8 +255,7 @@ class Inference(abc.ABC):
         restart : dict, optional
             ``start``, ``start_sigma`` and ``random_seed`` from which the approximation begins anew.
         """
-        if not self.stepwise:
-            refuse_steps(type(self).__name__, options)
+        self.check_options(options)
         if not self.averages and options.averaging is not None:
             what = "iterates" if self.approx.family.has_density else "particles"
             raise TypeError(

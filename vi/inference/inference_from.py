@@ -11,7 +11,7 @@ from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
 from vi.targets.model.checks import model_in_context
 
-__all__ = ["inference_from"]
+__all__ = ["class_of", "inference_from"]
 
 
 def inference_from(
@@ -32,6 +32,14 @@ def inference_from(
     """
     if isinstance(method, Inference):
         return method, _restart_of(method, model, arguments | more)
+    method = class_of(method, estimator=arguments.get("estimator"))
+    own = {"model": model_in_context(model)} | arguments
+    check_arguments(method, own, more)
+    return method(**own, **more), None
+
+
+def class_of(method: Any, *, estimator: Any = None) -> type[Inference]:
+    """The class that a name, or a class, means; refused where it does not take an estimator."""
     if isinstance(method, str):
         if method.lower() not in METHODS:
             raise ValueError(
@@ -44,19 +52,14 @@ def inference_from(
             f"method must be a name ({', '.join(METHODS)}), an Inference class or an instance; got "
             f"{method!r}."
         )
-    if "estimator" in arguments and method.staged:
+    if estimator is not None and method.staged:
         raise TypeError(
-            f"estimator={arguments['estimator']!r}: the stages of {method.__name__} have their "
-            "own. Give the method that it is for, method='advi' or 'fullrank_advi', or leave it "
-            "out."
+            f"estimator={estimator!r}: the stages of {method.__name__} have their own. Give the "
+            "method that it is for, method='advi' or 'fullrank_advi', or leave it out."
         )
-    if "estimator" in arguments and not method.estimators:
-        raise TypeError(
-            f"estimator={arguments['estimator']!r}: {method.__name__} has no ELBO to estimate."
-        )
-    own = {"model": model_in_context(model)} | arguments
-    check_arguments(method, own, more)
-    return method(**own, **more), None
+    if estimator is not None and not method.estimators:
+        raise TypeError(f"estimator={estimator!r}: {method.__name__} has no ELBO to estimate.")
+    return method
 
 
 def _restart_of(

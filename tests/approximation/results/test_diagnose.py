@@ -443,3 +443,14 @@ def test_a_normal_that_is_singular_in_rounding_is_judged():
     root = np.outer(np.ones(3), [1.0, 1e-18, 1e-18])  # all on one line
     approx.set_params(approx.family.at(jnp.zeros(3), jnp.asarray(np.tril(root))))
     assert approx.diagnose(chains=64, starts=0).verdict == "do not use"
+
+
+def test_a_density_that_is_huge_far_out_has_a_verdict():
+    """1e40, less anything, is 1e40: the draw with all the weight must not lose it."""
+    approx = vi.fit(
+        lambda x: jnp.where(jnp.abs(x) > 5.0, 1e40, -0.5 * x**2).sum(),
+        init=np.zeros(1),
+        method="laplace",
+        random_seed=1,
+    )
+    assert approx.diagnose(random_seed=1, starts=0).verdict == "means only"

@@ -82,7 +82,7 @@ def wide_weights(
         log_g = np.logaddexp(log_g, wide_log_density(points, mean, root)) - math.log(2)
         ratios = log_p - log_g
         # what has no weight has no rounding that matters either
-        nothing = ~(ratios > np.nanmax(np.where(np.isfinite(ratios), ratios, np.nan)) - NOTHING)
+        nothing = ~(ratios >= np.nanmax(np.where(np.isfinite(ratios), ratios, np.nan)) - NOTHING)
     if nothing.all():
         return None
     return points, smoothed(np.where(nothing, -np.inf, log_p), log_g)

@@ -1,0 +1,239 @@
+"""Libraries on top of PyMC, by their own calls: their VI, ours inside `vi.as_pm_fit`, and NUTS.
+
+python neighbours.py hssm        (mmm, clv, marginal or statespace; each in an environment that
+                                  has the library: make test-neighbours makes them)
+"""
+
+# %%
+import argparse
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+import vi
+
+warnings.simplefilter("ignore")
+for noisy in ("vi", "pymc", "hssm", "pymc_extras"):
+    logging.getLogger(noisy).setLevel(logging.ERROR)
+
+NUTS = {"draws": 1000, "tune": 1000, "chains": 2, "cores": 1}
+type Draws = xr.DataTree
+type Ways = Iterator[tuple[str, Callable[[], Draws]]]
+
+
+# %% the comparison: in standard deviations of NUTS, at the worst parameter
+def worst(draws: Draws, reference: Draws, names: list[str]) -> tuple[float, float, float]:
+    """The largest error of a mean, and the smallest and largest ratio of standard deviations."""
+    shift, ratio = [], []
+    for name in names:
+        ours, theirs = (tree["posterior"][name] for tree in (draws, reference))
+        over = ("chain", "draw")
+        shift.append((abs(ours.mean(over) - theirs.mean(over)) / theirs.std(over)).max())
+        ratio += [*np.ravel(ours.std(over) / theirs.std(over))]
+    return float(max(shift)), float(min(ratio)), float(max(ratio))
+
+
+def compare(ways: Ways, names: list[str]) -> None:
+    """Run each way, NUTS first, and print what the others come to beside it."""
+    reference, lines = None, [f"{'':<34}{'means off by':>14}{'sds times':>16}"]
+    for label, run in ways:
+        start = time.perf_counter()
+        draws = run()
+        seconds = time.perf_counter() - start
+        if reference is None:
+            reference = draws
+            lines.append(f"{label:<34}{'':>14}{'':>16}{seconds:8.0f} s")
+            continue
+        shift, low, high = worst(draws, reference, names)
+        lines.append(f"{label:<34}{shift:14.2f}{f'{low:.2f} to {high:.2f}':>16}{seconds:8.0f} s")
+        if "verdict" in draws.attrs:
+            lines.append(f"its verdict: {draws.attrs['verdict']}")
+    print(*lines, sep="\n")
+
+
+def judged(draws: Draws, approx: object) -> Draws:
+    """Draws that carry the verdict of a fit that has one."""
+    if getattr(approx, "diagnosis", None) is not None:
+        draws.attrs["verdict"] = approx.diagnosis.verdict
+    return draws
+
+
+# %% HSSM: a drift diffusion model of 500 decisions
+def hssm() -> None:
+    import hssm
+
+    data = hssm.simulate_data(
+        model="ddm", theta={"v": 0.5, "a": 1.5, "z": 0.5, "t": 0.3}, size=500, random_state=1
+    )
+
+    def fitted(method: str = "advi", **options: object) -> Draws:
+        return hssm.HSSM(data=data, model="ddm").vi(
+            method=method, random_seed=1, progressbar=False, **options
+        )
+
+    def ours(*args: object, **options: object) -> Draws:
+        with vi.as_pm_fit(*args, backend="auto") as fits:
+            draws = fitted(**options)
+        return judged(draws, fits[-1])
+
+    def nuts() -> Draws:
+        return hssm.HSSM(data=data, model="ddm").sample(**NUTS, random_seed=1, progressbar=False)
+
+    compare(
+        [
+            ("NUTS", nuts),
+            ('.vi("advi"), PyMC', fitted),
+            ('.vi("advi"), vi', ours),
+            ('.vi("fullrank_advi"), vi', lambda: ours(method="fullrank_advi")),
+            ('as_pm_fit("auto")', lambda: ours("auto")),
+        ],
+        ["v", "a", "z", "t"],
+    )
+
+
+# %% pymc-marketing: a media mix of two channels over 120 weeks
+def mmm() -> None:
+    from pymc_marketing.mmm import MMM, GeometricAdstock, LogisticSaturation
+
+    rng = np.random.default_rng(0)
+    n, lags = 120, np.arange(8)
+    X = pd.DataFrame({"date": pd.date_range("2022-01-03", periods=n, freq="W-MON")})
+    for channel in ("tv", "radio"):
+        X[channel] = rng.gamma(2, 1, n)
+
+    def carried(spend: np.ndarray, rate: float) -> np.ndarray:
+        return np.convolve(spend / spend.max(), rate**lags / (rate**lags).sum())[:n]
+
+    y = 2 + 1.5 * np.tanh(1.5 * carried(X["tv"], 0.4)) + 0.8 * np.tanh(carried(X["radio"], 0.6))
+    y = pd.Series(y + rng.normal(0, 0.1, n), name="y")
+    fitted = Marketing(
+        lambda: MMM(
+            date_column="date",
+            channel_columns=["tv", "radio"],
+            adstock=GeometricAdstock(l_max=8),
+            saturation=LogisticSaturation(),
+        ),
+        lambda model, options: model.fit(X, y, **options),
+    )
+    names = ["intercept_contribution", "adstock_alpha", "saturation_lam", "saturation_beta"]
+    compare(_ways(fitted), [*names, "y_sigma"])
+    model = fitted.last
+    predicted = model.sample_posterior_predictive(X, random_seed=1, progressbar=False)["y"]
+    means = predicted.mean("sample").values
+    print(f"correlation of predictions and data {np.corrcoef(means, y)[0, 1]:.2f}")
+
+
+# %% pymc-marketing: which of 200 customers are still alive
+def clv() -> None:
+    from pymc_marketing.clv import BetaGeoModel
+
+    rng = np.random.default_rng(0)
+    n = 200
+    rate, leave = rng.gamma(1.2, 1 / 4.0, n), rng.beta(0.8, 2.4, n)
+    rows = []
+    for i in range(n):
+        length, at, count = rng.uniform(20, 40), 0.0, 0
+        while True:
+            wait = rng.exponential(1 / rate[i])
+            if at + wait > length:
+                break
+            at, count = at + wait, count + 1
+            if rng.random() < leave[i]:
+                break
+        rows.append({"customer_id": i, "frequency": count, "recency": at, "T": length})
+    data = pd.DataFrame(rows)
+    fitted = Marketing(BetaGeoModel, lambda model, options: model.fit(data, **options))
+    compare(_ways(fitted), ["alpha", "r", "a", "b"])
+    alive = fitted.last.expected_probability_alive(data).mean()
+    print(f"alive {float(alive):.3f}")
+
+
+class Marketing:
+    """Fits one model of pymc-marketing after the other, and keeps the last."""
+
+    def __init__(self, make: Callable, fit: Callable) -> None:
+        self.make, self.fit, self.last = make, fit, None
+
+    def __call__(self, **options: object) -> Draws:
+        self.last = self.make()
+        return self.fit(self.last, {"progressbar": False, "random_seed": 1} | options)
+
+
+def _ways(fitted: Marketing) -> Ways:
+    def ours(*args: object, method: str = "advi") -> Draws:
+        with vi.as_pm_fit(*args) as fits:
+            draws = fitted(method=method)
+        return judged(draws, fits[-1])
+
+    yield "NUTS", lambda: fitted(**NUTS)
+    yield '.fit(method="advi"), PyMC', lambda: fitted(method="advi")
+    yield '.fit(method="advi"), vi', ours
+    yield '.fit(method="fullrank_advi"), vi', lambda: ours(method="fullrank_advi")
+    yield 'as_pm_fit("auto")', lambda: ours("auto")
+
+
+# %% pymc-extras: models that it makes are PyMC models
+def marginal() -> None:
+    """Two normals: the component of each of 100 rows is summed out."""
+    from pymc_extras import marginalize
+
+    rng = np.random.default_rng(0)
+    y = np.where(rng.random(100) < 0.3, rng.normal(-1, 0.5, 100), rng.normal(2, 0.5, 100))
+    with pm.Model() as model:
+        p = pm.Beta("p", 1, 1)
+        mu = pm.Normal("mu", [-1.0, 2.0], 0.5, shape=2)
+        sigma = pm.HalfNormal("sigma", 1)
+        component = pm.Bernoulli("component", p, shape=100)
+        pm.Normal("y", mu[component], sigma, observed=y)
+    _models(marginalize(model, ["component"]), ["p", "mu", "sigma"])
+
+
+def statespace() -> None:
+    """A level that walks, through a Kalman filter."""
+    from pymc_extras.statespace import structural
+
+    rng = np.random.default_rng(0)
+    y = pd.DataFrame(
+        {"y": np.cumsum(rng.normal(0, 0.3, 100)) + rng.normal(0, 0.5, 100)},
+        index=pd.date_range("2020-01-01", periods=100, freq="D"),
+    )
+    level = structural.LevelTrend(order=1, innovations_order=1)
+    built = (level + structural.MeasurementError(name="noise")).build(verbose=False)
+    with pm.Model(coords=built.coords) as model:
+        pm.Normal("initial_level_trend", 0, 1, dims=built.param_dims["initial_level_trend"])
+        pm.HalfNormal("sigma_level_trend", 1, dims=built.param_dims["sigma_level_trend"])
+        pm.HalfNormal("sigma_noise", 1)
+        pm.Deterministic("P0", pt.eye(built.k_states) * 10.0, dims=built.param_dims["P0"])
+        built.build_statespace_graph(y)
+    _models(model, ["initial_level_trend", "sigma_level_trend", "sigma_noise"])
+
+
+def _models(model: pm.Model, names: list[str]) -> None:
+    def fitted(fit: Callable, *args: object, **options: object) -> Draws:
+        with model:
+            approx = fit(*args, random_seed=1, progressbar=False, **options)
+        return judged(approx.sample(2000, random_seed=1), approx)
+
+    compare(
+        [
+            ("NUTS", lambda: pm.sample(**NUTS, model=model, random_seed=1, progressbar=False)),
+            ("pm.fit()", lambda: fitted(pm.fit)),
+            ('vi.fit(method="fullrank_advi")', lambda: fitted(vi.fit, method="fullrank_advi")),
+            ("vi.fit()", lambda: fitted(vi.fit)),
+        ],
+        names,
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    PROGRAMS = {f.__name__: f for f in (hssm, mmm, clv, marginal, statespace)}
+    parser.add_argument("name", choices=PROGRAMS)
+    PROGRAMS[parser.parse_args().name]()
