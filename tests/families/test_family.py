@@ -156,7 +156,7 @@ def test_numpys_whole_numbers_are_whole_numbers():
         (lambda: FullRank(Laplace), TypeError, "instance of a base"),
         (lambda: LowRank(2, 3), TypeError, "instance of a base"),
         (lambda: LowRank(2, Laplace()), TypeError, "elliptical"),
-        (lambda: Product(()), ValueError, "names"),
+        (lambda: Product(()), ValueError, "is empty"),
         (
             lambda: Product((Part("a", MeanField(), ((0, 2),)), Part("b", MeanField(), ((1, 3),)))),
             ValueError,

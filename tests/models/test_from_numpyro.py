@@ -258,7 +258,7 @@ def test_where_the_fit_starts():
     starts = [vi.MeanField(model=each).mean.eval() for each in (default, again)]
     np.testing.assert_array_equal(*starts)
     assert -2 <= starts[0] <= 2
-    with pytest.raises(TypeError, match="give a function such as"):
+    with pytest.raises(TypeError, match="give a function of a site"):
         vi.targets.from_numpyro(model, np.zeros(3), init_loc_fn="median")
 
 

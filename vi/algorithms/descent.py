@@ -12,7 +12,7 @@ import optax
 from vi.algorithms.base import Algorithm, State
 from vi.families.family import Family, Noise, Params
 from vi.foundation.batching import batched
-from vi.foundation.numbers import positive, whole
+from vi.foundation.numbers import flag, positive, whole
 from vi.optimizers.averaging import Averaging
 from vi.optimizers.named import is_optimizer, name_of
 
@@ -62,6 +62,7 @@ class Descent(Algorithm):
         object.__setattr__(self, "n_draws", whole(f"{name}(n_draws", self.n_draws, 1))
         norm = positive(f"{name}(max_gradient_norm", self.max_gradient_norm)
         object.__setattr__(self, "max_gradient_norm", norm)
+        flag(f"{name}(antithetic", self.antithetic)
         if self.antithetic and (self.n_draws % 2 or not self.family.symmetric):
             raise ValueError(
                 f"{name}(antithetic=True) takes an even n_draws and a family whose noise is "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+
+from vi.foundation.arguments import choice
 
 __all__ = ["Difference", "change"]
 
@@ -32,12 +34,31 @@ def change(
     ord : float
         Order of the norm, as in :func:`numpy.linalg.norm`.
 
+    Raises
+    ------
+    TypeError
+        If something is no vector of real numbers.
+    ValueError
+        If the lengths differ, or `diff` or `ord` is none of these.
+
     Examples
     --------
     >>> change(np.array([1.0, 2.0]), np.array([1.0, 1.5]), "absolute")
     0.5
     """
-    difference = np.abs(current - previous)
+    choice("diff", diff, get_args(Difference.__value__))
+    if isinstance(ord, bool) or not isinstance(ord, int | float | np.number) or np.isnan(ord):
+        raise ValueError(f"ord={ord!r}: must be the order of a norm, a number or infinity.")
+    for name, vector in (("current", current), ("previous", previous)):
+        if np.ndim(vector) != 1 or np.asarray(vector).dtype.kind not in "fiub":
+            raise TypeError(f"{name}={vector!r}: must be a vector of real numbers.")
+    if len(current) != len(previous):
+        raise ValueError(
+            f"current has the shape {np.shape(current)} and previous {np.shape(previous)}; they "
+            "must be equally long."
+        )
+    previous = np.asarray(previous)
+    difference = np.abs(np.asarray(current) - previous)
     if diff == "relative":
         difference = (difference + EPSILON) / (np.abs(previous) + EPSILON)
     return float(np.linalg.norm(difference, ord))

@@ -10,6 +10,7 @@ import xarray as xr
 
 from vi.diagnostics.html import checked_html, colour_of, paragraph, worst_html
 from vi.diagnostics.importance import Weights
+from vi.foundation.arguments import instance
 from vi.foundation.html import card
 
 __all__ = ["Diagnosis", "Verdict", "shifts", "weighted_moments"]
@@ -19,6 +20,9 @@ NUMBERS = ("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "di
 
 TEXTS = ("verdict", "why", "advice", "rival", "improper", "tails")
 """What is said in words."""
+
+REQUIRED = (*TEXTS[:3], *NUMBERS[:5], "gradients", "skipped")
+"""What no dataset of a diagnosis lacks, of 0.1.0 too."""
 
 type Verdict = Literal["good", "usable with importance resampling", "means only", "do not use"]
 
@@ -100,7 +104,20 @@ class Diagnosis:
 
     @classmethod
     def from_dataset(cls, dataset: xr.Dataset) -> Self:
-        """The inverse of :meth:`to_dataset`."""
+        """The inverse of :meth:`to_dataset`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no dataset, or one that :meth:`to_dataset` has not made.
+        """
+        instance("dataset", dataset, xr.Dataset, "what to_dataset() of a diagnosis returned")
+        lacking = [name for name in REQUIRED if name not in dataset.attrs]
+        if lacking:
+            raise ValueError(
+                f"dataset is no diagnosis, {type(dataset).__name__} lacks {', '.join(lacking)}: "
+                "give what to_dataset() returned, or the group 'diagnosis' of draws."
+            )
         attributes = dict(dataset.attrs)
         skipped = attributes.pop("skipped")
         split = tuple(skipped.split("; ")) if skipped else ()

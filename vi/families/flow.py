@@ -140,7 +140,12 @@ class Flow(Family):
             made = self.flow
         else:
             base = flowjax.distributions.StandardNormal((dim,))
-            made = (self.flow or self._default)(key, base_dist=base)
+            try:
+                made = (self.flow or self._default)(key, base_dist=base)
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"flow={self.flow!r} cannot be called with (key, base_dist=...): {error}"
+                ) from error
         if not _is_distribution(made) or made.shape != (dim,) or made.cond_shape is not None:
             what = (
                 f"shape {made.shape}, cond_shape {made.cond_shape}"

@@ -6,10 +6,29 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["first_not_finite", "plain_array", "refuse_masked"]
+from vi.foundation.numbers import shown
+
+__all__ = ["dtype_from", "first_not_finite", "plain_array", "refuse_masked"]
 
 WIDEST = {"f": 8, "c": 16}
 """Bytes of the widest floating-point and complex numbers that compiled code knows."""
+
+
+def dtype_from(name: str, value: Any) -> np.dtype:
+    """The type of numbers that is meant: a NumPy dtype, its name, or a Python type.
+
+    Examples
+    --------
+    >>> dtype_from("dtype", "float32")
+    dtype('float32')
+    """
+    try:
+        if value is not None:  # which NumPy takes for float64
+            found: np.dtype = np.dtype(value)
+            return found
+    except TypeError:
+        pass
+    raise TypeError(f"{shown(name, value)} is no type of numbers; give one, 'float64' say.")
 
 
 def plain_array(what: str, value: Any) -> np.ndarray:

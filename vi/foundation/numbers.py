@@ -7,11 +7,27 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_count", "check_pairs", "check_steps", "flag", "number", "positive", "whole"]
+__all__ = [
+    "check_count",
+    "check_flags",
+    "check_pairs",
+    "check_steps",
+    "flag",
+    "number",
+    "positive",
+    "shown",
+    "whole",
+]
+
+
+LIMIT = 2**63
+"""Where the whole numbers of compiled code end."""
 
 
 def whole(name: str, value: Any, least: int) -> int:
     """A whole number of at least ``least``, NumPy's too; no ``bool``, and no ``2.0``.
+
+    None is of 2**63 or more either: compiled code knows no such numbers.
 
     Parameters
     ----------
@@ -28,8 +44,11 @@ def whole(name: str, value: Any, least: int) -> int:
     >>> whole("n", np.int64(3), 1)
     3
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{_shown(name, value)}: must be a whole number of at least {least}.")
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or value < least:
+        raise ValueError(f"{shown(name, value)}: must be a whole number of at least {least}.")
+    if value >= LIMIT:
+        raise ValueError(f"{shown(name, value)}: must be a whole number below 2**63.")
     return int(value)
 
 
@@ -76,7 +95,7 @@ def number(
             if limit is not None
         ]
         kind = f"a finite number {' and '.join(limits)}".rstrip()
-        raise ValueError(f"{_shown(name, value)}: must be {kind}{f', {why}' if why else ''}.")
+        raise ValueError(f"{shown(name, value)}: must be {kind}{f', {why}' if why else ''}.")
     return float(value)
 
 
@@ -95,8 +114,15 @@ def check_pairs(name: str, value: Any) -> None:
 def flag(name: str, value: Any) -> bool:
     """A switch: True or False, and nothing that only counts as one."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{_shown(name, value)}: must be True or False.")
+        raise TypeError(f"{shown(name, value)}: must be True or False.")
     return bool(value)
+
+
+def check_flags(*, optional: bool = False, **values: Any) -> None:
+    """Refuse switches, by name, that are neither True nor False; None may be left open."""
+    for name, value in values.items():
+        if not (optional and value is None):
+            flag(name, value)
 
 
 def check_steps(n: Any) -> None:
@@ -118,6 +144,6 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def _shown(name: str, value: Any) -> str:
+def shown(name: str, value: Any) -> str:
     """``name=value``, with the parenthesis that ``"LowRank(rank"`` opens closed again."""
     return f"{name}={value!r}{')' if '(' in name else ''}"

@@ -58,7 +58,12 @@ def class_of(method: Any, *, estimator: Any = None) -> type[Inference]:
             "method that it is for, method='advi' or 'fullrank_advi', or leave it out."
         )
     if estimator is not None and not method.estimators:
-        raise TypeError(f"estimator={estimator!r}: {method.__name__} has no ELBO to estimate.")
+        why = (
+            "makes no steps along the gradient of an ELBO, which is what is estimated"
+            if method.stepwise
+            else "finds its approximation in one go, without steps whose gradient is estimated"
+        )
+        raise TypeError(f"estimator={estimator!r}: {method.__name__} {why}. Leave it out.")
     return method
 
 

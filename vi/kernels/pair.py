@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from vi.foundation.arguments import function
+from vi.foundation.numbers import flag
 from vi.kernels.kernel import Kernel, Sums
 
 __all__ = ["PairKernel"]
@@ -32,6 +34,10 @@ class PairKernel(Kernel):
     function: Callable[[jax.Array, jax.Array], jax.Array]
     standardize: bool = False
     short_name = "pair"
+
+    def __post_init__(self) -> None:
+        function("PairKernel(function", self.function, "a JAX function k(x, y) of two points")
+        flag("PairKernel(standardize", self.standardize)
 
     def sums(self, points: jax.Array, scores: jax.Array) -> Sums:
         self._check(points)

@@ -110,13 +110,16 @@ class DensityModel(pm.Model):
         KeyError
             If a leaf is not among the draws.
         """
+        if not isinstance(draws, xr.DataTree | xr.Dataset | Mapping):
+            raise TypeError(f"draws={draws!r}: give what approx.sample() returned.")
         if isinstance(draws, xr.DataTree) and "posterior" in draws.children:
             draws = draws["posterior"]
         names = [variable.name for variable in self.free_RVs]
         missing = [name for name in names if name not in draws]
         if missing:
             raise KeyError(
-                f"The draws lack {', '.join(missing)}: they are not draws of this model."
+                f"The draws lack {', '.join(missing)}: they are not draws of this model, and have "
+                f"{', '.join(map(str, draws)) or 'nothing'}."
             )
         return jax.tree.unflatten(self.structure, [np.asarray(draws[name]) for name in names])
 

@@ -13,6 +13,7 @@ import pymc as pm
 
 from vi.data import Minibatch
 from vi.data.minibatches.batch_tensors import row_data
+from vi.foundation.arguments import function
 from vi.foundation.arrays import plain_array, refuse_masked
 from vi.foundation.lengths import refuse_lengths
 from vi.foundation.numbers import whole
@@ -100,8 +101,10 @@ def from_function(
     >>> sorted(approx.sample(10, random_seed=1)["posterior"])
     ['mu', 'sigma']
     """
-    if not callable(fn):
-        raise TypeError(f"The log density must be a function fn(params), got {type(fn).__name__}.")
+    accepted = "a log density fn(params)" if data is None else "a log density fn(params, data)"
+    function("fn", fn, accepted, 1 if data is None else 2)
+    if batch_size is not None:
+        whole("batch_size", batch_size, 1)
     while hasattr(fn, "lower") and hasattr(fn, "__wrapped__"):
         fn = fn.__wrapped__  # of what was jitted: a trace in another precision would be remembered
     start, structure, dtype = _leaves(init)
@@ -235,8 +238,8 @@ def _data(data: Any, batch_size: int | None, dtype: np.dtype) -> tuple[list[np.n
     if data is None:
         if batch_size is not None:
             raise TypeError(
-                "batch_size says how many rows of data= a step takes; give data=, a pytree of "
-                "arrays."
+                f"batch_size={batch_size} says how many rows of data= a step takes; give data=, a "
+                "pytree of arrays."
             )
         return [], None
     leaves, structure = jax.tree.flatten(data)
@@ -247,13 +250,12 @@ def _data(data: Any, batch_size: int | None, dtype: np.dtype) -> tuple[list[np.n
                 f"data must be a pytree of arrays of real numbers, got one of {array.dtype}."
             )
     if not arrays:
-        raise TypeError("data has no leaves; give a pytree of arrays.")
+        raise TypeError(f"data={data!r} has no leaves; give a pytree of arrays.")
     arrays = [
         array.astype(dtype, copy=False) if array.dtype.kind == "f" else array for array in arrays
     ]
     if batch_size is None:
         return arrays, structure
-    batch_size = whole("batch_size", batch_size, 1)
     lengths = {
         path_name(path) or "data": array.shape[0] if array.ndim else 0
         for (path, _), array in zip(jax.tree.leaves_with_path(data), arrays, strict=True)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import pymc as pm
 from pytensor.tensor.type import TensorType
 
+from vi.foundation.arguments import function
 from vi.foundation.arrays import refuse_masked
 from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
@@ -105,7 +106,9 @@ def from_numpyro(
             if site["type"] in ("sample", "deterministic")
         }
 
-    init_loc_fn = init_loc_fn or numpyro.infer.init_to_uniform
+    if init_loc_fn is None:
+        init_loc_fn = numpyro.infer.init_to_uniform
+    function("init_loc_fn", init_loc_fn, "a function of a site, numpyro.infer.init_to_uniform", 1)
     init, supports = _latent(numpyro, model, args, kwargs, init_loc_fn)
 
     def log_density(params: dict[str, Any]) -> Any:

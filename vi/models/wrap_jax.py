@@ -11,6 +11,7 @@ import numpy as np
 import pytensor
 from pytensor.graph.basic import Apply, Variable
 
+from vi.foundation.numbers import flag
 from vi.foundation.precision import precision
 from vi.foundation.tracing_errors import TRACING_ERRORS, what_tracing_met
 from vi.graphs.wrapped_jax import jax_op_node
@@ -67,6 +68,7 @@ def wrap_jax(
     >>> float(model.point_logps()["likelihood"])  # at mean = 0 and sd = 1
     -10.5
     """
+    flag("allow_eval", allow_eval)
     if function is None:
         return functools.partial(wrap_jax, allow_eval=allow_eval)
     if not callable(function):

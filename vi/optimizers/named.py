@@ -118,7 +118,11 @@ def with_settings[**P](
 
     @functools.wraps(constructor)
     def build(*args: P.args, **kwargs: P.kwargs) -> Named:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:  # Python's own words, which name no function
+            takes = ", ".join(signature.parameters)
+            raise TypeError(f"{constructor.__name__}() {error}. It takes {takes}.") from None
         bound.apply_defaults()
         given = dict(bound.arguments)
         for name in rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,8 @@ def axes_for(ax: Any, count: int = 1, size: tuple[float, float] = AXES) -> list[
     if ax is None:
         _, grid = pyplot.subplots(1, count, figsize=size, layout="constrained", squeeze=False)
         return list(grid[0])
-    given = [ax] if isinstance(ax, pyplot.Axes) else list(ax) if hasattr(ax, "__iter__") else [ax]
+    several = isinstance(ax, Iterable) and not isinstance(ax, pyplot.Axes)
+    given = list(ax) if several else [ax]
     if len(given) != count or not all(isinstance(one, pyplot.Axes) for one in given):
         wanted = "a matplotlib Axes" if count == 1 else f"a sequence of {count} matplotlib Axes"
         raise TypeError(f"ax must be {wanted}, or None for a new figure; this is {ax!r}.")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vi.approximation import Approximation
+from vi.foundation.arguments import choice
 from vi.plots.drawing import BLUE, GREY, LIGHT, RED, approximation, axes_for, scale_gaps
 
 __all__ = ["plot_stages"]
@@ -63,8 +64,7 @@ def plot_stages(approx: Approximation, against: str = "gradients", *, ax: Any = 
     'good'
     """
     fit = approximation(approx, "plot_stages").record
-    if against not in COSTS:
-        raise ValueError(f"against={against!r} is unknown; use {' or '.join(map(repr, COSTS))}.")
+    choice("against", against, COSTS)
     if not fit.stages:
         raise ValueError(
             "This approximation was not fitted in stages: vi.fit(method='auto') makes one that is."

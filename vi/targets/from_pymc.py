@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pymc as pm
 from pytensor.graph.basic import Variable
 
+from vi.foundation.arguments import instance
+from vi.foundation.precision import resolve_dtype
 from vi.graphs.compiling import one_at_a_time
+from vi.graphs.replacements import as_variables
 from vi.graphs.to_jax import ConversionError, WrongGradientError
 from vi.targets.backends.gradient_checks import check_gradient
 from vi.targets.backends.jax_target import JaxTarget
@@ -20,6 +23,7 @@ from vi.targets.batches.local_rows import with_rows
 from vi.targets.batches.search import has_batches
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.cache import Entry, cache_of, check_shapes, data_shapes, fingerprint
+from vi.targets.model.checks import check_variables
 from vi.targets.model.graph import ModelGraph, build_graph
 from vi.targets.model.shapes import initial_point
 
@@ -45,7 +49,7 @@ def from_pymc(
     model: pm.Model,
     *,
     backend: str = "auto",
-    dtype: np.dtype | str = "float64",
+    dtype: np.dtype | str | None = "float64",
     more_replacements: Mapping[Variable, Variable] | None = None,
     start: Mapping[str, np.ndarray] | None = None,
     setting: GraphSetting | None = None,
@@ -60,7 +64,7 @@ def from_pymc(
         What evaluates it. ``"auto"`` takes JAX where the graph converts and its gradient is right,
         PyTensor otherwise, and logs which and why.
     dtype : {"float64", "float32"}
-        Precision of the evaluation.
+        Precision of the evaluation; ``None`` is PyTensor's ``floatX``.
     more_replacements : mapping of variables, optional
         Parts of the model's graph (its data, say) to replace.
     start : mapping of {value name: array}, optional
@@ -96,11 +100,14 @@ def from_pymc(
     -0.7258
     """
     backend = check_backend(backend)
-    dtype = np.dtype(dtype)
-    point = initial_point(model) if start is None else start
+    dtype = resolve_dtype(dtype)
+    instance("model", model, pm.Model, "a pymc.Model")
+    check_variables(model)
+    point = initial_point(model) if start is None else _checked_point(model, start)
     shapes = tuple((name, np.shape(value)) for name, value in sorted(point.items()))
     if setting is None:
-        setting = GraphSetting(bool(more_replacements), more_replacements or {})
+        setting = GraphSetting(bool(more_replacements), as_variables(more_replacements or {}))
+    instance("setting", setting, GraphSetting, "a GraphSetting, or nothing")
     if setting.plain and not has_batches(model):
         # nothing tells training from the rest: one target serves both
         setting = GraphSetting(training=False)
@@ -117,6 +124,18 @@ def from_pymc(
         target = _build(model, backend, dtype, point, setting)
     cache.keep(key, Entry(present, data_shapes(target), target))
     return target
+
+
+def _checked_point(model: pm.Model, start: Any) -> Mapping[str, np.ndarray]:
+    """A start that is a point of the model's values; refuse another thing."""
+    names = [value.name for value in model.value_vars]
+    if not isinstance(start, Mapping) or any(name not in start for name in names):
+        raise TypeError(f"start={start!r}: give a dict of all values, {', '.join(names)}.")
+    for name in names:
+        value = np.asarray(start[name])
+        if value.dtype.kind not in "fiub" or not np.isfinite(value).all():
+            raise ValueError(f"start[{name!r}]={start[name]!r}: must be finite real numbers.")
+    return start
 
 
 def _build(

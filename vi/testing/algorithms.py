@@ -13,6 +13,8 @@ import optax
 
 from vi.algorithms.base import Algorithm, Rows, State
 from vi.algorithms.contract import check_contract
+from vi.foundation.arguments import function
+from vi.foundation.numbers import flag, number
 from vi.foundation.precision import precision
 from vi.testing.common import (
     FLOAT32,
@@ -20,6 +22,8 @@ from vi.testing.common import (
     Steps,
     between,
     booleans,
+    check_seed,
+    check_sizes,
     different,
     divergence,
     instance_of,
@@ -95,6 +99,13 @@ def check_algorithm(
     ...     Gradient(vi.families.MeanField(), vi.adam(learning_rate=0.1), n_draws=8)
     ... )
     """
+    check_sizes(dim=dim, steps=steps)
+    check_seed(seed)
+    flag("random", random)
+    for name, value in (("weight", weight), ("left", left)):
+        number(name, value, above=0.0)
+    if rows is not None:
+        function("rows", rows, "a function of the points that returns the rows of a step", 1)
     algorithm = instance_of(algorithm, Algorithm, "an algorithm")
     _check_declarations(algorithm)
     of = Steps(algorithm, rows, weight)

@@ -12,8 +12,10 @@ import numpy as np
 import pymc as pm
 
 from vi.callbacks import Callback
+from vi.foundation.numbers import flag
 from vi.inference.fit import fit
-from vi.testing.common import instance_of, refused
+from vi.targets.model.checks import check_variables, model_in_context
+from vi.testing.common import check_seed, instance_of, refused
 from vi.training.loop import check_callbacks
 
 __all__ = ["check_callback"]
@@ -54,6 +56,11 @@ def check_callback(
     >>> import vi
     >>> vi.testing.check_callback(vi.callbacks.Tracker(last=lambda approx, losses, i: i))
     """
+    check_seed(seed)
+    flag("changes_run", changes_run)
+    if model is not None:
+        model = model_in_context(model)
+        check_variables(model)
     if isinstance(callback, type):
         callback = instance_of(callback, Callback, "a callback")
     with refused():

@@ -15,6 +15,7 @@ import numpy as np
 from vi.algorithms.base import Algorithm, Question, Rows, State
 from vi.families.family import Params
 from vi.foundation.compiling import HASTY, jitted
+from vi.foundation.numbers import check_count, whole
 
 __all__ = [
     "FLOAT32",
@@ -23,6 +24,8 @@ __all__ = [
     "Steps",
     "between",
     "booleans",
+    "check_seed",
+    "check_sizes",
     "different",
     "divergence",
     "factor_of",
@@ -50,6 +53,17 @@ FACTORS = {
     -0.5: "of the wrong sign and half as large",
 }
 """What a wrong factor is called."""
+
+
+def check_sizes(**sizes: Any) -> None:
+    """Refuse sizes of a check that are no whole numbers of at least 1; by name."""
+    for name, size in sizes.items():
+        check_count(name, size)
+
+
+def check_seed(seed: Any) -> None:
+    """Refuse what is no seed of a check, a whole number."""
+    whole("seed", seed, 0)
 
 
 def instance_of(part: Any, kind: type, what: str) -> Any:

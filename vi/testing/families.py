@@ -11,6 +11,7 @@ import numpy as np
 from vi.families.family import MOMENT_DRAWS, Family, Params
 from vi.foundation.precision import precision
 from vi.objectives import ESTIMATORS
+from vi.testing.common import check_seed, check_sizes
 from vi.testing.densities import check_density, check_gradient, check_symmetry
 from vi.testing.frames import check_frame, check_units
 from vi.testing.samples import STANDARD_ERRORS, compare, draws_of, moved_by, perturbed
@@ -56,6 +57,8 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
     >>> import vi
     >>> vi.testing.check_family(vi.families.MeanField())
     """
+    check_sizes(dim=dim, draws=draws)
+    check_seed(seed)
     assert isinstance(family, Family), f"expected an instance of a Family, got {family!r}"
     assert hash(family) == hash(family), "a family must be hashable: make it a frozen dataclass"
     assert isinstance(family.short_name, str), "a family needs a short_name"

@@ -13,7 +13,7 @@ import numpy as np
 from vi.foundation.precision import precision
 from vi.kernels.kernel import Kernel, Sums
 from vi.kernels.radial import RadialKernel
-from vi.testing.common import FLOAT32, FLOAT64, instance_of, named, quick_jit, refused
+from vi.testing.common import FLOAT32, FLOAT64, check_seed, instance_of, named, quick_jit, refused
 
 __all__ = ["check_kernel"]
 
@@ -64,6 +64,7 @@ def check_kernel(kernel: Kernel, *, seed: int = 0) -> None:
     >>> import vi
     >>> vi.testing.check_kernel(vi.kernels.IMQ())
     """
+    check_seed(seed)
     kernel = instance_of(kernel, Kernel, "kernel")
     named(kernel, "short_name", "my_kernel")
     assert isinstance(getattr(kernel, "standardize", None), bool | np.bool_), (

@@ -13,6 +13,8 @@ from vi.algorithms.contract import check_draws
 from vi.algorithms.gradient import Gradient
 from vi.families.family import Family, Params
 from vi.families.mean_field import MeanField
+from vi.foundation.arguments import instance
+from vi.foundation.numbers import number
 from vi.foundation.precision import precision
 from vi.foundation.tracing_errors import first_line
 from vi.objectives.base import Objective
@@ -22,6 +24,8 @@ from vi.testing.common import (
     FLOAT64,
     Steps,
     booleans,
+    check_seed,
+    check_sizes,
     different,
     divergence,
     instance_of,
@@ -85,8 +89,11 @@ def check_objective(
     >>> import vi
     >>> vi.testing.check_objective(vi.objectives.MonteCarlo())
     """
+    check_sizes(steps=steps)
+    check_seed(seed)
+    number("left", left, above=0.0)
     objective = instance_of(objective, Objective, "an objective")
-    family = MeanField() if family is None else family
+    family = MeanField() if family is None else instance("family", family, Family, "a family")
     _check_declarations(objective)
     for dtype in (FLOAT32, FLOAT64):
         with precision(dtype), refused():

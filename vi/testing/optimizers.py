@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from vi.foundation.numbers import flag
 from vi.foundation.precision import precision
 from vi.optimizers.named import Named, is_optimizer, name_of
-from vi.testing.common import FLOAT32, FLOAT64, different, leaves, quick_jit
+from vi.testing.common import FLOAT32, FLOAT64, check_sizes, different, leaves, quick_jit
 
 __all__ = ["check_optimizer"]
 
@@ -57,6 +58,8 @@ def check_optimizer(
     >>> import vi
     >>> vi.testing.check_optimizer(vi.adam(learning_rate=0.1))
     """
+    check_sizes(steps=steps)
+    flag("settings", settings)
     _check_kind(optimizer)
     for dtype in (FLOAT32, FLOAT64):
         with precision(dtype):

@@ -11,7 +11,7 @@ import numpy as np
 
 from vi.data.sources.base import Arrays, DataError, Source
 from vi.data.sources.reading import check_promises, read_rows
-from vi.testing.common import named, refused
+from vi.testing.common import check_seed, check_sizes, named, refused
 
 __all__ = ["check_source"]
 
@@ -52,6 +52,8 @@ def check_source(source: Source, *, rows: int = 2000, seed: int = 0) -> None:
     >>> x = np.arange(12.0)
     >>> vi.testing.check_source(vi.data.ArraySource({"x": x, "y": x**2}, chunk_rows=5))
     """
+    check_sizes(rows=rows)
+    check_seed(seed)
     assert not isinstance(source, type), (
         f"{source.__name__} is a class: open one and give it, {source.__name__}(...)"
     )

@@ -263,7 +263,7 @@ def test_rows_follow_the_seed_of_the_fit_or_their_own():
             (np.ones(5),),
             {"batch_size": 2, "update_shared_f": 3},
             TypeError,
-            "update_shared_f must be callable",
+            "update_shared_f=3 cannot be called",
         ),
     ],
 )

@@ -34,7 +34,7 @@ def test_parts_of_a_memory_map_are_read_from_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "error", "message"),
     [
-        ({}, ValueError, "no arrays"),
+        ({}, ValueError, "is empty"),
         ({"x": X, "y": Y[:-1]}, ValueError, "different lengths: 'x': 137, 'y': 136"),
         ({"x": 1.0}, ValueError, "'x' is a single value"),
         ({"x": np.array(["a", "b"])}, TypeError, "'x' has dtype <U1"),

@@ -10,6 +10,7 @@ import pymc as pm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import local_setting
 from vi.approximation.record.present_data import Use, check_present_data
+from vi.foundation.numbers import flag
 from vi.foundation.seeds import SOME_ROWS, generator_from
 from vi.graphs.compiling import one_at_a_time
 from vi.targets.backends.jax_target import JaxTarget
@@ -90,6 +91,7 @@ def target_without_rows(fit: FitState) -> Target:
 
 def target(fit: FitState, *, training: bool = False) -> Target:
     """The model's log density on the backend of the fit; ``training``: on its data and devices."""
+    flag("training", training)
     return target_of(fit, "steps" if training else "log_prob")
 
 

@@ -193,6 +193,8 @@ def _replace(shared: Any, value: Any) -> None:
         raise TypeError(
             f"The data are {shared.type}, the new value has {array.ndim} axes of {array.dtype}."
         )
+    if array.ndim and not len(array):
+        raise ValueError(f"The new value is empty, {array.shape}: there must be one row at least.")
     if is_row_data(shared) and shared.tag.minibatch_nan == "raise":
         refuse_nan({"The new value": array})
     array = np.ascontiguousarray(array, dtype=shared.dtype)

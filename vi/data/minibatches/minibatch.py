@@ -16,9 +16,10 @@ from pytensor.tensor.type import TensorType
 from vi.data.minibatches.batch_tensors import MinibatchIndex, TakeRows, row_data
 from vi.data.minibatches.row_numbers import MAX_ROWS, Sampling
 from vi.data.missing import check_nan_policy, drop_nan, refuse_nan
-from vi.foundation.arrays import plain_array, refuse_masked
+from vi.foundation.arguments import function, instance
+from vi.foundation.arrays import dtype_from, plain_array, refuse_masked
 from vi.foundation.lengths import refuse_lengths
-from vi.foundation.numbers import whole
+from vi.foundation.numbers import check_flags, whole
 from vi.graphs.self_advancing import Counter
 
 __all__ = ["Minibatch"]
@@ -130,12 +131,13 @@ def Minibatch(  # PyMC's name
         raise TypeError(
             "vi.Minibatch needs at least one array: vi.Minibatch(X, y, batch_size=100)."
         )
-    if sum(map(bool, (replace, drop_last, short_last))) > 1:
-        raise ValueError("replace, drop_last and short_last exclude each other.")
+    _check_draws(replace, drop_last, short_last)
     check_nan_policy("vi.Minibatch(nan", nan)
-    if update_shared_f is not None and not callable(update_shared_f):
-        raise TypeError(f"update_shared_f must be callable, got {update_shared_f!r}.")
-    data = _as_data(arrays, dtype, nan)
+    if update_shared_f is not None:
+        function("update_shared_f", update_shared_f, "a function that returns new data")
+    if name is not None:
+        instance("name", name, str, "a text")
+    data = _as_data(arrays, None if dtype is None else dtype_from("dtype", dtype), nan)
     for variable in data:
         if isinstance(variable, SharedVariable):
             variable.tag.minibatch_update = (update_shared_f, data)
@@ -171,6 +173,13 @@ def Minibatch(  # PyMC's name
     return tensors[0] if len(tensors) == 1 else tuple(tensors)
 
 
+def _check_draws(replace: Any, drop_last: Any, short_last: Any) -> None:
+    """Refuse what are no switches of how rows are drawn, and two that are on."""
+    check_flags(replace=replace, drop_last=drop_last, short_last=short_last)
+    if sum((replace, drop_last, short_last)) > 1:
+        raise ValueError("replace, drop_last and short_last exclude each other.")
+
+
 def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
     """Symbolic data: shared variables for arrays, anything symbolic as it is.
 
@@ -196,6 +205,8 @@ def _as_data(arrays: Sequence[Any], dtype: Any, nan: str) -> list[Any]:
                 "array are accepted. Encode labels as integers (np.unique(labels, "
                 "return_inverse=True)); sparse matrices need .toarray()."
             )
+        elif dtype is not None and dtype.kind not in "fiub":
+            raise TypeError(f"dtype={dtype}: give a type of real numbers.")
         elif dtype is not None and not np.can_cast(value.dtype, dtype, "same_kind"):
             raise TypeError(
                 f"dtype={np.dtype(dtype)} would change the values of array {i}, which is "

@@ -13,6 +13,7 @@ import xarray as xr
 from vi.data.sources.base import Arrays, Field, Source, check_dtype
 from vi.data.sources.reading import chunk_rows_for, reading, take_by_range
 from vi.data.sources.registry import ending_of, register_source
+from vi.foundation.arguments import instance
 from vi.foundation.arrays import refuse_masked
 from vi.foundation.lengths import refuse_lengths
 from vi.foundation.numbers import check_count
@@ -56,9 +57,12 @@ class ArraySource(Source):
     accepts = "arrays by name, a .npy file"
 
     def __init__(self, arrays: Mapping[str, Any], *, chunk_rows: int | None = None) -> None:
+        instance("arrays", arrays, Mapping, "a dict of arrays by name: {'x': x, 'y': y}")
         self._columns = {str(name): _column(str(name), array) for name, array in arrays.items()}
         if not self._columns:
-            raise ValueError("ArraySource got no arrays; give them by name: {'x': x, 'y': y}.")
+            raise ValueError(
+                "ArraySource(arrays={}) is empty; give arrays by name: {'x': x, 'y': y}."
+            )
         lengths = {name: column.shape[0] for name, column in self._columns.items()}
         refuse_lengths("The arrays of a source", lengths)
         files = {str(c.path): None for c in self._columns.values() if isinstance(c, _File)}

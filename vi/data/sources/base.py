@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from vi.foundation.arguments import instance
+from vi.foundation.arrays import dtype_from
+from vi.foundation.numbers import whole
+
 __all__ = ["Arrays", "DataError", "Field", "Source", "check_dtype"]
 
 type Arrays = dict[str, np.ndarray]
@@ -40,8 +44,11 @@ class Field:
     dtype: np.dtype
 
     def __post_init__(self) -> None:
+        sizes = instance("Field(shape", self.shape, tuple, "a tuple, () for a number")
+        for size in sizes:
+            whole("a size in Field.shape", size, 0)
         # float and "float32" are types of numbers too
-        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        object.__setattr__(self, "dtype", dtype_from("Field(dtype", self.dtype))
 
     @property
     def nbytes(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vi.data.sources.base import Arrays, DataError, Field, check_dtype
+from vi.foundation.arguments import check_mapping
 
 __all__ = [
     "Columns",
@@ -41,6 +42,7 @@ def columns_from(
         )
     if wanted is None:
         return {name: name for name in names}
+    check_mapping("fields", wanted, "a dict of columns, {'x': ['a', 'b'], 'y': 'y'}")
     if not wanted:
         raise ValueError(
             f"{origin}: fields= is empty; name columns: fields={{'x': ['a', 'b'], 'y': 'y'}}."

@@ -13,6 +13,7 @@ import xarray as xr
 from vi.data.sources.base import Arrays, Field, Source, check_dtype
 from vi.data.sources.reading import CHUNK_BYTES, chunk_rows_for, reading, take_by_range
 from vi.data.sources.registry import ending_of, register_source
+from vi.foundation.arguments import instance
 from vi.foundation.extras import needs
 
 __all__ = ["DatasetSource"]
@@ -65,8 +66,9 @@ class DatasetSource(Source):
     accepts = "an xarray.Dataset, a .zarr store, a netCDF file (.nc)"
 
     def __init__(self, dataset: xr.Dataset, *, dim: str | None = None) -> None:
+        instance("dataset", dataset, xr.Dataset, "an xarray.Dataset")
         if not dataset.data_vars:
-            raise ValueError("The dataset has no data variables.")
+            raise ValueError("The dataset is empty: it has no data variables.")
         first = next(iter(dataset.data_vars.values()))
         shared = [d for d in first.dims if all(d in v.dims for v in dataset.data_vars.values())]
         if dim is None and not shared:

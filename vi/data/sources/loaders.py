@@ -69,11 +69,11 @@ class LoaderSource(Source):
         check_count("n_rows", n_rows)
         if not _gives_batches(loader):
             raise TypeError(
-                f"{loader!r} gives no batches; take an iterable of them, or a function that "
+                f"loader={loader!r} gives no batches; take an iterable of them, or a function that "
                 "returns one."
             )
         self._loader = loader
-        self._names = None if names is None else tuple(names)
+        self._names = None if names is None else _names(names)
         self.origin = f"loader {getattr(loader, '__name__', type(loader).__name__)}"
         self.n_rows = int(n_rows)
         self.fields = {}
@@ -242,7 +242,9 @@ class LoaderSource(Source):
             wanted = tuple(parts) if self._names is None else self._names
             missing = [name for name in wanted if name not in parts]
             if missing:
-                raise DataError(f"{self.origin}: a batch lacks {missing}; it has {sorted(parts)}.")
+                raise DataError(
+                    f"{self.origin}: a batch lacks {missing} of names; it has {sorted(parts)}."
+                )
             return {name: parts[name] for name in wanted}
         values = tuple(parts) if isinstance(parts, tuple | list) else (parts,)
         if self._names is None:
@@ -274,6 +276,14 @@ class LoaderSource(Source):
 def _gives_batches(loader: Any) -> bool:
     """Whether it can be iterated, or called for what can; a class is not meant."""
     return not isinstance(loader, type) and (callable(loader) or hasattr(loader, "__iter__"))
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    """The names of the parts of a batch."""
+    is_list = isinstance(names, Sequence) and not isinstance(names, str)
+    if not is_list or not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"names={names!r}: give the names of the parts of a batch, ('x', 'y').")
+    return tuple(names)
 
 
 def _length(batch: Arrays) -> int:

@@ -143,7 +143,11 @@ class ParquetSource(Source):
 
 def _files(places: str | Path | Sequence[str | Path]) -> list[Path]:
     """The files that are meant by paths of files and folders."""
-    paths = [Path(places)] if isinstance(places, str | Path) else [Path(path) for path in places]
+    several = [places] if isinstance(places, str | Path) else places
+    is_list = isinstance(several, Sequence) and all(isinstance(p, str | Path) for p in several)
+    if not is_list or "" in several:
+        raise TypeError(f"path={places!r}: give a Parquet file, a folder of them, or a list.")
+    paths = [Path(path) for path in several]
     files = [
         f for path in paths for f in (sorted(path.rglob("*.parquet")) if path.is_dir() else [path])
     ]

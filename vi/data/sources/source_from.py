@@ -13,7 +13,8 @@ from vi.data.sources.base import Arrays, Source
 from vi.data.sources.loaders import LoaderSource
 from vi.data.sources.reading import check_promises, read_rows
 from vi.data.sources.registry import class_for, source_classes
-from vi.foundation.numbers import check_count
+from vi.foundation.arguments import instance
+from vi.foundation.numbers import check_count, whole
 
 __all__ = ["batches_of", "head", "source_from"]
 
@@ -45,6 +46,8 @@ def source_from(given: Any, *, n_rows: int | None = None) -> Source:
     >>> source_from({"x": np.zeros((4, 2))}).n_rows
     4
     """
+    if n_rows is not None:
+        check_count("n_rows", n_rows)
     source = given if isinstance(given, Source) else _opened(given, n_rows)
     check_promises(source)
     if n_rows is not None and n_rows != source.n_rows:
@@ -64,7 +67,8 @@ def head(source: Source, rows: int) -> Arrays:
     >>> head(source_from({"x": np.arange(10)}), 3)["x"]
     array([0, 1, 2])
     """
-    rows = min(rows, source.n_rows)
+    _check_source(source)
+    rows = min(whole("rows", rows, 0), source.n_rows)
     return source.peek(rows) if isinstance(source, LoaderSource) else read_rows(source, 0, rows)
 
 
@@ -80,9 +84,9 @@ def batches_of(source: Source, block_rows: int) -> Iterator[tuple[int, Arrays]]:
     block_rows : int
         Rows of a block at most.
 
-    Yields
-    ------
-    int, dict of str to numpy.ndarray
+    Returns
+    -------
+    iterator of (int, dict of str to numpy.ndarray)
         The number of a block's first row, and its arrays ``(<= block_rows, *field.shape)``.
 
     Raises
@@ -97,7 +101,12 @@ def batches_of(source: Source, block_rows: int) -> Iterator[tuple[int, Arrays]]:
     >>> [(start, len(rows["x"])) for start, rows in batches_of(source_from({"x": np.arange(5)}), 2)]
     [(0, 2), (2, 2), (4, 1)]
     """
+    _check_source(source)  # now, not when the first block is asked for
     check_count("block_rows", block_rows)
+    return _blocks(source, block_rows)
+
+
+def _blocks(source: Source, block_rows: int) -> Iterator[tuple[int, Arrays]]:
     start = 0
     if isinstance(source, LoaderSource):
         for batch in source.once():
@@ -111,6 +120,10 @@ def batches_of(source: Source, block_rows: int) -> Iterator[tuple[int, Arrays]]:
         return
     for start in range(0, source.n_rows, block_rows):
         yield start, read_rows(source, start, min(start + block_rows, source.n_rows))
+
+
+def _check_source(source: Any) -> None:
+    instance("source", source, Source, "a source, vi.data.source_from(...)")
 
 
 def _opened(data: Any, n_rows: int | None) -> Source:

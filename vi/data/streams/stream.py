@@ -14,7 +14,8 @@ from vi.data.sources.base import Arrays, Source
 from vi.data.streams.chunks import Chunks
 from vi.data.streams.reader_thread import Block, Feed, Place, end, read
 from vi.data.streams.readers import in_blocks
-from vi.foundation.numbers import whole
+from vi.foundation.arguments import function
+from vi.foundation.numbers import flag, whole
 
 __all__ = ["Stream"]
 
@@ -25,6 +26,11 @@ them little memory; of tiny rows at most so many batches, or the first step woul
 
 def _identity(arrays: Arrays) -> Any:
     return arrays
+
+
+def _is_word(value: Any) -> bool:
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_whole and 0 <= value < 2**32
 
 
 class Stream:
@@ -109,6 +115,7 @@ class Stream:
             if value is not None:
                 whole(f"Stream({name}", value, 1)
         check_nan_policy("Stream(nan", nan)
+        flag("Stream(shuffle", shuffle)
         self._chunks = Chunks(source, shuffle=shuffle, buffer_rows=buffer_rows, nan=nan)
         self.n_rows = self._chunks.n_rows
         self.fields = dict(source.fields)
@@ -145,12 +152,14 @@ class Stream:
             Is given the arrays ``(count, batch_size, *field.shape)`` of a block, in the thread;
             ``Block.arrays`` is what it returns. The arrays are not used again.
         """
-        first, second = (int(s) for s in seed)
-        if not (0 <= first < 2**32 and 0 <= second < 2**32):
+        words = seed if isinstance(seed, tuple | list | np.ndarray) else ()
+        if len(words) != 2 or not all(_is_word(word) for word in words):
             raise ValueError(
                 f"Stream.start(seed={seed!r}): must be two integers from 0 to 2**32 - 1."
             )
+        first, second = (int(word) for word in words)
         step = whole("Stream.start(step", step, 0)
+        function("Stream.start(place", place, "a function of the arrays of a block, by name")
         self.close()
         if self._thread is not None:
             # one that still waits for its source: two must not read a loader at once
@@ -186,6 +195,7 @@ class Stream:
             If the block cannot be read; and whatever else was raised while reading.
             :meth:`start` tries again.
         """
+        step = whole("Stream.block(step", step, 0)
         if self._feed is None:
             raise RuntimeError("The stream is not being read: call start(seed, step) first.")
         if self._block is not None and step < self._block.first:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from vi.families.family import FAMILIES, Family, Noise, Params
+from vi.foundation.arguments import instance
 from vi.foundation.numbers import whole
 
 __all__ = ["PerRow"]
@@ -46,6 +47,7 @@ class PerRow(Family):
 
     def __post_init__(self) -> None:
         whole("PerRow(rows", self.rows, 1)
+        instance("PerRow(family", self.family, Family, "a family, an instance of one")
         if not self.family.has_density:
             raise TypeError(
                 f"PerRow: the family {self.family.short_name!r} of a row has no density."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ import numpy as np
 from vi.families.composed.encoder import Encoded
 from vi.families.composed.per_row import PerRow
 from vi.families.family import FAMILIES, Family, Frame, Noise, Params
+from vi.foundation.arguments import instance
+from vi.foundation.numbers import flag, number
 
 __all__ = ["Part", "Product"]
 
@@ -42,6 +44,18 @@ class Part:
     frozen: bool = False
     weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name or "." in self.name:
+            raise ValueError(f"Part(name={self.name!r}): must be a text without '.'.")
+        instance("Part(family", self.family, Family, "a family, an instance of one")
+        if not _are_ranges(self.ranges):
+            raise ValueError(
+                f"Part(ranges={self.ranges!r}): must be ((start, stop), ...), whole numbers with "
+                "start < stop."
+            )
+        flag("Part(frozen", self.frozen)
+        number("Part(weight", self.weight, above=0.0)
+
     @property
     def rows(self) -> int | None:
         """Number of rows, where it has entries for every row; every range then holds all rows."""
@@ -58,6 +72,20 @@ class Part:
     def weighted(self, term: jax.Array) -> jax.Array:
         """A term of the objective times the weight."""
         return term if self.weight == 1.0 else self.weight * term
+
+
+def _are_ranges(ranges: Any) -> bool:
+    """Whether they are half-open ranges of whole numbers, one at least."""
+    if not isinstance(ranges, tuple | list) or not ranges:
+        return False
+    for pair in ranges:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            return False
+        if any(isinstance(end, bool) or not isinstance(end, int | np.integer) for end in pair):
+            return False
+        if not 0 <= pair[0] < pair[1]:
+            return False
+    return True
 
 
 @FAMILIES.register
@@ -93,6 +121,9 @@ class Product(Family):
     short_name = "product"
 
     def __post_init__(self) -> None:
+        are_parts = isinstance(self.parts, tuple | list)
+        if not are_parts or not all(isinstance(part, Part) for part in self.parts):
+            raise TypeError(f"Product(parts={self.parts!r}): give a tuple of vi.families.Part.")
         for part in self.parts:
             if not part.family.has_density:
                 raise TypeError(
@@ -101,7 +132,9 @@ class Product(Family):
                     "(vi.SVGD, vi.Empirical)."
                 )
         names = [part.name for part in self.parts]
-        if not names or len(set(names)) < len(names):
+        if not names:
+            raise ValueError("Product(parts=()) is empty; give one part at least.")
+        if len(set(names)) < len(names):
             raise ValueError(f"The parts of a product need different names, got {names}.")
         entries = np.sort(np.concatenate([part.entries for part in self.parts]))
         if not np.array_equal(entries, np.arange(len(entries))):

@@ -24,7 +24,7 @@ __all__ = ["check_scale", "factor_of", "unscaled"]
 
 def check_scale(model: pm.Model, scale: Any) -> None:
     """Refuse what is no scale."""
-    if scale is None or scale == "rows":
+    if scale is None or (isinstance(scale, str) and scale == "rows"):
         return
     names = [variable.name for variable in [*model.observed_RVs, *model.potentials]]
     if not isinstance(scale, Mapping):
