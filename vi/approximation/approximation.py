@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -24,21 +24,20 @@ from vi.approximation.record.parameters import (
     reported_params,
     with_params,
 )
-from vi.approximation.record.settings import describe_settings
+from vi.approximation.record.settings import settings
 from vi.approximation.results import chains, draws, nodes, predictive
 from vi.approximation.results.covariance import cov_lr
 from vi.approximation.results.diagnose import diagnose
-from vi.approximation.results.summary import summarize
-from vi.approximation.steps.data_arguments import training_data
+from vi.approximation.results.summary import summary
 from vi.approximation.steps.freezing import frozen
-from vi.approximation.steps.run import check_can_step
+from vi.approximation.steps.going_on import gone_on_from, refuse_other_settings
 from vi.approximation.verbs import kept_verb, live_verb, verb
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.stages import table_of_stages
 from vi.diagnostics.status import Status
 from vi.families import Family, Params, Part, Product
 from vi.foundation.layout import Layout
-from vi.foundation.numbers import check_steps
+from vi.foundation.numbers import check_steps, flag
 from vi.graphs.replacements import as_variables
 from vi.targets.model.checks import check_variables, model_in_context
 from vi.training.loop import Callback, check_callbacks
@@ -100,6 +99,7 @@ class Approximation(LiveRecord):
         dtype: str | np.dtype | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
+        flag("scale_cost_to_minibatch", scale_cost_to_minibatch)
         of_groups = model_of_groups(family)
         if model is not None and of_groups not in (None, model):
             raise ValueError(
@@ -133,6 +133,7 @@ class Approximation(LiveRecord):
         data: Any = None,
         batch_size: int | None = None,
         scale: Any = None,
+        **of_fit: Any,
     ) -> Self:
         """Go on for ``n`` more steps with the optimiser's state; the same as one longer fit.
 
@@ -147,36 +148,22 @@ class Approximation(LiveRecord):
         more_replacements, data, batch_size, scale
             What the fit goes on with, as in :meth:`vi.Inference.fit`; what it had by default. A
             file or a pickle holds neither replacements nor streams: there they must be given again.
+        **of_fit
+            What a fit keeps: a ``TypeError`` says how a new one takes another.
 
         Raises
         ------
         TypeError
             If nothing was fitted yet.
         """
+        refuse_other_settings(of_fit, inspect.signature(self.refine).parameters)
         check_steps(n)
+        flag("progressbar", progressbar)
         hooks = None if callbacks is None else check_callbacks(callbacks)
-        replacements = as_variables(more_replacements or {})
-        other_data = any(v is not None for v in (more_replacements, data, batch_size, scale))
+        replacements = None if more_replacements is None else as_variables(more_replacements)
 
         def plan(fit: FitState) -> FitState:
-            if other_data:
-                kept = fit.data.training.scale if scale is None else scale
-                bound = training_data(
-                    fit.model, replacements, data, batch_size, kept, has_local=bool(fit.local)
-                )
-                fit = replace(fit, data=bound)
-            if fit.run is None and fit.notes:
-                other = "vi.KLqp" if fit.family.has_density else "vi.Stein"
-                raise TypeError(
-                    f"{fit.notes['algorithm']} found it in one go, there are no more steps: fit "
-                    f"again, or improve it with {other}(approx).fit()."
-                )
-            if fit.run is None and fit.data.missing is None:
-                raise TypeError(
-                    "refine() goes on with a fit, and there was none yet: call fit() first."
-                )
-            check_can_step(fit)
-            return fit
+            return gone_on_from(fit, replacements, data, batch_size, scale)
 
         return self.advance(plan, n, callbacks=hooks, progressbar=progressbar)
 
@@ -338,7 +325,7 @@ class Approximation(LiveRecord):
         kind = self.family.short_name
         return f"<Approximation {kind} of {names} (D={self.ndim}), {self.status}>"
 
-    settings = verb(describe_settings)
+    settings = verb(settings)
     target = verb(target)
 
     # ---- parameters and moments ------------------------------------------------------------------
@@ -363,7 +350,7 @@ class Approximation(LiveRecord):
     sample = verb(draws.sample)
     logp = verb(draws.logp)
     logq = verb(draws.logq)
-    summary = verb(summarize)
+    summary = verb(summary)
     cov_lr = verb(cov_lr)
     diagnose = kept_verb(diagnose, LiveRecord.keep)
     sample_posterior_predictive = verb(predictive.sample_posterior_predictive)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -14,10 +15,10 @@ from vi.approximation.approximation import Approximation
 from vi.approximation.record.begin import begin
 from vi.approximation.record.beginning import Beginning, precision_of
 from vi.families import Particles
+from vi.foundation.arguments import unexpected
 from vi.foundation.arrays import refuse_masked
-from vi.foundation.numbers import positive
+from vi.foundation.numbers import flag, number, whole
 from vi.targets.model.checks import check_variables, model_in_context
-from vi.targets.model.start import START_STD
 
 __all__ = ["Empirical"]
 
@@ -69,7 +70,10 @@ class Empirical(Approximation):
         dtype: str | np.dtype | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
-        std = positive("jitter", jitter) or START_STD
+        std = number("jitter", jitter, above=0.0)
+        if size is not None:
+            whole("size", size, 2)
+        flag("scale_cost_to_minibatch", scale_cost_to_minibatch)
         model = model_in_context(model)
         check_variables(model)
         draws: dict[str, np.ndarray] | None = None
@@ -88,6 +92,11 @@ class Empirical(Approximation):
     @classmethod
     def from_noise(cls, size: int, jitter: float = 0.01, **options: Any) -> Self:
         """PyMC's name for ``Empirical(size=size, jitter=jitter)``: noise around the start."""
+        known = inspect.signature(cls).parameters
+        for name in options:
+            if name not in known:
+                raise unexpected("from_noise", name, known)
+        whole("size", size, 2)
         return cls(size=size, jitter=jitter, **options)
 
     @property
@@ -108,7 +117,7 @@ def _arrays(trace: Any, model: pm.Model) -> dict[str, np.ndarray]:
     if isinstance(trace, xr.DataTree):
         if "posterior" not in trace.children and "chain" not in trace.dims:
             raise ValueError(
-                "The DataTree has no group 'posterior'; it has "
+                "trace is a DataTree without a group 'posterior'; it has "
                 f"{', '.join(trace.children) or 'none'}."
             )
         trace = (trace["posterior"] if "posterior" in trace.children else trace).to_dataset()
@@ -117,7 +126,9 @@ def _arrays(trace: Any, model: pm.Model) -> dict[str, np.ndarray]:
     if isinstance(trace, xr.Dataset):
         missing = {"chain", "draw"} - set(trace.dims)
         if missing:
-            raise ValueError(f"The posterior has no dimension {' and '.join(sorted(missing))}.")
+            raise ValueError(
+                f"The posterior of trace has no dimension {' and '.join(sorted(missing))}."
+            )
         aligned = {
             str(name): _aligned(model, str(name), value) for name, value in trace.data_vars.items()
         }

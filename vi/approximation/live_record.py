@@ -22,10 +22,15 @@ from vi.approximation.results.moments import moment_of
 from vi.approximation.steps.run import run_steps
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import DivergedError, Status
+from vi.foundation.arguments import function, instance
+from vi.foundation.numbers import check_count, check_steps, flag
 from vi.foundation.unset import Unset
-from vi.training.loop import Callback
+from vi.training.loop import Callback, check_callbacks
 
 __all__ = ["LiveRecord"]
+
+
+MAKES_A_RECORD = "a function that takes a record and returns the next one"
 
 
 class LiveRecord:
@@ -54,6 +59,7 @@ class LiveRecord:
     @classmethod
     def of_record(cls, record: FitState) -> Self:
         """The live approximation of a record."""
+        instance("record", record, FitState, "a record, approx.record")
         approx = cls.__new__(cls)
         approx.scale_cost_to_minibatch = True
         approx._open(record)
@@ -104,7 +110,7 @@ class LiveRecord:
         """
         with self.alone():
             self._adopt()
-            self._record = judged_as_before(_checked(function(self._record)), self._record)
+            self._record = judged_as_before(_made("function", function, self._record), self._record)
             return self.publish()
 
     def keep(self, diagnosis: Diagnosis, of: FitState) -> None:
@@ -119,6 +125,8 @@ class LiveRecord:
         of : FitState
             The record that was judged.
         """
+        instance("diagnosis", diagnosis, Diagnosis, "a verdict, what diagnose() returns")
+        instance("of", of, FitState, "the record that was judged")
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -163,6 +171,10 @@ class LiveRecord:
         RuntimeError
             As for :meth:`change`.
         """
+        check_steps(n)
+        check_count("restarts", restarts)
+        flag("progressbar", progressbar)
+        hooks = None if callbacks is None else check_callbacks(callbacks)
         begun = False
 
         def commit(record: FitState) -> None:
@@ -172,12 +184,12 @@ class LiveRecord:
         with self.alone():
             self._adopt()
             try:
-                planned = judged_as_before(_checked(plan(self._record)), self._record)
+                planned = judged_as_before(_made("plan", plan, self._record), self._record)
                 planned = replace(planned, diagnosis=None) if n else planned
                 self._record = run_steps(
                     planned,
                     n,
-                    callbacks=planned.callbacks if callbacks is None else callbacks,
+                    callbacks=planned.callbacks if hooks is None else hooks,
                     restarts=restarts,
                     progressbar=progressbar,
                     commit=commit,
@@ -340,11 +352,12 @@ def _failed(record: FitState, error: BaseException) -> Status:
     return Status("failed", record.status.step, why)
 
 
-def _checked(record: Any) -> FitState:
-    """A record, and nothing else: what would break at the next question is refused now."""
-    if not isinstance(record, FitState):
+def _made(name: str, make: Callable[[FitState], FitState], record: FitState) -> FitState:
+    """The next record, and nothing else: what would break at the next question is refused now."""
+    made = function(name, make, MAKES_A_RECORD, 1)(record)
+    if not isinstance(made, FitState):
         raise TypeError(
-            f"The function must return the next record, a FitState "
-            f"(dataclasses.replace(record, ...)); it returned {record!r}."
+            f"{name} must return the next record, a FitState (dataclasses.replace(record, ...)); "
+            f"it returned {made!r}."
         )
-    return record
+    return made

@@ -14,7 +14,10 @@ from vi.approximation.empirical import Empirical
 from vi.approximation.files.read import read
 from vi.approximation.files.save import path_of_file
 from vi.families import Family, Particles
-from vi.targets.model.checks import model_in_context
+from vi.foundation.arguments import instance
+from vi.foundation.numbers import flag
+from vi.optimizers.named import is_optimizer
+from vi.targets.model.checks import check_variables, model_in_context
 
 __all__ = ["load", "sample_approx"]
 
@@ -57,6 +60,14 @@ def load(
         If the file is not one of an approximation, or the model is not the one that was fitted.
     """
     model = model_in_context(model)
+    check_variables(model)
+    flag("check_model", check_model)
+    if family is not None:
+        instance("family", family, Family, "the family that was fitted, an instance")
+    if obj_optimizer is not None and (
+        isinstance(obj_optimizer, type) or not is_optimizer(obj_optimizer)
+    ):
+        raise TypeError(f"obj_optimizer={obj_optimizer!r}: give an optax transformation.")
     record = read(path_of_file("load", path), model, obj_optimizer, family, check_model=check_model)
     kind = Empirical if isinstance(record.family, Particles) else Approximation
     return kind.of_record(record)
@@ -104,4 +115,5 @@ def sample_approx(
         raise TypeError(
             f"approx must be a vi.Approximation (what vi.fit returns), got {type(approx).__name__}."
         )
+    flag("include_transformed", include_transformed)
     return approx.sample(draws, include_transformed=include_transformed, random_seed=random_seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, Unpack
 
@@ -9,11 +10,13 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation.approximation import Approximation
+from vi.approximation.record.pymc_names import OF_OPTIONS
 from vi.families import Base, Elliptical, Family, Flow, Normal
 from vi.families import FullRank as FullRankFamily
 from vi.families import LowRank as LowRankFamily
 from vi.families import MeanField as MeanFieldFamily
 from vi.families import Mixture as MixtureFamily
+from vi.foundation.arguments import instance, unexpected
 
 __all__ = [
     "FullRank",
@@ -23,6 +26,7 @@ __all__ = [
     "NormalizingFlow",
     "PointOptions",
     "StartOptions",
+    "check_options",
     "given_or_made",
 ]
 
@@ -43,6 +47,32 @@ class StartOptions(PointOptions, total=False):
     start_sigma: Mapping[str, Any] | None
 
 
+def check_options(
+    of: type,
+    options: Mapping[str, Any],
+    kind: Any = StartOptions,
+    replaced: Mapping[str, str] | None = None,
+) -> None:
+    """Refuse ``**options`` that a class does not take, in its own name.
+
+    Parameters
+    ----------
+    of : type
+        The class.
+    options : mapping
+        What was given beyond its arguments.
+    kind : type
+        The options that it takes.
+    replaced : mapping of str to str
+        What to write in the place of other names, besides those of PyMC.
+    """
+    for name in options:
+        if name not in kind.__annotations__:
+            own = [name for name in inspect.signature(of).parameters if name != "options"]
+            hints = {**OF_OPTIONS, **(replaced or {})}
+            raise unexpected(of.__name__, name, [*own, *kind.__annotations__], hints.get(name, ""))
+
+
 class MeanField(Approximation):
     """Independent coordinates in the unconstrained space: :class:`vi.families.MeanField`.
 
@@ -55,6 +85,7 @@ class MeanField(Approximation):
     """
 
     def __init__(self, base: Base = Normal(), **options: Unpack[StartOptions]) -> None:  # noqa: B008
+        check_options(type(self), options)
         super().__init__(MeanFieldFamily(base), **options)
 
 
@@ -70,6 +101,7 @@ class FullRank(Approximation):
     """
 
     def __init__(self, base: Base = Normal(), **options: Unpack[StartOptions]) -> None:  # noqa: B008
+        check_options(type(self), options)
         super().__init__(FullRankFamily(base), **options)
 
 
@@ -92,6 +124,7 @@ class LowRank(Approximation):
         base: Elliptical = Normal(),  # noqa: B008
         **options: Unpack[StartOptions],
     ) -> None:
+        check_options(type(self), options)
         super().__init__(LowRankFamily(rank, base), **options)
 
 
@@ -128,6 +161,8 @@ class Mixture(Approximation):
         family: Family = FullRankFamily(),  # noqa: B008
         **options: Unpack[StartOptions],
     ) -> None:
+        of_family = "The components have it: family=vi.families.FullRank(base)."
+        check_options(type(self), options, replaced={"base": of_family})
         super().__init__(MixtureFamily(family, components), **options)
 
 
@@ -143,6 +178,7 @@ class NormalizingFlow(Approximation):
     """
 
     def __init__(self, flow: Any = None, **options: Unpack[StartOptions]) -> None:
+        check_options(type(self), options)
         if isinstance(flow, str):
             raise TypeError(
                 f"flow={flow!r}: formulas of PyMC's flows are not understood; give a flowjax flow, "
@@ -163,6 +199,7 @@ def given_or_made(
     """
     if approx is None:
         return make(**options)
+    instance("approx", approx, Approximation, "an approximation, vi.FullRank() say, or none")
     unused = [
         name
         for name, value in options.items()

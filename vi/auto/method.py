@@ -11,7 +11,7 @@ import numpy as np
 
 from vi.algorithms import Algorithm
 from vi.approximation import Approximation
-from vi.approximation.named import StartOptions
+from vi.approximation.named import StartOptions, check_options
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.weighted_draws import with_weights
@@ -31,7 +31,7 @@ from vi.inference.inference import Inference
 from vi.inference.judged import check_can_be_judged, judged
 from vi.inference.klqp import KLqp
 from vi.inference.methods import METHODS
-from vi.inference.run_options import RunOptions
+from vi.inference.run_options import RunOptions, check_run
 
 __all__ = ["Auto"]
 
@@ -122,6 +122,7 @@ class Auto(Inference):
         repair: str | None = "mcmc",
         **options: Unpack[StartOptions],
     ) -> None:
+        check_options(type(self), options)
         check_count("max_evaluations", max_evaluations)
         self.max_seconds = positive("max_seconds", max_seconds)
         if not (repair is None or (isinstance(repair, str) and repair == "mcmc")):
@@ -135,6 +136,7 @@ class Auto(Inference):
         return KLqp(self.approx).algorithm(options)
 
     def run(self, options: RunOptions, restart: Mapping[str, Any] | None = None) -> Approximation:
+        check_run(options, restart)
         _refuse(options)
         self.approx.check_idle()
         options = options.resolved(averages=True, n=self.default_n)

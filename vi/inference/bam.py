@@ -6,7 +6,7 @@ from typing import Unpack
 
 from vi.algorithms.batch_and_match import BatchAndMatch
 from vi.approximation import Approximation, FullRank
-from vi.approximation.named import StartOptions, given_or_made
+from vi.approximation.named import StartOptions, check_options, given_or_made
 from vi.families import FullRank as FullRankFamily
 from vi.foundation.numbers import flag
 from vi.inference.inference import Inference
@@ -83,6 +83,7 @@ class BaM(Inference):
         warm_start: bool = True,
         **options: Unpack[StartOptions],
     ) -> None:
+        check_options(type(self), options)
         super().__init__(given_or_made(approx, FullRank, options))
         if self.approx.family != FullRankFamily():
             raise TypeError(

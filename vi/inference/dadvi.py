@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from vi.approximation import MeanField
-from vi.approximation.named import StartOptions
+from vi.approximation.named import StartOptions, check_options
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
@@ -87,6 +87,7 @@ class DADVI(Inference):
     stepwise = False
 
     def __init__(self, *, draws: int = 30, **options: Unpack[StartOptions]) -> None:
+        check_options(type(self), options)
         check_pairs("draws", draws)
         super().__init__(MeanField(**options))
         self.draws = int(draws)

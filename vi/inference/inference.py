@@ -16,14 +16,14 @@ from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.steps.restarts import check_restarts
 from vi.approximation.steps.warm_start import can_warm_start
-from vi.foundation.numbers import check_count
+from vi.foundation.numbers import check_count, check_flags
 from vi.foundation.unset import Unset
 from vi.inference.contract import check_made
 from vi.inference.judged import check_can_be_judged, judged
 from vi.inference.one_shot import OneShot, refuse_steps
 from vi.inference.profile import Profile, timed
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
-from vi.inference.run_options import RunOptions, refuse_unused
+from vi.inference.run_options import RunOptions, check_run, refuse_unused
 from vi.optimizers import Averaging
 from vi.targets.from_pymc import check_backend
 from vi.training import Callback, Status
@@ -237,6 +237,7 @@ class Inference(abc.ABC):
         restart : dict, optional
             ``start``, ``start_sigma`` and ``random_seed`` from which the approximation begins anew.
         """
+        check_run(options, restart)
         if not self.stepwise:
             refuse_steps(type(self).__name__, options)
         if not self.averages and options.averaging is not None:
@@ -260,7 +261,7 @@ class Inference(abc.ABC):
 
         def planned(fit: FitState) -> FitState:
             fit = check_can_be_judged(options.applied(fit, restart), options)
-            check_restarts(fit, options.restarts, has_elbo=algorithm.has_elbo)
+            check_restarts(fit, options.restarts, algorithm)
             # parameters that were set, or found in one go, are a start that somebody has chosen
             chosen = fit.given_std is None
             wanted = self.warm_start and "obj_optimizer" not in options.given and not chosen
@@ -273,11 +274,15 @@ class Inference(abc.ABC):
         return judged(self.approx, options)
 
     def refine(
-        self, n: int, progressbar: bool = True, progressbar_theme: Any = None
+        self,
+        n: int,
+        progressbar: bool = True,
+        progressbar_theme: Any = None,
+        **of_fit: Any,
     ) -> Approximation:
         """Go on for ``n`` more steps, with optimiser state and callbacks: one longer fit."""
         check_retired({"progressbar_theme": progressbar_theme}, "refine", {})
-        return self.approx.refine(n, progressbar=progressbar)
+        return self.approx.refine(n, progressbar=progressbar, **of_fit)
 
     def step(self) -> float:
         """Do one step and return its loss (NaN where losses are not kept)."""
@@ -314,6 +319,7 @@ class Inference(abc.ABC):
             What evaluates the model meanwhile; that of the fit by default.
         """
         check_count("n", n)
+        check_flags(optional=True, score=score)
         if not self.stepwise:
             raise TypeError(f"{type(self).__name__} has no steps to profile.")
         with self.approx.alone():  # a stream has one reader

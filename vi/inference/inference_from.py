@@ -51,8 +51,13 @@ def inference_from(
             "out."
         )
     if "estimator" in arguments and not method.estimators:
+        why = (
+            "makes no steps along the gradient of an ELBO, which is what is estimated"
+            if method.stepwise
+            else "finds its approximation in one go, without steps whose gradient is estimated"
+        )
         raise TypeError(
-            f"estimator={arguments['estimator']!r}: {method.__name__} has no ELBO to estimate."
+            f"estimator={arguments['estimator']!r}: {method.__name__} {why}. Leave it out."
         )
     own = {"model": model_in_context(model)} | arguments
     check_arguments(method, own, more)

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from vi.algorithms import Gradient
 from vi.approximation import Approximation, FullRank, LowRank, MeanField, NormalizingFlow
-from vi.approximation.named import StartOptions
+from vi.approximation.named import StartOptions, check_options
 from vi.families import Base, Elliptical, Normal
 from vi.foundation.numbers import flag
 from vi.inference.gradient_steps import gradient_steps
@@ -126,6 +126,7 @@ class ADVI(KLqp):
         warm_start: bool = True,
         **options: Unpack[StartOptions],
     ) -> None:
+        check_options(type(self), options)
         approx = MeanField(
             Normal() if base is None else base,
             **options,
@@ -160,6 +161,7 @@ class FullRankADVI(KLqp):
         warm_start: bool = True,
         **options: Unpack[StartOptions],
     ) -> None:
+        check_options(type(self), options)
         approx = FullRank(
             Normal() if base is None else base,
             **options,
@@ -204,6 +206,7 @@ class LowRankADVI(KLqp):
         warm_start: bool = True,
         **options: Unpack[StartOptions],
     ) -> None:
+        check_options(type(self), options)
         approx = LowRank(
             rank,
             Normal() if base is None else base,
@@ -265,6 +268,7 @@ class NFVI(KLqp):
         estimator: str | type[Objective] | Objective | None = None,
         **options: Unpack[StartOptions],
     ) -> None:
+        check_options(type(self), options)
         approx = NormalizingFlow(
             flow,
             **options,

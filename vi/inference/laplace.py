@@ -8,7 +8,7 @@ from typing import Unpack
 import numpy as np
 
 from vi.approximation import FullRank
-from vi.approximation.named import PointOptions
+from vi.approximation.named import PointOptions, check_options
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
@@ -95,6 +95,7 @@ class Laplace(Inference):
         starts: int = 1,
         **options: Unpack[PointOptions],
     ) -> None:
+        check_options(type(self), options, PointOptions)
         check_count("starts", starts)
         super().__init__(FullRank(**options))
         self.starts = int(starts)

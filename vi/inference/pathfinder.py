@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from vi.approximation import Empirical, FullRank
-from vi.approximation.named import PointOptions
+from vi.approximation.named import PointOptions, check_options
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.steps.in_one_go import normal_params, settled
@@ -95,6 +95,7 @@ class Pathfinder(Inference):
         elbo_draws: int = 25,
         **options: Unpack[PointOptions],
     ) -> None:
+        check_options(type(self), options, PointOptions)
         for name, value in (("paths", paths), ("draws", draws), ("elbo_draws", elbo_draws)):
             check_count(name, value)
         if draws < 100:

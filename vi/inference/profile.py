@@ -42,6 +42,8 @@ class Profile:
 
     def summary(self, file: IO[str] | None = None) -> None:
         """Write the times as a line of text, to ``sys.stderr`` unless a file is given."""
+        if file is not None and not hasattr(file, "write"):
+            raise TypeError(f"file={file!r}: give a file that is open for writing.")
         print(self, file=sys.stderr if file is None else file)
 
 

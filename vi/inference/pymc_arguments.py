@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from vi.foundation.numbers import check_count
+from vi.approximation.record.pymc_names import OF_OPTIONS
+from vi.foundation.arguments import unexpected
+from vi.foundation.numbers import check_count, flag
 
 __all__ = ["RetiredArguments", "RetiredOfFit", "check_retired"]
 
@@ -24,7 +25,7 @@ class RetiredArguments(TypedDict, total=False):
         Draws for test functions, which the objectives here do not have.
     compile_kwargs, fn_kwargs
         Without effect; a warning says what replaces them.
-    test_optimizer, more_obj_params, more_tf_params, more_updates
+    test_optimizer, more_obj_params, more_tf_params, more_updates, local_rv
         Not supported; a ``TypeError`` says why.
     """
 
@@ -36,6 +37,7 @@ class RetiredArguments(TypedDict, total=False):
     more_obj_params: Any
     more_tf_params: Any
     more_updates: Any
+    local_rv: Any
 
 
 class RetiredOfFit(RetiredArguments, total=False):
@@ -60,6 +62,7 @@ REFUSED = {
     "more_updates": (
         "a step is one compiled function without side updates; use a callback instead"
     ),
+    "local_rv": OF_OPTIONS["local_rv"].removesuffix("."),
 }
 """What would change the result in PyMC and cannot here, and why."""
 
@@ -92,15 +95,16 @@ def check_retired(
     """
     for name, value in given.items():
         if name not in RetiredOfFit.__annotations__:
-            near = difflib.get_close_matches(name, [a for a in arguments if a != "self"], 1)
-            hint = f" Did you mean {near[0]}=?" if near else ""
+            hint = ""
             if name in of_method:
-                hint = f" It is one of the method: inf_kwargs={{{name!r}: ...}}."
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}.{hint}")
+                hint = f"It is one of the method: inf_kwargs={{{name!r}: ...}}."
+            raise unexpected(function, name, arguments, hint)
         if value is None:
             continue
         if name in REFUSED:
             raise TypeError(f"{name} is not supported: {REFUSED[name]}.")
+        if name == "scale_cost_to_minibatch":
+            flag(name, value)
         if name == "tf_n_mc":
             check_count(name, value)
         if name in REPLACED:

@@ -15,8 +15,9 @@ from vi.approximation.record.begin import begin_again
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.results.diagnose import arguments_of_diagnosis
 from vi.approximation.steps.data_arguments import training_data
+from vi.foundation.arguments import instance
 from vi.foundation.devices import Devices, devices_from
-from vi.foundation.numbers import check_count, check_steps, positive
+from vi.foundation.numbers import check_count, check_flags, check_steps, positive
 from vi.graphs.replacements import as_variables
 from vi.inference.options import averaging_from, optimizer_from
 from vi.optimizers import Averaging, scale_free_adam
@@ -24,7 +25,7 @@ from vi.targets.batches.search import has_batches
 from vi.targets.from_pymc import check_backend
 from vi.training.loop import Callback, check_callbacks
 
-__all__ = ["RunOptions", "refuse_unused"]
+__all__ = ["RunOptions", "check_run", "refuse_unused"]
 
 OF_STEPS = {
     "obj_n_mc": "n_draws",
@@ -33,6 +34,10 @@ OF_STEPS = {
     "total_grad_norm_constraint": "max_gradient_norm",
 }
 """Options of how steps are made, and the settings of an algorithm that they become."""
+
+
+OF_RESTART = ("start", "start_sigma", "random_seed")
+"""From where a fit begins anew."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,10 @@ class RunOptions:
         if obj_n_mc is not None:
             check_count("obj_n_mc", obj_n_mc)
         check_count("restarts", restarts)
+        check_flags(progressbar=progressbar, include_transformed=include_transformed)
+        check_flags(optional=True, score=score)
+        if batch_size is not None:
+            check_count("batch_size", batch_size)
         checked_callbacks = check_callbacks(callbacks)
         chosen = check_backend("auto" if backend is None else backend)
         options = {
@@ -213,6 +222,14 @@ class RunOptions:
             stages=(),
             resample=None,
         )
+
+
+def check_run(options: Any, restart: Any) -> None:
+    """Refuse what are no options of a run, and no start of one."""
+    instance("options", options, RunOptions, "what vi.inference.RunOptions.checked returns")
+    named = isinstance(restart, Mapping) and restart.keys() <= set(OF_RESTART)
+    if restart is not None and not named:
+        raise TypeError(f"restart={restart!r}: give a dict of {', '.join(OF_RESTART)}, or nothing.")
 
 
 def refuse_unused(algorithm: Algorithm, options: RunOptions) -> None:

@@ -11,8 +11,8 @@ import pymc as pm
 
 from vi import algorithms
 from vi.approximation import Approximation, Empirical, FullRank
-from vi.approximation.named import StartOptions, given_or_made
-from vi.foundation.numbers import check_count, positive
+from vi.approximation.named import StartOptions, check_options, given_or_made
+from vi.foundation.numbers import check_count, number, whole
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
@@ -59,7 +59,7 @@ class Stein(Inference):
     ) -> None:
         super().__init__(approx)
         self.kernel = kernel_from(kernel)
-        self.temperature = positive("temperature", temperature)
+        self.temperature = number("temperature", temperature, above=0.0)
         check_count("n_particles", n_particles)
         if n_particles < 2:
             raise ValueError(f"n_particles={n_particles}: must be at least 2.")
@@ -158,6 +158,7 @@ class SVGD(Stein):
         dtype: str | np.dtype | None = None,
         scale_cost_to_minibatch: bool = True,
     ) -> None:
+        whole("n_particles", n_particles, 2)
         approx = Empirical(
             size=n_particles,
             jitter=jitter,
@@ -210,6 +211,7 @@ class ASVGD(Stein):
         kernel: str | Kernel | Callable[..., Any] = "rbf",
         **options: Unpack[StartOptions],
     ) -> None:
+        check_options(type(self), options)
         approx = given_or_made(approx, FullRank, options)
         super().__init__(approx, kernel, temperature, n_particles=n_particles)
         if not approx.family.has_density:

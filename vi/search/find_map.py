@@ -13,7 +13,7 @@ from arviz_base import dict_to_dataset
 
 from vi.diagnostics.status import Status
 from vi.foundation.layout import Layout
-from vi.foundation.numbers import check_count
+from vi.foundation.numbers import check_count, check_flags
 from vi.foundation.precision import resolve_dtype
 from vi.foundation.seeds import resolve_seed
 from vi.search.climb import climb
@@ -90,6 +90,7 @@ def find_map(
     random_seed: Any = None,
     backend: str = "auto",
     dtype: str | np.dtype | None = None,
+    progressbar: bool = True,
 ) -> MapPoint:
     r"""Maximise the posterior density by L-BFGS, from many starts at once.
 
@@ -125,6 +126,8 @@ def find_map(
         What evaluates the model.
     dtype : {"float64", "float32"}, optional
         Precision; PyTensor's ``floatX`` by default.
+    progressbar : bool
+        Accepted because PyMC has it: a search takes seconds, and shows nothing.
 
     Returns
     -------
@@ -159,6 +162,7 @@ def find_map(
     """
     check_count("starts", starts)
     check_count("n", n)
+    check_flags(jacobian=jacobian, include_transformed=include_transformed, progressbar=progressbar)
     model = model_in_context(model)
     check_variables(model)
     precision_of_search, seed = resolve_dtype(dtype), resolve_seed(random_seed)

@@ -55,9 +55,13 @@ def contents(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     Raises
     ------
+    FileNotFoundError
+        If there is none.
     ValueError
         If it is another file, a damaged one, or of another format.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {str(path)!r}.")
     with refusing(path), zipfile.ZipFile(path) as file:
         members = {info.filename.removesuffix(".npy"): info for info in file.infolist()}
         if "meta" not in members:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Unpack
 
@@ -12,6 +13,7 @@ from pytensor.graph.basic import Variable
 from vi.approximation.record.pymc_names import RetiredOfGroup, check_group_arguments
 from vi.families import FAMILIES, Encoder, Family, Part, Particles, PerRow, Product
 from vi.foundation.layout import Layout
+from vi.foundation.numbers import check_flags
 
 __all__ = [
     "Group",
@@ -94,7 +96,7 @@ class Group:
         size: int | None = None,
         **retired: Unpack[RetiredOfGroup],
     ) -> None:
-        check_group_arguments(retired)
+        check_group_arguments(retired, inspect.signature(Group).parameters)
         if model is not None and not isinstance(model, pm.Model):
             raise TypeError(f"model must be a PyMC model, got {type(model).__name__}.")
         self.model = model
@@ -102,7 +104,9 @@ class Group:
         self.variables = (
             () if group is None else tuple(item for item in group if not isinstance(item, str))
         )
-        self.family: Family = FAMILIES.instance("family", family if vfam is None else vfam)
+        self.family: Family = (
+            FAMILIES.instance("family", family) if vfam is None else FAMILIES.instance("vfam", vfam)
+        )
         if size is not None:
             if not isinstance(self.family, Particles):
                 raise TypeError(
@@ -110,6 +114,7 @@ class Group:
                     f"{self.family.short_name!r}. Leave it out, or say family='particles'."
                 )
             self.family = Particles(size)
+        check_flags(frozen=frozen, local=local)
         self.frozen = bool(frozen)
         if name is not None and (
             not isinstance(name, str) or not name or "." in name or "/" in name
@@ -121,7 +126,7 @@ class Group:
             encoder if encoder is None or isinstance(encoder, Encoder) else Encoder(encoder)
         )
         if inputs is not None and encoder is None:
-            raise TypeError("inputs= is what an encoder reads; give encoder= too.")
+            raise TypeError(f"inputs={inputs!r} is what an encoder reads; give encoder= too.")
         self.inputs = None if inputs is None else _inputs(inputs)
         if self.local and not self.family.has_density:
             raise TypeError(

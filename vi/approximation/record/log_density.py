@@ -9,6 +9,7 @@ import pymc as pm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import local_setting
 from vi.approximation.record.present_data import Use, check_present_data
+from vi.foundation.numbers import flag
 from vi.graphs.compiling import one_at_a_time
 from vi.targets.backends.sharded import shared_by
 from vi.targets.base import Target
@@ -68,6 +69,7 @@ def target_without_rows(fit: FitState) -> Target:
 
 def target(fit: FitState, *, training: bool = False) -> Target:
     """The model's log density on the backend of the fit; ``training``: on its data and devices."""
+    flag("training", training)
     return target_of(fit, "steps" if training else "log_prob")
 
 

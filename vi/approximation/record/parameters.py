@@ -92,7 +92,7 @@ def with_params(fit: FitState, params: Mapping[str, Any]) -> FitState:
             "be set."
         )
     if not isinstance(params, Mapping):
-        raise TypeError(f"Parameters are given by name, a dict of arrays; got {params!r}.")
+        raise TypeError(f"params={params!r}: give parameters by name, a dict of arrays.")
     old = reported_params(fit)
     with precision(fit.dtype):
         new = old | {name: _parameter(name, value, old) for name, value in params.items()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
-__all__ = ["OF_APPROXIMATION", "RetiredOfGroup", "check_group_arguments"]
+from vi.foundation.arguments import unexpected
+
+__all__ = ["OF_APPROXIMATION", "OF_OPTIONS", "RetiredOfGroup", "check_group_arguments"]
 
 MOMENTS = "approx.layout.unflatten(approx.{}.eval()), a dict by name of unconstrained value"
 DRAWS = "approx.sample_node(node), for any expression of the model's variables"
@@ -35,6 +37,15 @@ OF_APPROXIMATION = {
 """Attributes of PyMC's approximations that are not there, and what to write instead."""
 
 
+OF_OPTIONS = {
+    "local_rv": (
+        "Variables with an entry for every row are a group: vi.Approximation([vi.Group([z], "
+        "local=True), vi.Group(None)]), fitted by vi.KLqp."
+    ),
+}
+"""Arguments of PyMC's inference classes and approximations, and what to write instead."""
+
+
 class RetiredOfGroup(TypedDict, total=False):
     """Arguments of ``pm.Group`` that are given elsewhere; a ``TypeError`` says where."""
 
@@ -62,10 +73,10 @@ OF_GROUP = {
 """What ``pm.Group`` takes and a group here does not, and what to write instead."""
 
 
-def check_group_arguments(given: Mapping[str, Any]) -> None:
+def check_group_arguments(given: Mapping[str, Any], known: Iterable[str]) -> None:
     """Refuse arguments of PyMC's groups that are given elsewhere, and unknown ones."""
     for name, value in given.items():
         if name not in OF_GROUP:
-            raise TypeError(f"Group() got an unexpected keyword argument {name!r}.")
+            raise unexpected("Group", name, known, OF_OPTIONS.get(name, ""))
         if value is not None:
             raise TypeError(f"Group({name}=...) is not supported: {OF_GROUP[name]}.")

@@ -12,12 +12,12 @@ from vi.approximation.record.judgement import told_status
 from vi.approximation.record.log_density import target_without_rows
 from vi.foundation.version import __version__
 
-__all__ = ["describe_settings"]
+__all__ = ["settings"]
 
 
-def describe_settings(fit: FitState) -> dict[str, Any]:
+def settings(fit: FitState) -> dict[str, Any]:
     """How a fit was made, as values that any file format can hold as attributes."""
-    settings: dict[str, Any] = {
+    known: dict[str, Any] = {
         "family": fit.family.short_name,
         "backend": target_without_rows(fit).backend,
         "dtype": fit.dtype.name,
@@ -29,8 +29,8 @@ def describe_settings(fit: FitState) -> dict[str, Any]:
         "pymc_version": pm.__version__,
         "jax_version": jax.__version__,
     }
-    settings |= fit.notes
+    known |= fit.notes
     if fit.algorithm is not None:
-        settings |= {"algorithm": fit.algorithm.short_name, "loss": fit.algorithm.loss_name}
-        settings |= fit.algorithm.settings()
-    return settings
+        known |= {"algorithm": fit.algorithm.short_name, "loss": fit.algorithm.loss_name}
+        known |= fit.algorithm.settings()
+    return known

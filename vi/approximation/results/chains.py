@@ -13,11 +13,12 @@ from arviz_stats.base import array_stats
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of, target_of_all_rows
-from vi.approximation.record.settings import describe_settings
+from vi.approximation.record.settings import settings
 from vi.approximation.results.blackjax_kernels import Plan, compiled_chains, import_blackjax
 from vi.approximation.results.datatree import fit_record, to_datatree
 from vi.approximation.results.metric import inverse_mass_matrix, starting_points
-from vi.foundation.numbers import check_count, number
+from vi.foundation.arguments import choice
+from vi.foundation.numbers import check_count, check_flags, number, whole
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAINS, key_from, resolve_seed
 from vi.targets.base import Target
@@ -119,12 +120,9 @@ def sample_mcmc(
     ):
         if value is not None or name != "integration_steps":
             check_count(name, value)
-    if isinstance(tune, bool) or not isinstance(tune, int | np.integer) or tune < 0:
-        raise ValueError(f"tune={tune!r}: must be a whole number of at least 0.")
-    if method not in METHODS:
-        raise ValueError(
-            f"method={method!r} is unknown; use one of {', '.join(map(repr, METHODS))}."
-        )
+    whole("tune", tune, 0)
+    check_flags(include_transformed=include_transformed, store_data=store_data)
+    choice("method", method, METHODS)
     accept = METHODS[method] if target_accept is None else target_accept
     number("target_accept", accept, above=0.0, below=1.0)
     import_blackjax()
@@ -148,7 +146,7 @@ def sample_mcmc(
     if include_transformed:
         flat = target.layout.unflatten(z.reshape(-1, target.dim))
         posterior |= {name: value for name, value in flat.items() if name not in posterior}
-    record = fit_record(fit.losses, describe_settings(fit))
+    record = fit_record(fit.losses, settings(fit))
     sample_stats = {name: np.asarray(value).reshape(-1) for name, value in stats.items()}
     tree = to_datatree(fit.model, posterior, sample_stats, record, store_data, chains=int(chains))
     attributes = {

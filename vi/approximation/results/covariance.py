@@ -11,6 +11,7 @@ import xarray as xr
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
+from vi.approximation.results.draws import names_from
 from vi.families import Family, MeanField, Normal, Product
 from vi.foundation.numbers import check_pairs
 from vi.foundation.seeds import RESPONSE, generator_from, resolve_seed
@@ -122,11 +123,12 @@ def _entries(fit: FitState, names: Sequence[str] | None) -> np.ndarray:
                 f"{', '.join(fit.layout.names)}."
             )
         return np.arange(dim)
-    names = [names] if isinstance(names, str) else list(names)
+    given = names
+    names = names_from(names or None, "names") or []
     known = list(fit.layout.names)
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise ValueError(
-            f"names={names!r}: give names of free variables; there are {', '.join(known)}."
+            f"names={given!r}: give names of free variables; there are {', '.join(known)}."
         )
     return np.concatenate([np.arange(dim)[fit.layout[name].slice] for name in names])

@@ -10,7 +10,7 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.results.other_fits import MOST_GRADIENTS
 from vi.diagnostics.nudge import LEAPS, STEPS
-from vi.foundation.numbers import check_count
+from vi.foundation.numbers import check_count, whole
 from vi.targets.backends.evaluation import entries_of
 from vi.targets.base import Target
 
@@ -81,8 +81,10 @@ def check_sizes(draws: Any, chains: Any, starts: Any) -> None:
             f"chains={chains!r}: must be a whole number of at least {LEAST_CHAINS} (fewer have too "
             "much noise to say anything), or 0 for none."
         )
-    if starts is not None and not (_is_whole(starts) and starts >= 0):
-        raise ValueError(f"starts={starts!r}: must be a whole number, 0 for none.")
+    if chains is not None:
+        whole("chains", chains, 0)
+    if starts is not None:
+        whole("starts", starts, 0)
 
 
 def _is_whole(value: Any) -> bool:

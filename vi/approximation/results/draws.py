@@ -16,14 +16,14 @@ from vi.approximation.record.log_density import (
     target_without_rows,
 )
 from vi.approximation.record.parameters import reported_params
-from vi.approximation.record.settings import describe_settings
+from vi.approximation.record.settings import settings
 from vi.approximation.results.contents import contents
 from vi.approximation.results.datatree import fit_record, to_datatree, to_multitrace
 from vi.approximation.results.points import draw, log_prob_at
 from vi.approximation.results.streamed_rows import in_blocks
 from vi.approximation.results.weighted_draws import how_weighed, resampled
 from vi.foundation.arrays import refuse_masked
-from vi.foundation.numbers import check_count
+from vi.foundation.numbers import check_count, check_flags, flag
 from vi.foundation.seeds import resolve_seed
 from vi.targets.base import Target
 
@@ -89,6 +89,9 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         what was left out because it needs all rows: deterministics, ``log_p``, ``data``.
     """
     check_count("draws", draws)
+    flag("return_inferencedata", return_inferencedata)
+    switches = {"log_prob": log_prob, "store_data": store_data, "rows": rows}
+    check_flags(optional=True, include_transformed=include_transformed, **switches)
     if not return_inferencedata:
         include_transformed = True
     if include_transformed is None:
@@ -125,7 +128,7 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
         return trace  # type: ignore[no-any-return]
     stats = {"log_p": _log_p(points, target)} if holds.log_p else {}
     stats |= {} if log_q is None else {"log_q": log_q}
-    record = fit_record(fit.losses, describe_settings(fit), fit.starts, fit.stages)
+    record = fit_record(fit.losses, settings(fit), fit.starts, fit.stages)
     streamed = () if fit.data.stream is None else tuple(fit.data.stream.fields)
     tree = to_datatree(model_of_all_rows(fit), posterior, stats, record, holds.data, streamed)
     _add_verdict(tree, fit)
@@ -147,16 +150,16 @@ def _add_verdict(tree: xr.DataTree, fit: FitState) -> None:
         tree["diagnosis"] = xr.DataTree(fit.diagnosis.to_dataset())
 
 
-def names_from(var_names: Any) -> list[str] | None:
+def names_from(var_names: Any, argument: str = "var_names") -> list[str] | None:
     """The names of variables as a list, or None for all; refuse what is no list of names."""
     if var_names is None:
         return None
     if isinstance(var_names, str):
         return [var_names]
     if not isinstance(var_names, Sequence) or not all(isinstance(n, str) for n in var_names):
-        raise TypeError(f"var_names={var_names!r}: give a list of names of variables.")
+        raise TypeError(f"{argument}={var_names!r}: give a list of names of variables.")
     if not var_names:
-        raise ValueError("var_names is empty; name the variables, or leave it out to have all.")
+        raise ValueError(f"{argument} is empty; name the variables, or leave it out to have all.")
     return list(var_names)
 
 
@@ -197,7 +200,13 @@ def logq(fit: FitState, z: Any) -> np.ndarray:
 
 def _points(fit: FitState, z: Any) -> np.ndarray:
     refuse_masked(z, "The points")
-    points = np.asarray(z, fit.dtype)
+    try:
+        given = np.asarray(z)
+    except ValueError:  # rows of different lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "fiub":
+        raise TypeError(f"z={z!r}: give points, real numbers of shape (..., {fit.layout.dim}).")
+    points = given.astype(fit.dtype)
     if points.ndim == 0 or points.shape[-1] != fit.layout.dim:
         raise ValueError(f"Points must have shape (..., {fit.layout.dim}), got {points.shape}.")
     return points

@@ -15,6 +15,7 @@ from vi.approximation.record.log_density import model_of_all_rows
 from vi.approximation.record.present_data import refuse_masked_data
 from vi.approximation.results.draws import sample
 from vi.approximation.results.streamed_rows import in_blocks, row_variables
+from vi.foundation.numbers import check_count
 from vi.foundation.seeds import resolve_seed
 from vi.graphs.compiling import compiling
 from vi.models.density_model import DensityModel, Predictions
@@ -53,6 +54,8 @@ def sample_posterior_predictive(
     TypeError
         If nothing is observed in the model, so that there is nothing to predict.
     """
+    if block_rows is not None:
+        check_count("block_rows", block_rows)
     idata = sample(fit, log_prob=False) if idata is None else idata
     _check_draws(fit.model, idata, "sample_posterior_predictive", options.get("var_names"))
     refuse_masked_data(fit)
@@ -93,6 +96,8 @@ def compute_log_likelihood(
     xarray.DataTree
         The same tree.
     """
+    if block_rows is not None:
+        check_count("block_rows", block_rows)
     _check_draws(fit.model, idata, "compute_log_likelihood", options.get("var_names"))
     refuse_masked_data(fit)
     if isinstance(fit.model, DensityModel):

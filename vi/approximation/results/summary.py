@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import arviz_stats
 import numpy as np
 import xarray as xr
-from arviz_stats import summary
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.results.contents import contents
@@ -15,7 +15,7 @@ from vi.approximation.results.draws import names_from, sample
 from vi.foundation.numbers import check_count
 from vi.foundation.seeds import resolve_seed
 
-__all__ = ["summarize"]
+__all__ = ["summary"]
 
 BLOCK = 2 * 10**7
 """Numbers that are drawn at once, 160 MB: variables are drawn one after the other beyond."""
@@ -24,7 +24,7 @@ ENTRIES = 10**6
 """Numbers that are sorted at once for quantiles: a copy of so many is small beside the draws."""
 
 
-def summarize(
+def summary(
     fit: FitState,
     draws: int = 4000,
     *,
@@ -64,7 +64,7 @@ def summarize(
     names = _names(var_names, few)
     flags = {name: few[name].astype(float) for name in names}  # ArviZ has no means of booleans
     numbers = xr.DataTree.from_dict({"/posterior": few.assign(flags)})
-    table = summary(numbers, var_names=names, kind="stats", round_to="none")[[]]
+    table = arviz_stats.summary(numbers, var_names=names, kind="stats", round_to="none")[[]]
     parts = []
     for group in _groups(few[names], int(draws)):
         drawn = sample(fit, draws, var_names=group, **options)["posterior"]
@@ -75,8 +75,10 @@ def summarize(
 
 def _columns(quantiles: Sequence[float]) -> dict[str, float]:
     """Quantiles by the names of their columns."""
-    values = np.asarray(quantiles, float)
-    if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
+    values = np.asarray(quantiles)
+    if values.ndim != 1 or (values.size and values.dtype.kind not in "fiu"):
+        raise ValueError(f"quantiles={quantiles!r}: give a list of numbers from 0 to 1.")
+    if not ((values >= 0) & (values <= 1)).all():
         raise ValueError(f"quantiles={quantiles!r}: give numbers from 0 to 1.")
     return {"median" if q == 0.5 else f"q{100 * q:g}": float(q) for q in values}
 

@@ -16,7 +16,9 @@ from vi.data.minibatches.batch_tensors import row_data
 from vi.data.missing import refuse_nan
 from vi.foundation.arrays import plain_array, refuse_masked
 from vi.foundation.lengths import refuse_lengths
+from vi.foundation.numbers import check_count
 from vi.graphs.compiling import one_at_a_time
+from vi.targets.batches.factors import check_scale
 from vi.targets.batches.rows import StreamedRows
 from vi.targets.batches.setting import GraphSetting
 
@@ -49,13 +51,18 @@ def training_data(
     TypeError, ValueError
         If the rows and the model's containers do not fit together.
     """
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
+    check_scale(model, scale)
     if data is None:
         if batch_size is not None:
             raise TypeError(
-                "batch_size says how many rows of data= a step takes; give data=, or use "
-                "vi.Minibatch."
+                f"batch_size={batch_size} says how many rows of data= a step takes; give data=, or "
+                "use vi.Minibatch."
             )
         return TrainingData(GraphSetting(True, dict(replacements), scale))
+    if isinstance(data, Mapping) and not data:
+        raise ValueError("data={} is empty; give rows by name, {'x': x}, or leave it out.")
     if _in_memory(data):
         shared = _shared(model, data)
         places: dict[Any, Any] = dict(shared)
@@ -88,11 +95,12 @@ def _stream(data: Any, batch_size: int | None) -> Stream:
                 f"batch_size={batch_size}, but the stream has batches of {data.batch_size} rows."
             )
         return data
+    source = source_from(data)
     if batch_size is None:
         raise TypeError(
             "data= needs batch_size=, the rows of a step (or a vi.data.Stream, which has one)."
         )
-    return Stream(source_from(data), batch_size)
+    return Stream(source, batch_size)
 
 
 def _streamed_rows(model: pm.Model, stream: Stream) -> StreamedRows:
@@ -135,6 +143,9 @@ def _shared(model: pm.Model, data: Mapping[Any, Any]) -> dict[Any, Any]:
         container.name: len(array) if array.ndim else 0 for container, array in arrays.items()
     }
     refuse_lengths("The arrays of data=", lengths)
+    empty = [name for name, array in lengths.items() if not array]
+    if empty:
+        raise ValueError(f"data[{empty[0]!r}] is empty: there must be one row at least.")
     for container, array in arrays.items():
         if array.ndim != container.ndim or not np.can_cast(
             array.dtype, container.dtype, "same_kind"

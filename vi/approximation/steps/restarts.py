@@ -59,7 +59,7 @@ def comparison(fit: FitState, states: Sequence[State], losses: Sequence[np.ndarr
     )
 
 
-def check_restarts(fit: FitState, restarts: int, *, has_elbo: bool) -> None:
+def check_restarts(fit: FitState, restarts: int, algorithm: Algorithm) -> None:
     """Refuse what cannot be fitted from several starts.
 
     Parameters
@@ -68,14 +68,16 @@ def check_restarts(fit: FitState, restarts: int, *, has_elbo: bool) -> None:
         The record before the fit, with the devices of the fit.
     restarts : int
         The number of starts, checked already.
-    has_elbo : bool
-        Whether the loss is minus the ELBO, by which the best run is chosen.
+    algorithm : Algorithm
+        What is to be run; the best run is chosen by its loss, if that is minus the ELBO.
     """
     if restarts == 1:
         return
-    if not has_elbo:
+    if not algorithm.has_elbo:
         raise TypeError(
-            f"restarts={restarts}: the best run is chosen by ELBO, and this method has none."
+            f"restarts={restarts}: the best run is chosen by ELBO, and the loss of this fit is "
+            f"another: {algorithm.loss_name}. Fit from one start, or with another estimator= or "
+            "method=."
         )
     if fit.run is not None:
         raise TypeError(
