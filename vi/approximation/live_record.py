@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import pickle
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import cloudpickle
-import numpy as np
-import pytensor
 
 from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.judgement import judged_as_before
 from vi.approximation.record.parameters import reported_params, with_params
 from vi.approximation.record.pymc_names import OF_APPROXIMATION
-from vi.approximation.results.moments import moment_of
-from vi.approximation.steps.run import run_steps
+from vi.approximation.shared_parameters import SharedParameters
+from vi.approximation.steps.run import failed, run_steps
+from vi.approximation.turns import Turns
 from vi.diagnostics.diagnosis import Diagnosis
-from vi.diagnostics.status import DivergedError, Status
+from vi.diagnostics.status import DivergedError
 from vi.foundation.arguments import function, instance
 from vi.foundation.numbers import check_count, check_steps, flag
 from vi.foundation.unset import Unset
 from vi.training.loop import Callback, check_callbacks
 
 __all__ = ["LiveRecord"]
-
-
-MAKES_A_RECORD = "a function that takes a record and returns the next one"
 
 
 class LiveRecord:
@@ -49,11 +44,8 @@ class LiveRecord:
     def _open(self, record: FitState) -> None:
         """Hold a first record."""
         self._record = record
-        self._lock = threading.Lock()
-        self._shared: dict[str, Any] = {}
-        self._former: dict[str, Any] = {}
-        self._shown: dict[str, Any] = {}
-        self._moments: dict[Any, Any] = {}
+        self._turns = Turns()
+        self._shared = SharedParameters()
         self.publish()
 
     @classmethod
@@ -69,30 +61,20 @@ class LiveRecord:
     def record(self) -> FitState:
         """All that is known of the fit at this moment: a value, which never changes."""
         present = self._record
-        if self._written() and self._lock.acquire(blocking=False):
-            try:
-                self._adopt()
-            finally:
-                self._lock.release()
-            return self._record
+        if self._shared.written():
+            with self._turns.if_free() as free:
+                if free:
+                    self._adopt()
+                    return self._record
         return present
-
-    def _written(self) -> list[str]:
-        """Names of the shared variables into which somebody else has written."""
-        return [
-            n for n, v in self._shared.items() if v.get_value(borrow=True) is not self._shown[n]
-        ]
 
     def _adopt(self) -> None:
         """Take what was written into the shared variables as parameters; or put it back."""
-        written = self._written()
-        if not written:
-            return
-        values = {name: self._shared[name].get_value() for name in written}
-        try:
-            self._record = replace(with_params(self._record, values), diagnosis=None)
-        finally:
-            self.publish()
+        if values := self._shared.written():
+            try:
+                self._record = replace(with_params(self._record, values), diagnosis=None)
+            finally:
+                self.publish()
 
     def change(self, function: Callable[[FitState], FitState]) -> Self:
         """Hold another record, made from the present one.
@@ -127,15 +109,13 @@ class LiveRecord:
         """
         instance("diagnosis", diagnosis, Diagnosis, "a verdict, what diagnose() returns")
         instance("of", of, FitState, "the record that was judged")
-        if not self._lock.acquire(blocking=False):
-            return
-        try:
+        with self._turns.if_free() as free:
+            if not free:
+                return
             self._adopt()
             judged = replace(self._record, diagnosis=diagnosis)
             if judged_as_before(judged, of) is judged:
                 self._record = judged
-        finally:
-            self._lock.release()
 
     def advance(
         self,
@@ -197,7 +177,7 @@ class LiveRecord:
                 )
             except BaseException as error:
                 if begun:
-                    self._record = replace(self._record, status=_failed(self._record, error))
+                    self._record = replace(self._record, status=failed(self._record, error))
                     self.publish()
                 raise
             self._adopt()  # what the last callback has written, before it ended the run
@@ -217,47 +197,18 @@ class LiveRecord:
         with self.alone():
             pass
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Keep every other change away; refuse where one is going on."""
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(
-                "This approximation is being fitted: fit, refine, restart and freeze cannot be "
-                "called on it from a callback or another thread. Use copy.deepcopy(approx) there."
-            )
-        try:
-            yield
-        finally:
-            self._lock.release()
+        return self._turns.alone()
 
     def publish(self) -> Self:
-        """Bring the shared variables up to date; done by the loop when a callback is due.
-
-        Those of another family than the present one become NaN: graphs that were made of them would
-        go on with their last values.
-        """
-        reported = reported_params(self._record)
-        for name in [name for name in self._shared if name not in reported]:
-            former = self._former[name] = self._shared.pop(name)
-            former.set_value(np.full_like(former.get_value(borrow=True), np.nan))
-            del self._shown[name]
-            self._moments.clear()
-        for name, value in reported.items():
-            array = np.array(value)
-            if name in self._former:
-                self._shared[name] = self._former.pop(name)
-            shared = self._shared.get(name)
-            if shared is not None and shared.get_value(borrow=True).shape == array.shape:
-                shared.set_value(array, borrow=True)
-            else:
-                self._shared[name] = pytensor.shared(array, name=name, shape=(None,) * array.ndim)
-                self._moments.clear()
-            self._shown[name] = self._shared[name].get_value(borrow=True)
+        """Bring the shared variables up to date; done by the loop when a callback is due."""
+        self._shared.show(reported_params(self._record))
         return self
 
     def _publish_step(self) -> Self:
         """The same within a run, whose parameters nobody else can set."""
-        if written := self._written():
+        if written := self._shared.written():
             raise RuntimeError(
                 f"Parameters were set during a run ({', '.join(written)}): its steps go on from "
                 "their own. Stop the run (raise StopIteration), set them, and call refine()."
@@ -284,33 +235,27 @@ class LiveRecord:
         Values that are written into them (``set_value``) become those of the approximation, as with
         :meth:`set_params`, at the next question: draws, moments, the next fit.
         """
-        return dict(self._shared)
+        return self._shared.variables
 
     @property
     def params(self) -> list[Any]:
         """The reported parameters as a list of PyTensor shared variables."""
-        return list(self._shared.values())
+        return list(self._shared.variables.values())
 
     @property
     def mean(self) -> Any:
         """Mean of q in the unconstrained space, symbolic, shape ``(D,)``; ``.eval()`` gives it."""
-        return self._moment("mean")
+        return self._shared.moment(self._record.family, "mean")
 
     @property
     def std(self) -> Any:
         """Standard deviations of q in the unconstrained space, symbolic, shape ``(D,)``."""
-        return self._moment("std")
+        return self._shared.moment(self._record.family, "std")
 
     @property
     def cov(self) -> Any:
         """Covariance of q in the unconstrained space, symbolic, shape ``(D, D)``."""
-        return self._moment("cov")
-
-    def _moment(self, name: str) -> Any:
-        key = (self._record.family, name)
-        if key not in self._moments:
-            self._moments[key] = moment_of(self._record.family, name, self._shared)
-        return self._moments[key]
+        return self._shared.moment(self._record.family, "cov")
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """A pickle for any pickler: models hold functions that only cloudpickle can write."""
@@ -343,18 +288,9 @@ def _unpickled(cls: type[LiveRecord], state: bytes) -> LiveRecord:
     return live
 
 
-def _failed(record: FitState, error: BaseException) -> Status:
-    """The status of a run through which an exception passed."""
-    why = (
-        f"{type(error).__name__} passed through; all steps so far are kept, refine() goes on from "
-        "here."
-    )
-    return Status("failed", record.status.step, why)
-
-
 def _made(name: str, make: Callable[[FitState], FitState], record: FitState) -> FitState:
     """The next record, and nothing else: what would break at the next question is refused now."""
-    made = function(name, make, MAKES_A_RECORD, 1)(record)
+    made = function(name, make, "a function of a record that returns the next one", 1)(record)
     if not isinstance(made, FitState):
         raise TypeError(
             f"{name} must return the next record, a FitState (dataclasses.replace(record, ...)); "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Unpack
 
 import jax
@@ -12,20 +11,16 @@ import numpy as np
 
 from vi.algorithms import Algorithm, State
 from vi.approximation import Approximation
-from vi.approximation.record.begin import with_algorithm
-from vi.approximation.record.fit_state import FitState
-from vi.approximation.steps.restarts import check_restarts
-from vi.approximation.steps.warm_start import can_warm_start
 from vi.foundation.numbers import check_count, check_flags
 from vi.foundation.unset import Unset
 from vi.inference.contract import check_made
-from vi.inference.judged import check_can_be_judged, judged
-from vi.inference.one_shot import OneShot, refuse_steps
-from vi.inference.profile import Profile, timed
+from vi.inference.judged import judged
+from vi.inference.one_shot import OneShot, refuse_one_step, refuse_steps
+from vi.inference.plans import begun, found_in_one_go
+from vi.inference.profile import Profile, profiled
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
-from vi.inference.run_options import RunOptions, check_run, refuse_unused
+from vi.inference.run_options import RunOptions, check_run, refuse_average, refuse_unused
 from vi.optimizers import Averaging
-from vi.targets.from_pymc import check_backend
 from vi.training import Callback, Status
 
 __all__ = ["Inference"]
@@ -240,45 +235,25 @@ class Inference(abc.ABC):
         check_run(options, restart)
         if not self.stepwise:
             refuse_steps(type(self).__name__, options)
-        if not self.averages and options.averaging is not None:
-            what = "iterates" if self.approx.family.has_density else "particles"
-            raise TypeError(
-                f"averaging={options.averaging!r}: {type(self).__name__} reports its {what} as "
-                "they are. Leave it out."
-            )
+        if not self.averages:
+            refuse_average(type(self).__name__, self.approx.family, options)
         self.approx.check_idle()
         options = options.resolved(averages=self.averages, n=self.default_n)
         algorithm = self._made(options)
         if isinstance(algorithm, OneShot):
-
-            def solved(fit: FitState) -> FitState:
-                fit = check_can_be_judged(options.applied(fit, restart), options)
-                return algorithm.solve(fit, options.steps) if options.steps > 0 else fit
-
-            self.approx.change(solved)
-            return judged(self.approx, options)
-        refuse_unused(algorithm, options)
-
-        def planned(fit: FitState) -> FitState:
-            fit = check_can_be_judged(options.applied(fit, restart), options)
-            check_restarts(fit, options.restarts, algorithm)
-            # parameters that were set, or found in one go, are a start that somebody has chosen
-            chosen = fit.given_std is None
-            wanted = self.warm_start and "obj_optimizer" not in options.given and not chosen
-            fit = with_algorithm(fit, algorithm)
-            return replace(fit, warm_start=wanted and can_warm_start(fit))
-
-        self.approx.advance(
-            planned, options.steps, restarts=options.restarts, progressbar=options.progressbar
-        )
+            self.approx.change(lambda fit: found_in_one_go(fit, algorithm, options, restart))
+        else:
+            refuse_unused(algorithm, options)
+            self.approx.advance(
+                lambda fit: begun(fit, algorithm, options, restart, self.warm_start),
+                options.steps,
+                restarts=options.restarts,
+                progressbar=options.progressbar,
+            )
         return judged(self.approx, options)
 
     def refine(
-        self,
-        n: int,
-        progressbar: bool = True,
-        progressbar_theme: Any = None,
-        **of_fit: Any,
+        self, n: int, progressbar: bool = True, progressbar_theme: Any = None, **of_fit: Any
     ) -> Approximation:
         """Go on for ``n`` more steps, with optimiser state and callbacks: one longer fit."""
         check_retired({"progressbar_theme": progressbar_theme}, "refine", {})
@@ -286,15 +261,7 @@ class Inference(abc.ABC):
 
     def step(self) -> float:
         """Do one step and return its loss (NaN where losses are not kept)."""
-        if not self.stepwise:
-            raise TypeError(
-                f"{type(self).__name__} has no steps: fit() finds the approximation in one go."
-            )
-        if self.staged and self.approx.record.algorithm is None:
-            raise TypeError(
-                f"{type(self).__name__} has stages: fit() makes them all, and there is no step to "
-                "be made before it or after chains."
-            )
+        refuse_one_step(type(self).__name__, self.approx.record, self.stepwise, self.staged)
         if self.approx.state is None:
             self.fit(1, progressbar=False)
         else:
@@ -322,15 +289,8 @@ class Inference(abc.ABC):
         check_flags(optional=True, score=score)
         if not self.stepwise:
             raise TypeError(f"{type(self).__name__} has no steps to profile.")
-        with self.approx.alone():  # a stream has one reader
-            fit = self.approx.record
-            if backend is not None:
-                fit = replace(fit, backend=check_backend(backend))
-            if fit.run is None:
-                algorithm = self._made(RunOptions().resolved(averages=self.averages, n=n))
-                assert isinstance(algorithm, Algorithm)
-                fit = with_algorithm(fit, algorithm)
-            return timed(fit, n)
+        options = RunOptions().resolved(averages=self.averages, n=n)
+        return profiled(self.approx, lambda: self._made(options), n, backend)
 
     def _made(self, options: RunOptions) -> Algorithm | OneShot:
         """What :meth:`algorithm` returns, looked at."""

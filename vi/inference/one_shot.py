@@ -7,7 +7,7 @@ import abc
 from vi.approximation.record.fit_state import FitState
 from vi.inference.run_options import RunOptions
 
-__all__ = ["OneShot", "refuse_steps"]
+__all__ = ["OneShot", "refuse_one_step", "refuse_steps"]
 
 STEPS_ONLY = (
     "callbacks",
@@ -34,6 +34,17 @@ class OneShot(abc.ABC):
 
         :func:`vi.approximation.steps.in_one_go.settled` makes one from parameters.
         """
+
+
+def refuse_one_step(name: str, fit: FitState, stepwise: bool, staged: bool) -> None:
+    """Refuse to make one step, for the method of that name, where there is none to be made."""
+    if not stepwise:
+        raise TypeError(f"{name} has no steps: fit() finds the approximation in one go.")
+    if staged and fit.algorithm is None:
+        raise TypeError(
+            f"{name} has stages: fit() makes them all, and there is no step to be made before it "
+            "or after chains."
+        )
 
 
 def refuse_steps(name: str, options: RunOptions) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
-from typing import IO
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import IO, Any
 
 import jax
 
+from vi.approximation import Approximation
+from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of
 from vi.approximation.steps.run import run_of
+from vi.targets.from_pymc import check_backend
 
-__all__ = ["Profile", "timed"]
+__all__ = ["Profile", "profiled"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,32 @@ class Profile:
         print(self, file=sys.stderr if file is None else file)
 
 
-def timed(fit: FitState, n: int) -> Profile:
+def profiled(
+    approx: Approximation, make: Callable[[], Any], n: int, backend: str | None
+) -> Profile:
+    """Time ``n`` steps from the present record of an approximation.
+
+    Parameters
+    ----------
+    approx : Approximation
+        The approximation, which stays what it is.
+    make : callable
+        Makes the algorithm, where nothing was fitted yet.
+    n : int
+        Steps, checked.
+    backend : str or None
+        What evaluates the model meanwhile; that of the fit by default.
+    """
+    with approx.alone():  # a stream has one reader
+        fit = approx.record
+        if backend is not None:
+            fit = replace(fit, backend=check_backend(backend))
+        if fit.run is None:
+            fit = with_algorithm(fit, make())
+        return _timed(fit, n)
+
+
+def _timed(fit: FitState, n: int) -> Profile:
     """Time ``n`` steps from a record, which stays what it is: the state after them is thrown away.
 
     The run ends early where a value stops being finite.

@@ -15,6 +15,7 @@ from vi.approximation.record.begin import begin_again
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.results.diagnose import arguments_of_diagnosis
 from vi.approximation.steps.data_arguments import training_data
+from vi.families import Family
 from vi.foundation.arguments import instance
 from vi.foundation.devices import Devices, devices_from
 from vi.foundation.numbers import check_count, check_flags, check_steps, positive
@@ -25,7 +26,7 @@ from vi.targets.batches.search import has_batches
 from vi.targets.from_pymc import check_backend
 from vi.training.loop import Callback, check_callbacks
 
-__all__ = ["RunOptions", "check_run", "refuse_unused"]
+__all__ = ["RunOptions", "check_run", "refuse_average", "refuse_unused"]
 
 OF_STEPS = {
     "obj_n_mc": "n_draws",
@@ -230,6 +231,15 @@ def check_run(options: Any, restart: Any) -> None:
     named = isinstance(restart, Mapping) and restart.keys() <= set(OF_RESTART)
     if restart is not None and not named:
         raise TypeError(f"restart={restart!r}: give a dict of {', '.join(OF_RESTART)}, or nothing.")
+
+
+def refuse_average(name: str, family: Family, options: RunOptions) -> None:
+    """Refuse an average, for the method of that name, which reports its iterates as they are."""
+    if options.averaging is not None:
+        what = "iterates" if family.has_density else "particles"
+        raise TypeError(
+            f"averaging={options.averaging!r}: {name} reports its {what} as they are. Leave it out."
+        )
 
 
 def refuse_unused(algorithm: Algorithm, options: RunOptions) -> None:

@@ -32,7 +32,7 @@ from vi.training.several import SeveralRuns
 from vi.training.shared import SharedRun
 from vi.training.supply import supply_for
 
-__all__ = ["check_can_step", "run_of", "run_steps"]
+__all__ = ["check_can_step", "failed", "run_of", "run_steps"]
 
 logger = logging.getLogger("vi")
 
@@ -226,3 +226,12 @@ def _compared(fit: FitState, run: Run, status: Status) -> tuple[FitState, Status
     starts = comparison(fit, [run.state_of(number) for number in runs], losses)
     message = f"{status.message} {describe(starts)}."
     return replace(fit, starts=starts), replace(status, message=message)
+
+
+def failed(record: FitState, error: BaseException) -> Status:
+    """The status of a run through which an exception passed."""
+    why = (
+        f"{type(error).__name__} passed through; all steps so far are kept, refine() goes on from "
+        "here."
+    )
+    return Status("failed", record.status.step, why)
