@@ -135,6 +135,7 @@ CASES: dict[str, Callable[[], Case]] = {
         {
             "advi": {"method": "advi", "diagnose": True},
             "advi, 100,000 steps": {"method": "advi", "n": 100_000},
+            "advi, 400,000 steps": {"method": "advi", "n": 400_000},
             "full rank, 20,000 steps": {"method": "fullrank_advi", "n": 20_000},
         },
     ),
