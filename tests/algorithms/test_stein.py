@@ -272,7 +272,7 @@ def test_hist_says_what_it_is():
             "random_seed is given twice",
         ),
         ({"inf_kwargs": {"kernel": lambda x, y: x - y}}, TypeError, "scalar"),
-        ({"estimator": "closed_form"}, TypeError, "no ELBO"),
+        ({"estimator": "closed_form"}, TypeError, "gradient of an ELBO"),
         ({"obj_n_mc": 3}, TypeError, "n_particles"),
         ({"averaging": "polynomial"}, TypeError, "particles"),
     ],

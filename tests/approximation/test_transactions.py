@@ -200,8 +200,10 @@ def methods_of(kind: type) -> set[str]:
 
 def test_every_public_method_is_in_the_tables():
     assert methods_of(vi.Approximation) == set(OF_APPROXIMATION)
-    # algorithm makes a value; run takes options that fit has checked; step has no arguments
-    assert methods_of(vi.Inference) == set(OF_INFERENCE) | {"algorithm", "run", "step"}
+    # algorithm makes a value; run takes options that fit has checked, check_options checks them;
+    # step has no arguments
+    others = {"algorithm", "check_options", "run", "step"}
+    assert methods_of(vi.Inference) == set(OF_INFERENCE) | others
 
 
 @pytest.mark.parametrize(("where", "method", "arguments"), CASES)

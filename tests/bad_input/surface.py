@@ -54,6 +54,7 @@ CALLED_BY_THE_LIBRARY = {
     r"vi\.data\.\w*Source\.(take|take_into|open|reads|endless|once|peek)": (
         "a stream, head() and source_from() call it, with what they have checked"
     ),
+    r"vi\.data\.Stream\.(once|some)": "a diagnosis calls it, with what it has checked",
     r"vi\.targets\.Target\.\w+": "a run calls it, with arrays of its own",
 }
 """Methods that users write and the library calls, and why."""

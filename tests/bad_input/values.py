@@ -215,6 +215,7 @@ BY_ANNOTATION: dict[str, Kind | None] = {
 ONE_BY_ONE: dict[tuple[str, str], Kind | None] = {
     ("vi.Approximation.diagnose", "chains"): COUNT_OR_NONE_AT_ALL,
     ("vi.Approximation.diagnose", "starts"): COUNT_OR_NONE_AT_ALL,
+    ("vi.Approximation.diagnose", "rows"): NAME,
     ("vi.find_map", "n"): COUNT,
     ("vi.ADVI.run_profiling", "n"): COUNT,
     ("vi.Approximation.save", "path"): TO_WRITE,

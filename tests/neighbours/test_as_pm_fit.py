@@ -189,7 +189,7 @@ def test_threads_one_after_the_other(calls):
         ({"method": "laplace", "restarts": 2}, TypeError, "has no steps"),
         ({"method": "auto", "obj_optimizer": vi.adam()}, TypeError, "settings of their own"),
         ({"method": "auto", "estimator": "monte_carlo"}, TypeError, "stages"),
-        ({"method": "svgd", "estimator": "monte_carlo"}, TypeError, "no ELBO"),
+        ({"method": "svgd", "estimator": "monte_carlo"}, TypeError, "gradient of an ELBO"),
         ({"method": "auto", "inf_kwargs": {"beta": 2}}, TypeError, "Auto does not take"),
         ({"inf_kwargs": {"bet": 2}}, TypeError, "Did you mean 'beta'"),
         ({"inf_kwargs": 3}, TypeError, "give a dict"),

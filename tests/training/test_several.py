@@ -186,7 +186,7 @@ def test_numbers_that_are_none(restarts):
 
 
 def test_what_cannot_be_restarted():
-    with pytest.raises(TypeError, match="has none"):
+    with pytest.raises(TypeError, match="is chosen by ELBO, and the loss of this fit is another"):
         vi.fit(10, "svgd", two_modes(), restarts=2, progressbar=False)
     inference = vi.ADVI(model=two_modes(), random_seed=1)
     inference.fit(10, progressbar=False)

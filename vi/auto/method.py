@@ -151,6 +151,7 @@ class Auto(Inference):
 
     @classmethod
     def check_options(cls, options: RunOptions) -> None:
+        check_run(options, None)
         # averaging=None is no average of one method's iterates
         said = options.given | (set() if options.averaging_is_open else {"averaging"})
         given = [option for option in REFUSED if option in said]

@@ -237,6 +237,7 @@ class Inference(abc.ABC):
         TypeError
             With the names of those options.
         """
+        check_run(options, None)
         if not cls.stepwise:
             refuse_steps(cls.__name__, options)
 

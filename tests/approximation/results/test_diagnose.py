@@ -453,4 +453,6 @@ def test_a_density_that_is_huge_far_out_has_a_verdict():
         method="laplace",
         random_seed=1,
     )
-    assert approx.diagnose(random_seed=1, starts=0).verdict == "means only"
+    found = approx.diagnose(random_seed=1, starts=0)
+    assert found.verdict == "do not use"
+    assert found.improper == "x[0]"  # it is as high however far out

@@ -122,6 +122,11 @@ class SomeRows(Target):
         values: np.ndarray = self._target.log_prob(points, rows) + (points - place) @ tilt + lift
         return values
 
+    def log_density(self, z: Any, inputs: Batch) -> Any:
+        """Log p at one point within compiled code, of a target that traces."""
+        rows, (tilt, place, lift) = self._parts(inputs)
+        return self._target.log_density(z, rows) + (z - place) @ tilt + lift  # type: ignore[attr-defined]
+
     def constrain(
         self, points: np.ndarray, names: tuple[str, ...] | None = None
     ) -> dict[str, np.ndarray]:
