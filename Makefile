@@ -22,12 +22,12 @@ ROBUST ?= $(addprefix tests/,algorithms approximation data families inference mo
 # the slow tests in parts, each in fresh processes: numba keeps what it compiles, some MB a test
 SLOW := slow and not neighbour
 OF_MODELS := tests/targets
-AS_USERS := tests/test_correctness.py tests/test_determinism.py tests/test_examples.py
+AS_USERS := tests/test_determinism.py tests/test_examples.py
 OTHERS := tests $(addprefix --ignore=,$(OF_MODELS) $(AS_USERS))
 # libraries on top of PyMC: Bambi has our own versions; each other one has an environment of its own
 NEIGHBOURS ?= bambi hssm pymc-marketing
 # what is compiled is called a few times: LLVM's best code costs a fifth of the tests and saves nothing.
-# What ends where, and every number of a page, is tried as users have it: AS_USERS
+# Every number of a page and the bits of runs are tried as users have them (AS_USERS); what ends where, by test-robust
 HASTY := --xla_backend_optimization_level=0
 # tests start many processes, each of which imports some 3,000 modules: 4 s with their byte code, 12 s without
 export UV_COMPILE_BYTECODE := 1

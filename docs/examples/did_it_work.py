@@ -227,6 +227,18 @@ for name, fit in (("with states", approx), ("integrated", after)):
 # [states after end]
 assert found.verdict == "good"
 
+# [improper]
+with pm.Model() as separated:
+    b = pm.Flat("b")  # all who were given more have recovered, and nobody else
+    dose = np.array([1.0, 2.0, 3.0, 4.0])
+    pm.Bernoulli("recovered", logit_p=b * (dose - 2.5), observed=[0, 0, 1, 1])
+
+improper = vi.fit(model=separated, random_seed=1)
+print(improper.diagnosis.verdict, improper.diagnosis.why, sep=": ")
+print(improper.diagnosis.advice)
+# [improper end]
+assert improper.diagnosis.improper
+
 # [stages]
 chosen = vi.fit(method="auto", model=states, random_seed=1)
 print(chosen.diagnosis.verdict)
