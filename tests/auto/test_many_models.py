@@ -139,7 +139,4 @@ def test_what_advi_fits_is_fitted_without_a_method(build):
     assert (np.abs(np.log(approx.std.eval() / SD)) < limit).all()
     draws = approx.sample(100, random_seed=1)["posterior"]["mean"].to_numpy()
     assert np.abs(draws.mean() - MEAN) < (5 / np.sqrt(draws.size) + limit) * SD
-    if build is stream:  # not all rows are at hand
-        assert approx.diagnosis is None
-    else:
-        assert approx.diagnosis.verdict == "good"
+    assert approx.diagnosis.verdict == "good"
