@@ -161,6 +161,9 @@ CASES: dict[str, Callable[[], Case]] = {
     ),
     "2,000 means, all rows": lambda: means(2000, {"advi": {"method": "advi"}}),
     "horseshoe, D = 602, all rows": horseshoe,
+    "small regression, 100 x 3, all rows": lambda: regression(
+        100, 3, None, {"advi": {"method": "advi"}}
+    ),
 }
 """The cases by name, with settings of single methods beside the method that chooses."""
 

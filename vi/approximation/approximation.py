@@ -326,11 +326,7 @@ class Approximation(LiveRecord):
         kind = self.family.short_name
         return f"<Approximation {kind} of {names} (D={self.ndim}), {self.status}>"
 
-    def _repr_html_(self) -> str:
-        if "_record" not in vars(self):
-            return ""
-        return approximation_html(self.record)
-
+    _repr_html_ = verb(approximation_html)
     settings = verb(settings)
     target = verb(target)
 

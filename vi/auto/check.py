@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
 from vi.approximation.record.log_density import target_of_row_blocks
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnose import diagnose
 from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.auto.ground import Ground, Look
-from vi.diagnostics.diagnosis import Diagnosis
+from vi.diagnostics.diagnosis import Diagnosis, by_coordinate
 from vi.diagnostics.evidence import ENOUGH, Evidence
 from vi.diagnostics.importance import EQUAL, RELIABLE
 from vi.diagnostics.modes import AHEAD, NOISE
@@ -64,10 +63,7 @@ def improper(ground: Ground) -> Diagnosis | None:
     tail = look_far(target_of_row_blocks(fit), mean, std, None, away)
     if not tail.improper:
         return None
-    table = xr.Dataset(
-        {"mean": ("unconstrained", mean), "sd": ("unconstrained", std)},
-        coords={"unconstrained": [fit.layout.label(i) for i in range(len(mean))]},
-    )
+    table = by_coordinate({"mean": mean, "sd": std}, fit.layout.labels)
     skipped = ("importance weights, short chains, other fits: the posterior is improper",)
     found = verdict_on(Evidence(table, improper=tail.names, skipped=skipped))
     with ground.stage("check", "whether log p falls far from there") as write:

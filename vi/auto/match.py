@@ -13,7 +13,7 @@ from vi.algorithms import BatchAndMatch
 from vi.approximation.record.log_density import target_of_row_blocks
 from vi.approximation.record.parameters import mean_and_std, reported_params, with_params
 from vi.auto.ground import Ground
-from vi.auto.some_rows import see, see_batches, towards_all_rows
+from vi.auto.some_rows import NEAR, see, see_batches, towards_all_rows
 from vi.diagnostics.stages import Stage
 from vi.diagnostics.status import DivergedError
 from vi.families import FullRank
@@ -28,9 +28,8 @@ __all__ = ["match", "matching"]
 AGAIN = 6
 """The part of the steps that are made again once q has been moved to where all rows have it."""
 
-FAR, NEAR = 1.0, 0.2
-"""Standard deviations by which q is moved and has to be matched anew, as the curvature is another;
-and after which the next move is nothing."""
+FAR = 1.0
+"""Standard deviations by which q is moved and has to be matched anew: the curvature is another."""
 
 EARLY, WIDE = (5, 10), 100
 """Steps after which it may be over, and from how many dimensions on: there a step takes as many

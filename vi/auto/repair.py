@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
@@ -16,7 +15,7 @@ from vi.approximation.results.chains import agreement, run_chains, tail_ess
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
 from vi.approximation.results.metric import inverse_mass_matrix, starting_points
 from vi.auto.ground import Ground
-from vi.diagnostics.diagnosis import Diagnosis, Verdict, shifts
+from vi.diagnostics.diagnosis import Diagnosis, Verdict, by_coordinate, shifts
 from vi.diagnostics.stages import Stage
 from vi.families import Mixture, Particles
 from vi.foundation.precision import precision
@@ -67,7 +66,7 @@ def repair(ground: Ground) -> None:
     fit = ground.fit
     target = target_of_all_rows(fit)
     seed, gradients, each = derived_seed(fit.seed, STAGES), 0, 0.0
-    best: tuple[np.ndarray, Diagnosis] | None = None
+    tried: list[tuple[np.ndarray, Diagnosis]] = []
     with ground.stage("chains", "NUTS from draws of q") as write:
         try:
             matrix = inverse_mass_matrix(fit, None)
@@ -88,15 +87,11 @@ def repair(ground: Ground) -> None:
             each = float(np.mean(np.asarray(stats["n_steps"])))
             gradients += int(each * steps)
             found = _verdict(fit, points, np.asarray(stats["diverging"]), gradients)
-            if best is None or _rank(found) > _rank(best[1]):
-                best = points, found
+            tried.append((points, found))
             if found.verdict == "good":
                 break
             matrix, starts = _learned(matrix, points, found), points[:, -1]
-        if best is None:
-            write(Stage("", outcome=f"left out: {NO_TIME}", kept=False))
-            return
-        points, found = best
+        points, found = max(tried, key=lambda attempt: _rank(attempt[1]))
         held = found.verdict != "do not use"
         if held:
             _hold(ground, points, found)
@@ -175,10 +170,7 @@ def _verdict(fit: FitState, points: np.ndarray, diverging: np.ndarray, gradients
         elbo_error=np.nan,
         pareto_k=np.nan,
         importance_ess=np.nan,
-        table=xr.Dataset(
-            {name: ("unconstrained", values) for name, values in columns.items()},
-            coords={"unconstrained": [fit.layout.label(i) for i in range(flat.shape[1])]},
-        ),
+        table=by_coordinate(columns, fit.layout.labels),
         acceptance=np.nan,
         gradients=gradients,
         skipped=("the density: chains have none",),

@@ -12,7 +12,7 @@ from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.steps.first_widths import with_first_widths
 from vi.approximation.steps.warm_start import searched
 from vi.auto.ground import Ground
-from vi.auto.some_rows import see_batches, towards_all_rows
+from vi.auto.some_rows import NEAR, see_batches, towards_all_rows
 from vi.diagnostics.status import Status
 from vi.targets.batches.some_rows import SomeRows
 
@@ -20,10 +20,6 @@ __all__ = ["search"]
 
 THERE = 0.01
 """Nats that three iterations have to gain: the stages after it go on from where it ends."""
-
-
-NEAR = 0.2
-"""Standard deviations by which the slope of all rows may still move a mean."""
 
 
 def search(ground: Ground, *, alone: bool) -> None:

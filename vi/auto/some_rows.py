@@ -21,7 +21,10 @@ from vi.targets.base import Target
 from vi.targets.batches.row_blocks import POINTS
 from vi.targets.batches.some_rows import SomeRows
 
-__all__ = ["see", "see_batches", "see_some_rows", "towards_all_rows"]
+__all__ = ["NEAR", "see", "see_batches", "see_some_rows", "towards_all_rows"]
+
+NEAR = 0.2
+"""Standard deviations by which the slope of all rows may still move a mean."""
 
 ROUNDS = 5
 """How often the slope of all rows is looked at, at most. Each time the mean is off by as much less

@@ -52,7 +52,7 @@ def compared(found: Mapping[str, np.ndarray], layout: Layout) -> xr.Dataset:
         },
         coords={
             "restart": np.arange(len(elbo)),
-            "unconstrained": [layout.label(i) for i in range(layout.dim)],
+            "unconstrained": layout.labels,
         },
         attrs={"restart_best": best, "restarts_near_best": int(near.sum())},
     )

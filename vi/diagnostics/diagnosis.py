@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -13,7 +14,7 @@ from vi.diagnostics.importance import Weights
 from vi.foundation.arguments import instance
 from vi.foundation.html import card
 
-__all__ = ["Diagnosis", "Verdict", "shifts", "weighted_moments"]
+__all__ = ["Diagnosis", "Verdict", "by_coordinate", "shifts", "weighted_moments"]
 
 NUMBERS = ("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "discrepancy")
 """The measurements that are one number each."""
@@ -153,6 +154,14 @@ class Diagnosis:
             lines.append(f"Pareto k {self.pareto_k:.2f}, effective draws {self.importance_ess:.0f}")
         lines += [f"not checked: {what}" for what in self.skipped]
         return "\n".join(lines)
+
+
+def by_coordinate(columns: Mapping[str, np.ndarray], labels: Sequence[str]) -> xr.Dataset:
+    """The table of a diagnosis: columns ``(D,)`` by name, along the coordinates' names."""
+    return xr.Dataset(
+        {name: ("unconstrained", values) for name, values in columns.items()},
+        coords={"unconstrained": list(labels)},
+    )
 
 
 def shifts(

@@ -137,6 +137,11 @@ class Layout:
                 return f"{slot.name}[{', '.join(str(int(i)) for i in position)}]"
         raise IndexError(f"Entry {index} is outside the flat vector of length {self.dim}.")
 
+    @property
+    def labels(self) -> list[str]:
+        """Names of all entries of the flat vector."""
+        return [self.label(i) for i in range(self.dim)]
+
     def describe(self, indices: np.ndarray, limit: int = 5) -> str:
         """Names of several entries, shortened to ``limit``."""
         labels = [self.label(int(i)) for i in indices[:limit]]

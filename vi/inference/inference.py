@@ -100,8 +100,6 @@ class Inference(abc.ABC):
         return f"<{type(self).__name__} of {self.approx!r}>"
 
     def _repr_html_(self) -> str:
-        if "approx" not in vars(self):
-            return ""
         return card(type(self).__name__, None, self.approx._repr_html_())
 
     def fit(

@@ -163,7 +163,7 @@ def measured(diagnosis: Diagnosis, layout: Layout) -> dict[str, np.ndarray]:
         raise TypeError(
             f"diagnosis must be what approx.diagnose() gives; this is {type(diagnosis).__name__}."
         )
-    labels = [layout.label(i) for i in range(layout.dim)]
+    labels = layout.labels
     if labels != list(map(str, diagnosis.table["unconstrained"].to_numpy())):
         raise ValueError("The diagnosis is one of another model: give approx.diagnose().")
     columns = [

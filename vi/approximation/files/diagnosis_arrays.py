@@ -33,7 +33,7 @@ def diagnosis_from(
     if attributes is None:
         return None
     own = {n.removeprefix(PREFIX): v for n, v in arrays.items() if n.startswith(PREFIX)}
-    coords = {"unconstrained": [layout.label(i) for i in range(layout.dim)]}
+    coords = {"unconstrained": layout.labels}
     modes = own.pop(MODES, None)
     if modes is not None:
         coords[MODES] = [str(name) for name in modes]

@@ -14,6 +14,7 @@ from vi.approximation.results.image_fits import Candidates, candidates_of
 from vi.approximation.results.mixture_parts import parts_of
 from vi.approximation.results.points import draw
 from vi.approximation.results.wide_weights import regular, wide_points
+from vi.diagnostics.diagnosis import by_coordinate
 from vi.diagnostics.parts import PartRoots, Parts, root_of
 from vi.search.tails import Rays, rays_of
 from vi.targets.backends.evaluation import Evaluation, evaluation
@@ -120,11 +121,7 @@ class DrawnFit:
     @property
     def table(self) -> xr.Dataset:
         """What has been found so far, by coordinate."""
-        columns = {"mean": self.mean, "sd": self.std} | self.columns
-        return xr.Dataset(
-            {name: ("unconstrained", values) for name, values in columns.items()},
-            coords={"unconstrained": self.labels},
-        )
+        return by_coordinate({"mean": self.mean, "sd": self.std} | self.columns, self.labels)
 
     def note(self, what: str, mean: np.ndarray, sd: np.ndarray) -> None:
         """Add two columns to the table."""
@@ -166,9 +163,9 @@ def drawn_fit(record: FitState, rows: Target, target: Target, sizes: Sizes, seed
         points,
         log_q,
         log_p,
-        log_p[: sizes.draws] if rows is target else rows.log_prob(points[: sizes.draws]),
+        log_p if rows is target else rows.log_prob(points[: sizes.draws]),
         evaluation(target, LEAST_CHAINS),  # so many are asked for at first: one compilation
-        [target.layout.label(i) for i in range(target.dim)],
+        target.layout.labels,
         parts,
         wide,
         log_p_wide,

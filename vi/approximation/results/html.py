@@ -22,6 +22,8 @@ def approximation_html(fit: FitState) -> str:
         seconds = sum(stage.seconds for stage in fit.stages)
         names = ", ".join(stage.stage for stage in fit.stages)
         said += [paragraph(f"{names}; {seconds:.1f} s", faint=True)]
+    elif fit.seconds:
+        said += [paragraph(f"{fit.seconds:.1f} s of steps", faint=True)]
     losses = sparkline(np.asarray(fit.losses), f"loss of {len(fit.losses):,} steps")
     title = f"{fit.family.short_name} approximation, D = {fit.layout.dim:,}"
     return card(title, colour, *said, losses, fit.layout._repr_html_())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import dense_covariance, mean_and_std, reported_params
 from vi.approximation.results.drawn_fit import LARGEST_DENSE, SLOPED
 from vi.approximation.results.passes import one_pass_in_words
 from vi.approximation.results.points import draw
+from vi.diagnostics.diagnosis import by_coordinate
 from vi.diagnostics.evidence import Evidence
 from vi.diagnostics.gradient import Slope, slope
 from vi.diagnostics.parts import root_of
@@ -52,10 +52,7 @@ def measured_on_some_rows(record: FitState, target: StreamedTarget, seed: int) -
         if log_q is not None:
             ratios = values - log_q
             elbo, error = float(ratios.mean()), _error(ratios, unseen)
-    table = xr.Dataset(
-        {name: ("unconstrained", values) for name, values in columns.items()},
-        coords={"unconstrained": [target.layout.label(i) for i in range(target.dim)]},
-    )
+    table = by_coordinate(columns, target.layout.labels)
     algorithm = record.algorithm
     followed = algorithm is not None and algorithm.has_elbo and algorithm.prior_weight == 1.0
     return Evidence(

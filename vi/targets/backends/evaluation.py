@@ -39,8 +39,6 @@ def evaluation(target: Target, block: int | None = None, inputs: Batch | None = 
     are of all rows, or of `inputs`. What runs on the host takes its points one by one, or as many
     as it wants.
     """
-    if target.in_passes:
-        return lambda points: target.value_and_score(points.astype(target.dtype), target.batch())
     inputs = target.batch() if inputs is None else inputs
     if not target.traceable:
 

@@ -23,7 +23,7 @@ __all__ = ["Pace", "StreamedTarget"]
 TOGETHER = 32
 """Points whose values, or scores, are computed together: always so many, for which code is compiled
 once, whatever a pass is asked. A value for each row of a block and point is 2.5 MB, which caches
-hold; of 256 points they do not, and a regression took twenty times as long."""
+hold."""
 
 FEW = 4
 """Points by which one is timed where each is computed by itself."""

@@ -14,9 +14,8 @@ __all__ = ["CACHE", "points_together"]
 
 CACHE = 2**22
 """Bytes that an array of all points together may have. More points share the reading of the data,
-and their products are those of matrices, until what they make does not come back from a cache: of a
-normal of 5,000 x 100 numbers ten points took 7 times as long together as one after the other, of a
-regression of 20,000 x 600 numbers a quarter of it."""
+and their products are those of matrices, until what they make does not come back from a cache: then
+they take longer together than one after the other."""
 
 
 def points_together(function: Callable[[Any, Any], Any], point: Any, inputs: Any) -> int:
