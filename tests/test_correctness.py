@@ -278,7 +278,7 @@ def estimated(family, estimator):
     return not ESTIMATORS[estimator].needs_entropy or own.entropy(params) is not None
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("family", "estimator"),
     [pair for pair in itertools.product(NORMAL, ESTIMATORS) if estimated(*pair)],
