@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -61,8 +61,9 @@ def from_pymc(
     model : pymc.Model
         Any model whose free variables are continuous.
     backend : {"auto", "jax", "pytensor"}
-        What evaluates it. ``"auto"`` takes JAX where the graph converts and its gradient is right,
-        PyTensor otherwise, and logs which and why.
+        What evaluates it. ``"auto"`` takes JAX where the graph converts and its gradient is right
+        (PyTensor's, converted, where JAX's own is wrong), PyTensor otherwise, and logs which and
+        why.
     dtype : {"float64", "float32"}
         Precision of the evaluation; ``None`` is PyTensor's ``floatX``.
     more_replacements : mapping of variables, optional
@@ -145,23 +146,16 @@ def _build(
     point: Mapping[str, np.ndarray],
     setting: GraphSetting,
 ) -> Target:
-    def graph(lift: bool = True) -> ModelGraph:
+    def graph(lift: bool) -> ModelGraph:
         return build_graph(model, point, setting, lift=lift)
 
-    lifted = graph()
+    lifted = graph(True)
     if backend == "pytensor":
         logger.info("Backend pytensor (asked for).")
         return PytensorTarget(lifted, dtype)
     start = lifted.layout.flatten(with_rows(point, lifted.layout), dtype)
     try:
-        try:
-            target = _checked(JaxTarget(lifted, dtype), start)
-        except ConversionError as error:
-            if isinstance(error, WrongGradientError):
-                raise
-            target = _checked(
-                JaxTarget(graph(lift=False), dtype), start
-            )  # lifted data may decide a shape
+        target = _by_jax(graph, lifted, dtype, start)
     except ConversionError as error:
         if backend == "jax":
             raise ValueError(
@@ -173,6 +167,27 @@ def _build(
         return fallback
     logger.info("Backend jax%s.", "" if backend == "auto" else " (asked for)")
     return target
+
+
+def _by_jax(
+    graph: Callable[[bool], ModelGraph], lifted: ModelGraph, dtype: np.dtype, start: np.ndarray
+) -> JaxTarget:
+    """The model in JAX; with PyTensor's gradient where JAX's own is wrong."""
+    try:
+        try:
+            return _checked(JaxTarget(lifted, dtype), start)
+        except ConversionError as error:
+            if isinstance(error, WrongGradientError):
+                raise
+            lifted = graph(False)  # lifted data may decide a shape
+            return _checked(JaxTarget(lifted, dtype), start)
+    except WrongGradientError as error:
+        try:
+            target = _checked(JaxTarget(lifted, dtype, symbolic=True), start)
+        except NotImplementedError:
+            raise error from None
+        logger.info("The gradient is PyTensor's own, in JAX, because %s.", error)
+        return target
 
 
 def _checked(target: JaxTarget, start: np.ndarray) -> JaxTarget:

@@ -77,8 +77,7 @@ def _looks(target: JaxTarget, start: np.ndarray, inputs: StepInputs) -> Looks:
         return *reverse(point, inputs), None
 
     def both(point: jax.Array, direction: jax.Array, inputs: StepInputs) -> Any:
-        along = jax.jvp(lambda z: target.log_density(z, inputs), (point,), (direction,))[1]
-        return *reverse(point, inputs), along
+        return *reverse(point, inputs), target.slope_along(point, direction, inputs)
 
     # sixteen calls: the compiler's time counts, until there are data by the million
     options = HASTY if entries_of(target) < MANY else None

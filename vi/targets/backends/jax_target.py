@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytensor
 
 from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.batch_tensors import is_row_data
@@ -18,6 +19,7 @@ from vi.data.minibatches.row_numbers import short_steps
 from vi.foundation.batching import mapped
 from vi.foundation.compiling import jitted
 from vi.foundation.precision import precision
+from vi.graphs.symbolic_gradient import with_symbolic_gradient
 from vi.graphs.to_jax import jax_function
 from vi.targets.backends.together import CACHE, points_together
 from vi.targets.base import Batch, Inputs, StepInputs, StreamedBlock, Target
@@ -62,23 +64,29 @@ class JaxTarget(Target):
         The model's graphs.
     dtype : numpy.dtype
         Precision.
+    symbolic : bool
+        Whether the gradient is PyTensor's, converted, in place of JAX's own.
 
     Raises
     ------
     ConversionError
-        If the graph cannot run in JAX, or runs with a wrong gradient; the message says why.
+        If the graph cannot run in JAX; the message says why.
     """
 
     backend = "jax"
     traceable = True
 
-    def __init__(self, graph: ModelGraph, dtype: np.dtype) -> None:
+    def __init__(self, graph: ModelGraph, dtype: np.dtype, *, symbolic: bool = False) -> None:
         self.graph = graph
         self.layout = graph.layout
         self.names = tuple(graph.variables)
         self.dtype = dtype
-        with precision(dtype):  # constants become JAX arrays here
-            self._log_prob = jax_function(graph.inputs, [graph.log_prob])
+        # constants become JAX arrays here; floatX is the type of the zeros in a gradient
+        with precision(dtype), pytensor.config.change_flags(floatX=dtype.name):
+            self._plain = jax_function(graph.inputs, [graph.log_prob])
+            self._log_prob = (
+                with_symbolic_gradient(graph.inputs, graph.log_prob) if symbolic else self._plain
+            )
             self._local = LocalRows(graph, lambda outputs: jax_function(graph.inputs[1:], outputs))
         self.has_local = bool(graph.local)
         self._lengths = lengths_function(graph.rows)
@@ -151,6 +159,12 @@ class JaxTarget(Target):
     def log_density(self, z: jax.Array, inputs: Batch) -> jax.Array:
         """Return ``log p`` of one point, traceable."""
         return jnp.asarray(self._log_prob(z, *inputs.values)[0], self.dtype)
+
+    def slope_along(self, z: jax.Array, direction: jax.Array, inputs: Batch) -> jax.Array:
+        """Return the derivative of log p along a direction by JAX's forward mode, traceable."""
+        function = lambda z: jnp.asarray(self._plain(z, *inputs.values)[0], self.dtype)  # noqa: E731
+        along: jax.Array = jax.jvp(function, (z,), (direction,))[1]
+        return along
 
     def value_and_score(self, points: jax.Array, inputs: Batch) -> tuple[jax.Array, jax.Array]:
         if not (
