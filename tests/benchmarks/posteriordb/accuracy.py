@@ -4,7 +4,8 @@
 
 Every run is a process of its own (``launch.py``) and one JSON line, written as soon as it is known;
 runs that the file has are not made again. Peers are run by the Python of the environment that has
-them (requirements-peers.txt). ``--table`` prints a file as tables, ``--picture FILE.png`` draws it.
+them (requirements-peers.txt). ``--table`` prints a file as tables, ``--picture FILE.png`` draws it,
+with a panel for each of ``--systems``.
 
 A run has 120 s from the built model to the end of its fit, and as many for each thing after it
 (draws and errors, the verdict, a second fit for the seconds without compilation). Seconds are told
@@ -41,7 +42,7 @@ def main() -> None:
         if options.picture:
             from accuracy_figure import picture  # matplotlib is for pictures only
 
-            picture(runs, options.picture, options.clock)
+            picture(runs, options.picture, options.clock, options.systems)
         return
     path = folder(options.posteriordb)
     _check(options.systems, options.peers)

@@ -34,7 +34,7 @@ Green: right (B, below 0.3; darker A, below 0.1). Upper edge: far off (triangle)
 Under a name: how often the system is right, and its seconds in the median."""
 
 
-def picture(runs: Sequence[Run], path: Path, clock: str) -> None:
+def picture(runs: Sequence[Run], path: Path, clock: str, shown: Sequence[str]) -> None:
     """Draw the runs.
 
     Parameters
@@ -45,8 +45,11 @@ def picture(runs: Sequence[Run], path: Path, clock: str) -> None:
         A file that matplotlib can write.
     clock : {"wall", "processor"}
         Which seconds, with compilation.
+    shown : sequence of str
+        The systems that have a panel, where there are runs; all are there in grey.
     """
-    systems = sorted(ordered_systems(runs), key=lambda system: _rank(runs, system))
+    known = [system for system in ordered_systems(runs) if system in shown]
+    systems = sorted(known, key=lambda system: _rank(runs, system))
     if not systems:
         raise SystemExit("There are no runs to draw: name their file by --out.")
     name = "seconds" if clock == "wall" else "processor"
@@ -70,7 +73,8 @@ def picture(runs: Sequence[Run], path: Path, clock: str) -> None:
             lowest.tick_params(labelbottom=True)
         of = "" if clock == "wall" else "processor "
         figure.supxlabel(f"{of}seconds, with compilation")
-        figure.supylabel("worst error of a mean (in sds) or of a log sd")
+        between = "\n" if rows == 1 else " "
+        figure.supylabel(f"worst error of a mean{between}(in sds) or of a log sd")
         figure.suptitle(HOW_TO_READ, fontsize=9)
         figure.savefig(path, dpi=150)
         plt.close(figure)
