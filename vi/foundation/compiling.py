@@ -10,10 +10,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["HASTY", "called_afresh", "jitted", "known_options"]
+__all__ = ["HASTY", "called_afresh", "effort_for", "jitted", "known_options"]
 
 HASTY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 """Options for what is called a few times on little data: the compiler's time is what it takes."""
+
+FEW = 10**6
+"""Numbers up to which making them takes less time than the compiler saves by haste: some 0.1 s."""
+
+
+def effort_for(numbers: int) -> dict[str, Any]:
+    """XLA's options for code that makes so many numbers in a call, and is called a few times."""
+    return known_options(*HASTY.items()) if numbers <= FEW else {}
 
 
 def jitted[**P, T](

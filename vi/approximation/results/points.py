@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -10,10 +11,11 @@ import numpy as np
 
 from vi.families import Family, Params
 from vi.foundation.batching import mapped
+from vi.foundation.compiling import effort_for
 from vi.foundation.precision import precision
 from vi.foundation.seeds import key_from
 
-__all__ = ["draw", "log_prob_at"]
+__all__ = ["draw", "draw_with_density", "log_prob_at"]
 
 BLOCK = 1024
 """Draws that are computed together: enough to fill the vector units, few enough that a flow's inner
@@ -34,9 +36,16 @@ def draw(
     with precision(dtype):
         keys = jax.random.split(key_from(seed), draws)
         if density and family.has_density:
-            points, log_q = _draw_and_log_prob(family, _shapes(params, draws))(params, keys)
-            return np.asarray(points), np.asarray(log_q)
+            return draw_with_density(family, params, keys)
         return np.asarray(_draw(family, _shapes(params, draws))(params, keys)), None
+
+
+def draw_with_density(
+    family: Family, params: Params, keys: jax.Array
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points of q, one a key, and ``log q`` at each; within the precision of the fit."""
+    points, log_q = _draw_and_log_prob(family, _shapes(params, len(keys)))(params, keys)
+    return np.asarray(points), np.asarray(log_q)
 
 
 def log_prob_at(family: Family, params: Params, points: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -50,26 +59,35 @@ def _shapes(params: Params, draws: int) -> tuple[Any, ...]:
     return draws, *((np.shape(leaf), str(leaf.dtype)) for leaf in jax.tree.leaves(params))
 
 
+def _effort_for(shapes: tuple[Any, ...]) -> dict[str, Any]:
+    """XLA's options: every draw is about as many numbers as q has parameters."""
+    draws, *leaves = shapes
+    return effort_for(draws * sum(math.prod(shape) for shape, _ in leaves))
+
+
 @functools.lru_cache(COMPILED)
-def _draw(family: Family, _shapes: tuple[Any, ...]) -> Any:
+def _draw(family: Family, shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
         lambda params, keys: mapped(
             lambda key: family.draw(params, family.noise(key, params)), keys, BLOCK
-        )
+        ),
+        compiler_options=_effort_for(shapes),
     )
 
 
 @functools.lru_cache(COMPILED)
-def _draw_and_log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
+def _draw_and_log_prob(family: Family, shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
         lambda params, keys: mapped(
             lambda key: family.draw_and_log_prob(params, family.noise(key, params)), keys, BLOCK
-        )
+        ),
+        compiler_options=_effort_for(shapes),
     )
 
 
 @functools.lru_cache(COMPILED)
-def _log_prob(family: Family, _shapes: tuple[Any, ...]) -> Any:
+def _log_prob(family: Family, shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
-        lambda params, points: mapped(lambda z: family.log_prob(params, z), points, BLOCK)
+        lambda params, points: mapped(lambda z: family.log_prob(params, z), points, BLOCK),
+        compiler_options=_effort_for(shapes),
     )

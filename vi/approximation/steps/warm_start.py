@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 
 import jax
@@ -11,8 +10,8 @@ import numpy as np
 from vi.algorithms.base import State
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std
-from vi.families import Family, Params
-from vi.foundation.batching import batched
+from vi.approximation.results.points import draw_with_density
+from vi.families import Params
 from vi.foundation.precision import precision
 from vi.foundation.seeds import FIXED_DRAWS, generator_from, key_from
 from vi.search.fixed_draws import FixedDrawsFit, NotFiniteError, base_draws, fit_fixed_draws
@@ -133,15 +132,8 @@ def _independent(fit: FitState, found: FixedDrawsFit) -> Params:
 def _elbo(fit: FitState, params: Params, evaluate: Evaluation, weight: float) -> float:
     """The ELBO from fresh draws, the same noise for all parameters; -inf if it is none."""
     with precision(fit.dtype):
-        found = _draws(fit.family, params, key_from(fit.seed, FIXED_DRAWS))
-    points, log_q = (np.asarray(part, np.float64) for part in found)
+        keys = jax.random.split(key_from(fit.seed, FIXED_DRAWS), FRESH)
+        found = draw_with_density(fit.family, params, keys)
+    points, log_q = (part.astype(np.float64) for part in found)
     elbo = float(np.mean(evaluate(points)[0] - weight * log_q))
     return elbo if np.isfinite(elbo) else -np.inf
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _draws(family: Family, params: Params, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Draws of q with their log density."""
-    keys = jax.random.split(key, FRESH)
-    noises = batched(lambda key: family.noise(key, params), keys)
-    return batched(lambda noise: family.draw_and_log_prob(params, noise), noises)

@@ -17,10 +17,11 @@ from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.batch_tensors import is_row_data
 from vi.data.minibatches.row_numbers import short_steps
 from vi.foundation.batching import mapped
-from vi.foundation.compiling import jitted
+from vi.foundation.compiling import effort_for, jitted
 from vi.foundation.precision import precision
 from vi.graphs.symbolic_gradient import with_symbolic_gradient
 from vi.graphs.to_jax import jax_function
+from vi.targets.backends.evaluation import entries_of
 from vi.targets.backends.together import CACHE, points_together
 from vi.targets.base import Batch, Inputs, StepInputs, StreamedBlock, Target
 from vi.targets.batches.local_rows import LocalRows
@@ -91,13 +92,6 @@ class JaxTarget(Target):
         self.has_local = bool(graph.local)
         self._lengths = lengths_function(graph.rows)
         self.placed: Placed = {}
-        self._many = jitted(
-            lambda points, inputs: mapped(
-                lambda z: self.log_density(z, inputs),
-                points,
-                min(BLOCK, self._together(points, inputs)),
-            )
-        )
 
     def watch(self) -> DataWatch:
         return self.graph.watch()
@@ -202,8 +196,20 @@ class JaxTarget(Target):
         points = np.asarray(points, self.dtype)
         with precision(self.dtype):
             inputs = self.batch() if inputs is None else inputs
-            flat = self._many(points.reshape(-1, self.dim), inputs)
+            function = self.compiled("log p of many", self._many)
+            flat = function(points.reshape(-1, self.dim), inputs)
             return np.asarray(flat).reshape(points.shape[:-1])
+
+    def _many(self) -> Callable[[np.ndarray, Batch], jax.Array]:
+        """The compiled log density of points ``(S, D)``."""
+        return jitted(
+            lambda points, inputs: mapped(
+                lambda z: self.log_density(z, inputs),
+                points,
+                min(BLOCK, self._together(points, inputs)),
+            ),
+            effort_for(BLOCK * entries_of(self)),
+        )
 
     def constrain(
         self, points: np.ndarray, names: tuple[str, ...] | None = None
