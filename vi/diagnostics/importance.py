@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from arviz_stats.base import array_stats
+
+from vi.diagnostics.array_stats import array_stats
 
 __all__ = ["EQUAL", "RELIABLE", "Weights", "largest_reliable", "smoothed"]
 
@@ -97,7 +98,7 @@ def smoothed(log_p: np.ndarray, log_q: np.ndarray) -> Weights:
     if ratios.size < FEWEST:
         return Weights(ratios - np.logaddexp.reduce(ratios), np.inf)
     try:
-        log_weights, k = array_stats.psislw(-ratios)  # ArviZ takes minus the log ratios
+        log_weights, k = array_stats().psislw(-ratios)  # ArviZ takes minus the log ratios
     except ValueError:  # a few draws are alike and have all the weight: there is no tail to see
         return Weights(ratios - np.logaddexp.reduce(ratios), np.inf)
     log_weights = np.asarray(log_weights) - np.logaddexp.reduce(log_weights)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from arviz_stats.base import array_stats
-from scipy.stats import t as student_t
+from scipy.special import stdtr
+
+from vi.diagnostics.array_stats import array_stats
 
 __all__ = ["Settling", "settling"]
 
@@ -100,13 +101,13 @@ def settling(
     freedom = np.full(path.shape[1], np.inf)
     if len(moving):
         rhat[moving] = _split_rhat(draws)
-        error[moving] = array_stats.mcse(draws)
+        error[moving] = array_stats().mcse(draws)
         effective = (draws.std(axis=(1, 2)) / np.maximum(error[moving], TINY)) ** 2
         freedom[moving] = np.maximum(effective - 1.0, 1.0)
     off = reported - path.mean(axis=0)
     scale = np.maximum(error, TINY)
-    law = student_t(freedom)
-    beyond = law.cdf((-tolerance - off) / scale) + law.sf((tolerance - off) / scale)
+    # Student's t: its distribution function, and the upper tail as that of minus the argument
+    beyond = stdtr(freedom, (-tolerance - off) / scale) + stdtr(freedom, (off - tolerance) / scale)
     share = 1.0 if dim is None else dim / path.shape[1]
     return Settling(
         float(np.quantile(rhat, MOST)),
@@ -118,7 +119,7 @@ def settling(
 def _split_rhat(draws: np.ndarray) -> np.ndarray:
     """R-hat of the two halves of each path, ``(P, 1, N)``."""
     length = draws.shape[2] // 2
-    rhat: np.ndarray = array_stats.rhat(
+    rhat: np.ndarray = array_stats().rhat(
         draws[..., -2 * length :].reshape(len(draws), 2, length), method="split"
     )
     return rhat

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import pymc as pm
 import xarray as xr
-from arviz_stats.base import array_stats
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of, target_of_all_rows
@@ -17,6 +16,7 @@ from vi.approximation.record.settings import settings
 from vi.approximation.results.blackjax_kernels import Plan, compiled_chains, import_blackjax
 from vi.approximation.results.datatree import fit_record, to_datatree
 from vi.approximation.results.metric import inverse_mass_matrix, starting_points
+from vi.diagnostics.array_stats import array_stats
 from vi.foundation.arguments import choice
 from vi.foundation.numbers import check_count, check_flags, number, whole
 from vi.foundation.precision import precision
@@ -180,14 +180,14 @@ def run_chains(
 
 def agreement(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """R-hat and the effective sample size of each coordinate, ``(D,)``."""
-    rhat = np.atleast_1d(array_stats.rhat(points, chain_axis=0, draw_axis=1))
-    return rhat, np.atleast_1d(array_stats.ess(points, chain_axis=0, draw_axis=1))
+    rhat = np.atleast_1d(array_stats().rhat(points, chain_axis=0, draw_axis=1))
+    return rhat, np.atleast_1d(array_stats().ess(points, chain_axis=0, draw_axis=1))
 
 
 def tail_ess(points: np.ndarray) -> np.ndarray:
     """The effective sample size of the 5 % and 95 % quantiles of each coordinate, ``(D,)``."""
     return np.atleast_1d(
-        array_stats.ess(points, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
+        array_stats().ess(points, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
     )
 
 

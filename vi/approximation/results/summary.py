@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import arviz_stats
 import numpy as np
 import xarray as xr
 
@@ -65,6 +64,8 @@ def summary(
     names = _names(var_names, few)
     flags = {name: few[name].astype(float) for name in names}  # ArviZ has no means of booleans
     numbers = xr.DataTree.from_dict({"/posterior": few.assign(flags)})
+    import arviz_stats  # it imports scipy.stats, a third of `import vi`
+
     table = arviz_stats.summary(numbers, var_names=names, kind="stats", round_to="none")[[]]
     parts = []
     for group in _groups(few[names], int(draws)):
