@@ -14,8 +14,9 @@ from vi.algorithms.base import ALGORITHMS, Algorithm, Question, Rows, State
 from vi.algorithms.gradient import Gradient
 from vi.algorithms.row_states import gathered, places, written
 from vi.families.composed.encoder import Encoded, Encoder
+from vi.families.composed.part import Part
 from vi.families.composed.per_row import PerRow
-from vi.families.composed.product import Part, Product
+from vi.families.composed.product import Product
 from vi.families.family import Params
 from vi.optimizers.row_wise import RowWiseAverage, row_wise
 

@@ -11,8 +11,9 @@ from vi.families.base_distributions import (
     StudentT,
 )
 from vi.families.composed.encoder import Encoded, Encoder
+from vi.families.composed.part import Part
 from vi.families.composed.per_row import PerRow
-from vi.families.composed.product import Part, Product
+from vi.families.composed.product import Product
 from vi.families.family import FAMILIES, Family, Frame, Noise, Params
 from vi.families.flow import Flow
 from vi.families.full_rank import FullRank
