@@ -54,6 +54,17 @@ class Callback(abc.ABC):
         """
         return self.every
 
+    def get_state(self) -> dict[str, Any]:
+        """What it knows of the run, for a checkpoint: arrays, numbers, texts and lists of them.
+
+        A callback that is another one after a few steps gives all that its next call depends on;
+        this one, nothing.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where the callback was that gave this state; of an empty one it is not called."""
+
     @abc.abstractmethod
     def __call__(self, approx: Any, losses: np.ndarray, i: int) -> None:
         """Called after step ``i``.

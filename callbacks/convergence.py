@@ -65,6 +65,12 @@ class CheckParametersConvergence(Callback):
         self.ord = ord
         self.previous: np.ndarray | None = None
 
+    def get_state(self) -> dict[str, Any]:
+        return {} if self.previous is None else {"previous": self.previous}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.previous = state["previous"]
+
     def __call__(self, approx: Any, losses: np.ndarray, i: int) -> None:
         current = np.concatenate([shared.get_value().ravel() for shared in approx.params])
         previous, self.previous = self.previous, current

@@ -64,6 +64,14 @@ class CheckLossConvergence(Callback):
         self.lowest: tuple[float, float] | None = None
         self.waited = self.looked = 0
 
+    def get_state(self) -> dict[str, Any]:
+        return {"lowest": self.lowest, "waited": self.waited, "looked": self.looked}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        lowest = state["lowest"]
+        self.lowest = None if lowest is None else (lowest[0], lowest[1])
+        self.waited, self.looked = state["waited"], state["looked"]
+
     def __call__(self, approx: Any, losses: np.ndarray | None, i: int) -> None:
         if losses is None:
             raise TypeError("CheckLossConvergence reads the losses: leave score=False out.")

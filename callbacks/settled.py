@@ -124,6 +124,15 @@ class CheckConvergence(Callback):
         self.steps: list[int] = []
         self.path: list[np.ndarray] = []
 
+    def get_state(self) -> dict[str, Any]:
+        counts = {name: getattr(self, name) for name in ("first", "looked", "judged", "stride")}
+        return counts | {"steps": list(self.steps), "path": np.array(self.path)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        for name in ("first", "looked", "judged", "stride"):
+            setattr(self, name, state[name])
+        self.steps, self.path = list(state["steps"]), list(state["path"])
+
     def __call__(self, approx: Any, losses: np.ndarray | None, i: int) -> None:
         another = self.path and len(self.path[0]) != 2 * min(approx.ndim, COORDINATES)
         if i <= self.looked or another:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Self
 
 import numpy as np
 import pymc as pm
 
 from vi.algorithms import State
+from vi.approximation.checkpoints.asked import checkpoint_from
 from vi.approximation.files.save import save
 from vi.approximation.live_record import LiveRecord
 from vi.approximation.record.begin import begin, begin_again
@@ -134,6 +137,10 @@ class Approximation(LiveRecord):
         data: Any = None,
         batch_size: int | None = None,
         scale: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: int | str | timedelta | None = None,
+        keep: int | None = None,
+        resume: bool | str | None = None,
         **of_fit: Any,
     ) -> Self:
         """Go on for ``n`` more steps with the optimiser's state; the same as one longer fit.
@@ -149,6 +156,9 @@ class Approximation(LiveRecord):
         more_replacements, data, batch_size, scale
             What the fit goes on with, as in :meth:`vi.Inference.fit`; what it had by default. A
             file or a pickle holds neither replacements nor streams: there they must be given again.
+        checkpoint, every, keep, resume
+            A run that survives its process, as in :meth:`vi.Inference.fit`; not in the file of the
+            fit before it.
         **of_fit
             What a fit keeps: a ``TypeError`` says how a new one takes another.
 
@@ -162,11 +172,12 @@ class Approximation(LiveRecord):
         flag("progressbar", progressbar)
         hooks = None if callbacks is None else check_callbacks(callbacks)
         replacements = None if more_replacements is None else as_variables(more_replacements)
+        asked = checkpoint_from(checkpoint, every, keep, resume)
 
         def plan(fit: FitState) -> FitState:
             return gone_on_from(fit, replacements, data, batch_size, scale)
 
-        return self.advance(plan, n, callbacks=hooks, progressbar=progressbar)
+        return self.advance(plan, n, callbacks=hooks, progressbar=progressbar, checkpoint=asked)
 
     def freeze(self, *groups: str) -> Self:
         """Leave groups, named or by a variable of theirs, as they are in the fits to come.

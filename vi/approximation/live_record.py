@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import cloudpickle
 import xarray as xr
 
+from vi.approximation.checkpoints.asked import Checkpoint
+from vi.approximation.checkpoints.run_kept import run_kept
 from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.judgement import judged_as_before
@@ -18,7 +20,7 @@ from vi.approximation.record.parameters import reported_params, with_params
 from vi.approximation.record.pymc_names import OF_APPROXIMATION
 from vi.approximation.results.labelled import labelled_mean, labelled_std
 from vi.approximation.shared_parameters import SharedParameters
-from vi.approximation.steps.run import failed, run_steps
+from vi.approximation.steps.run import Around, failed
 from vi.approximation.turns import Turns
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import DivergedError
@@ -127,6 +129,7 @@ class LiveRecord:
         callbacks: Sequence[Callback] | None = None,
         restarts: int = 1,
         progressbar: bool = True,
+        checkpoint: Checkpoint | None = None,
     ) -> Self:
         """Do ``n`` steps from a record that is made from the present one.
 
@@ -145,6 +148,9 @@ class LiveRecord:
             Fits from so many starts, of which the best is kept.
         progressbar : bool
             Whether to show progress.
+        checkpoint : Checkpoint, optional
+            Where the state is written while steps are made. If it is there already, the run goes on
+            from it.
 
         Raises
         ------
@@ -156,6 +162,8 @@ class LiveRecord:
         check_steps(n)
         check_count("restarts", restarts)
         flag("progressbar", progressbar)
+        if checkpoint is not None:
+            instance("checkpoint", checkpoint, Checkpoint, "what checkpoint_from() returns")
         hooks = None if callbacks is None else check_callbacks(callbacks)
         begun = False
 
@@ -168,15 +176,13 @@ class LiveRecord:
             try:
                 planned = judged_as_before(_made("plan", plan, self._record), self._record)
                 planned = replace(planned, diagnosis=None) if n else planned
-                self._record = run_steps(
-                    planned,
-                    n,
-                    callbacks=planned.callbacks if hooks is None else hooks,
-                    restarts=restarts,
-                    progressbar=progressbar,
-                    commit=commit,
-                    publish=self._publish_step,
+                around = Around(
+                    planned.callbacks if hooks is None else hooks,
+                    progressbar,
+                    commit,
+                    self._publish_step,
                 )
+                self._record = run_kept(planned, n, restarts, around, checkpoint)
             except BaseException as error:
                 if begun:
                     self._record = replace(self._record, status=failed(self._record, error))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Protocol, Unpack, overload
 
 import jax
@@ -11,6 +13,7 @@ import numpy as np
 import pymc as pm
 
 from vi.approximation import Approximation
+from vi.approximation.checkpoints.found import seed_of
 from vi.inference.default_method import arguments_of, default_method
 from vi.inference.inference import Inference
 from vi.inference.inference_from import inference_from
@@ -100,6 +103,10 @@ def fit(
     devices: Any = None,
     restarts: int = 1,
     diagnose: bool | Mapping[str, Any] = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int | str | timedelta | None = None,
+    keep: int | None = None,
+    resume: bool | str | None = None,
     **retired: Unpack[RetiredOfFit],
 ) -> Approximation:
     """Fit a PyMC model, or a JAX log density, by variational inference.
@@ -166,6 +173,9 @@ def fit(
         Whether the fit is judged at the end, as by :meth:`vi.Approximation.diagnose`, whose
         arguments may be given as a dict. The verdict is in the status and in
         :attr:`vi.Approximation.diagnosis`.
+    checkpoint, every, keep, resume
+        A run that survives its process: see :meth:`vi.Inference.fit`. Without a `random_seed`, a
+        fit goes on with the seed of the checkpoint that is there.
     **retired
         Arguments of PyMC that have no meaning here: without effect, or a ``TypeError`` says why;
         see :class:`vi.inference.pymc_arguments.RetiredArguments`.
@@ -242,11 +252,15 @@ def fit(
         devices=devices,
         restarts=restarts,
         diagnose=diagnose,
+        checkpoint=checkpoint,
+        every=every,
+        keep=keep,
+        resume=resume,
     )
     arguments = {
         "start": start,
         "start_sigma": start_sigma,
-        "random_seed": random_seed,
+        "random_seed": seed_of(options.checkpoint) if random_seed is None else random_seed,
         "dtype": dtype,
         "estimator": estimator,
         "scale_cost_to_minibatch": retired.get("scale_cost_to_minibatch"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Unpack
 
 import jax
@@ -124,6 +126,10 @@ class Inference(abc.ABC):
         devices: Any = None,
         restarts: int = 1,
         diagnose: bool | Mapping[str, Any] = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: int | str | timedelta | None = None,
+        keep: int | None = None,
+        resume: bool | str | None = None,
         **retired: Unpack[RetiredArguments],
     ) -> Approximation:
         r"""Fit the approximation.
@@ -186,6 +192,17 @@ class Inference(abc.ABC):
             Whether the fit is judged at the end, as by :meth:`vi.Approximation.diagnose`, whose
             arguments may be given as a dict. The verdict is in the status, in the draws and in
             :attr:`vi.Approximation.diagnosis`. A run that was interrupted is not judged.
+        checkpoint : path, optional
+            A file to which the state of the run is written between steps, so that the same call,
+            started again after a crash, goes on from there, bit for bit. See :doc:`long_runs`.
+        every : int, str or timedelta, optional
+            How often: a number of steps, or a time, ``"30s"``, ``"10min"`` (the default), ``"2h"``.
+        keep : int, optional
+            How many states are kept, 3 by default: ``run.vi``, ``run.vi.1``, ``run.vi.2``.
+        resume : bool or "force", optional
+            Whether to go on from a checkpoint that is there (the default). One of another model,
+            data, seed, settings or versions is refused; ``"force"`` goes on from it all the same,
+            and False begins anew and keeps the old file aside.
         progressbar_theme
             Without effect here; a warning says what replaces it.
         **retired
@@ -223,6 +240,10 @@ class Inference(abc.ABC):
             devices=devices,
             restarts=restarts,
             diagnose=diagnose,
+            checkpoint=checkpoint,
+            every=every,
+            keep=keep,
+            resume=resume,
         )
         return self.run(options)
 
@@ -265,6 +286,7 @@ class Inference(abc.ABC):
                 options.steps,
                 restarts=options.restarts,
                 progressbar=options.progressbar,
+                checkpoint=options.checkpoint,
             )
         return judged(self.approx, options)
 

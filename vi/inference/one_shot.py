@@ -21,6 +21,7 @@ STEPS_ONLY = (
     "mesh",
     "devices",
     "restarts",
+    "checkpoint",
 )
 """Options that only a run of steps has, in the order of the signature of ``fit``."""
 

@@ -11,6 +11,7 @@ import optax
 import pymc as pm
 
 from vi.algorithms import Algorithm
+from vi.approximation.checkpoints.asked import Checkpoint, checkpoint_from
 from vi.approximation.record.begin import begin_again
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.results.diagnose import arguments_of_diagnosis
@@ -73,6 +74,8 @@ class RunOptions:
         What shares the fit.
     restarts : int
         Starts.
+    checkpoint : Checkpoint or None
+        Where the state of the run is written, if it is.
     diagnosis : dict or None
         Arguments of the verdict after the fit, if there is to be one.
     given : frozenset of str
@@ -96,6 +99,7 @@ class RunOptions:
     scale: Any = None
     devices: Devices | None = None
     restarts: int = 1
+    checkpoint: Checkpoint | None = None
     diagnosis: Mapping[str, Any] | None = None
     given: frozenset[str] = frozenset()
 
@@ -121,6 +125,10 @@ class RunOptions:
         devices: Any,
         restarts: int,
         diagnose: bool | Mapping[str, Any],
+        checkpoint: Any = None,
+        every: Any = None,
+        keep: Any = None,
+        resume: Any = None,
     ) -> RunOptions:
         """The options that arguments of ``fit`` mean.
 
@@ -139,6 +147,7 @@ class RunOptions:
         if batch_size is not None:
             check_count("batch_size", batch_size)
         checked_callbacks = check_callbacks(callbacks)
+        kept = checkpoint_from(checkpoint, every, keep, resume)
         chosen = check_backend("auto" if backend is None else backend)
         options = {
             "callbacks": checked_callbacks or None,
@@ -152,6 +161,7 @@ class RunOptions:
             "mesh": mesh,
             "devices": devices,
             "restarts": None if restarts == 1 else restarts,
+            "checkpoint": kept,
         }
         return cls(
             n=None if n is None else int(n),
@@ -171,6 +181,7 @@ class RunOptions:
             scale=scale,
             devices=devices_from(mesh, devices, chosen),
             restarts=int(restarts),
+            checkpoint=kept,
             diagnosis=arguments_of_diagnosis(diagnose),
             given=frozenset(name for name, value in options.items() if value is not None),
         )

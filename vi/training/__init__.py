@@ -7,9 +7,12 @@ from vi.training.one import OneRun, runner_for
 from vi.training.progress import ProgressBar
 from vi.training.run import Run
 from vi.training.runner import Runner
-from vi.training.several import SeveralRuns, Traces
+from vi.training.saver import Saver
+from vi.training.several import SeveralRuns
 from vi.training.shared import SharedRun
 from vi.training.supply import Supply, supply_for
+from vi.training.traces import Traces
+from vi.training.watch import Watch
 
 __all__ = [
     "Callback",
@@ -20,11 +23,13 @@ __all__ = [
     "ProgressBar",
     "Run",
     "Runner",
+    "Saver",
     "SeveralRuns",
     "SharedRun",
     "Status",
     "Supply",
     "Traces",
+    "Watch",
     "check_callbacks",
     "runner_for",
     "supply_for",

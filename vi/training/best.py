@@ -44,6 +44,18 @@ class Best:
         self.step = 0
         self.lowest: tuple[float, float] | None = None
 
+    @property
+    def window(self) -> np.ndarray:
+        """The losses since the last look."""
+        return np.concatenate([np.empty(0), *self._window])
+
+    def go_on(
+        self, window: np.ndarray, state: Any, step: int, lowest: tuple[float, float] | None
+    ) -> None:
+        """Know what another one knew, whose run is gone on with."""
+        self._window = [window] if len(window) else []
+        self.state, self.step, self.lowest = state, step, lowest
+
     def left(self, step: int) -> int:
         """Steps until the next look."""
         return WINDOW - step % WINDOW

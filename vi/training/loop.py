@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,11 @@ from pymc.variational.callbacks import CheckParametersConvergence
 from vi.diagnostics.losses import average_loss, still_falling
 from vi.diagnostics.status import Converged, Status
 from vi.targets.base import Inputs
-from vi.training.best import Best
 from vi.training.progress import ProgressBar
 from vi.training.run import Run
 from vi.training.runner import BUFFER
+from vi.training.signals import deferred_interrupt, deferred_termination
+from vi.training.watch import Watch
 
 __all__ = ["Callback", "check_callbacks", "train"]
 
@@ -35,6 +34,9 @@ SKIPPED, PER_STEPS, IN_A_ROW = 10, 1000, 3
 one after the other: what is rarer than that moves no result, and what is not has a cause.
 """
 
+NOBODY = Watch()
+"""Of a run that nobody watches."""
+
 INTERRUPTED, STOPPED, CONVERGED, FAILED = 1, 2, 3, 4
 """How a run ends; 0: it goes on. All processes of a run take the largest number."""
 
@@ -47,7 +49,7 @@ def train(
     commit: Callable[[], None],
     publish: Callable[[], Any],
     progress: ProgressBar,
-    best: Best | None = None,
+    watch: Watch = NOBODY,
     exception: Callable[[], bool] = lambda: True,
 ) -> Status:
     """Advance a run by ``n`` steps in chunks and call the callbacks on exactly their steps.
@@ -72,8 +74,10 @@ def train(
         Brings the live approximation up to date and returns it; called when a callback is due.
     progress : ProgressBar
         An entered progress bar.
-    best : Best, optional
-        What looks for the best state; chunks end on its steps.
+    watch : Watch, optional
+        What looks for the best state, and what keeps states; chunks end on their steps. Where
+        states are kept, SIGTERM ends the run as Ctrl-C does, and what was to happen at it happens
+        after that.
     exception : callable
         Asked where a step is not finite: whether it may be left out, if those after it are.
 
@@ -93,19 +97,19 @@ def train(
     # what a chunk costs, whatever its length: a large state is copied once
     fixed, _ = run.agree(time.perf_counter() - began, 0)
     progress.begin()
-    with _deferred_interrupt() as interrupted:
+    deferred = deferred_termination if watch.saver is not None else nullcontext
+    with deferred_interrupt() as interrupted, deferred(interrupted):
         while run.step < goal:
             inputs, available = run.supply.at(run.step)
             intervals = [_interval(callback) for callback in callbacks]
             looks = [every - run.step % every for every in intervals]
-            looks += [best.left(run.step)] if best is not None else []
-            until = min(goal - run.step, available - run.step, limit, *looks)
+            here = (goal - run.step, available - run.step, watch.left(run.step))
+            until = min(limit, *here, *looks)
             began = time.perf_counter()
             losses, finite = run.advance(inputs, until)
             seconds = time.perf_counter() - began
             step = run.step
-            if best is not None:
-                best.see(losses, run.state, step)
+            watch.see(losses, run)
             commit()
             trace = run.losses
             progress.update(step - start, losses if trace is None else trace, final=step == goal)
@@ -116,31 +120,41 @@ def train(
                     )
                 step = run.step
                 commit()
-            ending, why = 0, ""
+            due = [f for f, every in zip(callbacks, intervals, strict=True) if step % every == 0]
             try:
-                for callback, every in zip(callbacks, intervals, strict=True):
-                    if step % every == 0:
-                        callback(publish(), run.losses, step)
-            except StopIteration as stop:
-                ending, why = CONVERGED if isinstance(stop, Converged) else STOPPED, str(stop)
+                ending, why = _called(due, run, publish)
             except KeyboardInterrupt:
+                ending, why = 0, ""
                 interrupted.set()
             except BaseException:
                 run.agree(seconds, FAILED)  # the other processes end too
                 raise
-            here = ending or (INTERRUPTED if interrupted.is_set() else 0)
-            seconds, agreed = run.agree(seconds, here)
+            mine = ending or (INTERRUPTED if interrupted.is_set() else 0)
+            seconds, agreed = run.agree(seconds, mine)
             if agreed == FAILED:
                 raise RuntimeError(
                     f"A callback raised an exception after step {step} in another process of this "
                     "run."
                 )
+            if agreed in (0, INTERRUPTED):
+                watch.after(step, interrupted=agreed == INTERRUPTED)
             if agreed:
-                return _ended(agreed, step, why if agreed == ending else "")
+                why = interrupted.reason if agreed == INTERRUPTED else why
+                return _ended(agreed, step, why if agreed == mine else "")
             if until == limit:
                 # where beginning a chunk takes long, chunks do too: it costs a fifth at the most
                 limit = _next_limit(limit, seconds - fixed, max(CHUNK_SECONDS, 4 * fixed))
     return _all_done(run.step, run.losses)
+
+
+def _called(callbacks: Sequence[Callback], run: Run, publish: Callable[[], Any]) -> tuple[int, str]:
+    """Call callbacks after a chunk: how the run ends, if one of them ends it, and why."""
+    try:
+        for callback in callbacks:
+            callback(publish(), run.losses, run.step)
+    except StopIteration as stop:
+        return CONVERGED if isinstance(stop, Converged) else STOPPED, str(stop)
+    return 0, ""
 
 
 def _left_out(run: Run, inputs: Inputs, available: int) -> bool:
@@ -242,30 +256,7 @@ def _ended(ending: int, step: int, why: str | None) -> Status:
         return Status("converged", step, why or "a convergence check was satisfied.")
     if ending == STOPPED:
         return Status("stopped", step, why or "a callback raised StopIteration.")
+    why = why or "Ctrl-C in another process"
     return Status(
-        "interrupted", step, "Ctrl-C; everything so far is kept, refine() goes on from here."
+        "interrupted", step, f"{why}; everything so far is kept, refine() goes on from here."
     )
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turn Ctrl-C into a flag that is read at chunk boundaries; a second one interrupts at once."""
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # Python allows no handlers there
-        yield flag
-        return
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:  # a background process that is not to be interrupted
-        yield flag
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if flag.is_set():
-            raise KeyboardInterrupt
-        flag.set()
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield flag
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import jax
@@ -12,63 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.algorithms.base import Algorithm, State
-from vi.diagnostics.losses import average_loss
 from vi.foundation.compiling import called_afresh
 from vi.foundation.precision import precision
 from vi.targets.base import Inputs, Target
 from vi.training.compiled import compiled_step
-from vi.training.history import History
 from vi.training.host import HostRunner
 from vi.training.run import Run
 from vi.training.runner import BUFFER, Runner
 from vi.training.supply import Supply
+from vi.training.traces import Traces
 
-__all__ = ["SeveralRuns", "Traces"]
-
-
-class Traces(History):
-    """The losses of several runs; as one trace, those of the run whose recent losses are lowest.
-
-    Runs are compared by their losses rather than by a new estimate of the ELBO: every objective
-    and every kind of data has losses, and an estimate would need all rows.
-
-    Parameters
-    ----------
-    runs : int
-        Number of runs.
-
-    Examples
-    --------
-    >>> traces = Traces(2)
-    >>> traces.extend(np.array([[3.0, 4.0], [2.0, 1.0]]))
-    >>> traces.leader, traces.values.tolist()
-    (1, [4.0, 1.0])
-    """
-
-    def __init__(self, runs: int) -> None:
-        self._traces = [History() for _ in range(runs)]
-        self.leader = 0
-        """Number of the leading run."""
-
-    def extend(self, losses: np.ndarray) -> None:
-        """Append losses ``(steps, runs)``, NaN from where a run failed."""
-        for trace, of_run in zip(self._traces, losses.T, strict=True):
-            trace.extend(of_run)
-        if len(self):
-            recent = [average_loss(trace.values) for trace in self._traces]
-            self.leader = int(np.argmin(np.where(np.isfinite(recent), recent, np.inf)))
-
-    def of_run(self, run: int) -> np.ndarray:
-        """The losses of one run."""
-        return self._traces[run].values
-
-    @property
-    def values(self) -> np.ndarray:
-        """The losses of the leading run so far."""
-        return self.of_run(self.leader)
-
-    def __len__(self) -> int:
-        return len(self._traces[0])
+__all__ = ["SeveralRuns"]
 
 
 class SeveralRuns(Run):
@@ -85,6 +39,28 @@ class SeveralRuns(Run):
     """
 
     _runner: SeveralRunner
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        """Numbers of the runs that stay at their last good states."""
+        return self._runner.failed
+
+    def go_on(self, states: Sequence[State], failed: Collection[int], losses: np.ndarray) -> None:
+        """Go on with other runs, from where these were.
+
+        Parameters
+        ----------
+        states : sequence of State
+            As :meth:`state_of` gave them.
+        failed : collection of int
+            The runs that have failed.
+        losses : numpy.ndarray
+            Those of all runs, ``(steps, runs)``.
+        """
+        with precision(self._dtype):
+            self._state = self._runner.gone_on(states, failed)
+        self.step = max(int(state.step) for state in states)
+        self.traces.extend(losses)
 
     def __init__(
         self, target: Target, algorithm: Algorithm, states: Sequence[State], supply: Supply
@@ -131,6 +107,15 @@ class SeveralRunner(Runner):
     def one(self, states: Any, run: int) -> State:
         """The state of one run."""
 
+    @property
+    @abc.abstractmethod
+    def failed(self) -> tuple[int, ...]:
+        """The runs that have failed."""
+
+    @abc.abstractmethod
+    def gone_on(self, states: Sequence[State], failed: Collection[int]) -> Any:
+        """The states joined, of runs of which some have failed before."""
+
 
 class _Compiled(SeveralRunner):
     """The runs are one batched state in one compiled loop, which ends where a run fails.
@@ -152,6 +137,16 @@ class _Compiled(SeveralRunner):
     def one(self, states: State, run: int) -> State:
         state: State = self._failed.get(run) or jax.tree.map(lambda leaf: leaf[run], states)
         return state
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        return tuple(sorted(self._failed))
+
+    def gone_on(self, states: Sequence[State], failed: Collection[int]) -> State:
+        self._failed = {run: states[run] for run in failed}
+        # nobody looks at a run that has failed; it goes through the same steps
+        steps = {int(state.step): state.step for state in states}
+        return self.joined([state._replace(step=steps[max(steps)]) for state in states])
 
     def run(self, state: Any, inputs: Inputs, n: int) -> tuple[Any, np.ndarray, bool]:
         new, losses, finite = self._advance(state, inputs, min(n, BUFFER))
@@ -237,6 +232,14 @@ class _OneByOne(SeveralRunner):
 
     def one(self, states: tuple[State, ...], run: int) -> State:
         return states[run]
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        return tuple(run for run, alive in enumerate(self._alive) if not alive)
+
+    def gone_on(self, states: Sequence[State], failed: Collection[int]) -> tuple[State, ...]:
+        self._alive = [run not in failed for run in range(len(states))]
+        return tuple(states)
 
     def run(self, state: Any, inputs: Inputs, n: int) -> tuple[Any, np.ndarray, bool]:
         losses = np.full((n, len(self._runners)), np.nan)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vi.approximation.files.tables import FORMAT
+from vi.approximation.files.traces import read_trace
 from vi.foundation.version import __version__
 
 __all__ = ["contents", "refusing"]
@@ -36,6 +37,7 @@ KINDS: dict[str, tuple[type, ...]] = {
 """What is read of every file of this format, and of which types."""
 
 OPTIONAL: dict[str, tuple[type, ...]] = {
+    "checkpoint": (dict,),
     "coords": (dict,),
     "diagnosis": (dict, type(None)),
     "fingerprint": (dict,),
@@ -81,6 +83,10 @@ def contents(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with refusing(path), zipfile.ZipFile(path) as file:
         _check_types(meta, KINDS | {key: kind for key, kind in OPTIONAL.items() if key in meta})
         arrays = {name: _array(file, member) for name, member in members.items() if name != "meta"}
+        if "checkpoint" in meta:
+            table = meta["checkpoint"]["trace"]
+            arrays["traces"] = read_trace(path, table)
+            arrays["history"] = arrays["traces"][: meta["losses"], int(table["leader"])]
         _check_trace(arrays, meta)
     return arrays, meta
 

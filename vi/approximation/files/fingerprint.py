@@ -14,7 +14,7 @@ from pytensor.graph.op import Op
 
 from vi.targets.cache import watched
 
-__all__ = ["differences", "fingerprint"]
+__all__ = ["differences", "fingerprint", "hash_of_array", "hash_of_graph"]
 
 SIMPLE = (bool, int, float, str, type(None), np.dtype, np.generic)
 
@@ -51,10 +51,12 @@ def fingerprint(model: pm.Model) -> dict[str, Any]:
     }
     return {
         "built_by": f"pymc {pm.__version__}, pytensor {pytensor.__version__}",
-        "distributions": {rv.name: _graph(_density(model, rv), named) for rv in model.basic_RVs},
-        "potentials": {term.name: _graph(term, named) for term in model.potentials},
+        "distributions": {
+            rv.name: hash_of_graph(_density(model, rv), named) for rv in model.basic_RVs
+        },
+        "potentials": {term.name: hash_of_graph(term, named) for term in model.potentials},
         "data": {
-            name: _of_array(value)
+            name: hash_of_array(value)
             for name, value in {**shared, **observed, **arguments}.items()
             if isinstance(value, np.ndarray | np.generic | float | int)
         },
@@ -93,7 +95,7 @@ def _density(model: pm.Model, variable: Variable) -> Variable:
     return variable
 
 
-def _graph(output: Variable, named: dict[Variable, str]) -> str:
+def hash_of_graph(output: Variable, named: dict[Variable, str]) -> str:
     """A hash of what a variable is made of, down to the model's other variables."""
     seen: dict[Variable, str] = {}
     stack = [output]
@@ -122,10 +124,11 @@ def _graph(output: Variable, named: dict[Variable, str]) -> str:
 
 def _constant(variable: Constant) -> str:
     value = variable.data
-    return _of_array(value) if isinstance(value, np.ndarray | np.generic) else str(value)
+    return hash_of_array(value) if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
-def _of_array(value: Any) -> str:
+def hash_of_array(value: Any) -> str:
+    """A hash of an array: its type, its shape and its entries."""
     array = np.ascontiguousarray(value)
     digest = hashlib.sha256(f"{array.dtype} {np.shape(value)} ".encode())
     if array.dtype.hasobject:

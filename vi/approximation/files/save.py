@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 from vi.algorithms import Algorithm
+from vi.approximation.files.atomic import write_archive
 from vi.approximation.files.diagnosis_arrays import diagnosis_arrays
 from vi.approximation.files.encoding import encode, innermost
 from vi.approximation.files.fingerprint import fingerprint
@@ -23,7 +23,7 @@ from vi.approximation.record.parameters import reported_params
 from vi.approximation.record.training_data import lost_data
 from vi.foundation.version import __version__
 
-__all__ = ["path_of_file", "save"]
+__all__ = ["path_of_file", "save", "stored"]
 
 
 def save(fit: FitState, path: str | os.PathLike[str]) -> None:
@@ -35,7 +35,8 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     path : path
-        The file; it is written beside and renamed, so that a crash leaves the old one.
+        The file; it is written beside, to the disk, and renamed: a crash leaves the old one or
+        the new one. One that was there keeps its rights.
 
     Raises
     ------
@@ -43,7 +44,21 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         If the folder does not exist.
     """
     target = path_of_file("save", path)
-    fit = copied(fit)
+    arrays, meta = stored(copied(fit), fingerprint(fit.model))
+    arrays["meta"] = np.array(json.dumps(meta))
+    write_archive(target, arrays)
+
+
+def stored(fit: FitState, of_model: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What a file holds of a record: its arrays, and the table that becomes its text.
+
+    Parameters
+    ----------
+    fit : FitState
+        The record.
+    of_model : dict
+        The :func:`~vi.approximation.files.fingerprint.fingerprint` of its model.
+    """
     algorithm = encode(fit.algorithm)
     lost = _is_lost(algorithm)
     encoders = any(group.encoder is not None for group in fit.local)
@@ -74,7 +89,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "family": encode(fit.family),
         "dtype": fit.dtype.name,
         "layout": layout_table(fit.layout),
-        "fingerprint": fingerprint(fit.model),
+        "fingerprint": of_model,
         "coords": labels_table(fit.model, fit.layout),
         "seed": fit.seed,
         "backend": fit.backend,
@@ -93,8 +108,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "log_p_of_mean": fit.log_p_of_mean,
         "diagnosis": None if fit.diagnosis is None else dict(fit.diagnosis.to_dataset().attrs),
     }
-    arrays["meta"] = np.array(json.dumps(meta))
-    _write_atomically(target, arrays)
+    return arrays, meta
 
 
 def _is_lost(algorithm: Any) -> bool:
@@ -142,22 +156,3 @@ def path_of_file(function: str, path: Any) -> Path:
             f"{str(file / 'fit.npz')!r}."
         )
     return file
-
-
-def _write_atomically(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write beside the target and rename, so that a crash leaves the old file."""
-    path = path.resolve()
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"The folder {str(path.parent)!r} does not exist; make it first.")
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink()
-        raise

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from vi.algorithms import State
+from vi.approximation.checkpoints.keeper import Keeper
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of
 from vi.approximation.record.parameters import averaged_params
@@ -32,12 +33,11 @@ from vi.training.run import Run
 from vi.training.several import SeveralRuns
 from vi.training.shared import SharedRun
 from vi.training.supply import supply_for
+from vi.training.watch import Watch
 
-__all__ = ["check_can_step", "failed", "run_of", "run_steps"]
+__all__ = ["Around", "check_can_step", "failed", "run_of", "run_steps"]
 
 logger = logging.getLogger("vi")
-
-type Commit = Callable[[FitState], Any]
 
 
 def check_can_step(fit: FitState) -> None:
@@ -48,16 +48,33 @@ def check_can_step(fit: FitState) -> None:
         raise TypeError("The approximation has no algorithm yet: call fit() first.")
 
 
-def run_steps(
-    fit: FitState,
-    n: int,
-    *,
-    callbacks: Sequence[Callback],
-    restarts: int,
-    progressbar: bool,
-    commit: Commit,
-    publish: Callable[[], Any],
-) -> FitState:
+@dataclass(frozen=True)
+class Around:
+    """Who calls, and what is called, while steps are made.
+
+    Parameters
+    ----------
+    callbacks : sequence of callables
+        What is called between these steps.
+    progressbar : bool
+        Whether to show progress.
+    commit : callable
+        Is given the record after every chunk. Before the first chunk nothing has happened: an
+        exception until then leaves the caller's record as it was.
+    publish : callable
+        Brings the live approximation up to date and returns it, for callbacks.
+    keeper : Keeper or None
+        What writes checkpoints, and knows what the run that it goes on with knew.
+    """
+
+    callbacks: Sequence[Callback]
+    progressbar: bool
+    commit: Callable[[FitState], Any]
+    publish: Callable[[], Any]
+    keeper: Keeper | None = None
+
+
+def run_steps(fit: FitState, n: int, restarts: int, around: Around) -> FitState:
     """Do ``n`` steps with the record's algorithm; with ``restarts``, of several runs at once.
 
     Parameters
@@ -66,17 +83,10 @@ def run_steps(
         Where to go on.
     n : int
         Steps.
-    callbacks : sequence of callables
-        What is called between these steps.
     restarts : int
         Runs, of which the best is kept.
-    progressbar : bool
-        Whether to show progress.
-    commit : callable
-        Is given the record after every chunk. Before the first chunk nothing has happened: an
-        exception until then leaves the caller's record as it was.
-    publish : callable
-        Brings the live approximation up to date and returns it, for callbacks.
+    around : Around
+        Who calls, and what is called meanwhile.
 
     Returns
     -------
@@ -85,7 +95,7 @@ def run_steps(
     """
     check_can_step(fit)
     assert fit.run is not None
-    if n == 0:
+    if n == 0 and around.keeper is None:
         if int(fit.run.step) > 0:
             return fit
         return replace(fit, status=Status("initialised", 0, "no step was done yet."))
@@ -96,10 +106,7 @@ def run_steps(
         state = (fit.run, fit.seed, int(n))
         fit.devices.check_same("seed, start, state or number of steps", state)
     first = int(fit.run.step)
-    on_target = functools.partial(
-        _on_target, callbacks=callbacks, commit=commit, publish=publish, progressbar=progressbar
-    )
-    fit, lost_in = on_target(fit, target, int(n), restarts)
+    fit, lost_in = _on_target(fit, target, int(n), restarts, around)
     if lost_in and fit.backend == "auto" and restarts == 1 and fit.devices is None:
         assert fit.run is not None
         done = int(fit.run.step)
@@ -111,26 +118,20 @@ def run_steps(
         )
         fit = replace(fit, backend="pytensor")
         target = target_of(fit, "steps")
-        fit, _ = on_target(fit, target, first + int(n) - done, 1)
+        fit, _ = _on_target(fit, target, first + int(n) - done, 1, around)
     return fit
 
 
 def _on_target(
-    fit: FitState,
-    target: Target,
-    n: int,
-    restarts: int,
-    *,
-    callbacks: Sequence[Callback],
-    progressbar: bool,
-    commit: Commit,
-    publish: Callable[[], Any],
+    fit: FitState, target: Target, n: int, restarts: int, around: Around
 ) -> tuple[FitState, str]:
     """Steps on one target: the record, and in which variables JAX alone lost the gradient."""
     # of a fit in stages the end of one is none of the fit
     told = logging.DEBUG if fit.status.ending == "running" else logging.INFO
     began = time.perf_counter()
-    run, lost_in = run_of(fit, target, restarts), ""
+    keeper = around.keeper
+    states = None if keeper is None else keeper.states()
+    run, lost_in = run_of(fit, target, restarts, states), ""
     # of several runs the best one is kept already, and several processes hold one state each
     best = Best(float(np.finfo(fit.dtype).eps)) if isinstance(run, OneRun) else None
 
@@ -140,7 +141,7 @@ def _on_target(
         losses = fit.losses if trace is None else trace
         status = Status("running", run.step, "a run is going on.")
         fit = replace(fit, run=run.state, losses=losses, status=status)
-        commit(fit)
+        around.commit(fit)
 
     def exception() -> bool:
         # a gradient that JAX loses is no exception: another backend has it
@@ -148,15 +149,16 @@ def _on_target(
 
     label = f"{fit.family.short_name}:"
     try:
-        with ProgressBar(n, label, progressbar and run.leads) as progress:
+        saver = None if keeper is None else keeper.watch(run, best, lambda: fit)
+        with ProgressBar(n, label, around.progressbar and run.leads) as progress:
             status = train(
                 run,
                 n,
-                callbacks=callbacks,
+                callbacks=around.callbacks,
                 commit=record,
-                publish=publish,
+                publish=around.publish,
                 progress=progress,
-                best=best,
+                watch=Watch(best, saver),
                 exception=exception,
             )
         if status.ending == "diverged":  # while the rows of the failing step are still here
@@ -170,13 +172,27 @@ def _on_target(
     return replace(fit, status=status, seconds=fit.seconds + time.perf_counter() - began), lost_in
 
 
-def run_of(fit: FitState, target: Target, restarts: int = 1) -> Run:
-    """The run of a record's next steps on a target; to be closed."""
-    algorithm, state = fit.algorithm, fit.run
+def run_of(
+    fit: FitState, target: Target, restarts: int = 1, states: Sequence[State] | None = None
+) -> Run:
+    """The run of a record's next steps on a target; to be closed.
+
+    Parameters
+    ----------
+    fit : FitState
+        The record.
+    target : Target
+        The log density.
+    restarts : int
+        Runs, of which the best is kept.
+    states : sequence of State, optional
+        Where these go on, if they have begun before.
+    """
+    algorithm = fit.algorithm
     assert algorithm is not None
-    assert state is not None
     # before the supply, whose thread would be left if it fails
-    states = first_states(fit, restarts)
+    states = first_states(fit, restarts) if states is None else list(states)
+    state = states[0]
     if fit.warm_start and int(state.step) == 0:
         states = [warm_started(fit, target, state) for state in states]
         state = states[0]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from vi.data.sources.base import DataError, Source
 
-__all__ = ["check_files"]
+__all__ = ["check_files", "digest"]
 
 logger = logging.getLogger("vi")
 
@@ -32,7 +32,7 @@ def check_files(source: Source) -> None:
             known = before.get(path)
             if known is not None and known.mark == mark:
                 continue
-            now = _Identity(mark, stat.st_size, _digest(path, stat.st_size))
+            now = _Identity(mark, stat.st_size, digest(path, stat.st_size))
         except OSError as error:
             raise DataError(f"{path} cannot be read any more ({error}).") from error
         if known is not None and known.digest == now.digest:
@@ -60,7 +60,7 @@ class _Identity(NamedTuple):
     digest: bytes
 
 
-def _digest(path: Path, size: int) -> bytes:
+def digest(path: Path, size: int) -> bytes:
     """A hash of a file's length and of evenly spread parts of it, the two ends among them."""
     total = hashlib.blake2b(str(size).encode())
     with path.open("rb", buffering=0) as file:

@@ -76,6 +76,11 @@ class Chunks:
         self.window_rows = self._window_rows(buffer_rows) if self._shuffle else 0
 
     @property
+    def order_key(self) -> tuple[int, int, bool, str]:
+        """Rows of a chunk and of a window, whether they are permuted, what is done about NaN."""
+        return self.chunk_rows, self.window_rows, self._shuffle, self._nan
+
+    @property
     def held_rows(self) -> int:
         """Rows that are in memory at most."""
         if self._shuffle and self.source.random_access and self.window_rows == self.n_rows:

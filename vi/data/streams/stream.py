@@ -134,6 +134,11 @@ class Stream:
         return self._chunks.source
 
     @property
+    def order_key(self) -> tuple[int, int, bool, str]:
+        """What the order of the rows depends on beside the seed and the source."""
+        return self._chunks.order_key
+
+    @property
     def peak_rows(self) -> int:
         """Rows that are in memory at most."""
         blocks = (self.read_ahead + 1) * self.block_batches * self.batch_size

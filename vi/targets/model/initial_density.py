@@ -18,7 +18,7 @@ from vi.targets.batches.rows import Rows
 from vi.targets.batches.search import Batches, find_batches
 from vi.targets.model.checks import refuse_random_inputs
 
-__all__ = ["check_deterministics", "check_initial_density"]
+__all__ = ["check_deterministics", "check_initial_density", "terms_at_start"]
 
 _FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
 
@@ -41,10 +41,7 @@ def check_initial_density(
     finite : bool
         Whether a value that is not finite is refused; if not, only what cannot be evaluated is.
     """
-    terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
-    outputs = [
-        as_tensor(term, allow_xtensor_conversion=True) for term in model.logp(terms, sum=False)
-    ]
+    terms, outputs = _terms(model)
     minibatches = find_batches(outputs)
     minibatches.refuse_nan()
     inputs, outputs, values = _on_a_batch(model, outputs, minibatches, point)
@@ -70,6 +67,45 @@ def check_initial_density(
             "Check the observed data and the support of the priors, or pass start={name: value}. "
             "model.debug() shows the parameters."
         )
+
+
+def terms_at_start(
+    model: pm.Model, point: Mapping[str, np.ndarray]
+) -> tuple[dict[str, float], list[tuple[int, int]]]:
+    """The log density of each variable and potential at a point, and how batches cut the rows.
+
+    Evaluated as by :func:`check_initial_density`.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    point : mapping of {str: array}
+        The point, by value name.
+
+    Returns
+    -------
+    dict of {str: float}
+        Sums of log densities, by name.
+    list of tuple of int
+        Rows of a batch, and of all, for each set of rows.
+    """
+    terms, outputs = _terms(model)
+    batches = find_batches(outputs)
+    results = interpret(*_on_a_batch(model, outputs, batches, point))
+    values = {
+        str(term.name): float(np.sum(result)) for term, result in zip(terms, results, strict=True)
+    }
+    return values, [(int(rows.size), int(rows.count())) for rows in batches.rows]
+
+
+def _terms(model: pm.Model) -> tuple[list[Any], list[Any]]:
+    """The variables and potentials of a model, and the graphs of their log densities."""
+    terms = [*model.free_RVs, *model.observed_RVs, *model.potentials]
+    outputs = [
+        as_tensor(term, allow_xtensor_conversion=True) for term in model.logp(terms, sum=False)
+    ]
+    return terms, outputs
 
 
 def check_deterministics(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
