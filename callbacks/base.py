@@ -24,6 +24,13 @@ class Callback(abc.ABC):
     every : int
         Steps between two calls.
 
+    Notes
+    -----
+    A callback that depends on its earlier calls has no part in a checkpoint of the run, unless it
+    has two methods: ``get_state()`` returns what it knows, a dict of arrays, numbers, texts and
+    lists of them, and ``set_state(state)`` lets it go on from there. Those of ``vi.callbacks`` that
+    end runs have them.
+
     Examples
     --------
     A callback that stops a fit which improves too slowly:
@@ -53,17 +60,6 @@ class Callback(abc.ABC):
         Not ``every``: callbacks written for PyMC use that name as they like.
         """
         return self.every
-
-    def get_state(self) -> dict[str, Any]:
-        """What it knows of the run, for a checkpoint: arrays, numbers, texts and lists of them.
-
-        A callback that is another one after a few steps gives all that its next call depends on;
-        this one, nothing.
-        """
-        return {}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on where the callback was that gave this state; of an empty one it is not called."""
 
     @abc.abstractmethod
     def __call__(self, approx: Any, losses: np.ndarray, i: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vi.approximation.checkpoints.asked import Checkpoint
 from vi.approximation.record.parameters import averaged_params, mean_and_std
 from vi.auto.ground import Ground
 from vi.callbacks import CheckConvergence
@@ -42,7 +43,7 @@ def climb(ground: Ground) -> None:
         start = ground.look() if known else None
         try:
             until = CheckConvergence() if ground.options.sees_batches(fit.model) else None
-            done = ground.steps(family, params, algorithm, n, until)
+            done = ground.steps(family, params, algorithm, n, until, _checkpoint(ground))
         except DivergedError as error:
             ground.back_to(fit)
             spent = n * algorithm.n_draws
@@ -59,3 +60,10 @@ def climb(ground: Ground) -> None:
                 outcome += ", lower than before: left out"
             row = end.row(row.gradients, outcome, kept=not below)
         write(replace(row, outcome=outcome))
+
+
+def _checkpoint(ground: Ground) -> Checkpoint | None:
+    """That of this stage: each place from which steps are made has a file of its own."""
+    asked = ground.options.checkpoint
+    before = sum(stage.stage == "climb" for stage in ground.fit.stages)
+    return None if asked is None else asked.numbered(before + 1)

@@ -16,6 +16,7 @@ import numpy as np
 
 from vi.algorithms import Algorithm
 from vi.approximation import Approximation
+from vi.approximation.checkpoints.asked import Checkpoint
 from vi.approximation.record.begin import with_algorithm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_row_blocks
@@ -181,11 +182,12 @@ class Ground:
         algorithm: Algorithm,
         n: int,
         until: Callback | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> int:
         """Make up to ``n`` steps of an algorithm from parameters; how many were made.
 
-        They end earlier where the callback ``until`` ends them. Losses and the numbers of steps
-        count on over the stages.
+        They end earlier where the callback ``until`` ends them, and go on from a ``checkpoint``
+        that is there. Losses and the numbers of steps count on over the stages.
 
         Raises
         ------
@@ -202,7 +204,7 @@ class Ground:
                 run = new.run._replace(step=jnp.asarray(done, new.run.step.dtype))
             return replace(new, run=run, losses=fit.losses, warm_start=False)
 
-        self._advance(planned, n, () if until is None else (until,))
+        self._advance(planned, n, () if until is None else (until,), checkpoint)
         return self.fit.status.step - done
 
     def more_steps(self, n: int) -> int:
@@ -218,7 +220,11 @@ class Ground:
         return self.fit.status.step - done
 
     def _advance(
-        self, plan: Callable[[FitState], FitState], n: int, until: tuple[Callback, ...] = ()
+        self,
+        plan: Callable[[FitState], FitState],
+        n: int,
+        until: tuple[Callback, ...] = (),
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         """Make steps; what cannot be trusted counts as diverged."""
 
@@ -230,7 +236,13 @@ class Ground:
         if self.deadline.seconds is not None:
             self.deadline.begin()
             callbacks = (*callbacks, self.deadline)
-        self.approx.advance(within, n, callbacks=callbacks, progressbar=self.options.progressbar)
+        self.approx.advance(
+            within,
+            n,
+            callbacks=callbacks,
+            progressbar=self.options.progressbar,
+            checkpoint=checkpoint,
+        )
         if self.fit.status.ending == "unreliable":
             raise DivergedError(self.fit.status.message, self.approx)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Unpack
@@ -43,6 +44,8 @@ from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions, check_run
 
 __all__ = ["Auto"]
+
+logger = logging.getLogger("vi")
 
 PLACES = 3
 """Places from which scores are matched: the start's, and better ones that a check has found."""
@@ -92,7 +95,8 @@ class Auto(Inference):
     for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
     make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
     best so far, without a check. ``refine`` goes on with the last steps, and not after chains or
-    with scores of batches.
+    with scores of batches. ``checkpoint=`` is that of stage 3, the long one: the same call goes
+    through 1 and 2 again, which the seed decides, and finds it.
 
     Parameters
     ----------
@@ -183,6 +187,10 @@ class Auto(Inference):
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
         if verdict is not None:
             self.approx.keep(verdict, self.approx.record)
+        if options.checkpoint and all(
+            stage.stage != "climb" for stage in self.approx.record.stages
+        ):
+            logger.info("No stage has made steps: there was nothing to write a checkpoint of.")
         if options.diagnosis and self.approx.family.has_density:
             judged(self.approx, options)
         return self.approx

@@ -1,0 +1,233 @@
+"""Kill fits at random moments, start them again, and compare with the fit that nobody killed.
+
+``python tests/benchmarks/kills.py --kills 100``. Each fit is made in a process of its own, which is
+killed (``SIGKILL``, or ``--signal TERM``) after a random part of the time that a whole fit takes,
+and started again, until it ends. After each kill the checkpoint is read: its losses are those of
+the whole fit, to the last bit, up to its step. At the end losses and parameters are those of the
+whole fit, and nothing but the kept states and the losses is in the folder. Case ``save`` is killed
+in a loop of ``approx.save``, and its file must be one of the two that were written.
+
+The processes are forked from one that has imported the library and computed nothing yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pymc as pm
+
+import vi
+from vi.approximation.files.contents import contents
+
+ROWS, N, EVERY = 200, 30_000, 500
+OTHER_SEED = 8
+STEPPING = 0.4
+"""Seconds that steps and checkpoints take, about, once they have begun."""
+
+
+def model():
+    generator = np.random.default_rng(1)
+    x = generator.normal(size=(ROWS, 3))
+    y = x @ [1.0, -2.0, 0.5] + generator.normal(size=ROWS)
+    with pm.Model() as found:
+        data_x, data_y = pm.Data("x", x), pm.Data("y", y)
+        beta = pm.Normal("beta", 0.0, 3.0, shape=3)
+        sigma = pm.HalfNormal("sigma", 2.0)
+        pm.Normal("obs", data_x @ beta, sigma, observed=data_y)
+    return found
+
+
+def fitted(case, checkpoint=None):
+    """A fit of a case."""
+    options = {"random_seed": 3, "progressbar": False, "model": model()}
+    if checkpoint is not None:
+        options |= {"checkpoint": checkpoint, "every": EVERY}
+    if case == "streamed":
+        generator = np.random.default_rng(2)
+        rows = {"x": generator.normal(size=(5000, 3)), "y": generator.normal(size=5000)}
+        source = vi.data.ArraySource(rows)
+        return vi.fit(N, "advi", data=source, batch_size=50, **options)
+    if case == "restarts":
+        return vi.fit(N // 3, "advi", restarts=3, **options)
+    if case == "svgd":
+        return vi.fit(N // 10, "svgd", inf_kwargs={"n_particles": 20}, **options)
+    if case == "host":
+        return vi.fit(N // 10, "advi", backend="pytensor", **options)
+    if case == "callback":
+        check = vi.callbacks.CheckLossConvergence(every=1000, patience=20)
+        return vi.fit(N, "advi", callbacks=[check], **options)
+    return vi.fit(N, case, **options)
+
+
+CASES = ("advi", "fullrank_advi", "host", "restarts", "streamed", "svgd", "callback", "save")
+
+
+def forked(function, *arguments):
+    """The number of a process that calls a function and ends."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        function(*arguments)
+        code = 0
+    except BaseException as error:  # noqa: BLE001 (a child that must not go on as its parent)
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)
+
+
+def ended(pid, seconds=None):
+    """The exit status of a process, or None if it still goes on after some time."""
+    until = time.monotonic() + (seconds if seconds is not None else 600)
+    while time.monotonic() < until:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    if seconds is None:
+        raise TimeoutError(f"process {pid} hangs")
+    return None
+
+
+def write(approx, out):
+    parts = {f"iterate {name}": value for name, value in approx.iterate.items()}
+    parts |= {f"reported {name}": np.asarray(value) for name, value in approx.reported.items()}
+    np.savez(out, hist=approx.hist, message=str(approx.status), **parts)
+
+
+def whole(case, out):
+    write(fitted(case), out)
+
+
+def survive(case, path, out):
+    write(fitted(case, path), out)
+
+
+def same(one, two):
+    one, two = np.load(one), np.load(two)
+    return one.files == two.files and all(
+        np.array_equal(one[name], two[name], equal_nan=one[name].dtype.kind == "f")
+        for name in one.files
+    )
+
+
+def is_a_part(path, reference):
+    """How many steps a checkpoint has; its losses must be those of the whole fit."""
+    arrays, _ = contents(path)
+    losses, all_losses = arrays["history"], np.load(reference)["hist"]
+    traces = arrays["traces"]
+    if traces.shape[1] == 1:
+        assert np.array_equal(losses, all_losses[: len(losses)]), "other losses"
+    return len(losses)
+
+
+def bytes_of_losses(folder):
+    """How many losses there are, in bytes: they grow where steps are made."""
+    return sum(file.stat().st_size for file in folder.glob("*.losses"))
+
+
+def killed_until_it_ends(case, folder, reference, seconds, kills, number, rng):
+    """Kill a fit and start it again until it ends, or often enough; the steps at each kill."""
+    path, out = folder / "run.vi", folder / "out.npz"
+    at = []
+    while True:
+        before = bytes_of_losses(folder)
+        pid = forked(survive, case, path, out)
+        if len(at) >= kills:
+            status = ended(pid)
+        elif rng.random() < 0.25:  # anywhere: while it is compiled, most likely
+            status = ended(pid, rng.uniform(0.0, seconds))
+        else:
+            status = None
+            while status is None and bytes_of_losses(folder) == before:
+                status = ended(pid, 0.005)
+            status = ended(pid, rng.uniform(0.0, STEPPING)) if status is None else status
+        if status is None:
+            os.kill(pid, number)
+            status = ended(pid)
+        if status == 0:
+            break
+        assert status == -number, f"{case}: exit status {status}"
+        at.append(is_a_part(path, reference) if path.exists() else -1)
+    assert same(out, reference), f"{case}: not the fit that nobody killed"
+    left = [file.name for file in folder.iterdir() if file.suffix in (".tmp", ".lock")]
+    assert not left, f"{case}: left behind: {left}"
+    return at
+
+
+def save_for_ever(path, small, large):
+    approx = [vi.MeanField(model=model(), random_seed=seed) for seed in (3, OTHER_SEED)]
+    vi.KLqp(approx[0]).fit(small, progressbar=False)
+    vi.KLqp(approx[1]).fit(large, progressbar=False)
+    while True:
+        for one in approx:
+            one.save(path)
+
+
+def killed_in_save(folder, rng, seconds):
+    """Kill a process that saves for ever: the file is one of the two."""
+    path = folder / "fit.npz"
+    pid = forked(save_for_ever, path, 10, 4000)
+    until = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0.0, seconds))
+    os.kill(pid, signal.SIGKILL)
+    ended(pid)
+    arrays, meta = contents(path)
+    assert (meta["seed"], len(arrays["history"])) in ((3, 10), (OTHER_SEED, 4000))
+    return [len(arrays["history"])]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--signal", choices=("KILL", "TERM"), default="KILL")
+    parser.add_argument("--cases", nargs="+", default=list(CASES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--each", type=int, default=4, help="kills of one fit, at the most")
+    options = parser.parse_args()
+    logging.getLogger("vi").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="os.fork")
+    rng, number = random.Random(options.seed), signal.Signals[f"SIG{options.signal}"]
+    references, seconds = {}, {}
+    done = fits = 0
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        turn = 0
+        while done < options.kills:
+            case = options.cases[turn % len(options.cases)]
+            turn += 1
+            folder = root / f"{turn}"
+            folder.mkdir()
+            if case == "save":
+                at = killed_in_save(folder, rng, 0.2)
+            else:
+                if case not in references:
+                    references[case] = root / f"{case}.npz"
+                    began = time.monotonic()
+                    assert ended(forked(whole, case, references[case])) == 0
+                    seconds[case] = time.monotonic() - began
+                kills = min(options.each, options.kills - done)
+                at = killed_until_it_ends(
+                    case, folder, references[case], seconds[case], kills, number, rng
+                )
+            fits += 1
+            done += len(at)
+            print(f"{case}: killed at steps {at or 'none'}; {done} kills", flush=True)
+    print(f"{done} kills by SIG{options.signal}, {fits} fits: all went on bit for bit.")
+
+
+if __name__ == "__main__":
+    main()
