@@ -66,9 +66,11 @@ class CheckParametersConvergence(Callback):
         self.previous: np.ndarray | None = None
 
     def get_state(self) -> dict[str, Any]:
+        """What it knows of the run, for a checkpoint."""
         return {} if self.previous is None else {"previous": self.previous}
 
     def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where the callback was that gave this state."""
         self.previous = state["previous"]
 
     def __call__(self, approx: Any, losses: np.ndarray, i: int) -> None:

@@ -65,9 +65,11 @@ class CheckLossConvergence(Callback):
         self.waited = self.looked = 0
 
     def get_state(self) -> dict[str, Any]:
+        """What it knows of the run, for a checkpoint."""
         return {"lowest": self.lowest, "waited": self.waited, "looked": self.looked}
 
     def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where the callback was that gave this state."""
         lowest = state["lowest"]
         self.lowest = None if lowest is None else (lowest[0], lowest[1])
         self.waited, self.looked = state["waited"], state["looked"]

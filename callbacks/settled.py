@@ -125,10 +125,12 @@ class CheckConvergence(Callback):
         self.path: list[np.ndarray] = []
 
     def get_state(self) -> dict[str, Any]:
+        """What it knows of the run, for a checkpoint."""
         counts = {name: getattr(self, name) for name in ("first", "looked", "judged", "stride")}
         return counts | {"steps": list(self.steps), "path": np.array(self.path)}
 
     def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where the callback was that gave this state."""
         for name in ("first", "looked", "judged", "stride"):
             setattr(self, name, state[name])
         self.steps, self.path = list(state["steps"]), list(state["path"])

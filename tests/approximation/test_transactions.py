@@ -119,6 +119,12 @@ OF_INFERENCE = {
         {"diagnose": 3},
         {"diagnose": {"nothing": 1}},
         {"diagnose": {"chains": 1}},
+        {"checkpoint": 3},
+        {"checkpoint": "/nowhere/at/all/run.vi"},
+        {"checkpoint": "run.vi", "every": 0},
+        {"checkpoint": "run.vi", "keep": 0},
+        {"checkpoint": "run.vi", "resume": "yes"},
+        {"every": 10},
         {"tf_n_mc": 0},
         {"test_optimizer": 1},
         {"more_updates": {}},
@@ -135,6 +141,8 @@ OF_APPROXIMATION = {
         {"n": 2, "batch_size": 5},
         {"n": 2, "more_replacements": {"x": 1.0}},
         {"n": 2, "data": DATA, "scale": {"z": 1.0}},
+        {"n": 2, "checkpoint": "/nowhere/at/all/run.vi"},
+        {"n": 2, "checkpoint": "run.vi", "every": 2.5},
     ],
     "restart": [
         {"start": {"nothing": 1.0}},
@@ -233,7 +241,7 @@ def test_refine_after_refused_calls_is_the_same_to_the_bit(fitted):
     undisturbed, disturbed = copy.deepcopy(fitted.approx), copy.deepcopy(fitted.approx)
     inference = vi.KLqp(disturbed)
     for arguments in OF_INFERENCE["fit"]:
-        with pytest.raises((TypeError, ValueError, RuntimeError)):
+        with pytest.raises((TypeError, ValueError, RuntimeError, OSError)):
             inference.fit(**{"n": 5} | QUIET | arguments)
     for a, b in zip(bits(undisturbed), bits(disturbed), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -50,6 +50,7 @@ possible there, and `vi.testing` checks them. What makes their objects is called
 CALLED_BY_THE_LIBRARY = {
     r"vi\.\w+\.algorithm": "a fit calls it, with options that it has checked",
     r"vi\.PolynomialAverage\.\w+": "within a step, on what it has made itself",
+    r"vi\.callbacks\.\w+\.(get|set)_state": "a checkpoint calls it, with what it gave",
     r"vi\.callbacks\.Tracker\.record": "a run calls it after a step, as every callback",
     r"vi\.data\.\w*Source\.(take|take_into|open|reads|endless|once|peek)": (
         "a stream, head() and source_from() call it, with what they have checked"

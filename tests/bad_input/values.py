@@ -121,6 +121,16 @@ BY_NAME: dict[str, Kind | None] = {
         "True, False or a dict",
         ("3", "'x'", "{'nothing': 1}", "{'draws': 2.5}", "[]", "object()", "nan"),
     ),
+    "checkpoint": Kind(
+        "where a file can be",
+        ("3", "object()", "''", "'/nowhere/at/all/run.vi'", "w.empty_folder", "[]", "w.path"),
+    ),
+    "every": Kind(
+        "steps or a time",
+        ("0", "-1", "2.5", "'x'", "'10'", "object()", "[]", "True", "nan", "''", "'0s'"),
+    ),
+    "keep": COUNT,
+    "resume": Kind("True, False or 'force'", ("3", "'yes'", "object()", "[]", "nan", "0")),
     "inf_kwargs": Kind(
         "a dict of arguments", ("3", "'x'", "[1]", "{'nothing': 1}", "{3: 1}", "object()")
     ),

@@ -29,7 +29,7 @@ import pymc as pm
 import vi
 from vi.approximation.files.contents import contents
 
-ROWS, N, EVERY = 200, 30_000, 500
+ROWS, N, EVERY = 200, 60_000, 500
 OTHER_SEED = 8
 STEPPING = 0.4
 """Seconds that steps and checkpoints take, about, once they have begun."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from vi.approximation.files.save import path_of_file
 from vi.foundation.numbers import whole
 
 __all__ = ["Checkpoint", "checkpoint_from"]
@@ -96,10 +95,11 @@ def checkpoint_from(checkpoint: Any, every: Any, keep: Any, resume: Any) -> Chec
         raise TypeError(
             f"checkpoint={checkpoint!r}: give the path of a file, a text or pathlib.Path."
         )
-    path = path_of_file("checkpoint=", checkpoint)
-    if not path.name:
-        raise ValueError(f"checkpoint={checkpoint!r} has no name of a file; give 'run.vi'.")
-    path = path.resolve()
+    path = Path(checkpoint).expanduser().resolve()
+    if path.is_dir() or not str(checkpoint):
+        raise IsADirectoryError(
+            f"checkpoint={str(checkpoint)!r} is a folder: add a name, {str(path / 'run.vi')!r}."
+        )
     if resume is not None and not (isinstance(resume, bool) or resume == "force"):
         raise ValueError(
             f"resume={resume!r}: must be True (go on from a checkpoint that is there), False "

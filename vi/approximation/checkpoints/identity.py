@@ -6,10 +6,10 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import jax
-import jaxlib.version
 import numpy as np
 import optax
 import pymc as pm
@@ -121,7 +121,7 @@ def _versions() -> dict[str, str]:
         "pymc": pm.__version__,
         "pytensor": pytensor.__version__,
         "jax": jax.__version__,
-        "jaxlib": jaxlib.version.__version__,
+        "jaxlib": version("jaxlib"),
         "optax": optax.__version__,
         "numpy": np.__version__,
         "device": jax.default_backend(),

@@ -148,23 +148,27 @@ def restore_callbacks(
     callbacks: Sequence[Any], arrays: Arrays, table: Sequence[Mapping[str, Any]]
 ) -> None:
     """Let callbacks know what those of the file knew; the log names those that begin anew."""
+    states = [
+        dict(known["values"])
+        | {
+            name.removeprefix(f"callbacks/{number}/"): value
+            for name, value in arrays.items()
+            if name.startswith(f"callbacks/{number}/")
+        }
+        for number, known in enumerate(table)
+    ]
     if [_kind(callback) for callback in callbacks] != [known["kind"] for known in table]:
-        logger.warning("The callbacks are not those of the checkpoint, and begin anew.")
+        if any(states):
+            logger.warning("The callbacks are not those of the checkpoint, and begin anew.")
         return
     anew = []
-    for number, (callback, known) in enumerate(zip(callbacks, table, strict=True)):
-        prefix = f"callbacks/{number}/"
-        state = dict(known["values"]) | {
-            name.removeprefix(prefix): value
-            for name, value in arrays.items()
-            if name.startswith(prefix)
-        }
+    for callback, state in zip(callbacks, states, strict=True):
         if state and _has_state(callback):
             callback.set_state(state)
-        elif not state:
+        elif not _has_state(callback):
             anew.append(_kind(callback))
     if anew:
-        logger.info("What callbacks knew is not in a checkpoint: %s go on anew.", ", ".join(anew))
+        logger.info("Not in a checkpoint is what these callbacks know: %s.", ", ".join(anew))
 
 
 def _has_state(callback: Any) -> bool:
