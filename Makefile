@@ -22,7 +22,7 @@ ROBUST ?= $(addprefix tests/,algorithms approximation data families inference mo
 # the slow tests in parts, each in fresh processes: numba keeps what it compiles, some MB a test
 SLOW := slow and not neighbour
 OF_MODELS := tests/targets
-AS_USERS := tests/test_determinism.py tests/test_examples.py
+AS_USERS := tests/test_determinism.py tests/test_determinism_matrix.py tests/test_examples.py
 OTHERS := tests $(addprefix --ignore=,$(OF_MODELS) $(AS_USERS))
 # libraries on top of PyMC: Bambi has our own versions; each other one has an environment of its own
 NEIGHBOURS ?= bambi hssm pymc-marketing

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -175,7 +176,7 @@ def two():
     return results
 
 
-def process(number):
+def process(number, port):
     class Callback(vi.callbacks.Callback):
         def __init__(self, call):
             super().__init__(50)
@@ -216,7 +217,14 @@ def process(number):
     results["seeds"] = refusal(
         lambda: vi.fit(10, model=model, random_seed=number, progressbar=False, devices="all")
     )
+    folder = Path(tempfile.gettempdir()) / f"checkpoint-of-{port}"
+    folder.mkdir(exist_ok=True)
+    survives = {"devices": "all", "checkpoint": folder / "run.vi", "every": 30}
+    fit(model, callbacks=[Callback(stop)], **survives)
+    again, whole = fit(model, **survives), fit(model, devices="all")
+    results["checkpoint"] = [again.status.step, outcome(again) == outcome(whole)]
     if number == 0:  # what comes after a fit needs no other process
+        shutil.rmtree(folder)
         results["rows"] = len(approx.summary(100))
     return results
 
@@ -229,5 +237,5 @@ if __name__ == "__main__":
         jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=number)
     import vi
 
-    made = process(number) if mode == "process" else {"four": four, "two": two}[mode]()
+    made = process(number, port) if mode == "process" else {"four": four, "two": two}[mode]()
     print("RESULTS " + json.dumps(made))

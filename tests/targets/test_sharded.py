@@ -203,5 +203,6 @@ def test_two_processes():
     assert first["seeds"].startswith(
         "ValueError: The processes that share the devices differ in seed"
     )
+    assert first["checkpoint"] == [STEPS, True]
     assert "interrupted at step" in shown  # logged once, by the first process
     assert "interrupted at step" not in hidden
