@@ -257,10 +257,12 @@ def fit(
         keep=keep,
         resume=resume,
     )
+    if random_seed is None and not isinstance(method, Inference):
+        random_seed = seed_of(options.checkpoint)
     arguments = {
         "start": start,
         "start_sigma": start_sigma,
-        "random_seed": seed_of(options.checkpoint) if random_seed is None else random_seed,
+        "random_seed": random_seed,
         "dtype": dtype,
         "estimator": estimator,
         "scale_cost_to_minibatch": retired.get("scale_cost_to_minibatch"),

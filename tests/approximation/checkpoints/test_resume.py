@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from checkpointed import FITS, cut, in_batches, named, of_model, refined_steps
+from problems import conjugate_regression
 
 import vi
 
@@ -25,7 +26,7 @@ def files_of(folder):
     return sorted(file.name for file in folder.iterdir() if not file.name.endswith(".losses"))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("at", [110, 199])
 @pytest.mark.parametrize("name", FITS)
 def test_a_run_that_was_cut_goes_on_bit_for_bit(name, at, tmp_path, monkeypatch):
@@ -102,24 +103,26 @@ def test_a_run_that_fails_among_several_stays_where_it_was(tmp_path, monkeypatch
     assert whole.record.starts.equals(vi.load(path, whole.model).record.starts)
 
 
-def test_convergence_checks_go_on_where_they_were(tmp_path, monkeypatch):
-    """Cut before each of them ends its run; it then ends at the same step, for the same reason."""
-    for number, make in enumerate(
-        (
-            lambda: vi.callbacks.CheckConvergence(every=50, tolerance=0.3),
-            lambda: vi.callbacks.CheckLossConvergence(every=100),
-            lambda: vi.callbacks.CheckParametersConvergence(diff="absolute", tolerance=1e-2),
-        )
-    ):
-        fit = named("advi", n=20_000)
-        path = tmp_path / f"{number}.vi"
-        whole = fit(callbacks=[make()])
-        assert whole.status.ending == "converged"
-        middle = whole.status.step // 2
-        cut(monkeypatch, fit, middle, checkpoint=path, every=middle // 3, callbacks=[make()])
-        _without_the_last_callback(path)
-        assert_same(fit(checkpoint=path, callbacks=[make()]), whole)
-        assert_same(fit(checkpoint=path, callbacks=[make()]), whole)
+@pytest.mark.few(1)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: vi.callbacks.CheckParametersConvergence(diff="absolute", tolerance=1e-2),
+        lambda: vi.callbacks.CheckLossConvergence(every=100),
+        lambda: vi.callbacks.CheckConvergence(every=50, tolerance=0.3),
+    ],
+    ids=["parameters", "loss", "errors"],
+)
+def test_convergence_checks_go_on_where_they_were(make, tmp_path, monkeypatch):
+    """Cut before it ends its run, it then ends at the same step, for the same reason."""
+    fit, path = named("advi", n=20_000), tmp_path / "run.vi"
+    whole = fit(callbacks=[make()])
+    assert whole.status.ending == "converged"
+    middle = whole.status.step // 2
+    cut(monkeypatch, fit, middle, checkpoint=path, every=middle // 3, callbacks=[make()])
+    _without_the_last_callback(path)
+    assert_same(fit(checkpoint=path, callbacks=[make()]), whole)
+    assert_same(fit(checkpoint=path, callbacks=[make()]), whole)
 
 
 def _without_the_last_callback(path):
@@ -152,6 +155,42 @@ def test_what_ends_in_a_worse_place_goes_back_as_far(tmp_path, monkeypatch):
     assert_same(fit(checkpoint=path), whole)
 
 
+@pytest.mark.slow
+def test_steps_that_were_left_out_are_counted_on(tmp_path, monkeypatch):
+    """Log p is NaN beyond 3 sds on one side, at 1 draw of 741: some lie on each side of the cut."""
+    import jax.numpy as jnp
+
+    def density(x):
+        return -0.5 * jnp.sum(x**2) + jnp.where(jnp.any(x > 3.0), jnp.nan, 0.0)
+
+    model = vi.targets.from_function(density, np.zeros(1))
+
+    def fit(**more):
+        advi = vi.ADVI(model=model, random_seed=2, warm_start=False)
+        return advi.fit(4000, progressbar=False, **more)
+
+    whole, path = fit(), tmp_path / "run.vi"
+    for part in (whole.hist[:2000], whole.hist[2000:]):
+        assert np.isnan(part).any()
+    cut(monkeypatch, fit, 2300, checkpoint=path, every=500)
+    assert_same(fit(checkpoint=path), whole)
+
+
+def test_an_instance_goes_on_from_where_it_was(tmp_path, monkeypatch):
+    """Its seed is its own: that of the file would let it begin anew."""
+    model = conjugate_regression().model
+
+    def fit(**more):
+        advi = vi.ADVI(model=model, random_seed=4)
+        advi.fit(50, progressbar=False)
+        return vi.fit(300, advi, progressbar=False, **more)
+
+    path = tmp_path / "run.vi"
+    cut(monkeypatch, fit, 160, checkpoint=path, every=20)
+    assert_same(fit(checkpoint=path), fit())
+
+
+@pytest.mark.slow
 def test_auto_goes_on_in_its_steps(tmp_path, monkeypatch):
     """Stages before them are made again, to the last bit, and find the checkpoint."""
     from vi.auto import method
