@@ -6,7 +6,7 @@ import functools
 import inspect
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from vi.targets.base import Inputs
 from vi.training.progress import ProgressBar
 from vi.training.run import Run
 from vi.training.runner import BUFFER
-from vi.training.signals import deferred_interrupt, deferred_termination
+from vi.training.signals import Ending, deferred_interrupt, deferred_termination
 from vi.training.watch import Watch
 
 __all__ = ["Callback", "check_callbacks", "train"]
@@ -91,14 +91,12 @@ def train(
     goal = start + n
     limit = 1  # doubled from chunk to chunk: the first ones of a slow model are short too
     inputs, available = run.supply.at(start)
-    run.warm_up(inputs)  # compiles
-    began = time.perf_counter()
-    run.warm_up(inputs)
-    # what a chunk costs, whatever its length: a large state is copied once
-    fixed, _ = run.agree(time.perf_counter() - began, 0)
-    progress.begin()
-    deferred = deferred_termination if watch.saver is not None else nullcontext
-    with deferred_interrupt() as interrupted, deferred(interrupted):
+    with ExitStack() as signals:
+        interrupted = signals.enter_context(deferred_interrupt())
+        fixed = _warmed_up(run, inputs, interrupted)
+        progress.begin()
+        if watch.saver is not None:
+            signals.enter_context(deferred_termination(interrupted))
         while run.step < goal:
             inputs, available = run.supply.at(run.step)
             intervals = [_interval(callback) for callback in callbacks]
@@ -145,6 +143,17 @@ def train(
                 # where beginning a chunk takes long, chunks do too: it costs a fifth at the most
                 limit = _next_limit(limit, seconds - fixed, max(CHUNK_SECONDS, 4 * fixed))
     return _all_done(run.step, run.losses)
+
+
+def _warmed_up(run: Run, inputs: Inputs, interrupted: Ending) -> float:
+    """Compile; the seconds that a chunk takes whatever its length: a large state is copied once."""
+    interrupted.at_once = True
+    run.warm_up(inputs)
+    began = time.perf_counter()
+    run.warm_up(inputs)
+    interrupted.at_once = False
+    fixed, _ = run.agree(time.perf_counter() - began, 0)
+    return fixed
 
 
 def _called(callbacks: Sequence[Callback], run: Run, publish: Callable[[], Any]) -> tuple[int, str]:

@@ -17,6 +17,9 @@ class Ending(threading.Event):
 
     reason = "Ctrl-C"
 
+    at_once = False
+    """Whether Ctrl-C is an exception besides: while code is compiled, which nobody waits for."""
+
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Ending]:
@@ -31,9 +34,10 @@ def deferred_interrupt() -> Iterator[Ending]:
         return
 
     def handle(number: int, frame: Any) -> None:
-        if flag.is_set():
+        at_once = flag.is_set() or flag.at_once
+        flag.set()  # in any case: Python drops an exception in what its collector calls
+        if at_once:
             raise KeyboardInterrupt
-        flag.set()
 
     signal.signal(signal.SIGINT, handle)
     try:

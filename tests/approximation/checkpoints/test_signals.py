@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -107,6 +108,25 @@ def test_ctrl_c_while_it_is_compiled_keeps_the_state(tmp_path, monkeypatch):
         approx.refine(50, progressbar=False)
     assert (approx.status.ending, approx.status.step) == ("interrupted", 300)
     assert len(approx.hist) == 300
+
+
+def test_ctrl_c_that_python_drops_while_it_is_compiled_is_heard_at_the_first_step(monkeypatch):
+    """Python drops an exception in what its garbage collector calls, as JAX has it do."""
+    real = OneRun.warm_up
+
+    def interrupted(self, inputs):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        real(self, inputs)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(OneRun, "warm_up", interrupted)
+        approx = fit()
+    finally:
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, before)
+    assert (approx.status.ending, approx.status.step) == ("interrupted", 1)
 
 
 def kills(*arguments):

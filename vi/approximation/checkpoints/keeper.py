@@ -244,4 +244,5 @@ def kept(
                 f"{n:,}",
             )
         keeper.first()
+        del found  # a state and a trace that nobody needs while steps are made
         yield keeper
