@@ -116,7 +116,7 @@ def check_shapes(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
 
 def data_shapes(target: Any) -> tuple[Any, ...]:
     """The present shapes of all data that a target reads."""
-    return tuple(np.shape(shared.get_value(borrow=True)) for shared in target.graph.shared)
+    return tuple(np.shape(shared.get_value(borrow=True)) for shared in target.graph.data)
 
 
 def fingerprint(model: pm.Model, setting: GraphSetting) -> tuple[Any, ...]:

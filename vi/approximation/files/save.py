@@ -85,6 +85,7 @@ def save(fit: FitState, path: str | os.PathLike[str]) -> None:
         "include_transformed": fit.include_transformed,
         "missing": fit.data.missing or _left_behind(fit, lost),
         "scale": fit.data.training.scale,
+        "rewrite": fit.data.training.rewrite,
         "algorithm": algorithm,
         "encoders": encoders,
         "notes": dict(fit.notes),
