@@ -114,7 +114,7 @@ def _normal_numpyro() -> tuple[Callable[..., None], tuple[np.ndarray, ...]]:
     def model(y: Any) -> None:
         mu = numpyro.sample("mu", dist.Normal(0.0, 10.0).expand([NORMAL[1]]).to_event(1))
         sigma = numpyro.sample("sigma", dist.HalfNormal(5.0).expand([NORMAL[1]]).to_event(1))
-        numpyro.sample("y", dist.Normal(mu, sigma).to_event(2), obs=y)
+        numpyro.sample("y", dist.Normal(mu, sigma), obs=y)
 
     return model, (_normal_data(),)
 
