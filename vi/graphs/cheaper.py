@@ -138,8 +138,7 @@ def _same_function(graph: FunctionGraph, result: Any, one: Any, other: Any) -> b
     if any(len(graph.clients[branch]) > 1 for branch in (one, other)):
         return False
     inside = one.owner.inputs[0], other.owner.inputs[0]
-    shape = result.type.broadcastable
-    return inside[0].type == inside[1].type and inside[0].type.broadcastable == shape
+    return bool(inside[0].type == inside[1].type) and _same_size(inside[0], result)
 
 
 def _is_known(node: Any) -> bool:
