@@ -51,6 +51,7 @@ class Engine(abc.ABC):
 class _Vi(Engine):
     needs = ("vi",)
     backend: str
+    rewrite = True
 
     def __init__(self, workload: Workload) -> None:
         import vi
@@ -60,7 +61,14 @@ class _Vi(Engine):
 
     def first(self) -> None:
         self._approx = self._fit(
-            1, "advi", self._model, SEED, backend=self.backend, dtype=self.dtype, progressbar=False
+            1,
+            "advi",
+            self._model,
+            SEED,
+            backend=self.backend,
+            dtype=self.dtype,
+            rewrite=self.rewrite,
+            progressbar=False,
         )
 
     def advance(self, n: int, progressbar: bool = False) -> None:
@@ -75,6 +83,11 @@ class ViJax(_Vi):
 class ViJaxSingle(ViJax):
     title = "vi, jax, float32"
     dtype = "float32"
+
+
+class ViJaxAllRows(ViJax):
+    title = "vi, jax, rewrite=False"
+    rewrite = False
 
 
 class ViPytensor(_Vi):
@@ -126,7 +139,7 @@ class PymcExtras(Engine):
 
 
 class Numpyro(Engine):
-    """``svi.update`` in a ``lax.scan`` of 10,000 steps, compiled once.
+    """``svi.update`` in a ``lax.scan`` of many steps, compiled once.
 
     The first step of a compiled scan cannot be timed alone: ``first`` compiles.
     """
@@ -134,7 +147,6 @@ class Numpyro(Engine):
     title = "NumPyro AutoDiagonalNormal"
     needs = ("numpyro",)
     cached = False
-    unit = END_TO_END_STEPS
 
     def __init__(self, workload: Workload) -> None:
         import jax
@@ -144,6 +156,7 @@ class Numpyro(Engine):
 
         numpyro.enable_x64(self.dtype == "float64")
         model, arguments = workload.numpyro()
+        self.unit = workload.unit
         self._arguments = jax.tree.map(jax.numpy.asarray, arguments)
         self._svi = SVI(model, AutoDiagonalNormal(model), numpyro.optim.Adam(1e-2), Trace_ELBO())
 
@@ -152,7 +165,7 @@ class Numpyro(Engine):
 
         def run(state: Any, arguments: Any) -> Any:
             return jax.lax.scan(
-                lambda state, _: self._svi.update(state, *arguments), state, length=END_TO_END_STEPS
+                lambda state, _: self._svi.update(state, *arguments), state, length=self.unit
             )
 
         self._state = self._svi.init(jax.random.PRNGKey(SEED), *self._arguments)
@@ -174,6 +187,7 @@ class NumpyroSingle(Numpyro):
 
 ENGINES: dict[str, type[Engine]] = {
     "vi_jax": ViJax,
+    "vi_jax_all_rows": ViJaxAllRows,
     "vi_pytensor": ViPytensor,
     "pm_fit": PymcFit,
     "pymc_extras": PymcExtras,

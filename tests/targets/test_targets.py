@@ -17,6 +17,7 @@ import zoo
 import vi
 from vi.foundation.precision import precision
 from vi.targets import from_pymc
+from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.graph import LIFTED_BYTES
 from vi.training import runner_for
 
@@ -196,7 +197,8 @@ def test_large_constants_are_arguments(rng):
     with pm.Model() as model:
         beta = pm.Normal("beta", 0.0, 1.0, shape=4)
         pm.Normal("y", x @ beta, 1.0, observed=x.sum(axis=1))
-    target = from_pymc(model, backend="jax")
+    plain = GraphSetting(training=False, rewrite=False)
+    target = from_pymc(model, backend="jax", setting=plain)
     lifted = sorted(shared.get_value().nbytes for shared in target.graph.shared)
     assert lifted[-2:] == [500 * 8, 500 * 4 * 8]
     with precision(DOUBLE):

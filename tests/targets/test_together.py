@@ -9,6 +9,7 @@ from vi.foundation.precision import precision
 from vi.targets import from_pymc
 from vi.targets.backends.evaluation import evaluation
 from vi.targets.backends.together import CACHE, points_together
+from vi.targets.batches.setting import GraphSetting
 
 POINT, DATA = (
     jax.ShapeDtypeStruct((50,), np.float32),
@@ -42,7 +43,8 @@ def test_values_and_scores_are_those_of_one_point_each():
     y = np.random.default_rng(1).normal(size=(4000, 50))
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("mu", shape=50), 1.0, observed=y)
-    target = from_pymc(model, backend="jax")
+    plain = GraphSetting(training=False, rewrite=False)
+    target = from_pymc(model, backend="jax", setting=plain)
     points = np.random.default_rng(2).normal(size=(7, 50))
     evaluate = evaluation(target)
     with precision(target.dtype):

@@ -10,9 +10,11 @@ import numpy as np
 import pytensor
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
-from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.graph.traversal import graph_inputs
 from pytensor.link.vm import VMLinker
 from pytensor.scalar.basic import Add, Mul
 from pytensor.scan.op import Scan
@@ -61,12 +63,26 @@ def interpret(
 
 def interpreted(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Callable[..., Any]:
     """A function of the inputs that computes graphs without compiling anything."""
-    graphs = rebuild(outputs, {}, _interpretable)
+    graphs = _with_new_constants(inputs, rebuild(outputs, {}, _interpretable))
     with compiling():
         function: Callable[..., Any] = pytensor.function(
             list(inputs), graphs, mode=_INTERPRETER, on_unused_input="ignore"
         )
     return function
+
+
+def _with_new_constants(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> list[Any]:
+    """The same graphs with constants of their own, without tags.
+
+    PyTensor's rewrite of switches doubles the stack trace in the tag of a constant each time; after
+    some thirty functions of one model's graph memory would be full (PyTensor 3.3.7).
+    """
+    constants = {
+        variable: variable.type.constant_type(variable.type, variable.data, name=variable.name)
+        for variable in graph_inputs(outputs, blockers=inputs)
+        if isinstance(variable, Constant) and variable not in inputs
+    }
+    return clone_replace(list(outputs), replace=constants) if constants else list(outputs)
 
 
 def _interpretable(node: Apply, inputs: list[Any]) -> Sequence[Any] | None:

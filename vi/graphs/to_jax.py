@@ -16,6 +16,7 @@ from pytensor.raise_op import Assert
 from pytensor.scalar.basic import Clip
 from pytensor.tensor.elemwise import Elemwise
 
+from vi.graphs.cheaper import make_cheaper
 from vi.graphs.jax_dispatch import jax_funcify
 
 __all__ = ["ConversionError", "WrongGradientError", "jax_function"]
@@ -74,6 +75,7 @@ def jax_function(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Cal
     """
     graph = FunctionGraph(inputs=list(inputs), outputs=list(outputs), clone=True)
     get_mode("JAX").optimizer.rewrite(graph)
+    make_cheaper(graph)
     _guard_clips(graph)
     missing = _unconvertible(graph)
     if missing:

@@ -99,6 +99,7 @@ def fit(
     data: Any = None,
     batch_size: int | None = None,
     scale: Any = None,
+    rewrite: bool = True,
     mesh: jax.sharding.Mesh | None = None,
     devices: Any = None,
     restarts: int = 1,
@@ -161,6 +162,9 @@ def fit(
         See :meth:`vi.Inference.fit`.
     more_replacements, data, batch_size, scale
         Batches, and data larger than memory: see :meth:`vi.Inference.fit`.
+    rewrite : bool
+        Whether sums over all rows become sums over fewer ones, where these are the same; see
+        :meth:`vi.Inference.fit`.
     mesh : jax.sharding.Mesh, optional
         Devices that share the fit, each working on its part of the rows; the numbers are those of
         one device up to rounding.
@@ -248,6 +252,7 @@ def fit(
         data=data,
         batch_size=batch_size,
         scale=scale,
+        rewrite=rewrite,
         mesh=mesh,
         devices=devices,
         restarts=restarts,

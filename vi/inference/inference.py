@@ -122,6 +122,7 @@ class Inference(abc.ABC):
         data: Any = None,
         batch_size: int | None = None,
         scale: Any = None,
+        rewrite: bool = True,
         mesh: jax.sharding.Mesh | None = None,
         devices: Any = None,
         restarts: int = 1,
@@ -177,6 +178,12 @@ class Inference(abc.ABC):
             What terms that see a batch are multiplied by where the model does not say. ``"rows"``:
             likelihoods without ``total_size`` by ``N / B``; a dict: by name ``"rows"`` or a number,
             for likelihoods and Potentials.
+        rewrite : bool
+            Whether sums of all rows become sums of fewer, weighted ones, where these are the same:
+            rows that are equal, and normal likelihoods and other exponential families, whose rows
+            add up to numbers, means and scatters (:mod:`vi.targets.sums`). What is found is
+            compared with all rows, at several points, before it is used. Terms that see batches
+            stay as they are.
         mesh : jax.sharding.Mesh, optional
             Devices that share the fit: each works on its part of the rows, all hold the parameters.
             ``refine`` and copies keep them, files do not.
@@ -236,6 +243,7 @@ class Inference(abc.ABC):
             data=data,
             batch_size=batch_size,
             scale=scale,
+            rewrite=rewrite,
             mesh=mesh,
             devices=devices,
             restarts=restarts,

@@ -70,6 +70,8 @@ class RunOptions:
         What is kept, and what draws hold.
     replacements, data, batch_size, scale
         The data arguments, as they were given.
+    rewrite : bool
+        Whether sums over rows are rewritten as sums over fewer.
     devices : Devices or None
         What shares the fit.
     restarts : int
@@ -97,6 +99,7 @@ class RunOptions:
     data: Any = None
     batch_size: int | None = None
     scale: Any = None
+    rewrite: bool = True
     devices: Devices | None = None
     restarts: int = 1
     checkpoint: Checkpoint | None = None
@@ -121,6 +124,7 @@ class RunOptions:
         data: Any,
         batch_size: int | None,
         scale: Any,
+        rewrite: bool,
         mesh: jax.sharding.Mesh | None,
         devices: Any,
         restarts: int,
@@ -142,7 +146,9 @@ class RunOptions:
         if obj_n_mc is not None:
             check_count("obj_n_mc", obj_n_mc)
         check_count("restarts", restarts)
-        check_flags(progressbar=progressbar, include_transformed=include_transformed)
+        check_flags(
+            progressbar=progressbar, include_transformed=include_transformed, rewrite=rewrite
+        )
         check_flags(optional=True, score=score)
         if batch_size is not None:
             check_count("batch_size", batch_size)
@@ -179,6 +185,7 @@ class RunOptions:
             data=data,
             batch_size=batch_size,
             scale=scale,
+            rewrite=bool(rewrite),
             devices=devices_from(mesh, devices, chosen),
             restarts=int(restarts),
             checkpoint=kept,
@@ -221,6 +228,7 @@ class RunOptions:
             self.data,
             self.batch_size,
             self.scale,
+            rewrite=self.rewrite,
             has_local=bool(fit.local),
         )
         return replace(

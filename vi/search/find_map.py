@@ -22,7 +22,7 @@ from vi.search.summit import Fault
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import check_backend, from_pymc
 from vi.targets.model.checks import check_variables, model_in_context
-from vi.targets.model.initial_density import check_initial_density
+from vi.targets.model.initial_density import check_start
 from vi.targets.model.labels import dims_that_fit, labels_and_dims
 from vi.targets.model.start import not_given, start_point
 
@@ -167,7 +167,7 @@ def find_map(
     check_variables(model)
     precision_of_search, seed = resolve_dtype(dtype), resolve_seed(random_seed)
     point = start_point(model, start, seed)
-    check_initial_density(model, point)
+    check_start(model, point)
     target = from_pymc(
         model,
         backend=check_backend(backend),

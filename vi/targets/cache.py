@@ -7,14 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pymc as pm
-from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.traversal import ancestors
-from pytensor.tensor.random.type import RandomType
 
-from vi.graphs.self_advancing import Counter
 from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.data_watch import DataWatch
+from vi.targets.model.facts import Same, parts
 from vi.targets.model.shapes import rv_shapes
 
 __all__ = [
@@ -24,7 +21,6 @@ __all__ = [
     "check_shapes",
     "data_shapes",
     "fingerprint",
-    "watched",
 ]
 
 ATTRIBUTE = "_vi_targets"
@@ -89,19 +85,6 @@ def cache_of(model: pm.Model) -> TargetCache:
     return cache
 
 
-def watched(model: pm.Model) -> list[SharedVariable]:
-    """The shared variables that a model reads, but for those that move on by themselves."""
-    graphs = [*model.basic_RVs, *model.deterministics, *model.potentials]
-    graphs += [*model.rvs_to_values.values()]
-    return [
-        variable
-        for variable in ancestors(graphs)
-        if isinstance(variable, SharedVariable)
-        and not isinstance(variable, Counter)
-        and not isinstance(variable.type, RandomType)
-    ]
-
-
 def check_shapes(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
     """Refuse a point whose shapes are no longer those of the model."""
     shapes = rv_shapes(model)
@@ -116,7 +99,7 @@ def check_shapes(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
 
 def data_shapes(target: Any) -> tuple[Any, ...]:
     """The present shapes of all data that a target reads."""
-    return tuple(np.shape(shared.get_value(borrow=True)) for shared in target.graph.shared)
+    return tuple(np.shape(shared.get_value(borrow=True)) for shared in target.graph.data)
 
 
 def fingerprint(model: pm.Model, setting: GraphSetting) -> tuple[Any, ...]:
@@ -125,22 +108,6 @@ def fingerprint(model: pm.Model, setting: GraphSetting) -> tuple[Any, ...]:
     The cache holds it and thereby keeps all of it alive, so that no new object gets an old identity
     while the target is there.
     """
-    variables = [*model.basic_RVs, *model.potentials, *model.deterministics]
-    observed = [model.rvs_to_values[variable] for variable in model.observed_RVs]
-    transforms = [model.rvs_to_transforms.get(variable) for variable in model.free_RVs]
     encoder_inputs = [graph for graphs in setting.encoded.values() for graph in graphs]
     exchanged = [*setting.replacements.values(), *encoder_inputs]
-    return tuple(_Same(item) for item in [*variables, *observed, *transforms, *exchanged])
-
-
-class _Same:
-    """Equality by identity for objects whose ``==`` builds graphs."""
-
-    def __init__(self, item: Any) -> None:
-        self.item = item
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.item is other.item
-
-    def __hash__(self) -> int:
-        return id(self.item)
+    return (*parts(model), *map(Same, exchanged))

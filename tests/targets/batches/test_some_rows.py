@@ -40,6 +40,7 @@ NONE = {
     **dict.fromkeys(("batch_size", "scale", "mesh", "devices"), None),
     "progressbar": False,
     "include_transformed": False,
+    "rewrite": True,
     "averaging": "auto",
     "restarts": 1,
     "backend": "auto",

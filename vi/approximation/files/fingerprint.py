@@ -12,7 +12,7 @@ from pymc.distributions.custom import CustomDistRV
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.op import Op
 
-from vi.targets.cache import watched
+from vi.targets.model.facts import watched
 
 __all__ = ["differences", "fingerprint", "hash_of_array", "hash_of_graph"]
 

@@ -94,7 +94,7 @@ def _filled(
         keep_losses=meta["score"],
         warm_start=meta.get("warm_start", False),
         include_transformed=meta["include_transformed"],
-        data=TrainingData(GraphSetting(scale=meta.get("scale")), missing=meta.get("missing")),
+        data=_data(meta),
         notes=meta.get("notes", {}),
         stages=tuple(Stage(**stage) for stage in meta.get("stages", ())),
         resample=meta.get("resample"),
@@ -103,6 +103,16 @@ def _filled(
         status=Status(**meta["status"]),
         starts=compared(restarts, fit.layout) if restarts else None,
         diagnosis=diagnosis_from(arrays, meta.get("diagnosis"), fit.layout),
+    )
+
+
+def _data(meta: dict[str, Any]) -> TrainingData:
+    """What the file knows of the data."""
+    rewrite = meta.get("rewrite", False)  # older versions had no rewriting
+    return TrainingData(
+        GraphSetting(scale=meta.get("scale"), rewrite=rewrite),
+        GraphSetting(training=False, rewrite=rewrite),
+        missing=meta.get("missing"),
     )
 
 

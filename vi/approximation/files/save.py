@@ -100,6 +100,7 @@ def stored(fit: FitState, of_model: dict[str, Any]) -> tuple[dict[str, np.ndarra
         "include_transformed": fit.include_transformed,
         "missing": fit.data.missing or _left_behind(fit, lost),
         "scale": fit.data.training.scale,
+        "rewrite": fit.data.training.rewrite,
         "algorithm": algorithm,
         "encoders": encoders,
         "notes": dict(fit.notes),

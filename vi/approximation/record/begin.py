@@ -32,7 +32,7 @@ from vi.foundation.precision import precision
 from vi.foundation.seeds import START, key_from, resolve_seed
 from vi.graphs.compiling import one_at_a_time
 from vi.targets.batches.search import has_batches
-from vi.targets.model.initial_density import check_initial_density
+from vi.targets.model.initial_density import check_start
 from vi.targets.model.labels import say_changed_labels
 from vi.targets.model.start import not_given, start_point, start_std
 from vi.targets.model.unconstrain import unconstrain
@@ -70,7 +70,7 @@ def begin(
     given = start
     start, local_start = split_start(start, model, groups)
     point = start_point(model, start, seed)
-    check_initial_density(model, point)
+    check_start(model, point)
     say_changed_labels(model)
     if isinstance(beginning.family, Family):
         family: Family = beginning.family

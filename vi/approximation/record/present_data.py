@@ -10,8 +10,9 @@ from vi.approximation.record.fit_state import FitState
 from vi.foundation.arrays import refuse_masked
 from vi.foundation.tracing_errors import first_line
 from vi.targets.batches.search import find_batches
-from vi.targets.cache import cache_of, check_shapes, watched
+from vi.targets.cache import cache_of, check_shapes
 from vi.targets.model.data_watch import DataWatch, names_of
+from vi.targets.model.facts import watched
 from vi.targets.model.initial_density import check_deterministics, check_initial_density
 
 __all__ = [

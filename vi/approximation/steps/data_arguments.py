@@ -33,6 +33,7 @@ def training_data(
     batch_size: int | None,
     scale: Any,
     *,
+    rewrite: bool,
     has_local: bool,
 ) -> TrainingData:
     """The data that the fits to come are made on.
@@ -43,6 +44,8 @@ def training_data(
         The model, whose containers the rows are for.
     replacements, data, batch_size, scale
         The arguments of :meth:`vi.Inference.fit`.
+    rewrite : bool
+        Whether sums over rows are rewritten as sums over fewer.
     has_local : bool
         Whether variables have an entry for every row.
 
@@ -60,7 +63,10 @@ def training_data(
                 f"batch_size={batch_size} says how many rows of data= a step takes; give data=, or "
                 "use vi.Minibatch."
             )
-        return TrainingData(GraphSetting(True, dict(replacements), scale))
+        return TrainingData(
+            GraphSetting(True, dict(replacements), scale, rewrite=rewrite),
+            GraphSetting(False, rewrite=rewrite),
+        )
     if isinstance(data, Mapping) and not data:
         raise ValueError("data={} is empty; give rows by name, {'x': x}, or leave it out.")
     if _in_memory(data):
@@ -71,8 +77,8 @@ def training_data(
             batches = batch if isinstance(batch, tuple) else (batch,)
             places = dict(zip(shared, batches, strict=True))
         return TrainingData(
-            GraphSetting(True, {**replacements, **places}, scale, compare=False),
-            GraphSetting(False, shared),
+            GraphSetting(True, {**replacements, **places}, scale, compare=False, rewrite=rewrite),
+            GraphSetting(False, shared, rewrite=rewrite),
         )
     if has_local:
         raise TypeError(
@@ -83,7 +89,9 @@ def training_data(
     stream = _stream(data, batch_size)
     streamed = _streamed_rows(model, stream)
     return TrainingData(
-        GraphSetting(True, dict(replacements), scale, streamed, compare=False), stream=stream
+        GraphSetting(True, dict(replacements), scale, streamed, compare=False, rewrite=rewrite),
+        GraphSetting(False, rewrite=rewrite),
+        stream=stream,
     )
 
 

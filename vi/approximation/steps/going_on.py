@@ -15,7 +15,7 @@ __all__ = ["gone_on_from", "refuse_other_settings"]
 
 OF_FIT = (
     *("estimator", "obj_optimizer", "obj_n_mc", "averaging", "total_grad_norm_constraint"),
-    *("backend", "score", "include_transformed", "mesh", "devices", "warm_start"),
+    *("backend", "score", "include_transformed", "mesh", "devices", "warm_start", "rewrite"),
 )
 """What a fit is told, and keeps for the steps that go on with it."""
 
@@ -57,7 +57,13 @@ def gone_on_from(
     if any(value is not None for value in (replacements, data, batch_size, scale)):
         kept = fit.data.training.scale if scale is None else scale
         bound = training_data(
-            fit.model, replacements or {}, data, batch_size, kept, has_local=bool(fit.local)
+            fit.model,
+            replacements or {},
+            data,
+            batch_size,
+            kept,
+            rewrite=fit.data.training.rewrite,
+            has_local=bool(fit.local),
         )
         fit = replace(fit, data=bound)
     if fit.run is None and fit.notes:

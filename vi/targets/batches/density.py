@@ -23,6 +23,7 @@ from vi.targets.batches.mixing import check_mixing, not_drawn_together
 from vi.targets.batches.rows import Rows, StreamedRows
 from vi.targets.batches.search import Batches, find_batches
 from vi.targets.batches.setting import GraphSetting
+from vi.targets.sums.term import sum_over_few_rows
 
 __all__ = ["in_setting"]
 
@@ -68,7 +69,7 @@ def in_setting(
     setting = _with_row_scales(model, setting)
     exchanged = setting.replacements or setting.streamed or setting.locals
     if not (in_model.tensors or exchanged or setting.prior_weight != 1.0):
-        return model.logp(jacobian=setting.jacobian), list(graphs), (), {}
+        return _of_all_rows(model, variables, terms, setting), list(graphs), (), {}
 
     places = _places(model, setting)
     plain = [
@@ -86,7 +87,8 @@ def in_setting(
     scaling = _Scaling(model, setting, batches, {rows.key for rows in in_model.rows}, local)
     total = []
     for i, variable in enumerate(variables):
-        if scaling.sees_rows(every[i]):
+        sees_rows = scaling.sees_rows(every[i])
+        if sees_rows:
             term = as_tensor(in_place[i], allow_xtensor_conversion=True)
             if setting.training:
                 term = scaling.scaled(variable, every[i], term, in_place[k + i], terms[i])
@@ -94,13 +96,40 @@ def in_setting(
             given = clone_replace([terms[i]], replace=places)[0] if places else terms[i]
             term = as_tensor(given, allow_xtensor_conversion=True)
         weight = setting.prior_weight if variable in model.free_RVs else 1.0
-        total.append(term.sum() if weight == 1.0 else weight * term.sum())
+        rewrite = setting.rewrite and not (sees_rows and setting.training)
+        few = _over_few_rows(model, variable, term) if rewrite else None
+        full = term.sum() if few is None else few
+        total.append(full if weight == 1.0 else weight * full)
     if setting.prior_weight != 1.0 and getattr(model, "log_prior", None) is not None:
         # of a density, whose free variables are flat: its prior is in one of its Potentials
         prior = model.replace_rvs_by_values([model.log_prior()])[0]
         total.append((setting.prior_weight - 1.0) * prior)
     log_prob = pt.add(*total) if len(total) > 1 else total[0]
     return log_prob, in_place[2 * k :], batches.rows if setting.training else (), local
+
+
+def _of_all_rows(
+    model: pm.Model, variables: Sequence[Any], terms: Sequence[Any], setting: GraphSetting
+) -> Any:
+    """The log density of a model without batches; PyMC's own graph where nothing is rewritten."""
+    tensors = [as_tensor(term, allow_xtensor_conversion=True) for term in terms]
+    few = [
+        _over_few_rows(model, variable, term) if setting.rewrite else None
+        for variable, term in zip(variables, tensors, strict=True)
+    ]
+    if all(total is None for total in few):
+        return model.logp(jacobian=setting.jacobian)
+    sums = [
+        term.sum() if total is None else total for term, total in zip(tensors, few, strict=True)
+    ]
+    return pt.add(*sums)
+
+
+def _over_few_rows(model: pm.Model, variable: Any, term: Any) -> Any:
+    """The sum of a likelihood or Potential over fewer rows; None where there is no such sum."""
+    if variable in model.free_RVs:
+        return None
+    return sum_over_few_rows(model, variable.name, term)
 
 
 @dataclass(frozen=True, eq=False)

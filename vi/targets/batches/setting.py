@@ -38,6 +38,8 @@ class GraphSetting:
         Whether the log Jacobian determinants of the transforms are part of the log density.
     prior_weight : float
         What multiplies the log prior, log Jacobians included.
+    rewrite : bool
+        Whether sums over rows are rewritten as sums over fewer, where these are the same.
     """
 
     training: bool = True
@@ -49,6 +51,7 @@ class GraphSetting:
     encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     jacobian: bool = True
     prior_weight: float = 1.0
+    rewrite: bool = True
 
     @property
     def plain(self) -> bool:
@@ -74,4 +77,5 @@ class GraphSetting:
             read,
             self.jacobian,
             self.prior_weight,
+            self.rewrite,
         )

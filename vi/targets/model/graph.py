@@ -31,6 +31,7 @@ from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.checks import check_variables, refuse_random_inputs, refuse_whole_numbers
 from vi.targets.model.data_watch import DataWatch
 from vi.targets.model.layout_from import layout_from
+from vi.targets.sums.derived import DerivedVariable
 
 __all__ = ["ModelGraph", "build_graph"]
 
@@ -98,9 +99,18 @@ class ModelGraph:
             *(self.streamed.inputs.values() if self.streamed else ()),
         ]
 
+    @property
+    def data(self) -> list[SharedVariable]:
+        """The shared variables that the graphs read, and those from which others are computed."""
+        derivations = [v.derivation for v in self.shared if isinstance(v, DerivedVariable)]
+        behind = [
+            source for derivation in derivations if derivation for source in derivation.sources
+        ]
+        return _unique([*self.shared, *behind])
+
     def watch(self) -> DataWatch:
         """A watch of everything that the graphs read, or have compiled in, from now on."""
-        return DataWatch([*self.shared, *(variable for variable, _ in self.baked)])
+        return DataWatch([*self.data, *(variable for variable, _ in self.baked)])
 
     def stale(self) -> tuple[str, ...]:
         """Names of the variables whose value was compiled in and has changed since."""

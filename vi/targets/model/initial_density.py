@@ -17,8 +17,9 @@ from vi.graphs.wrapped_jax import with_jax_ops
 from vi.targets.batches.rows import Rows
 from vi.targets.batches.search import Batches, find_batches
 from vi.targets.model.checks import refuse_random_inputs
+from vi.targets.model.facts import fact
 
-__all__ = ["check_deterministics", "check_initial_density", "terms_at_start"]
+__all__ = ["check_deterministics", "check_initial_density", "check_start", "terms_at_start"]
 
 _FAILED_CHECKS = (ParameterValueError, AssertionError, np.linalg.LinAlgError)
 
@@ -67,6 +68,12 @@ def check_initial_density(
             "Check the observed data and the support of the priors, or pass start={name: value}. "
             "model.debug() shows the parameters."
         )
+
+
+def check_start(model: pm.Model, point: Mapping[str, np.ndarray]) -> None:
+    """As :func:`check_initial_density`, once for the same model, data and point."""
+    key = ("finite", *((name, np.asarray(point[name]).tobytes()) for name in sorted(point)))
+    fact(model, key, lambda: check_initial_density(model, point))
 
 
 def terms_at_start(

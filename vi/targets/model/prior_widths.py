@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from pytensor.tensor.random.type import RandomType
 from vi.foundation.layout import Layout
 from vi.foundation.seeds import PRIOR_DRAWS, generator_from
 from vi.graphs.interpret import interpreted
+from vi.targets.model.facts import fact
 
 __all__ = ["prior_std"]
 
@@ -91,6 +92,17 @@ def _drawn(model: pm.Model, names: Sequence[str], seed: int) -> list[list[np.nda
     """Unconstrained draws, each a list by variable; None where they cannot be made."""
     if not names:
         return None
+    generator = generator_from(seed, PRIOR_DRAWS)
+    try:
+        function, count = fact(model, ("prior", *names), lambda: _prior_function(model, names))
+        with np.errstate(all="ignore"):
+            return [function(*generator.spawn(count)) for _ in range(DRAWS)]
+    except Exception:  # noqa: BLE001 (whatever a user's distribution raises)
+        return None
+
+
+def _prior_function(model: pm.Model, names: Sequence[str]) -> tuple[Callable[..., Any], int]:
+    """A function of random generators that draws variables, unconstrained, and their number."""
     outputs: list[Variable] = []
     for name in names:
         variable = model[name]
@@ -100,12 +112,5 @@ def _drawn(model: pm.Model, names: Sequence[str], seed: int) -> list[list[np.nda
         )
     states = [v for v in graph_inputs(outputs) if isinstance(v.type, RandomType)]
     inputs = {state: state.type() for state in states}
-    generator = generator_from(seed, PRIOR_DRAWS)
-    try:
-        function = interpreted(
-            list(inputs.values()), clone_replace(outputs, replace=inputs, rebuild_strict=False)
-        )
-        with np.errstate(all="ignore"):
-            return [function(*generator.spawn(len(inputs))) for _ in range(DRAWS)]
-    except Exception:  # noqa: BLE001 (whatever a user's distribution raises)
-        return None
+    graphs = clone_replace(outputs, replace=inputs, rebuild_strict=False)
+    return interpreted(list(inputs.values()), graphs), len(inputs)
