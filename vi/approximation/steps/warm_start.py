@@ -11,7 +11,7 @@ import numpy as np
 from vi.algorithms.base import State
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std
-from vi.families import Family, Params
+from vi.families import Family, Params, Structured
 from vi.foundation.batching import batched
 from vi.foundation.precision import precision
 from vi.foundation.seeds import FIXED_DRAWS, generator_from, key_from
@@ -53,7 +53,7 @@ def can_warm_start(fit: FitState) -> bool:
     training = fit.data.training
     if training.streamed or has_batches(fit.model, training.replacements.values()):
         return False
-    if not family.exact_moments:
+    if not (family.exact_moments or isinstance(family, Structured)):
         return False
     return fit.layout.dim <= LARGEST and all(map(family.trains, fit.start))
 
