@@ -23,6 +23,7 @@ from vi.approximation import (
     MeanField,
     Mixture,
     NormalizingFlow,
+    Structured,
     load,
     sample_approx,
 )
@@ -46,6 +47,8 @@ from vi.inference import (
     Pathfinder,
     Profile,
     Stein,
+    StructuredADVI,
+    StructuredLaplace,
 )
 from vi.inference.fit import fit
 from vi.models.wrap_jax import wrap_jax
@@ -64,6 +67,7 @@ from vi.optimizers import (
     sgd,
 )
 from vi.search.find_map import MapPoint, find_map
+from vi.search.structure import Structure, structure
 from vi.training import Converged, DivergedError, Status
 
 __all__ = [
@@ -97,6 +101,10 @@ __all__ = [
     "Profile",
     "Status",
     "Stein",
+    "Structure",
+    "Structured",
+    "StructuredADVI",
+    "StructuredLaplace",
     "__version__",
     "adadelta",
     "adagrad",
@@ -122,6 +130,7 @@ __all__ = [
     "scale_free_adam",
     "sgd",
     "show_versions",
+    "structure",
     "targets",
     "testing",
     "wrap_jax",

@@ -11,6 +11,8 @@ from vi.inference.pathfinder import Pathfinder
 from vi.inference.profile import Profile
 from vi.inference.run_options import RunOptions
 from vi.inference.stein import ASVGD, SVGD, Stein
+from vi.inference.structured import StructuredADVI
+from vi.inference.structured_laplace import StructuredLaplace
 
 __all__ = [
     "ADVI",
@@ -30,6 +32,8 @@ __all__ = [
     "RunOptions",
     "Stein",
     "Steps",
+    "StructuredADVI",
+    "StructuredLaplace",
 ]
 
 Steps = RunOptions
