@@ -23,6 +23,7 @@ from vi.approximation import (
     MeanField,
     Mixture,
     NormalizingFlow,
+    Structured,
     load,
     sample_approx,
 )
@@ -46,6 +47,7 @@ from vi.inference import (
     Pathfinder,
     Profile,
     Stein,
+    StructuredADVI,
 )
 from vi.inference.fit import fit
 from vi.models.wrap_jax import wrap_jax
@@ -64,6 +66,7 @@ from vi.optimizers import (
     sgd,
 )
 from vi.search.find_map import MapPoint, find_map
+from vi.search.structure import Structure, structure
 from vi.training import Converged, DivergedError, Status
 
 __all__ = [
@@ -97,6 +100,9 @@ __all__ = [
     "Profile",
     "Status",
     "Stein",
+    "Structure",
+    "Structured",
+    "StructuredADVI",
     "__version__",
     "adadelta",
     "adagrad",
@@ -122,6 +128,7 @@ __all__ = [
     "scale_free_adam",
     "sgd",
     "show_versions",
+    "structure",
     "targets",
     "testing",
     "wrap_jax",

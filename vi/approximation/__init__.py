@@ -3,7 +3,14 @@
 from vi.approximation.approximation import Approximation
 from vi.approximation.empirical import Empirical
 from vi.approximation.load import load, sample_approx
-from vi.approximation.named import FullRank, LowRank, MeanField, Mixture, NormalizingFlow
+from vi.approximation.named import (
+    FullRank,
+    LowRank,
+    MeanField,
+    Mixture,
+    NormalizingFlow,
+    Structured,
+)
 from vi.approximation.record.groups import Group
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, Unpack
 
@@ -17,6 +18,9 @@ from vi.families import LowRank as LowRankFamily
 from vi.families import MeanField as MeanFieldFamily
 from vi.families import Mixture as MixtureFamily
 from vi.foundation.arguments import instance, unexpected
+from vi.search.structure import Structure
+from vi.search.structure import structure as found_structure
+from vi.targets.model.checks import model_in_context
 
 __all__ = [
     "FullRank",
@@ -26,9 +30,13 @@ __all__ = [
     "NormalizingFlow",
     "PointOptions",
     "StartOptions",
+    "Structured",
     "check_options",
     "given_or_made",
 ]
+
+
+logger = logging.getLogger("vi")
 
 
 class PointOptions(TypedDict, total=False):
@@ -164,6 +172,56 @@ class Mixture(Approximation):
         of_family = "The components have it: family=vi.families.FullRank(base)."
         check_options(type(self), options, replaced={"base": of_family})
         super().__init__(MixtureFamily(family, components), **options)
+
+
+class Structured(Approximation):
+    """The model's own structure in the unconstrained space: :class:`vi.families.Structured`.
+
+    Of a model that is dense it is full rank, and the log says so.
+
+    Parameters
+    ----------
+    structure : Structure, optional
+        What :func:`vi.structure` has found for this model; it is found where nothing is given.
+    **options
+        See :class:`Approximation`.
+
+    Raises
+    ------
+    ValueError
+        If the structure is that of another vector.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, vi
+    >>> with pm.Model() as model:
+    ...     tau = pm.HalfNormal("tau")
+    ...     effect = pm.Normal("effect", 0.0, tau, shape=20)
+    ...     y = pm.Normal("y", effect, 1.0, observed=np.linspace(-1.0, 1.0, 20))
+    >>> vi.Structured(model=model, random_seed=1).family
+    <Structured of 1 global and 20 others with 0 ties>
+    """
+
+    def __init__(self, structure: Structure | None = None, **options: Unpack[StartOptions]) -> None:
+        check_options(type(self), options)
+        if structure is not None:
+            instance("structure", structure, Structure, "what vi.structure(model) returns")
+        model = model_in_context(options.get("model"))
+        found = found_structure(model) if structure is None else structure
+        if found.kind == "dense":
+            logger.warning(
+                "The model is dense (%s coordinates): full rank is what is left, with %s numbers "
+                "in its factor, all of which a step touches.%s",
+                f"{found.layout.dim:,}",
+                f"{found.entries:,}",
+                f" {found.note[:1].upper()}{found.note[1:]}." if found.note else "",
+            )
+        super().__init__(found.family, **options)
+        if found.layout.names != self.record.layout.names:
+            raise ValueError(
+                f"structure= is that of {', '.join(found.layout.names)}, and the model has "
+                f"{', '.join(self.record.layout.names)}: vi.structure(model)."
+            )
 
 
 class NormalizingFlow(Approximation):

@@ -11,6 +11,7 @@ from vi.inference.pathfinder import Pathfinder
 from vi.inference.profile import Profile
 from vi.inference.run_options import RunOptions
 from vi.inference.stein import ASVGD, SVGD, Stein
+from vi.inference.structured import StructuredADVI
 
 __all__ = [
     "ADVI",
@@ -30,6 +31,7 @@ __all__ = [
     "RunOptions",
     "Stein",
     "Steps",
+    "StructuredADVI",
 ]
 
 Steps = RunOptions

@@ -10,6 +10,7 @@ import pymc as pm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.judgement import told_status
 from vi.approximation.record.log_density import target_without_rows
+from vi.families import Structured
 from vi.foundation.version import __version__
 
 __all__ = ["settings"]
@@ -29,6 +30,8 @@ def settings(fit: FitState) -> dict[str, Any]:
         "pymc_version": pm.__version__,
         "jax_version": jax.__version__,
     }
+    if isinstance(fit.family, Structured):
+        known["structure"] = str(fit.family)
     known |= fit.notes
     if fit.algorithm is not None:
         known |= {"algorithm": fit.algorithm.short_name, "loss": fit.algorithm.loss_name}

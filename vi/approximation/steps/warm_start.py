@@ -11,7 +11,7 @@ from vi.algorithms.base import State
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.points import draw_with_density
-from vi.families import Params
+from vi.families import Params, Structured
 from vi.foundation.precision import precision
 from vi.foundation.seeds import FIXED_DRAWS, generator_from, key_from
 from vi.search.fixed_draws import FixedDrawsFit, NotFiniteError, base_draws, fit_fixed_draws
@@ -52,7 +52,7 @@ def can_warm_start(fit: FitState) -> bool:
     training = fit.data.training
     if training.streamed or has_batches(fit.model, training.replacements.values()):
         return False
-    if not family.exact_moments:
+    if not (family.exact_moments or isinstance(family, Structured)):
         return False
     return fit.layout.dim <= LARGEST and all(map(family.trains, fit.start))
 

@@ -1,0 +1,283 @@
+"""Which coordinates of a structured family take from which, as arrays in an order that can be run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["Block", "Ties", "taken", "ties_of"]
+
+MOST_RUNS = 16
+"""Runs of equal strides that are cut out one by one; more are gathered entry by entry."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Coordinates with equally many parents, all of which come before them.
+
+    Parameters
+    ----------
+    slice : slice
+        Where they are in the order.
+    ties : slice
+        Where their ties are, parent by parent: all first parents, then all second ones.
+    parents : numpy.ndarray
+        Places of the parents in the order, ``(size, k)``.
+    pairs : tuple of numpy.ndarray
+        For an inverse factor, where the covariance of two parents is among those of all ties,
+        ``(size,)`` for each pair ``a < b`` of columns.
+    """
+
+    slice: slice
+    ties: slice
+    parents: np.ndarray
+    pairs: tuple[np.ndarray, ...] = ()
+
+    def columns(self, weight: jax.Array) -> list[jax.Array]:
+        """The weights of the first parents, of the second ones, and so on."""
+        size, k = self.parents.shape
+        own = weight[self.ties]
+        return [own[i * size : (i + 1) * size] for i in range(k)]
+
+
+@dataclass(frozen=True, eq=False)
+class Ties:
+    """All ties.
+
+    Parameters
+    ----------
+    dim : int
+        Length of the vector.
+    order : numpy.ndarray
+        The coordinates that are not global, parents first, ``(n,)``.
+    back : numpy.ndarray
+        For each coordinate of the vector its place among globals and ``order``, ``(dim,)``.
+    blocks : tuple of Block
+        The coordinates in runs.
+    child, parent : numpy.ndarray
+        The two ends of each tie, places in the order, ``(k,)``.
+    """
+
+    dim: int
+    order: np.ndarray
+    back: np.ndarray
+    blocks: tuple[Block, ...]
+    child: np.ndarray
+    parent: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of ties."""
+        return len(self.child)
+
+    def sums(self, of_ties: jax.Array) -> jax.Array:
+        """Sums over the ties of each coordinate, ``(n,)``."""
+        parts = [
+            sum(block.columns(of_ties), jnp.zeros(len(block.parents), of_ties.dtype))
+            for block in self.blocks
+        ]
+        return jnp.concatenate(parts) if parts else of_ties[:0]
+
+    def variances(self, square: jax.Array, weight: jax.Array) -> jax.Array:
+        """Variances ``(n,)`` where weights are those of an inverse factor.
+
+        By a recursion over covariances along ties, which needs no others.
+        """
+        variances, covs = square[:0], weight[:0]
+        for block in self.blocks:
+            size, k = block.parents.shape
+            weights = block.columns(weight)
+            pairs = iter(block.pairs)
+            between: dict[tuple[int, int], jax.Array] = {}
+            for a in range(k):
+                between[a, a] = taken(variances, block.parents[:, a])
+                for b in range(a + 1, k):
+                    between[a, b] = between[b, a] = taken(covs, next(pairs))
+            with_parents = [
+                sum((weights[b] * between[a, b] for b in range(k)), jnp.zeros(size, square.dtype))
+                for a in range(k)
+            ]
+            own = square[block.slice] + sum(
+                (w * c for w, c in zip(weights, with_parents, strict=True)),
+                jnp.zeros(size, square.dtype),
+            )
+            variances = jnp.concatenate([variances, own])
+            covs = jnp.concatenate([covs, *with_parents])
+        return variances
+
+    def products(self, full: dict[str, jax.Array]) -> jax.Array:
+        """The covariance of the own parts ``(n, n)`` where weights are those of the noise."""
+        n = len(self.order)
+        slope = full["log_scale_slope"]
+        shift = jnp.sum(jnp.square(slope), axis=1)
+
+        def placed(values: jax.Array) -> jax.Array:
+            blank = jnp.zeros((n, n), values.dtype)
+            return blank.at[self.child, self.parent].set(values)
+
+        factor = placed(full["weight"])
+        found = factor @ factor.T + jnp.diag(jnp.exp(2.0 * (full["log_scale"] + shift)))
+        for own in full["weight_slope"].T:
+            found = found + placed(own) @ placed(own).T
+        # of a weight that is linear and a scale that is log-linear in the same normal noise
+        scale = jnp.exp(full["log_scale"] + 0.5 * shift)[self.parent]
+        tilted = full["weight"] + jnp.sum(full["weight_slope"] * slope[self.parent], axis=1)
+        once = placed(scale * tilted)
+        return found + once + once.T
+
+    def weight_units(self, std: jax.Array, inverse: bool = False) -> jax.Array:
+        """A change of each weight by which its coordinate moves about one sd, all parents' at once."""
+        parents = np.bincount(self.child, minlength=len(self.order))[self.child]
+        unit = taken(std, self.child) / jnp.sqrt(jnp.asarray(parents, std.dtype))
+        return unit / taken(std, self.parent) if inverse else unit
+
+
+def taken(values: jax.Array, index: np.ndarray) -> jax.Array:
+    """The entries of a vector at these places, cut out in runs where there are few.
+
+    The gradient of a gather is a scatter, which compiled code does entry by entry.
+    """
+    index = np.asarray(index)
+    runs = _runs(index)
+    if runs is None:
+        return values[index]
+    parts = [jax.lax.slice(values, (first,), (last + 1,), (step,)) for first, last, step in runs]
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts) if parts else values[:0]
+
+
+def _runs(index: np.ndarray) -> list[tuple[int, int, int]] | None:
+    """First, last and stride of each run; None where there are many."""
+    runs, at = [], 0
+    while at < len(index):
+        if len(runs) == MOST_RUNS:
+            return None
+        step = int(index[at + 1] - index[at]) if at + 1 < len(index) else 1
+        if step < 1:
+            stop, step = at + 1, 1
+        else:
+            breaks = np.flatnonzero(np.diff(index[at:]) != step)
+            stop = at + 1 + int(breaks[0]) if len(breaks) else len(index)
+        runs.append((int(index[at]), int(index[stop - 1]), step))
+        at = stop
+    return runs
+
+
+@functools.lru_cache(maxsize=64)
+def ties_of(globals_: tuple[int, ...], parents: tuple[tuple[int, ...], ...], inverse: bool) -> Ties:
+    """The ties of a family with these settings; refuse what is none.
+
+    Raises
+    ------
+    ValueError
+        See :class:`vi.families.Structured`.
+    """
+    dim = len(globals_) + len(parents)
+    if len(set(globals_)) < len(globals_) or any(not 0 <= i < dim for i in globals_):
+        raise ValueError(
+            f"globals={_short(globals_)}: name coordinates of the {dim} (globals and one entry of "
+            "parents for each other) once each."
+        )
+    others = np.setdiff1d(np.arange(dim), np.array(globals_, int))
+    place = dict(zip(others.tolist(), range(len(others)), strict=True))
+    for i, own in zip(others, parents, strict=True):
+        wrong = [p for p in own if p not in place or p == i]
+        if wrong or len(set(own)) < len(own):
+            raise ValueError(
+                f"parents of coordinate {i} are {own}: name other coordinates that are not global, "
+                "once each."
+            )
+    own = [tuple(place[p] for p in each) for each in parents]
+    depth = _depths(own)
+    runs: dict[tuple[int, int], list[int]] = {}
+    for i in sorted(range(len(own)), key=lambda i: (depth[i], len(own[i]), i)):
+        runs.setdefault((depth[i], len(own[i])), []).append(i)
+    order = np.array([i for run in runs.values() for i in run], int)
+    at = np.empty(len(order), int)
+    at[order] = np.arange(len(order))
+    blocks, first, tie = [], 0, 0
+    children: list[Any] = []
+    ends: list[Any] = []
+    known: dict[tuple[int, int], int] = {}
+    for (_, k), run in runs.items():
+        # parents in the order of the vector: what is regular in it becomes long runs
+        above = np.array([sorted(at[p] for p in own[i]) for i in run], int).reshape(len(run), k)
+        here = np.arange(first, first + len(run))
+        pairs = _pairs(above, known) if inverse else ()
+        blocks.append(
+            Block(slice(first, first + len(run)), slice(tie, tie + above.size), above, pairs)
+        )
+        for column in above.T:
+            known |= dict(
+                zip(
+                    zip(here.tolist(), column.tolist(), strict=True),
+                    range(tie, tie + len(run)),
+                    strict=True,
+                )
+            )
+            children.append(here)
+            ends.append(column)
+            tie += len(run)
+        first += len(run)
+    back = np.empty(dim, int)
+    back[np.array(globals_, int)] = np.arange(len(globals_))
+    back[others[order]] = len(globals_) + np.arange(len(order))
+    none = [np.empty(0, int)]
+    return Ties(
+        dim,
+        others[order],
+        back,
+        tuple(blocks),
+        np.concatenate(children or none),
+        np.concatenate(ends or none),
+    )
+
+
+def _pairs(above: np.ndarray, known: dict[tuple[int, int], int]) -> tuple[np.ndarray, ...]:
+    found = []
+    for a in range(above.shape[1]):
+        for b in range(a + 1, above.shape[1]):
+            try:
+                found.append(
+                    np.array(
+                        [known[(max(p, q), min(p, q))] for p, q in above[:, [a, b]].tolist()], int
+                    )
+                )
+            except KeyError:
+                raise ValueError(
+                    "Two parents of one coordinate are not tied to each other, and of an inverse "
+                    "factor each two must be: vi.structure(model).family has such ties."
+                ) from None
+    return tuple(found)
+
+
+def _depths(own: Sequence[tuple[int, ...]]) -> list[int]:
+    """The longest way up from each coordinate."""
+    depth = [-1] * len(own)
+    waiting = [sum(1 for _ in each) for each in own]
+    below: list[list[int]] = [[] for _ in own]
+    for i, each in enumerate(own):
+        for p in each:
+            below[p].append(i)
+    ready = [i for i, count in enumerate(waiting) if not count]
+    for i in ready:
+        depth[i] = 1 + max((depth[p] for p in own[i]), default=-1)
+        for child in below[i]:
+            waiting[child] -= 1
+            if not waiting[child]:
+                ready.append(child)
+    if len(ready) < len(own):
+        raise ValueError(
+            "parents come in circles: a coordinate takes from others that take from it. Order them."
+        )
+    return depth
+
+
+def _short(values: Sequence[int]) -> str:
+    shown = ", ".join(map(str, values[:6]))
+    return f"({shown}{', ...' if len(values) > 6 else ''})"
