@@ -48,6 +48,7 @@ from vi.inference import (
     Profile,
     Stein,
     StructuredADVI,
+    StructuredLaplace,
 )
 from vi.inference.fit import fit
 from vi.models.wrap_jax import wrap_jax
@@ -103,6 +104,7 @@ __all__ = [
     "Structure",
     "Structured",
     "StructuredADVI",
+    "StructuredLaplace",
     "__version__",
     "adadelta",
     "adagrad",

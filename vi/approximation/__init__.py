@@ -22,6 +22,7 @@ __all__ = [
     "MeanField",
     "Mixture",
     "NormalizingFlow",
+    "Structured",
     "load",
     "sample_approx",
 ]

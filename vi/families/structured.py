@@ -1,4 +1,4 @@
-"""The structured family: a few coordinates that all others depend on, and sparse ties among those."""
+"""The structured family: some coordinates that all depend on, and sparse ties among the others."""
 
 from __future__ import annotations
 
@@ -144,6 +144,13 @@ class Structured(Family):
             params[name] = jnp.zeros(shape, mean.dtype)
         return {name: value for name, value in params.items() if value.size}
 
+    def at(self, scale_tril: jax.Array, params: Params) -> Params:
+        """Parameters with this Cholesky factor of the globals, ``(g, g)``."""
+        mean = taken(params["mu"], np.array(self.globals, int))
+        factor = FullRank().at(mean, scale_tril)["L_tril"]
+        own = {**params, "L_tril": factor}
+        return {name: value for name, value in own.items() if value.size}
+
     def noise(self, key: jax.Array, params: Params) -> jax.Array:
         return jax.random.normal(key, params["mu"].shape, params["mu"].dtype)
 
@@ -223,14 +230,17 @@ class Structured(Family):
         root = math.sqrt(max(g, 1))
         inner = {"mu": taken(std, np.array(self.globals, int)), "L_tril": full["L_tril"]}
         weight = own.weight_units(local, self.inverse)
+        # shapes follow what is known of the globals: a slope is of the size of one per unit of a
+        # logarithm, and a global that is known well bends nothing by its noise
+        slope = jnp.minimum(1.0, jnp.diag(self._factor(full))) / root
         units = {
             "mu": std,
             "L_tril": FullRank().units(inner)["L_tril"] if g else full["L_tril"],
             "log_scale": jnp.ones_like(full["log_scale"]),
             "cross": jnp.broadcast_to(local[:, None] / root, full["cross"].shape),
-            "log_scale_slope": jnp.full_like(full["log_scale_slope"], 1.0 / root),
+            "log_scale_slope": jnp.broadcast_to(slope, full["log_scale_slope"].shape),
             "weight": weight,
-            "weight_slope": jnp.broadcast_to(weight[:, None] / root, full["weight_slope"].shape),
+            "weight_slope": weight[:, None] * slope,
         }
         return {name: units[name] for name in params}
 
@@ -266,7 +276,7 @@ class Structured(Family):
         """The own parts ``u`` of noise, ``(n,)``."""
         parts, known = [], noise[:0]
         for block in self.ties.blocks:
-            part = scale[block.slice] * noise[block.slice]
+            part = scale[block.place] * noise[block.place]
             source = known if self.inverse else noise
             for column, w in zip(block.parents.T, block.columns(weight), strict=True):
                 part = part + w * taken(source, column)
@@ -279,11 +289,11 @@ class Structured(Family):
         """The noise behind own parts ``u``: the inverse of :meth:`_given`."""
         parts, known = [], left[:0]
         for block in self.ties.blocks:
-            part = left[block.slice]
+            part = left[block.place]
             source = left if self.inverse else known
             for column, w in zip(block.parents.T, block.columns(weight), strict=True):
                 part = part - w * taken(source, column)
-            part = part / scale[block.slice]
+            part = part / scale[block.place]
             parts.append(part)
             if not self.inverse:
                 known = jnp.concatenate([known, part])

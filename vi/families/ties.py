@@ -1,4 +1,4 @@
-"""Which coordinates of a structured family take from which, as arrays in an order that can be run."""
+"""Which coordinates of a structured family take from which, as arrays in an order that runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Block:
 
     Parameters
     ----------
-    slice : slice
+    place : slice
         Where they are in the order.
     ties : slice
         Where their ties are, parent by parent: all first parents, then all second ones.
@@ -34,7 +34,7 @@ class Block:
         ``(size,)`` for each pair ``a < b`` of columns.
     """
 
-    slice: slice
+    place: slice
     ties: slice
     parents: np.ndarray
     pairs: tuple[np.ndarray, ...] = ()
@@ -103,7 +103,7 @@ class Ties:
                 sum((weights[b] * between[a, b] for b in range(k)), jnp.zeros(size, square.dtype))
                 for a in range(k)
             ]
-            own = square[block.slice] + sum(
+            own = square[block.place] + sum(
                 (w * c for w, c in zip(weights, with_parents, strict=True)),
                 jnp.zeros(size, square.dtype),
             )
@@ -132,7 +132,7 @@ class Ties:
         return found + once + once.T
 
     def weight_units(self, std: jax.Array, inverse: bool = False) -> jax.Array:
-        """A change of each weight by which its coordinate moves about one sd, all parents' at once."""
+        """The change of each weight by which all together move their coordinate by one sd."""
         parents = np.bincount(self.child, minlength=len(self.order))[self.child]
         unit = taken(std, self.child) / jnp.sqrt(jnp.asarray(parents, std.dtype))
         return unit / taken(std, self.parent) if inverse else unit
@@ -153,7 +153,8 @@ def taken(values: jax.Array, index: np.ndarray) -> jax.Array:
 
 def _runs(index: np.ndarray) -> list[tuple[int, int, int]] | None:
     """First, last and stride of each run; None where there are many."""
-    runs, at = [], 0
+    runs: list[tuple[int, int, int]] = []
+    at = 0
     while at < len(index):
         if len(runs) == MOST_RUNS:
             return None
@@ -185,11 +186,11 @@ def ties_of(globals_: tuple[int, ...], parents: tuple[tuple[int, ...], ...], inv
         )
     others = np.setdiff1d(np.arange(dim), np.array(globals_, int))
     place = dict(zip(others.tolist(), range(len(others)), strict=True))
-    for i, own in zip(others, parents, strict=True):
-        wrong = [p for p in own if p not in place or p == i]
-        if wrong or len(set(own)) < len(own):
+    for i, named in zip(others, parents, strict=True):
+        wrong = [p for p in named if p not in place or p == i]
+        if wrong or len(set(named)) < len(named):
             raise ValueError(
-                f"parents of coordinate {i} are {own}: name other coordinates that are not global, "
+                f"parents of coordinate {i} are {named}: name other coordinates that are not global, "
                 "once each."
             )
     own = [tuple(place[p] for p in each) for each in parents]

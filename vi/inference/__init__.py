@@ -12,6 +12,7 @@ from vi.inference.profile import Profile
 from vi.inference.run_options import RunOptions
 from vi.inference.stein import ASVGD, SVGD, Stein
 from vi.inference.structured import StructuredADVI
+from vi.inference.structured_laplace import StructuredLaplace
 
 __all__ = [
     "ADVI",
@@ -32,6 +33,7 @@ __all__ = [
     "Stein",
     "Steps",
     "StructuredADVI",
+    "StructuredLaplace",
 ]
 
 Steps = RunOptions

@@ -1,4 +1,4 @@
-"""The order in which coordinates of a sparse normal are taken out, and what each then depends on."""
+"""The order in which coordinates of a sparse normal are taken out, and what each depends on."""
 
 from __future__ import annotations
 

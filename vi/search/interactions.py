@@ -1,4 +1,4 @@
-"""Which coordinates of a log density interact: where its Hessian has entries, from products with it."""
+"""Which coordinates of a log density interact: where its Hessian has entries, from products."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import scipy.sparse as sp
 __all__ = ["LARGEST_BY_COLUMNS", "MOST_WIDE", "TooDenseError", "interactions"]
 
 LARGEST_BY_COLUMNS = 2_000
-"""Dimensions up to which the Hessian is computed column by column: beyond, its columns are mixed."""
+"""Dimensions up to which the Hessian is computed column by column; beyond, columns are mixed."""
 
 NOTHING = 1e-7
 """An entry below so many times the largest ones of its row and its column is none."""

@@ -11,6 +11,7 @@ import pymc as pm
 import scipy.sparse as sp
 
 from vi.families import Family, FullRank, Structured
+from vi.families.ties import ties_of
 from vi.foundation.html import card, table
 from vi.foundation.layout import Layout
 from vi.foundation.precision import precision, resolve_dtype
@@ -25,7 +26,7 @@ from vi.targets.model.checks import check_variables, model_in_context
 from vi.targets.model.initial_density import check_initial_density
 from vi.targets.model.start import start_point
 
-__all__ = ["Structure", "structure", "structure_of"]
+__all__ = ["Structure", "pattern_of", "structure", "structure_of"]
 
 CHECKS = 2
 """Fresh points at which nothing new may be found."""
@@ -83,7 +84,7 @@ class Structure:
 
     @cached_property
     def family(self) -> Family:
-        """The family with this structure: :class:`vi.families.Structured`, or full rank if dense."""
+        """The family for it: :class:`vi.families.Structured`, or full rank where it is dense."""
         if self.kind == "dense":
             return FullRank()
         return Structured(self.globals, self.parents, inverse=not self.whole)
@@ -285,8 +286,8 @@ class _Probe:
                 return lambda directions: self._times(point, directions)
         raise ValueError(
             "Products with the Hessian of log p are not finite near the start, in "
-            f"{self.target.layout.describe(bad)}: give these variables another initval, or find out "
-            "why their gradient is not finite."
+            f"{self.target.layout.describe(bad)}: give these variables another initval, or find "
+            "out why their gradient is not finite."
         )
 
     def _times(self, point: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -300,6 +301,18 @@ class _Probe:
                 found.append(self.products(np.broadcast_to(point, part.shape), part))
         answer: np.ndarray = np.concatenate(found)[: len(directions)]
         return answer
+
+
+def pattern_of(family: Structured) -> sp.csr_array:
+    """A pattern that the family's ties allow, without the diagonal; all are tied to the globals."""
+    own = ties_of(family.globals, family.parents, True)
+    row, col = own.order[own.child], own.order[own.parent]
+    wide = np.repeat(np.array(family.globals, int), len(own.order))
+    others = np.tile(own.order, len(family.globals))
+    row, col = np.concatenate([row, wide]), np.concatenate([col, others])
+    entries = np.ones(2 * len(row), bool)
+    shape = (own.dim, own.dim)
+    return sp.csr_array((entries, (np.r_[row, col], np.r_[col, row])), shape)
 
 
 BLOCK = 16

@@ -1,0 +1,306 @@
+"""Laplace's approximation of a structured density: of the globals once the others are taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from vi.families import Structured
+from vi.families.ties import ties_of
+from vi.search.coloured import colouring
+from vi.search.hessian_products import hessian_products
+from vi.search.sparse_factor import (
+    NotPositiveError,
+    SparseFactor,
+    conditionals,
+    covariance_weights,
+)
+from vi.search.structure import pattern_of
+from vi.targets.backends.evaluation import evaluation
+from vi.targets.base import Target
+
+__all__ = ["MarginalLaplace", "NoSummitError", "marginal_laplace"]
+
+NEWTON_STEPS, HALVINGS = 50, 30
+
+ENOUGH = 1e-9
+"""Nats that a Newton step has to promise."""
+
+OUTER_STEPS = 100
+
+STEP = 1e-3
+"""Of differences over the globals, in units of one, then of the sds that these imply."""
+
+
+class NoSummitError(ValueError):
+    """Given some globals, or over all of them, there is no maximum that was found."""
+
+
+class MarginalLaplace(NamedTuple):
+    """What was found.
+
+    Parameters
+    ----------
+    params : dict of arrays
+        Parameters of the family: moments of the globals, and how all others follow them.
+    log_evidence : float
+        Laplace's approximation of the log evidence.
+    path : numpy.ndarray
+        The marginal log density of the globals along the search.
+    products : int
+        Gradients and products with the Hessian.
+    """
+
+    params: dict[str, np.ndarray]
+    log_evidence: float
+    path: np.ndarray
+    products: int
+
+
+class _Summit(NamedTuple):
+    """Given globals: where all others are most likely, and the marginal log density."""
+
+    others: np.ndarray
+    factor: SparseFactor
+    value: float
+
+
+@dataclass
+class _Inner:
+    """Maximises over the others, given globals, by Newton's method in the pattern."""
+
+    target: Target
+    family: Structured
+    products: int = field(default=0, init=False)
+    last: np.ndarray | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        family, dim = self.family, self.target.dim
+        self.ties = ties_of(family.globals, family.parents, True)
+        self.globals = np.array(family.globals, int)
+        order = self.ties.order
+        colours = colouring(pattern_of(family), self.globals)
+        self.directions = colours.directions()[len(self.globals) :]
+        place = np.empty(dim, int)
+        place[order] = np.arange(len(order))
+        self.own = colours.colour[order]
+        # of entries that only taking out makes there are none to be read
+        entries = colours.entries
+        read = set(zip(entries.row.tolist(), entries.col.tolist(), strict=True))
+        ends = zip(order[self.ties.child].tolist(), order[self.ties.parent].tolist(), strict=True)
+        self.there = np.array([pair in read for pair in ends], bool)
+        self.multiply = hessian_products(self.target)
+        self.evaluate = evaluation(self.target, 1)
+
+    def point(self, at: np.ndarray, others: np.ndarray) -> np.ndarray:
+        point = np.empty(self.target.dim)
+        point[self.globals], point[self.ties.order] = at, others
+        return point
+
+    def factor(self, point: np.ndarray) -> SparseFactor:
+        """The factor of minus the Hessian; a ridge is added until there is one."""
+        self.products += len(self.directions)
+        order, ties = self.ties.order, self.ties
+        points = np.broadcast_to(point, self.directions.shape)
+        answers = -self.multiply(points, self.directions)[:, order]
+        diagonal = answers[self.own, np.arange(len(order))]
+        along = np.where(self.there, answers[self.own[ties.parent], ties.child], 0.0)
+        if not (np.isfinite(diagonal).all() and np.isfinite(along).all()):
+            raise NoSummitError("the Hessian is not finite")
+        size = np.abs(diagonal) + 1e-8 * np.abs(diagonal).max(initial=1e-300)
+        for ridge in (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0):
+            try:
+                return conditionals(ties, diagonal + ridge * size, along)
+            except NotPositiveError:
+                continue
+        raise NoSummitError("minus the Hessian is not positive definite")
+
+    def value_and_score(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        self.products += 1
+        values, scores = self.evaluate(point[None])
+        return float(values[0]), scores[0][self.ties.order]
+
+    def summit(self, at: np.ndarray, others: np.ndarray) -> _Summit:
+        value, score = self.value_and_score(self.point(at, others))
+        if not np.isfinite(value):
+            raise NoSummitError("log p is not finite")
+        for _ in range(NEWTON_STEPS):
+            factor = self.factor(self.point(at, others))
+            step = factor.solve(score)
+            gain = 0.5 * float(score @ step)
+            if not np.isfinite(gain):
+                raise NoSummitError("a Newton step is not finite")
+            if gain < ENOUGH * max(1.0, 1e-6 * abs(value)):
+                break
+            for halving in range(HALVINGS):
+                there = others + 0.5**halving * step
+                new, slope = self.value_and_score(self.point(at, there))
+                if np.isfinite(new) and new > value:
+                    others, value, score = there, new, slope
+                    break
+            else:
+                break
+        marginal = value - 0.5 * factor.log_det + 0.5 * len(others) * np.log(2 * np.pi)
+        return _Summit(others, factor, marginal)
+
+
+def marginal_laplace(target: Target, family: Structured, start: np.ndarray) -> MarginalLaplace:
+    r"""Laplace's approximation, first of all others given the globals, then of the globals.
+
+    .. math:: \log \hat p(g) = \log p(g, \hat z(g)) - \tfrac12 \log |Q(g)| + \text{const},
+        \qquad Q(g) = -\nabla^2_z \log p(g, \hat z(g))
+
+    The maximum over the others is found by Newton's method, the Hessian in its pattern by products
+    with sums of its columns; that over the globals by BFGS. How mean and shape of the others follow
+    the globals is read off one sd of theirs to both sides.
+
+    Parameters
+    ----------
+    target : Target
+        The log density.
+    family : Structured
+        A family with its structure.
+    start : numpy.ndarray
+        ``(D,)``.
+
+    Raises
+    ------
+    NoSummitError
+        If there is no maximum that was found.
+
+    References
+    ----------
+    Kristensen, Nielsen, Berg, Skaug and Bell (2016). TMB: automatic differentiation and Laplace
+    approximation. Journal of Statistical Software 70.
+    """
+    inner = _Inner(target, family)
+    g = len(inner.globals)
+    first = inner.summit(start[inner.globals], start[inner.ties.order])
+    held, path = [first.others], [first.value]
+
+    def marginal(at: np.ndarray) -> float:
+        try:
+            return inner.summit(at, held[0]).value
+        except NoSummitError:
+            return -np.inf
+
+    centre = start[inner.globals]
+    if g:
+        centre = _highest(marginal, inner, centre, held, path)
+    summit = inner.summit(centre, held[0])
+    widths = np.full(g, STEP)
+    for _ in range(2 if g else 0):  # the second time in the units that the first has found
+        curvature = _curvature(marginal, centre, widths)
+        covariance = _inverse(curvature)
+        widths = 0.1 * np.sqrt(np.diag(covariance))
+    lower = np.linalg.cholesky(covariance) if g else np.zeros((0, 0))
+    params = _as_params(inner, centre, lower, summit)
+    log_evidence = summit.value + 0.5 * g * np.log(2 * np.pi) + np.sum(np.log(np.diag(lower)))
+    return MarginalLaplace(params, float(log_evidence), np.array(path), inner.products)
+
+
+def _highest(
+    marginal: Callable[[np.ndarray], float],
+    inner: _Inner,
+    start: np.ndarray,
+    held: list[np.ndarray],
+    path: list[float],
+) -> np.ndarray:
+    """The globals at the maximum of their marginal density."""
+
+    def loss(at: np.ndarray) -> float:
+        value = marginal(at)
+        return -value if np.isfinite(value) else 1e100
+
+    def slope(at: np.ndarray) -> np.ndarray:
+        sides = [(loss(at + h), loss(at - h)) for h in STEP * np.eye(len(at))]
+        slopes = np.array([(a - b) / (2 * STEP) for a, b in sides])
+        return np.where(np.abs(slopes) < 1e90, slopes, 0.0)
+
+    def keep(at: np.ndarray) -> None:
+        summit = inner.summit(at, held[0])
+        held[0] = summit.others
+        path.append(summit.value)
+
+    found = minimize(
+        loss,
+        start,
+        jac=slope,
+        method="BFGS",
+        callback=keep,
+        options={"maxiter": OUTER_STEPS, "gtol": 1e-2},
+    )
+    centre: np.ndarray = found.x
+    if not (np.isfinite(centre).all() and found.fun < 1e99):
+        raise NoSummitError("the marginal density of the globals has no maximum that was found")
+    return centre
+
+
+def _curvature(
+    marginal: Callable[[np.ndarray], float], at: np.ndarray, widths: np.ndarray
+) -> np.ndarray:
+    """Minus the Hessian, by differences of so many units."""
+    g = len(at)
+    steps = np.diag(widths)
+    middle = marginal(at)
+    found = np.empty((g, g))
+    for i in range(g):
+        for j in range(i + 1):
+            if i == j:
+                second = marginal(at + steps[i]) - 2 * middle + marginal(at - steps[i])
+            else:
+                second = 0.25 * (
+                    marginal(at + steps[i] + steps[j])
+                    - marginal(at + steps[i] - steps[j])
+                    - marginal(at - steps[i] + steps[j])
+                    + marginal(at - steps[i] - steps[j])
+                )
+            found[i, j] = found[j, i] = -second / (widths[i] * widths[j])
+    if not np.isfinite(found).all():
+        raise NoSummitError("the marginal density of the globals is not finite near its maximum")
+    return found
+
+
+def _inverse(curvature: np.ndarray) -> np.ndarray:
+    """Its inverse; directions in which it does not fall count as wide."""
+    scale = np.sqrt(np.maximum(np.abs(np.diag(curvature)), 1e-12))
+    values, vectors = np.linalg.eigh(curvature / np.outer(scale, scale))
+    values = np.maximum(values, 1e-4)
+    inverse: np.ndarray = (vectors / values) @ vectors.T / np.outer(scale, scale)
+    return 0.5 * (inverse + inverse.T)
+
+
+def _as_params(
+    inner: _Inner, centre: np.ndarray, lower: np.ndarray, summit: _Summit
+) -> dict[str, np.ndarray]:
+    """Parameters of the family: at the summit, and how it moves with one sd of each global."""
+
+    def shape(summit: _Summit) -> dict[str, np.ndarray]:
+        weight = summit.factor.weight
+        if not inner.family.inverse:
+            weight = covariance_weights(summit.factor)
+        return {
+            "cross": summit.others,
+            "log_scale_slope": np.log(summit.factor.scale),
+            "weight_slope": weight,
+        }
+
+    middle = shape(summit)
+    params = {
+        "mu": inner.point(centre, summit.others),
+        "log_scale": middle["log_scale_slope"],
+        "weight": middle["weight_slope"],
+    }
+    slopes: dict[str, list[np.ndarray]] = {name: [] for name in middle}
+    for step in lower.T:
+        above, below = (
+            shape(inner.summit(centre + side * step, summit.others)) for side in (1.0, -1.0)
+        )
+        for name, column in slopes.items():
+            column.append(0.5 * (above[name] - below[name]))
+    params |= {name: np.stack(columns, 1) for name, columns in slopes.items() if columns}
+    return {"lower": lower} | params
