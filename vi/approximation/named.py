@@ -209,7 +209,7 @@ class Structured(Approximation):
         model = model_in_context(options.get("model"))
         found = found_structure(model) if structure is None else structure
         if found.kind == "dense":
-            logger.warning(
+            logger.info(
                 "The model is dense (%s coordinates): full rank is what is left, with %s numbers "
                 "in its factor, all of which a step touches.%s",
                 f"{found.layout.dim:,}",

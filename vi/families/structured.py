@@ -12,6 +12,8 @@ import numpy as np
 
 from vi.families.family import FAMILIES, Family, Frame, Params
 from vi.families.full_rank import FullRank
+from vi.families.own_parts import noise_of, own_parts
+from vi.families.own_shape import OwnShape
 from vi.families.ties import Ties, taken, ties_of
 from vi.foundation.numbers import flag
 
@@ -83,7 +85,7 @@ class Structured(Family):
     inverse: bool = False
     short_name = "structured"
     default_estimator = "sticking_the_landing"
-    default_draws = 4
+    default_draws = 2
     symmetric = False
     pairs_in_batches = False
 
@@ -159,7 +161,9 @@ class Structured(Family):
         at, own = jnp.split(noise, [len(self.globals)])
         scale = jnp.exp(full["log_scale"] + full["log_scale_slope"] @ at)
         weight = full["weight"] + full["weight_slope"] @ at
-        return params["mu"] + self._spread(full, at, self._given(scale, weight, own))
+        return params["mu"] + self._spread(
+            full, at, own_parts(self.ties, self.inverse, scale, weight, own)
+        )
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         full, own = self._filled(params), self.ties
@@ -172,7 +176,7 @@ class Structured(Family):
         weight = full["weight"] + full["weight_slope"] @ at
         left = taken(off, own.order) - full["cross"] @ at
         square = jnp.sum(jnp.square(at)) + jnp.sum(
-            jnp.square(self._noise_of(jnp.exp(log_scale), weight, left))
+            jnp.square(noise_of(self.ties, self.inverse, jnp.exp(log_scale), weight, left))
         )
         log_det = jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(log_scale)
         return -0.5 * (square + z.size * LOG_2PI) - log_det
@@ -209,7 +213,9 @@ class Structured(Family):
             def given(at: jax.Array) -> jax.Array:
                 scale = jnp.exp(full["log_scale"] + full["log_scale_slope"] @ at)
                 weight = full["weight"] + full["weight_slope"] @ at
-                rows = jax.vmap(lambda unit: self._given(scale, weight, unit))(eye)
+                rows = jax.vmap(
+                    lambda unit: own_parts(self.ties, self.inverse, scale, weight, unit)
+                )(eye)
                 return rows.T @ rows
 
             centres = self._centres(params["mu"].dtype)
@@ -245,7 +251,16 @@ class Structured(Family):
         return {name: units[name] for name in params}
 
     def frame(self, params: Params) -> Frame:
-        return _OwnShape(self, self._filled(params), frozenset(params))
+        full = self._filled(params)
+        scale, g = jnp.exp(full["log_scale"]), len(self.globals)
+
+        def own(noise: jax.Array) -> jax.Array:
+            return own_parts(self.ties, self.inverse, scale, full["weight"], noise)
+
+        def moved(noise: jax.Array) -> jax.Array:
+            return self._spread(full, noise[:g], own(noise[g:]))
+
+        return OwnShape(moved, own, params["mu"], g)
 
     def _filled(self, params: Params) -> Params:
         """The parameters, with arrays of no entries where one is left out."""
@@ -272,33 +287,6 @@ class Structured(Family):
         both = jnp.concatenate([self._factor(full) @ at, full["cross"] @ at + own])
         return taken(both, self.ties.back)
 
-    def _given(self, scale: jax.Array, weight: jax.Array, noise: jax.Array) -> jax.Array:
-        """The own parts ``u`` of noise, ``(n,)``."""
-        parts, known = [], noise[:0]
-        for block in self.ties.blocks:
-            part = scale[block.place] * noise[block.place]
-            source = known if self.inverse else noise
-            for column, w in zip(block.parents.T, block.columns(weight), strict=True):
-                part = part + w * taken(source, column)
-            parts.append(part)
-            if self.inverse:
-                known = jnp.concatenate([known, part])
-        return jnp.concatenate(parts) if parts else noise
-
-    def _noise_of(self, scale: jax.Array, weight: jax.Array, left: jax.Array) -> jax.Array:
-        """The noise behind own parts ``u``: the inverse of :meth:`_given`."""
-        parts, known = [], left[:0]
-        for block in self.ties.blocks:
-            part = left[block.place]
-            source = left if self.inverse else known
-            for column, w in zip(block.parents.T, block.columns(weight), strict=True):
-                part = part - w * taken(source, column)
-            part = part / scale[block.place]
-            parts.append(part)
-            if not self.inverse:
-                known = jnp.concatenate([known, part])
-        return jnp.concatenate(parts) if parts else left
-
     def _variances(self, full: Params) -> jax.Array:
         """Variances of the own parts; of an inverse one with ties as if the weights were fixed."""
         square = jnp.exp(
@@ -318,38 +306,3 @@ class Structured(Family):
     def _centres(self, dtype: np.dtype) -> jax.Array:
         half = np.random.default_rng(0).standard_normal((CENTRES // 2, len(self.globals)))
         return jnp.asarray(np.concatenate([half, -half]), dtype)
-
-
-@dataclass(frozen=True)
-class _OwnShape(Frame):
-    """Steps of locations, and of what follows the globals, in q's own shape at its centre."""
-
-    family: Structured
-    full: Params
-    names: frozenset[str]
-
-    def gradient(self, gradient: Params) -> Params:
-        blank = jnp.zeros_like(self.full["mu"])
-        (mu,) = jax.linear_transpose(self._moved, blank)(gradient["mu"])
-        found = {"mu": mu}
-        if "cross" in self.names:
-            back = jax.linear_transpose(self._own, self.full["log_scale"])
-            found["cross"] = jax.vmap(lambda c: back(c)[0])(gradient["cross"].T).T * self._root
-        return found
-
-    def change(self, step: Params) -> Params:
-        found = {"mu": self._moved(step["mu"])}
-        if "cross" in self.names:
-            found["cross"] = jax.vmap(self._own)(step["cross"].T).T * self._root
-        return found
-
-    @property
-    def _root(self) -> float:
-        return 1.0 / math.sqrt(len(self.family.globals))
-
-    def _own(self, noise: jax.Array) -> jax.Array:
-        return self.family._given(jnp.exp(self.full["log_scale"]), self.full["weight"], noise)
-
-    def _moved(self, noise: jax.Array) -> jax.Array:
-        at, own = jnp.split(noise, [len(self.family.globals)])
-        return self.family._spread(self.full, at, self._own(own))

@@ -190,8 +190,8 @@ def ties_of(globals_: tuple[int, ...], parents: tuple[tuple[int, ...], ...], inv
         wrong = [p for p in named if p not in place or p == i]
         if wrong or len(set(named)) < len(named):
             raise ValueError(
-                f"parents of coordinate {i} are {named}: name other coordinates that are not global, "
-                "once each."
+                f"parents of coordinate {i} are {named}: name other coordinates that are not "
+                "global, once each."
             )
     own = [tuple(place[p] for p in each) for each in parents]
     depth = _depths(own)

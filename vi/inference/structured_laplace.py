@@ -1,4 +1,4 @@
-"""Laplace's approximation in the model's structure: of the globals once all others are taken out."""
+"""Laplace's approximation in the model's structure: of the globals, all others taken out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["StructuredLaplace"]
 
 @METHODS.register(name="structured_laplace")
 class StructuredLaplace(Inference):
-    r"""Laplace's approximation of the globals, with all other coordinates integrated out by another.
+    r"""Laplace's approximation of the globals, all other coordinates integrated out by another.
 
     .. math:: \log \hat p(g) = \log p(g, \hat z(g)) - \tfrac12 \log |Q(g)| + \text{const},
         \qquad Q(g) = -\nabla^2_z \log p(g, \hat z(g))
@@ -80,9 +80,9 @@ class StructuredLaplace(Inference):
         check_options(type(self), options, PointOptions)
         super().__init__(Structured(structure, **options))
         if not isinstance(self.approx.family, StructuredFamily):
-            raise ValueError(
-                "The model has no structure that leaves a sparse factor (print vi.structure(model)):"
-                " method='laplace' is the same for a dense one."
+            raise ValueError(  # noqa: TRY004 (of the model, not of an argument)
+                "The model has no structure that leaves a sparse factor (vi.structure(model) says "
+                "more): method='laplace' is the same for a dense one."
             )
 
     def algorithm(self, options: RunOptions) -> OneShot:

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 
 from vi.families import Structured
-from vi.families.ties import ties_of
-from vi.search.coloured import colouring
-from vi.search.hessian_products import hessian_products
-from vi.search.sparse_factor import (
-    NotPositiveError,
-    SparseFactor,
-    conditionals,
-    covariance_weights,
-)
-from vi.search.structure import pattern_of
-from vi.targets.backends.evaluation import evaluation
+from vi.search.inner_summit import Inner, NoSummitError, Summit
+from vi.search.sparse_factor import covariance_weights
 from vi.targets.base import Target
 
 __all__ = ["MarginalLaplace", "NoSummitError", "marginal_laplace"]
-
-NEWTON_STEPS, HALVINGS = 50, 30
-
-ENOUGH = 1e-9
-"""Nats that a Newton step has to promise."""
 
 OUTER_STEPS = 100
 
 STEP = 1e-3
 """Of differences over the globals, in units of one, then of the sds that these imply."""
-
-
-class NoSummitError(ValueError):
-    """Given some globals, or over all of them, there is no maximum that was found."""
 
 
 class MarginalLaplace(NamedTuple):
@@ -59,93 +40,6 @@ class MarginalLaplace(NamedTuple):
     log_evidence: float
     path: np.ndarray
     products: int
-
-
-class _Summit(NamedTuple):
-    """Given globals: where all others are most likely, and the marginal log density."""
-
-    others: np.ndarray
-    factor: SparseFactor
-    value: float
-
-
-@dataclass
-class _Inner:
-    """Maximises over the others, given globals, by Newton's method in the pattern."""
-
-    target: Target
-    family: Structured
-    products: int = field(default=0, init=False)
-    last: np.ndarray | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        family, dim = self.family, self.target.dim
-        self.ties = ties_of(family.globals, family.parents, True)
-        self.globals = np.array(family.globals, int)
-        order = self.ties.order
-        colours = colouring(pattern_of(family), self.globals)
-        self.directions = colours.directions()[len(self.globals) :]
-        place = np.empty(dim, int)
-        place[order] = np.arange(len(order))
-        self.own = colours.colour[order]
-        # of entries that only taking out makes there are none to be read
-        entries = colours.entries
-        read = set(zip(entries.row.tolist(), entries.col.tolist(), strict=True))
-        ends = zip(order[self.ties.child].tolist(), order[self.ties.parent].tolist(), strict=True)
-        self.there = np.array([pair in read for pair in ends], bool)
-        self.multiply = hessian_products(self.target)
-        self.evaluate = evaluation(self.target, 1)
-
-    def point(self, at: np.ndarray, others: np.ndarray) -> np.ndarray:
-        point = np.empty(self.target.dim)
-        point[self.globals], point[self.ties.order] = at, others
-        return point
-
-    def factor(self, point: np.ndarray) -> SparseFactor:
-        """The factor of minus the Hessian; a ridge is added until there is one."""
-        self.products += len(self.directions)
-        order, ties = self.ties.order, self.ties
-        points = np.broadcast_to(point, self.directions.shape)
-        answers = -self.multiply(points, self.directions)[:, order]
-        diagonal = answers[self.own, np.arange(len(order))]
-        along = np.where(self.there, answers[self.own[ties.parent], ties.child], 0.0)
-        if not (np.isfinite(diagonal).all() and np.isfinite(along).all()):
-            raise NoSummitError("the Hessian is not finite")
-        size = np.abs(diagonal) + 1e-8 * np.abs(diagonal).max(initial=1e-300)
-        for ridge in (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0):
-            try:
-                return conditionals(ties, diagonal + ridge * size, along)
-            except NotPositiveError:
-                continue
-        raise NoSummitError("minus the Hessian is not positive definite")
-
-    def value_and_score(self, point: np.ndarray) -> tuple[float, np.ndarray]:
-        self.products += 1
-        values, scores = self.evaluate(point[None])
-        return float(values[0]), scores[0][self.ties.order]
-
-    def summit(self, at: np.ndarray, others: np.ndarray) -> _Summit:
-        value, score = self.value_and_score(self.point(at, others))
-        if not np.isfinite(value):
-            raise NoSummitError("log p is not finite")
-        for _ in range(NEWTON_STEPS):
-            factor = self.factor(self.point(at, others))
-            step = factor.solve(score)
-            gain = 0.5 * float(score @ step)
-            if not np.isfinite(gain):
-                raise NoSummitError("a Newton step is not finite")
-            if gain < ENOUGH * max(1.0, 1e-6 * abs(value)):
-                break
-            for halving in range(HALVINGS):
-                there = others + 0.5**halving * step
-                new, slope = self.value_and_score(self.point(at, there))
-                if np.isfinite(new) and new > value:
-                    others, value, score = there, new, slope
-                    break
-            else:
-                break
-        marginal = value - 0.5 * factor.log_det + 0.5 * len(others) * np.log(2 * np.pi)
-        return _Summit(others, factor, marginal)
 
 
 def marginal_laplace(target: Target, family: Structured, start: np.ndarray) -> MarginalLaplace:
@@ -177,7 +71,7 @@ def marginal_laplace(target: Target, family: Structured, start: np.ndarray) -> M
     Kristensen, Nielsen, Berg, Skaug and Bell (2016). TMB: automatic differentiation and Laplace
     approximation. Journal of Statistical Software 70.
     """
-    inner = _Inner(target, family)
+    inner = Inner(target, family)
     g = len(inner.globals)
     first = inner.summit(start[inner.globals], start[inner.ties.order])
     held, path = [first.others], [first.value]
@@ -205,7 +99,7 @@ def marginal_laplace(target: Target, family: Structured, start: np.ndarray) -> M
 
 def _highest(
     marginal: Callable[[np.ndarray], float],
-    inner: _Inner,
+    inner: Inner,
     start: np.ndarray,
     held: list[np.ndarray],
     path: list[float],
@@ -270,16 +164,17 @@ def _inverse(curvature: np.ndarray) -> np.ndarray:
     scale = np.sqrt(np.maximum(np.abs(np.diag(curvature)), 1e-12))
     values, vectors = np.linalg.eigh(curvature / np.outer(scale, scale))
     values = np.maximum(values, 1e-4)
-    inverse: np.ndarray = (vectors / values) @ vectors.T / np.outer(scale, scale)
-    return 0.5 * (inverse + inverse.T)
+    inverse = (vectors / values) @ vectors.T / np.outer(scale, scale)
+    symmetric: np.ndarray = 0.5 * (inverse + inverse.T)
+    return symmetric
 
 
 def _as_params(
-    inner: _Inner, centre: np.ndarray, lower: np.ndarray, summit: _Summit
+    inner: Inner, centre: np.ndarray, lower: np.ndarray, summit: Summit
 ) -> dict[str, np.ndarray]:
     """Parameters of the family: at the summit, and how it moves with one sd of each global."""
 
-    def shape(summit: _Summit) -> dict[str, np.ndarray]:
+    def shape(summit: Summit) -> dict[str, np.ndarray]:
         weight = summit.factor.weight
         if not inner.family.inverse:
             weight = covariance_weights(summit.factor)

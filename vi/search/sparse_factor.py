@@ -1,4 +1,4 @@
-"""A sparse precision as conditionals: what each coordinate takes from its parents, and its scale."""
+"""A sparse precision as conditionals: what a coordinate takes from its parents, and its scale."""
 
 from __future__ import annotations
 

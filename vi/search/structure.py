@@ -11,14 +11,13 @@ import pymc as pm
 import scipy.sparse as sp
 
 from vi.families import Family, FullRank, Structured
-from vi.families.ties import ties_of
 from vi.foundation.html import card, table
 from vi.foundation.layout import Layout
-from vi.foundation.precision import precision, resolve_dtype
+from vi.foundation.precision import resolve_dtype
 from vi.search.coloured import colouring, outside
-from vi.search.hessian_products import hessian_products
 from vi.search.interactions import TooDenseError, interactions
 from vi.search.partition import Partition, partition
+from vi.search.probe import Probe
 from vi.targets.base import Target
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.from_pymc import check_backend, from_pymc
@@ -26,16 +25,13 @@ from vi.targets.model.checks import check_variables, model_in_context
 from vi.targets.model.initial_density import check_initial_density
 from vi.targets.model.start import start_point
 
-__all__ = ["Structure", "pattern_of", "structure", "structure_of"]
+__all__ = ["Structure", "structure", "structure_of"]
 
 CHECKS = 2
 """Fresh points at which nothing new may be found."""
 
 ATTEMPTS = 4
 """Patterns that are joined before a model counts as dense: it changes from point to point."""
-
-WIDTHS = (0.5, 0.1, 0.01, 0.001)
-"""How far points lie from the start, unconstrained: the first width at which log p is finite."""
 
 type Kind = Literal["independent", "groups", "chain", "sparse", "dense"]
 
@@ -211,7 +207,7 @@ def structure(
 
 def structure_of(target: Target, start: np.ndarray) -> Structure:
     """The structure of a target, looked at near a point ``(D,)``; see :func:`structure`."""
-    probe = _Probe(target, np.asarray(start, np.float64))
+    probe = Probe(target, np.asarray(start, np.float64))
     dim, note = target.dim, ""
     single = np.array([slot.start for slot in target.layout if slot.size == 1], int)
     pattern = sp.csr_array((dim, dim), dtype=bool)
@@ -262,58 +258,3 @@ def structure_of(target: Target, start: np.ndarray) -> Structure:
         probe.count,
         note,
     )
-
-
-class _Probe:
-    """Products with the Hessian at one random point after the other, counted."""
-
-    def __init__(self, target: Target, start: np.ndarray) -> None:
-        self.target, self.start = target, start
-        self.rng = np.random.default_rng(0)
-        self.products = hessian_products(target)
-        self.count = 0
-
-    def next(self) -> Any:
-        """The product of a fresh point, at which it is finite."""
-        shift = self.rng.standard_normal(self.start.size)
-        bad = np.empty(0, int)
-        for width in WIDTHS:
-            point = self.start + width * shift
-            ones = self._times(point, np.ones((1, self.start.size)))[0]
-            self.count -= 1  # a look, and no part of what is found
-            bad = np.flatnonzero(~np.isfinite(ones))
-            if not len(bad):
-                return lambda directions: self._times(point, directions)
-        raise ValueError(
-            "Products with the Hessian of log p are not finite near the start, in "
-            f"{self.target.layout.describe(bad)}: give these variables another initval, or find "
-            "out why their gradient is not finite."
-        )
-
-    def _times(self, point: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        self.count += len(directions)
-        lacking = -len(directions) % BLOCK if self.target.traceable else 0
-        filled = np.concatenate([directions, np.zeros((lacking, point.size))])
-        found = []
-        with np.errstate(all="ignore"), precision(self.target.dtype):
-            for first in range(0, len(filled), BLOCK):
-                part = filled[first : first + BLOCK]
-                found.append(self.products(np.broadcast_to(point, part.shape), part))
-        answer: np.ndarray = np.concatenate(found)[: len(directions)]
-        return answer
-
-
-def pattern_of(family: Structured) -> sp.csr_array:
-    """A pattern that the family's ties allow, without the diagonal; all are tied to the globals."""
-    own = ties_of(family.globals, family.parents, True)
-    row, col = own.order[own.child], own.order[own.parent]
-    wide = np.repeat(np.array(family.globals, int), len(own.order))
-    others = np.tile(own.order, len(family.globals))
-    row, col = np.concatenate([row, wide]), np.concatenate([col, others])
-    entries = np.ones(2 * len(row), bool)
-    shape = (own.dim, own.dim)
-    return sp.csr_array((entries, (np.r_[row, col], np.r_[col, row])), shape)
-
-
-BLOCK = 16
-"""Directions of one compiled call."""

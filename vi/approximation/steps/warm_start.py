@@ -38,7 +38,7 @@ believe in, in a singularity for example, is not gone to.
 """
 
 NEAR = 0.1
-"""Nats a dimension between evidence and ELBO of Laplace's approximation, where no search is made."""
+"""Nats a dimension between evidence and ELBO of Laplace's approximation: then no search is made."""
 
 LARGEST = 10**5
 """Dimensions beyond which L-BFGS's memory of 20 pairs would be larger than the rest of a fit."""
