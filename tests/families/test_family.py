@@ -25,6 +25,7 @@ from vi.families import (
     Particles,
     PerRow,
     Product,
+    Structured,
     StudentT,
 )
 
@@ -42,8 +43,15 @@ def product(dim):
     return Product(parts)
 
 
+def structured(dim):
+    """A global and a chain, as far as there are coordinates."""
+    ties = tuple((i - 1,) if i > 1 else () for i in range(1, dim))
+    return Structured((0,), ties, inverse=True)
+
+
 # Registered families by their names alone; those made of other families have no defaults.
 EXAMPLES = {name: (lambda dim, name=name: FAMILIES[name]()) for name in FAMILIES.standalone}
+EXAMPLES |= {"structured": structured}
 EXAMPLES |= {"product": product, "per_row": lambda dim: PerRow(MeanField(), dim)}
 EXAMPLES |= {"per_row-full_rank": lambda dim: PerRow(FullRank(), 1)}
 EXAMPLES |= {

@@ -78,7 +78,9 @@ class Inner:
         along = np.where(self.there, answers[self.own[ties.parent], ties.child], 0.0)
         if not (np.isfinite(diagonal).all() and np.isfinite(along).all()):
             raise NoSummitError("the Hessian is not finite")
-        size = np.abs(diagonal) + 1e-8 * np.abs(diagonal).max(initial=1e-300)
+        if len(diagonal) and not np.abs(diagonal).max() > 0:
+            raise NoSummitError("log p has no curvature")
+        size = np.abs(diagonal) + 1e-8 * np.abs(diagonal).max(initial=0.0)
         for ridge in (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0):
             try:
                 return conditionals(ties, diagonal + ridge * size, along)

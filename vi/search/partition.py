@@ -22,7 +22,7 @@ GAP = 1.5
 SLACK = 2.0
 """How much larger a factor may be for having more globals, which bend the shape of all others."""
 
-SPARSE = 0.5
+SPARSE = 0.6
 """Share of a dense covariance's numbers above which a factor counts as dense."""
 
 MOST_FRONTS = 64
@@ -45,16 +45,16 @@ class Partition:
     whole: bool = True
 
 
-def partition(pattern: sp.csr_array, single: np.ndarray) -> Partition | None:
+def partition(pattern: sp.csr_array, short: np.ndarray) -> Partition | None:
     """The globals that leave the smallest factor, or a few more; None where all factors are dense.
 
     Parameters
     ----------
     pattern : scipy.sparse.csr_array
         Where the Hessian has entries, without the diagonal; symmetric, ``(D, D)``.
-    single : numpy.ndarray
-        Coordinates that stand alone in the model (scalars: scales, for example), and are rather
-        globals than others.
+    short : numpy.ndarray
+        Coordinates of scalars and short variables of the model (scales, for example), which are
+        rather globals than others.
     """
     dim = pattern.shape[0]
     degree = np.diff(pattern.indptr)
@@ -62,9 +62,9 @@ def partition(pattern: sp.csr_array, single: np.ndarray) -> Partition | None:
     most = SPARSE * dim * (dim + 1) / 2 if dim > 2 else dim * dim
     found: list[tuple[float, np.ndarray, tuple[tuple[int, ...], ...]]] = []
     wide = [order[:count] for count in _candidates(degree[order])]
-    with_single = [np.union1d(each, single) for each in wide] if len(single) else []
+    with_short = [np.union1d(each, short) for each in wide] if len(short) else []
     tried: set[tuple[int, ...]] = set()
-    for chosen in (np.sort(each) for each in (*wide, *with_single)):
+    for chosen in (np.sort(each) for each in (*wide, *with_short)):
         count = len(chosen)
         if count > min(MOST_GLOBALS, dim) or tuple(chosen) in tried:
             continue

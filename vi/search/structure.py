@@ -33,6 +33,9 @@ CHECKS = 2
 ATTEMPTS = 4
 """Patterns that are joined before a model counts as dense: it changes from point to point."""
 
+SHORT = 8
+"""Entries of a variable that are rather globals, and in no more than a tenth of all."""
+
 type Kind = Literal["independent", "groups", "chain", "sparse", "dense"]
 
 
@@ -153,7 +156,7 @@ def structure(
 
     Coordinates that interact with many others become the globals, given which the others fall into
     groups, chains or other sparse patterns; where the covariance's factor in that pattern would
-    have more than half of a dense one's numbers, the model is dense.
+    have more than 60 % of a dense one's numbers, the model is dense.
 
     Parameters
     ----------
@@ -209,12 +212,16 @@ def structure_of(target: Target, start: np.ndarray) -> Structure:
     """The structure of a target, looked at near a point ``(D,)``; see :func:`structure`."""
     probe = Probe(target, np.asarray(start, np.float64))
     dim, note = target.dim, ""
-    single = np.array([slot.start for slot in target.layout if slot.size == 1], int)
+    longest = max(1, min(SHORT, dim // 10))
+    short = np.concatenate(
+        [np.arange(slot.start, slot.stop) for slot in target.layout if slot.size <= longest]
+        or [np.empty(0, int)]
+    )
     pattern = sp.csr_array((dim, dim), dtype=bool)
     own: Partition | None = None
     try:
         pattern = interactions(probe.next(), dim, probe.rng)
-        own = partition(pattern, single)
+        own = partition(pattern, short)
         checked, attempts = 0, 1
         while own is not None and checked < CHECKS:
             colours = colouring(pattern, np.array(own.globals, int))
@@ -231,7 +238,7 @@ def structure_of(target: Target, start: np.ndarray) -> Structure:
             attempts, checked = attempts + 1, 0
             note = f"interactions change from point to point ({where}): the union of those found"
             pattern = sp.csr_array(pattern + interactions(product, dim, probe.rng))
-            own = partition(pattern, single)
+            own = partition(pattern, short)
     except TooDenseError as error:
         note = str(error)
         own = None
