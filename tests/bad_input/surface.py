@@ -32,6 +32,7 @@ MADE_BY_THE_LIBRARY = {
     "RowsOfStep": "the rows of a step",
     "State": "the state of a run",
     "Status": "how a run ended",
+    "Structure": "what structure() returns",
     "Sums": "what a kernel returns",
 }
 """Classes whose objects users are given; their methods count, their making does not."""

@@ -101,6 +101,14 @@ BY_NAME: dict[str, Kind | None] = {
     "approx": Kind(
         "an approximation", ("3", "'x'", "object()", "vi.MeanField", "w.model", "w.inference")
     ),
+    "structure": Kind(
+        "what vi.structure() returns", ("3", "'x'", "object()", "w.model", "vi.structure")
+    ),
+    "globals": Kind("a tuple of coordinates", ("3", "'x'", "(0, 0)", "(9,)", "(0.5,)", "object()")),
+    "parents": Kind(
+        "a tuple of tuples of coordinates", ("3", "'x'", "((0,),)", "(1,)", "(('x',),)", "object()")
+    ),
+    "inverse": FLAG,
     "random_seed": SEED,
     "start": START,
     "start_sigma": START,

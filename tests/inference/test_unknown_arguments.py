@@ -13,8 +13,17 @@ from vi.approximation.named import PointOptions, StartOptions
 MODEL = conjugate_normal().model
 QUIET = {"progressbar": False}
 CLASSES = (
-    *(vi.MeanField, vi.FullRank, vi.LowRank, vi.Mixture, vi.NormalizingFlow),
-    *(vi.ADVI, vi.FullRankADVI, vi.LowRankADVI, vi.NFVI, vi.ASVGD, vi.BaM, vi.DADVI),
+    *(vi.MeanField, vi.FullRank, vi.LowRank, vi.Structured, vi.Mixture, vi.NormalizingFlow),
+    *(
+        vi.ADVI,
+        vi.FullRankADVI,
+        vi.LowRankADVI,
+        vi.StructuredADVI,
+        vi.NFVI,
+        vi.ASVGD,
+        vi.BaM,
+        vi.DADVI,
+    ),
     *(vi.Auto, vi.Laplace, vi.Pathfinder),
 )
 

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from vi.families.ties import Ties, taken
+from vi.families.family import Params
+from vi.families.runs import taken
+from vi.families.ties import Ties
 
-__all__ = ["noise_of", "own_parts"]
+__all__ = ["centres", "noise_of", "own_parts", "shape_given"]
+
+CENTRES = 512
+"""Values of the global noise over which moments are averaged that have no closed form, in pairs."""
+
+
+def centres(globals_: int, dtype: np.dtype) -> jax.Array:
+    """Fixed values of the global noise, ``(512, g)``."""
+    half = np.random.default_rng(0).standard_normal((CENTRES // 2, globals_))
+    return jnp.asarray(np.concatenate([half, -half]), dtype)
+
+
+def shape_given(full: Params, at: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Scales ``(n,)`` and weights ``(k,)`` given the global noise."""
+    log_scale = full["log_scale"] + full["log_scale_slope"] @ at
+    return jnp.exp(log_scale), full["weight"] + full["weight_slope"] @ at
 
 
 def own_parts(

@@ -12,15 +12,13 @@ import numpy as np
 
 from vi.families.family import FAMILIES, Family, Frame, Params
 from vi.families.full_rank import FullRank
-from vi.families.own_parts import noise_of, own_parts
+from vi.families.own_parts import centres, noise_of, own_parts, shape_given
 from vi.families.own_shape import OwnShape
-from vi.families.ties import Ties, taken, ties_of
+from vi.families.runs import taken
+from vi.families.ties import Ties, coordinates, lists_of_coordinates, ties_of
 from vi.foundation.numbers import flag
 
 __all__ = ["Structured"]
-
-CENTRES = 512
-"""Values of the global noise over which moments are averaged that have no closed form, in pairs."""
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -90,8 +88,8 @@ class Structured(Family):
     pairs_in_batches = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "globals", tuple(int(i) for i in self.globals))
-        object.__setattr__(self, "parents", tuple(tuple(map(int, p)) for p in self.parents))
+        object.__setattr__(self, "globals", coordinates("globals", self.globals))
+        object.__setattr__(self, "parents", lists_of_coordinates("parents", self.parents))
         object.__setattr__(self, "inverse", flag("inverse", self.inverse))
         self.ties  # noqa: B018 (refuses what is none)
 
@@ -159,8 +157,7 @@ class Structured(Family):
     def draw(self, params: Params, noise: jax.Array) -> jax.Array:
         full = self._filled(params)
         at, own = jnp.split(noise, [len(self.globals)])
-        scale = jnp.exp(full["log_scale"] + full["log_scale_slope"] @ at)
-        weight = full["weight"] + full["weight_slope"] @ at
+        scale, weight = shape_given(full, at)
         return params["mu"] + self._spread(
             full, at, own_parts(self.ties, self.inverse, scale, weight, own)
         )
@@ -172,13 +169,12 @@ class Structured(Family):
         at = jax.scipy.linalg.solve_triangular(
             factor, taken(off, np.array(self.globals, int)), lower=True
         )
-        log_scale = full["log_scale"] + full["log_scale_slope"] @ at
-        weight = full["weight"] + full["weight_slope"] @ at
+        scale, weight = shape_given(full, at)
         left = taken(off, own.order) - full["cross"] @ at
         square = jnp.sum(jnp.square(at)) + jnp.sum(
-            jnp.square(noise_of(self.ties, self.inverse, jnp.exp(log_scale), weight, left))
+            jnp.square(noise_of(self.ties, self.inverse, scale, weight, left))
         )
-        log_det = jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(log_scale)
+        log_det = jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(jnp.log(scale))
         return -0.5 * (square + z.size * LOG_2PI) - log_det
 
     def entropy(self, params: Params) -> jax.Array:
@@ -196,11 +192,10 @@ class Structured(Family):
             return self._std(full, self._variances(full))
 
         def given(at: jax.Array) -> jax.Array:
-            scale = jnp.exp(full["log_scale"] + full["log_scale_slope"] @ at)
-            weight = full["weight"] + full["weight_slope"] @ at
+            scale, weight = shape_given(full, at)
             return self.ties.variances(jnp.square(scale), weight)
 
-        found = jax.lax.map(given, self._centres(params["mu"].dtype), batch_size=32)
+        found = jax.lax.map(given, centres(len(self.globals), params["mu"].dtype), batch_size=32)
         return self._std(full, jnp.mean(found, axis=0))
 
     def cov(self, params: Params) -> jax.Array:
@@ -211,17 +206,16 @@ class Structured(Family):
             eye = jnp.eye(len(own.order), dtype=params["mu"].dtype)
 
             def given(at: jax.Array) -> jax.Array:
-                scale = jnp.exp(full["log_scale"] + full["log_scale_slope"] @ at)
-                weight = full["weight"] + full["weight_slope"] @ at
+                scale, weight = shape_given(full, at)
                 rows = jax.vmap(
                     lambda unit: own_parts(self.ties, self.inverse, scale, weight, unit)
                 )(eye)
                 return rows.T @ rows
 
-            centres = self._centres(params["mu"].dtype)
+            values = centres(len(self.globals), params["mu"].dtype)
             among = jax.lax.fori_loop(
-                0, len(centres), lambda i, sum_: sum_ + given(centres[i]), jnp.zeros_like(eye)
-            ) / len(centres)
+                0, len(values), lambda i, sum_: sum_ + given(values[i]), jnp.zeros_like(eye)
+            ) / len(values)
         cross = jnp.concatenate([self._factor(full), full["cross"]])
         whole = cross @ cross.T
         g = len(self.globals)
@@ -302,7 +296,3 @@ class Structured(Family):
         ends = jnp.linalg.norm(self._factor(full), axis=1)
         others = jnp.sqrt(variances + jnp.sum(jnp.square(full["cross"]), axis=1))
         return taken(jnp.concatenate([ends, others]), self.ties.back)
-
-    def _centres(self, dtype: np.dtype) -> jax.Array:
-        half = np.random.default_rng(0).standard_normal((CENTRES // 2, len(self.globals)))
-        return jnp.asarray(np.concatenate([half, -half]), dtype)

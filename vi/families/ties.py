@@ -11,10 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Block", "Ties", "taken", "ties_of"]
+from vi.families.runs import taken
 
-MOST_RUNS = 16
-"""Runs of equal strides that are cut out one by one; more are gathered entry by entry."""
+__all__ = ["Block", "Ties", "coordinates", "lists_of_coordinates", "ties_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,35 +137,26 @@ class Ties:
         return unit / taken(std, self.parent) if inverse else unit
 
 
-def taken(values: jax.Array, index: np.ndarray) -> jax.Array:
-    """The entries of a vector at these places, cut out in runs where there are few.
+def coordinates(name: str, given: Any) -> tuple[int, ...]:
+    """Numbers of coordinates as a tuple; refuse what is none.
 
-    The gradient of a gather is a scatter, which compiled code does entry by entry.
+    Raises
+    ------
+    TypeError
+        If it is no sequence of whole numbers.
     """
-    index = np.asarray(index)
-    runs = _runs(index)
-    if runs is None:
-        return values[index]
-    parts = [jax.lax.slice(values, (first,), (last + 1,), (step,)) for first, last, step in runs]
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts) if parts else values[:0]
+    if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str):
+        whole = [isinstance(i, int | np.integer) and not isinstance(i, bool) for i in given]
+        if all(whole):
+            return tuple(map(int, given))
+    raise TypeError(f"{name}={given!r}: give numbers of coordinates, (0, 3) for example.")
 
 
-def _runs(index: np.ndarray) -> list[tuple[int, int, int]] | None:
-    """First, last and stride of each run; None where there are many."""
-    runs: list[tuple[int, int, int]] = []
-    at = 0
-    while at < len(index):
-        if len(runs) == MOST_RUNS:
-            return None
-        step = int(index[at + 1] - index[at]) if at + 1 < len(index) else 1
-        if step < 1:
-            stop, step = at + 1, 1
-        else:
-            breaks = np.flatnonzero(np.diff(index[at:]) != step)
-            stop = at + 1 + int(breaks[0]) if len(breaks) else len(index)
-        runs.append((int(index[at]), int(index[stop - 1]), step))
-        at = stop
-    return runs
+def lists_of_coordinates(name: str, given: Any) -> tuple[tuple[int, ...], ...]:
+    """The same of a sequence of sequences."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise TypeError(f"{name}={given!r}: give a tuple of coordinates for each coordinate.")
+    return tuple(coordinates(name, each) for each in given)
 
 
 @functools.lru_cache(maxsize=64)
