@@ -32,6 +32,7 @@ from vi.auto.mixture import mixture
 from vi.auto.repair import repair, why_not
 from vi.auto.search import search
 from vi.auto.some_rows import see_batches, see_some_rows
+from vi.auto.structured import structured
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
@@ -64,15 +65,17 @@ class Auto(Inference):
     r"""Fit in stages, check, and go as far as it takes.
 
     1. *search*: the best independent normals over ten fixed draws (as :class:`vi.DADVI`).
-    2. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 1,000
+    2. *structure*, from 100 dimensions on: where the model has one (:func:`vi.structure`), the
+       family of that structure, as of :class:`vi.StructuredADVI`, in the place of 3 and 4.
+    3. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 1,000
        dimensions.
-    3. Where its importance weights cannot be relied on and fewer than half of its draws count, or
+    4. Where its importance weights cannot be relied on and fewer than half of its draws count, or
        dimensions are more, *climb*: steps along the gradient of the ELBO, full rank or low rank.
-    4. *check*: the verdict (:meth:`vi.Approximation.diagnose`). If it knows a place with a higher
-       ELBO, 2 to 4 again from there.
-    5. If it knows other places with mass, *mixture*: 2 at each of them, and the mixture of these
-       normals, weighted by their evidence; then 4 again. (:class:`vi.families.Mixture`.)
-    6. Where no normal is enough, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
+    5. *check*: the verdict (:meth:`vi.Approximation.diagnose`). If it knows a place with a higher
+       ELBO, 3 to 5 again from there.
+    6. If it knows other places with mass, *mixture*: 3 at each of them, and the mixture of these
+       normals, weighted by their evidence; then 5 again. (:class:`vi.families.Mixture`.)
+    7. Where no normal is enough, *chains*: NUTS through BlackJAX (extra ``mcmc``) from draws of q,
        measured by its covariance, until R-hat is at most 1.01 and 400 draws are effective. The
        result is then a set of particles.
 
@@ -80,10 +83,10 @@ class Auto(Inference):
     and ``summary`` draw by them (``resample="auto"``). :attr:`vi.Approximation.stages` is the table
     of what was tried, with its cost; the verdict is in :attr:`vi.Approximation.diagnosis`.
 
-    With minibatches 1 and 2 see some rows that stand for all (5,000, and 20 for each dimension, at
+    With minibatches 1 and 3 see some rows that stand for all (5,000, and 20 for each dimension, at
     least; all, where they are not twice as many), with the slope that all rows have where q is, and
-    one step of 2 all of them; 3 sees batches, until it has converged; 4 weighs few draws by all
-    rows where these are many. With streams it is 3 alone, and the check as far as time allows.
+    one step of 3 all of them; 4 sees batches, until it has converged; 5 weighs few draws by all
+    rows where these are many. With streams it is 4 alone, and the check as far as time allows.
     Where log p does not fall far out from where the search has ended, the posterior is improper,
     and that is the verdict.
 
@@ -239,9 +242,12 @@ def _in_stages(ground: Ground) -> Diagnosis | None:
     search(ground, alone=not full)
     if ground.goes_on() and (found := improper(ground)) is not None:
         return found
+    # of a model with a structure the rest is made in it
+    own = not batches and ground.goes_on() and structured(ground)
+    dense = full and not own
     place, found = mean_and_std(ground.fit), None
     for _ in range(PLACES):
-        if full and ground.goes_on():
+        if dense and ground.goes_on():
             before = ground.fit.start
             see_some_rows(ground)
             match(ground, *place)
@@ -250,7 +256,7 @@ def _in_stages(ground: Ground) -> Diagnosis | None:
                 # nothing came of the better place; on the way the verdict was dropped
                 ground.approx.keep(found, ground.fit)
                 break
-        enough = (full and is_near(ground.look())) or ground.stopped
+        enough = own or (full and is_near(ground.look())) or ground.stopped
         if not enough and ground.goes_on():
             climb(ground)
         if ground.stopped:
@@ -259,10 +265,10 @@ def _in_stages(ground: Ground) -> Diagnosis | None:
             return ground.fit.diagnosis  # that of the first place, where the second is no better
         found = check(ground)
         better = better_place(found)
-        if not full or better is None or not ground.goes_on():
+        if not dense or better is None or not ground.goes_on():
             break
         place = better
-    if full and found is not None and not ground.stopped and not batches:
+    if dense and found is not None and not ground.stopped and not batches:
         found = mixture(ground, found)
     return found
 

@@ -1,0 +1,209 @@
+"""Hierarchies and time series by their structure, beside other methods and NUTS.
+
+Run with ``python tests/benchmarks/structured.py [--models radon volatility] [--out lines.jsonl]``.
+A line for each model and method: seconds of the whole fit (compilation included), microseconds a
+step, the ELBO from 1,000 draws, and the largest errors over the globals and over all variables, of
+means in NUTS' sds and of log sds. NUTS needs nutpie; ``--nuts 0`` leaves it out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+import vi
+
+STEPS = 10_000
+LARGEST_DENSE = 500
+
+
+def radon(groups: int, rows: int) -> pm.Model:
+    """Varying intercepts and slopes, centred, with a binary predictor."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(groups), rows)
+    x = rng.integers(0, 2, len(group)).astype(float)
+    a, b = 1.3 + 0.4 * rng.normal(size=groups), -0.6 + 0.3 * rng.normal(size=groups)
+    y = a[group] + b[group] * x + 0.7 * rng.normal(size=len(group))
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 10, shape=2)
+        tau = pm.HalfNormal("tau", 1, shape=2)
+        intercept = pm.Normal("a", mu[0], tau[0], shape=groups)
+        slope = pm.Normal("b", mu[1], tau[1], shape=groups)
+        sigma = pm.HalfNormal("sigma", 1)
+        pm.Normal("y", intercept[group] + slope[group] * x, sigma, observed=y)
+    return model
+
+
+def volatility(steps: int) -> pm.Model:
+    """Stochastic volatility, centred; the persistence is 0.96."""
+    rng = np.random.default_rng(0)
+    h = np.zeros(steps)
+    for t in range(1, steps):
+        h[t] = 0.96 * h[t - 1] + 0.25 * rng.normal()
+    y = np.exp((h - 1) / 2) * rng.normal(size=steps)
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 2)
+        phi = pm.Beta("phi", 20, 1.5)
+        sigma = pm.HalfNormal("sigma", 1)
+        first = pm.Normal.dist(mu, 1.0)
+        rho = [mu * (1 - phi), phi]
+        state = pm.AR("h", rho, sigma=sigma, constant=True, steps=steps - 1, init_dist=first)
+        pm.Normal("y", 0, pm.math.exp(state / 2), observed=y)
+    return model
+
+
+def trend(steps: int) -> pm.Model:
+    """A local linear trend: level and slope walk, with scales that are not known."""
+    rng = np.random.default_rng(0)
+    slope = np.cumsum(0.1 * rng.normal(size=steps))
+    level = np.cumsum(slope + 0.3 * rng.normal(size=steps))
+    with pm.Model() as model:
+        scales = pm.HalfNormal("scales", 1, shape=3)
+        b = pm.Normal("slope", 0, 1, shape=steps)
+        a = pm.Normal("level", 0, 10, shape=steps)
+        pm.Potential("b walks", pm.logp(pm.Normal.dist(b[:-1], scales[0]), b[1:]).sum())
+        pm.Potential("a walks", pm.logp(pm.Normal.dist(a[:-1] + b[:-1], scales[1]), a[1:]).sum())
+        pm.Normal("y", a, scales[2], observed=level + 0.5 * rng.normal(size=steps))
+    return model
+
+
+def irt(persons: int, items: int) -> pm.Model:
+    """2PL: persons and items are crossed."""
+    rng = np.random.default_rng(0)
+    theta, hard = rng.normal(size=persons), rng.normal(size=items)
+    steep = np.exp(0.3 * rng.normal(size=items))
+    p = 1 / (1 + np.exp(-steep * (theta[:, None] - hard)))
+    with pm.Model() as model:
+        ability = pm.Normal("theta", shape=persons)
+        a = pm.LogNormal("a", 0, 0.5, shape=items)
+        scale = pm.HalfNormal("scale")
+        mean = pm.Normal("mean")
+        b = pm.Normal("b", mean, scale, shape=items)
+        y = (rng.random(p.shape) < p).astype(int)
+        pm.Bernoulli("y", logit_p=a * (ability[:, None] - b), observed=y)
+    return model
+
+
+MODELS: dict[str, tuple[Callable[[], pm.Model], tuple[str, ...]]] = {
+    "radon": (lambda: radon(85, 11), ("mu", "tau", "sigma")),
+    "radon 10,000": (lambda: radon(10_000, 5), ("mu", "tau", "sigma")),
+    "volatility": (lambda: volatility(400), ("mu", "phi", "sigma")),
+    "volatility 10,000": (lambda: volatility(10_000), ("mu", "phi", "sigma")),
+    "trend": (lambda: trend(100), ("scales",)),
+    "irt": (lambda: irt(100, 20), ("a", "b", "mean", "scale")),
+}
+
+METHODS = (
+    "structured_advi",
+    "structured_laplace",
+    "advi",
+    "lowrank_advi",
+    "fullrank_advi",
+    "laplace",
+    "auto",
+)
+
+
+def moments(posterior: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Means and sds over chains and draws."""
+    return {
+        str(name): (v.values.mean((0, 1)), v.values.std((0, 1)))
+        for name, v in posterior.data_vars.items()
+    }
+
+
+def nuts(model: pm.Model, draws: int) -> tuple[dict[str, Any], float]:
+    """Moments by NUTS, and its seconds."""
+    import nutpie
+
+    began = time.perf_counter()
+    compiled = nutpie.compile_pymc_model(model)
+    trace = nutpie.sample(
+        compiled, draws=draws, tune=1000, chains=2, cores=2, seed=1, progress_bar=False
+    )
+    names = [v.name for v in model.free_RVs]
+    return moments(trace["posterior"].to_dataset()[names]), time.perf_counter() - began
+
+
+def errors(found: Any, reference: Any, names: tuple[str, ...]) -> tuple[float, float]:
+    """The largest ones of means, in sds of the reference, and of logarithms of sds."""
+    mean = max(np.max(np.abs(found[n][0] - reference[n][0]) / reference[n][1]) for n in names)
+    sd = max(np.max(np.abs(np.log(found[n][1] / reference[n][1]))) for n in names)
+    return float(mean), float(sd)
+
+
+def fitted(method: str, model: pm.Model) -> dict[str, Any]:
+    """One fit, with what it cost and gave."""
+    began = time.perf_counter()
+    approx = vi.fit(STEPS, method=method, model=model, random_seed=1, progressbar=False)
+    seconds = time.perf_counter() - began
+    line: dict[str, Any] = {"seconds": round(seconds, 1), "status": approx.status.ending}
+    if approx.family.has_density:
+        ratios = np.asarray(elbo_terms(approx))
+        line["elbo"] = round(float(ratios.mean()), 2)
+    if approx.record.seconds and len(approx.hist):
+        line["us_a_step"] = round(1e6 * approx.record.seconds / len(approx.hist), 1)
+    line["moments"] = moments(approx.sample(4_000, random_seed=2)["posterior"])
+    return line
+
+
+def elbo_terms(approx: Any) -> Any:
+    """Log p - log q at 1,000 draws."""
+    draws = approx.sample(1_000, random_seed=3, resample=None)["sample_stats"]
+    return (draws["log_p"] - draws["log_q"]).values
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--methods", nargs="*", default=list(METHODS))
+    parser.add_argument("--nuts", type=int, default=1_000, help="draws a chain; 0 for none")
+    parser.add_argument("--out")
+    asked = parser.parse_args()
+    logging.getLogger("vi").setLevel(logging.ERROR)
+    for name in asked.models:
+        make, globals_ = MODELS[name]
+        model = make()
+        print(found := vi.structure(model), flush=True)
+        dim = found.layout.dim
+        reference = None
+        if asked.nuts:
+            reference, seconds = nuts(model, asked.nuts)
+            write(
+                asked.out,
+                {"model": name, "dim": dim, "method": "nuts", "seconds": round(seconds, 1)},
+            )
+        for method in asked.methods:
+            if dim > LARGEST_DENSE and method in ("fullrank_advi", "laplace", "auto"):
+                continue
+            line = {"model": name, "dim": dim, "method": method}
+            try:
+                line |= fitted(method, make())
+            except (ValueError, FloatingPointError) as error:
+                line |= {"status": f"{type(error).__name__}: {str(error)[:80]}"}
+            found = line.pop("moments", None)
+            if found and reference:
+                mean, sd = errors(found, reference, globals_)
+                line |= {"globals_mean": round(mean, 3), "globals_log_sd": round(sd, 3)}
+                mean, sd = errors(found, reference, tuple(reference))
+                line |= {"all_mean": round(mean, 3), "all_log_sd": round(sd, 3)}
+            write(asked.out, line)
+
+
+def write(path: str | None, line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
+    if path:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main()
