@@ -13,7 +13,7 @@ import vi
 from vi.auto import method as auto
 from vi.auto import repair
 from vi.auto.ground import Ground
-from vi.families import FullRank, LowRank, MeanField, Particles
+from vi.families import FullRank, LowRank, MeanField, Particles, Structured
 from vi.inference.run_options import RunOptions
 
 QUIET = {"method": "auto", "random_seed": 1, "progressbar": False}
@@ -276,6 +276,23 @@ def test_many_dimensions_get_a_low_rank(monkeypatch):
     approx = vi.fit(500, model=conjugate_regression().model, **QUIET)
     assert isinstance(approx.family, LowRank)
     assert list(approx.stages["stage"])[:3] == ["search", "climb", "check"]
+
+
+@pytest.mark.slow
+def test_many_groups_are_fitted_in_their_structure():
+    """Given mean and scale effects are normal: the ELBO is near the evidence, which full rank's
+    is not, and the stage says so.
+    """
+    rng = np.random.default_rng(1)
+    with pm.Model() as model:
+        mu, tau = pm.Normal("mu", 0.0, 3.0), pm.HalfNormal("tau", 3.0)
+        theta = pm.Normal("theta", mu, tau, shape=110)
+        pm.Normal("y", theta, 1.0, observed=rng.normal(1.0, 3.0, 110))
+    approx = vi.fit(1000, model=model, **QUIET)
+    assert isinstance(approx.family, Structured)
+    assert list(approx.stages["stage"]) == ["search", "structure", "check"]
+    assert str(approx.stages["outcome"].values[1]).startswith("groups given 2 globals")
+    assert approx.diagnosis.verdict == "good"
 
 
 @pytest.mark.slow

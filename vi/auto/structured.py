@@ -43,9 +43,10 @@ def structured(ground: Ground) -> bool:
             return False
         before, spent = ground.look(), found.products
         params = ground.at(family, mean, std)
-        laplace = structured_start(fit, target, fit.start)
+        laplace = structured_start(family, target, mean)
         if laplace is not None:
-            params, spent = structured_params(fit, laplace), spent + laplace.products
+            params = structured_params(family, fit.dtype, laplace)
+            spent += laplace.products
         n = min(ground.options.steps, STEPS)
         algorithm = gradient_steps(family, StickingTheLanding(), ground.options, fit.model)
         try:

@@ -108,7 +108,7 @@ class _OfTheGlobals(OneShot):
         )
         return settled(
             fit,
-            structured_params(fit, found),
+            structured_params(fit.family, fit.dtype, found),
             -found.path,
             Status("converged", iterations, message),
             {

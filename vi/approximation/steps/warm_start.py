@@ -95,11 +95,12 @@ def _in_its_structure(fit: FitState, target: Target, start: Params, weight: floa
 
     There is no search where the approximation's ELBO is about the evidence that it finds.
     """
-    found = structured_start(fit, target, start)
+    assert isinstance(fit.family, Structured)
+    found = structured_start(fit.family, target, mean_and_std(fit, start)[0])
     if found is None:
         return searched(fit, target, start, weight)[0]
     evaluate = evaluation(target, DRAWS)
-    params = structured_params(fit, found)
+    params = structured_params(fit.family, fit.dtype, found)
     before, after = (_elbo(fit, each, evaluate, weight) for each in (start, params))
     if after > before:
         logger.info(
