@@ -10,8 +10,8 @@ import numpy as np
 from vi.algorithms.base import State
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std
-from vi.approximation.steps.structured_start import structured_params, structured_start
 from vi.approximation.results.points import draw_with_density
+from vi.approximation.steps.structured_start import structured_params, structured_start
 from vi.families import Params, Structured
 from vi.foundation.precision import precision
 from vi.foundation.seeds import FIXED_DRAWS, generator_from, key_from
