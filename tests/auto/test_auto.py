@@ -10,7 +10,7 @@ import pytest
 from problems import PROBLEMS, conjugate_regression, two_signs
 
 import vi
-from vi.auto import method as auto
+from vi.auto import order as auto
 from vi.auto import repair
 from vi.auto.ground import Ground
 from vi.families import FullRank, LowRank, MeanField, Particles, Structured

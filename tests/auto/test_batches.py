@@ -65,7 +65,7 @@ def test_a_verdict_on_a_fit_that_is_off(fitted):
 def test_many_dimensions_in_batches(monkeypatch):
     """Too many for a matched normal: the search goes on to where all rows have q."""
     monkeypatch.setattr(log_density, "SOME", 300)
-    monkeypatch.setattr("vi.auto.method.LARGEST_FULL", 2)
+    monkeypatch.setattr("vi.auto.order.LARGEST_FULL", 2)
     monkeypatch.setattr("vi.auto.climb.LARGEST_FULL", 2)
     approx = vi.fit(500, model=regression(vi.Minibatch), **QUIET)
     stages = approx.stages

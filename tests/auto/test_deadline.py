@@ -10,7 +10,7 @@ import pytest
 from problems import conjugate_normal, conjugate_regression
 
 import vi
-from vi.auto import method as auto
+from vi.auto import order as auto
 from vi.auto.deadline import Deadline
 from vi.auto.ground import Ground
 from vi.diagnostics.stages import Stage

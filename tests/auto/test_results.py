@@ -8,7 +8,7 @@ import pytest
 from problems import conjugate_normal
 
 import vi
-from vi.auto import method as auto
+from vi.auto import order as auto
 from vi.families import MeanField, Particles
 
 QUIET = {"progressbar": False}

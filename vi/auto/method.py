@@ -17,23 +17,15 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import averaged_params, mean_and_std
 from vi.approximation.results.weighted_draws import with_weights
 from vi.auto.check import (
-    better_place,
     can_be_weighed,
-    check,
-    improper,
-    is_near,
     is_settled,
     is_usable,
 )
-from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.deadline import Deadline
 from vi.auto.ground import Ground
-from vi.auto.match import match
-from vi.auto.mixture import mixture
+from vi.auto.order import in_stages, of_a_stream
 from vi.auto.repair import repair, why_not
-from vi.auto.search import search
-from vi.auto.some_rows import see_batches, see_some_rows
-from vi.auto.structured import structured
+from vi.auto.some_rows import see_batches
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.status import Ending, Status
 from vi.families import Family, MeanField
@@ -47,9 +39,6 @@ from vi.inference.run_options import RunOptions, check_run
 __all__ = ["Auto"]
 
 logger = logging.getLogger("vi")
-
-PLACES = 3
-"""Places from which scores are matched: the start's, and better ones that a check has found."""
 
 REFUSED = (
     "obj_optimizer",
@@ -69,7 +58,8 @@ class Auto(Inference):
 
     1. *search*: the best independent normals over ten fixed draws (as :class:`vi.DADVI`).
     2. *structure*, from 100 dimensions on: where the model has one (:func:`vi.structure`), the
-       family of that structure, as of :class:`vi.StructuredADVI`, in the place of 3 and 4.
+       family of that structure, as of :class:`vi.StructuredADVI`, and 5. What follows is left out
+       where that is enough, and does not stay where its ELBO is lower.
     3. *match*: from there a full-rank normal by matched scores (:class:`vi.BaM`), up to 1,000
        dimensions.
     4. Where its importance weights cannot be relied on and fewer than half of its draws count, or
@@ -201,7 +191,7 @@ class Auto(Inference):
     def _fitted(self, ground: Ground) -> Diagnosis | None:
         """All stages; the last verdict, none where the user has ended them."""
         streamed = ground.fit.data.stream is not None  # of which the stages after it know nothing
-        found = _of_a_stream(ground) if streamed else _in_stages(ground)
+        found = of_a_stream(ground) if streamed else in_stages(ground)
         if found is None or is_settled(found) or ground.stopped or streamed:
             return found
         return self._repaired(ground, found)
@@ -238,55 +228,6 @@ def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> 
     start = ground.at(family, mean, std)
     bare = replace(fit, family=family, start=start, run=None, algorithm=None)
     return replace(bare, free_mean=None, given_std=None, losses=np.empty(0), notes={})
-
-
-def _in_stages(ground: Ground) -> Diagnosis | None:
-    """The stages of a model in memory; the last verdict, none where the user has ended them.
-
-    Of a model in batches the first stages see some rows in the place of all, and steps batches.
-    """
-    full = ground.fit.layout.dim <= LARGEST_FULL
-    batches = see_some_rows(ground)
-    search(ground, alone=not full)
-    if ground.goes_on() and (found := improper(ground)) is not None:
-        return found
-    # of a model with a structure the rest is made in it
-    own = not batches and ground.goes_on() and structured(ground)
-    dense = full and not own
-    place, found = mean_and_std(ground.fit), None
-    for _ in range(PLACES):
-        if dense and ground.goes_on():
-            before = ground.fit.start
-            see_some_rows(ground)
-            match(ground, *place)
-            see_batches(ground)
-            if found is not None and ground.fit.start is before:
-                # nothing came of the better place; on the way the verdict was dropped
-                ground.approx.keep(found, ground.fit)
-                break
-        enough = own or (full and is_near(ground.look())) or ground.stopped
-        if not enough and ground.goes_on():
-            climb(ground)
-        if ground.stopped:
-            return None
-        if ground.deadline.passed():
-            return ground.fit.diagnosis  # that of the first place, where the second is no better
-        found = check(ground)
-        better = better_place(found)
-        if not dense or better is None or not ground.goes_on():
-            break
-        place = better
-    if dense and found is not None and not ground.stopped and not batches:
-        found = mixture(ground, found)
-    return found
-
-
-def _of_a_stream(ground: Ground) -> Diagnosis | None:
-    """Steps on batches alone; the verdict afterwards is by all rows, where time allows."""
-    climb(ground)
-    if ground.stopped or ground.deadline.passed():
-        return None
-    return check(ground)
 
 
 def _failed(fit: FitState, before: FitState, error: BaseException) -> FitState:
