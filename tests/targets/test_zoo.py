@@ -299,7 +299,7 @@ def assert_single_precision(entry, model, target, values, scores, points):
 
 
 @pytest.mark.few(2)
-@models(*JAX_SINGLE, without=["jax", "jax-float32"])
+@models(*JAX_SINGLE, without=["jax"])
 def test_jax_float32(entry, rng):
     model = entry.build()
     target = from_pymc(model, backend="jax", dtype="float32")
@@ -311,13 +311,6 @@ def test_jax_float32(entry, rng):
     assert_single_precision(entry, model, target, values, scores, points)
     for name, variable in target.constrain(points).items():
         assert variable.dtype != DOUBLE, name
-
-
-@pytest.mark.few(1)
-@models(gap="jax-float32")
-def test_gap_in_jax_float32(entry):
-    with pytest.raises(ValueError, match=operation(entry.gaps["jax-float32"])):
-        from_pymc(entry.build(), backend="jax", dtype="float32")
 
 
 def doubles(graph):

@@ -57,9 +57,7 @@ def censored_student_t() -> pm.Model:
     return built
 
 
-@model(
-    gaps={"jax-float32": "gradient: NaN at some points where log p is -88, for exp(-88) is zero"}
-)
+@model()
 def weibull_survival() -> pm.Model:
     """Follow patients until an end of their own: a Weibull with a different bound for each row."""
     rng = np.random.default_rng(95)
@@ -131,7 +129,7 @@ def truncated_free() -> pm.Model:
     return built
 
 
-@model(gaps={"jax-float32": "gradient: NaN at some points where a probability underflows"})
+@model()
 def rounded_normal() -> pm.Model:
     """See a Normal only after rounding: log density from differences of distribution functions."""
     y = np.round(np.random.default_rng(101).normal(0.5, 1.5, size=20))

@@ -19,9 +19,9 @@ class Entry:
     build
         Makes a new model with fixed data; two calls give equal models.
     gaps
-        Where the model does not run, and why: keys among ``"jax"``, ``"jax-float32"``,
-        ``"pytensor"`` and ``"pytensor-float32"``. A gap of ``"jax"`` or ``"pytensor"`` holds in
-        both precisions; the ``float32`` keys are for what fails in that precision only.
+        Where the model does not run, and why: keys among ``"jax"``, ``"pytensor"`` and
+        ``"pytensor-float32"``. A gap of ``"jax"`` or ``"pytensor"`` holds in both precisions; the
+        ``float32`` key is for what fails in that precision only.
     refused
         Regular expression that the error message matches, for a model that must be refused.
     """
@@ -33,7 +33,7 @@ class Entry:
 
 
 _ENTRIES: dict[str, Entry] = {}
-_KEYS = frozenset({"jax", "jax-float32", "pytensor", "pytensor-float32"})
+_KEYS = frozenset({"jax", "pytensor", "pytensor-float32"})
 
 
 def add(entry: Entry) -> None:
