@@ -104,3 +104,9 @@ def test_units_are_those_of_the_component():
     np.testing.assert_allclose(roots.forward(values)[[0, 2]], values[[0, 2]] * [3.0, 5.0])
     np.testing.assert_allclose(roots.forward(values)[1], root @ values[1])
     np.testing.assert_allclose(roots.back(values)[1], root.T @ values[1])
+
+
+def test_no_root_of_a_variance_that_overflows():
+    std = np.array([1e200, 0.5])
+    with np.errstate(over="ignore"):
+        assert root_of(np.outer(std, std) * [[1.0, 0.0], [0.0, 1.0]], std) is std

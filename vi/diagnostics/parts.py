@@ -200,8 +200,11 @@ def _shares(logs: np.ndarray) -> np.ndarray:
 
 
 def root_of(cov: np.ndarray | None, std: np.ndarray) -> np.ndarray:
-    """A root of a covariance ``(D, D)``: R of R R', or the standard deviations ``(D,)``."""
-    if cov is None or not np.any(cov - np.diag(np.diag(cov))):
+    """A root of a covariance ``(D, D)``: R of R R', or the standard deviations ``(D,)``.
+
+    These also where a variance overflows: of such a q no correlation is known.
+    """
+    if cov is None or not np.all(np.isfinite(cov)) or not np.any(cov - np.diag(np.diag(cov))):
         return std
     with np.errstate(all="ignore"):
         values, vectors = np.linalg.eigh(cov / np.outer(std, std))
