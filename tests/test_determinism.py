@@ -79,7 +79,7 @@ def test_two_steps_differ(method, backend):
     assert len(np.unique(np.stack(tracker["first"]).reshape(n, -1)[:, 0])) == n
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_score_false_keeps_no_losses_but_moves_the_random_state(method, backend):
     """PyMC freezes its random state when the loss is not asked for.
 
@@ -91,7 +91,7 @@ def test_score_false_keeps_no_losses_but_moves_the_random_state(method, backend)
         np.testing.assert_array_equal(value, silent.iterate[name])
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("cuts", [(100, 200), (1, 299), (133, 133, 34)])
 def test_fit_then_refine_is_one_longer_fit(method, backend, cuts):
     assert_same(run(method, backend, cuts=cuts), run(method, backend))

@@ -72,6 +72,7 @@ def test_from_a_posterior_and_back():
         np.testing.assert_allclose(back[name], stacked[name].to_numpy(), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["dataset", "dict", "group", "shuffled dims"])
 def test_from_other_containers(kind):
     dataset = posterior()["posterior"].to_dataset()

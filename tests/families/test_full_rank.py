@@ -61,6 +61,7 @@ def test_diagonals_stay_positive_however_long_the_step():
     assert np.all(np.diag(new) > 0)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("correlation", [0.0, 0.999])
 def test_full_rank_is_as_exact_with_correlation_as_without(correlation):
     """Iterates in the frame take the same path with either correlation.

@@ -69,6 +69,7 @@ def test_components_are_drawn_by_their_weights():
     assert np.all(np.abs(share - WEIGHTS) < 5 * np.sqrt(WEIGHTS * (1 - WEIGHTS) / draws))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("inner", [FullRank(), MeanField(), LowRank(1)])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_a_start_has_components_at_different_places(inner, count):

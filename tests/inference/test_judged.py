@@ -13,6 +13,7 @@ QUIET = {"random_seed": 1, "progressbar": False}
 FEW = {"draws": 100, "chains": 0}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("method", "n"), [("advi", 20), ("dadvi", 20), ("laplace", 20), ("pathfinder", 20)]
 )

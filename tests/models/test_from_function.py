@@ -153,6 +153,7 @@ class Pair(NamedTuple):
     right: np.ndarray
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("init", "names"),
     [

@@ -131,6 +131,7 @@ def test_a_draw_outside_of_the_support_counts_as_nothing(double):
     assert all(np.isfinite(leaf).all() for leaf in gradient.values())
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_arrives_where_q_can_be_exact(backend):
     """No noise is left there: every loss is minus the log evidence."""
@@ -237,6 +238,7 @@ def test_a_file_holds_the_draws(tmp_path):
     np.testing.assert_array_equal(fit.hist, again.hist)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("draws", "asked", "got"),
     [(10, None, 10), (10, 20, 20), (3, None, 9), (1, None, 8), (20, None, 20)],

@@ -130,6 +130,7 @@ def test_improper_posteriors_are_named(build, name, std):
     assert found.names == name
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("build", PROPER)
 @pytest.mark.parametrize("std", [0.1, 2.0])
 def test_proper_posteriors_are_not_called_improper(build, std):
@@ -164,6 +165,7 @@ def test_the_exponent_of_a_tail_says_which_moments_there_are(build, exponent, sa
     assert bool(found.moments) is bool(said)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_on_every_backend(backend, dtype):

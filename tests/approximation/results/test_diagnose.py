@@ -261,6 +261,7 @@ def test_relabelled_mixtures_are_still_multimodal(components, apart, monkeypatch
     assert "exchanged" in found.rival
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("apart", [10.0, 300.0])
 def test_a_mode_far_away_is_found(apart):
     """Ten sds of q away, or as far as the prior is wide."""

@@ -53,6 +53,7 @@ def few(monkeypatch):
     monkeypatch.setattr(log_density, "SOME", 200)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("minibatch", [pm.Minibatch, vi.Minibatch])
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_blocks_are_all_rows(few, minibatch, backend, monkeypatch):
