@@ -5,6 +5,7 @@ the log says why.
 import jax
 import numpy as np
 import pymc as pm
+import pymc.dims as pmd
 import pytensor.tensor as pt
 import pytest
 import zoo
@@ -160,3 +161,21 @@ def test_a_parameter_outside_its_domain_has_density_zero(backend):
         -np.log(2 * np.pi) / 2 - np.log(2) - 0.25**2 / 2 - 0.5 * np.log(2) - 3.0 - np.log(np.pi)
     )
     np.testing.assert_allclose(value[1], expected, rtol=1e-8)
+
+
+def test_named_dims_have_pytensors_gradient_too():
+    with pm.Model(coords={"row": range(2)}) as model:
+        x = pmd.Normal("x", 0.0, 3.0)
+        pmd.Censored(
+            "t",
+            pmd.Exponential.dist(pmd.math.exp(100.0 * x)),
+            upper=5.0,
+            observed=pmd.as_xtensor([0.5, 5.0], dims=("row",)),
+        )
+    target = from_pymc(model)
+    assert target.backend == "jax"
+    z = np.array([[0.01]])
+    with precision(target.dtype):
+        _, score = target.value_and_score(z, target.batch())
+    rate = np.exp(1.0)
+    np.testing.assert_allclose(score, [[-0.01 / 9 + 100 - 550 * rate]], rtol=1e-12)

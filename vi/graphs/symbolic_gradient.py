@@ -8,9 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from pytensor.graph.basic import Variable
+from pytensor.graph.replace import clone_replace
 
 from vi.graphs.compiling import compiling
 from vi.graphs.gradient import gradient
+from vi.graphs.named_dims import without_named_dims
 from vi.graphs.to_jax import jax_function
 
 __all__ = ["with_symbolic_gradient"]
@@ -40,6 +42,7 @@ def with_symbolic_gradient(inputs: Sequence[Variable], value: Variable) -> Calla
     NotImplementedError
         If an operation has no gradient, or no form in JAX (a ``ConversionError``).
     """
+    (value,) = without_named_dims(inputs, clone_replace([value], {}))
     with compiling():
         score = gradient(value, inputs[0])
     plain = jax_function(inputs, [value])

@@ -7,6 +7,7 @@ import zoo
 
 from vi.graphs.gradient import gradient
 from vi.graphs.interpret import interpreted
+from vi.graphs.named_dims import without_named_dims
 from vi.targets import from_pymc
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.graph import build_graph
@@ -34,8 +35,8 @@ def graphs(model):
 
 def values(graph, z):
     """Log p and its gradient."""
-    outputs = [graph.log_prob, gradient(graph.log_prob, graph.flat)]
-    return interpreted([graph.flat], outputs)(z)
+    (log_prob,) = without_named_dims([graph.flat], [graph.log_prob])
+    return interpreted([graph.flat], [log_prob, gradient(log_prob, graph.flat)])(z)
 
 
 def agree(model, rows):

@@ -13,16 +13,15 @@ import numpy as np
 import pytensor
 from pytensor.compile.mode import get_default_mode
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import applys_between
 from pytensor.tensor.subtensor import AdvancedIncSubtensor
-from pytensor.xtensor.type import XTensorType
 
 from vi.algorithms.base import RowsOfStep
 from vi.data.minibatches.row_numbers import short_steps
 from vi.foundation.precision import precision
 from vi.graphs.compiling import compiling
 from vi.graphs.gradient import gradient
+from vi.graphs.named_dims import without_named_dims
 from vi.graphs.to_float32 import to_float32
 from vi.targets.base import Batch, Inputs, StepInputs, Target
 from vi.targets.batches.local_rows import LocalRows
@@ -168,7 +167,7 @@ class PytensorTarget(Target):
         replace = dict(zip(self.graph.shared, stand_ins, strict=True))
         outputs = clone_replace(list(outputs), replace=replace) if replace else list(outputs)
         inputs = [self.graph.flat, *stand_ins, *self.graph.per_step]
-        outputs = _lowered(inputs, outputs)
+        outputs = without_named_dims(inputs, outputs)
         return to_float32(inputs, outputs) if self.dtype == np.float32 else (inputs, outputs)
 
     def _cast(self, value: Any) -> Any:
@@ -190,17 +189,6 @@ def _draw_many(rows: tuple[Rows, ...], counts: tuple[int, ...]) -> Callable[...,
             lambda step: draw_rows(rows, counts, words, step, jnp), steps
         )
     )
-
-
-def _lowered(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
-    """The outputs with operations on named dimensions (pymc.dims) lowered to plain ones.
-
-    Only these have gradients.
-    """
-    nodes = applys_between(list(inputs), list(outputs))
-    if any(isinstance(variable.type, XTensorType) for node in nodes for variable in node.inputs):
-        outputs = rewrite_graph(list(outputs), include=("lower_xtensor",))
-    return list(outputs)
 
 
 def _compile(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., Any]:
