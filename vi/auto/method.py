@@ -88,8 +88,8 @@ class Auto(Inference):
     for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
     make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
     best so far, without a check. ``refine`` goes on with the last steps, and not after chains or
-    with scores of batches. ``checkpoint=`` is that of stage 3, the long one: the same call goes
-    through 1 and 2 again, which the seed decides, and finds it.
+    with scores of batches. ``checkpoint=`` is that of stage 4, the long one: the same call goes
+    through 1 to 3 again, which the seed decides, and finds it.
 
     Parameters
     ----------
