@@ -107,7 +107,8 @@ def four():
     results = {}
     full, mini = regression(), regression(*batches(), total_size=N)
     grid = {"mesh": jax.make_mesh((2, 2), ("a", "b"))}  # with explicit axes, JAX's default
-    results["full batch"], approx = both(full, {}, grid)
+    # all rows: of the few that have the same sum there are none to divide
+    results["full batch"], approx = both(full, {"rewrite": False}, grid)
     results["compiled, full"] = compiled(approx)
     results["warm start"] = {
         name: outcome(vi.fit(1, "advi", full, random_seed=1, progressbar=False, devices=devices))
