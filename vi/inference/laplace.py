@@ -25,7 +25,7 @@ from vi.search.modes import jittered, spread_starts
 from vi.search.summit import LEAST_FALL, falls_along
 from vi.targets.base import Target
 
-__all__ = ["Laplace"]
+__all__ = ["AtTheMode", "Laplace"]
 
 NEWTON_STEPS = 20
 
@@ -101,11 +101,13 @@ class Laplace(Inference):
         self.starts = int(starts)
 
     def algorithm(self, options: RunOptions) -> OneShot:
-        return _AtTheMode(self.starts)
+        return AtTheMode(self.starts)
 
 
 @dataclass(frozen=True)
-class _AtTheMode(OneShot):
+class AtTheMode(OneShot):
+    """The normal at the best of the modes that some searches find."""
+
     starts: int
 
     def solve(self, fit: FitState, n: int) -> FitState:

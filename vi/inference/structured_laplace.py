@@ -17,6 +17,7 @@ from vi.approximation.steps.structured_start import structured_params
 from vi.diagnostics.status import Status
 from vi.families import Structured as StructuredFamily
 from vi.inference.inference import Inference
+from vi.inference.laplace import AtTheMode
 from vi.inference.methods import METHODS
 from vi.inference.one_shot import OneShot
 from vi.inference.run_options import RunOptions
@@ -42,7 +43,8 @@ class StructuredLaplace(Inference):
     The result is a :class:`vi.Structured` approximation, in which means and shapes of the others
     follow the globals; ``refine`` is not possible, and :class:`vi.StructuredADVI` starts from the
     same place. ``hist`` is minus the marginal log density along the search; ``settings()`` has
-    ``log_evidence``. Random numbers have no part in it.
+    ``log_evidence``. Random numbers have no part in it. Of a dense model, which leaves nothing to
+    integrate out, it is :class:`vi.Laplace`, and the log says so.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class StructuredLaplace(Inference):
     Raises
     ------
     ValueError
-        If the model is dense, or there is no maximum that was found.
+        If there is no maximum that was found.
 
     Examples
     --------
@@ -79,14 +81,10 @@ class StructuredLaplace(Inference):
     def __init__(self, structure: Structure | None = None, **options: Unpack[PointOptions]) -> None:
         check_options(type(self), options, PointOptions)
         super().__init__(Structured(structure, **options))
-        if not isinstance(self.approx.family, StructuredFamily):
-            raise ValueError(  # noqa: TRY004 (of the model, not of an argument)
-                "The model has no structure that leaves a sparse factor (vi.structure(model) says "
-                "more): method='laplace' is the same for a dense one."
-            )
 
     def algorithm(self, options: RunOptions) -> OneShot:
-        return _OfTheGlobals()
+        sparse = isinstance(self.approx.family, StructuredFamily)
+        return _OfTheGlobals() if sparse else AtTheMode(starts=1)
 
 
 @dataclass(frozen=True)
