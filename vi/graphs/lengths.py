@@ -49,12 +49,22 @@ def with_open_rows(variable: Any) -> Any:
 
 
 def without_broadcasts(term: Any) -> Any:
-    """A term without its outermost broadcasts: to the variable's shape in the model as written."""
+    """A term without its outermost broadcasts: to the variable's shape in the model as written.
+
+    What repeats an entry stays: of a term it is a part, and counts as often.
+    """
     while term.owner is not None and isinstance(term.owner.op, Alloc | SpecifyShape):
-        if term.owner.inputs[0].ndim != term.ndim:
+        inner = term.owner.inputs[0]
+        if inner.ndim != term.ndim or _repeats(inner, term):
             break
-        term = term.owner.inputs[0]
+        term = inner
     return term
+
+
+def _repeats(inner: Any, outer: Any) -> bool:
+    """Whether a broadcast makes several of one, as far as is known."""
+    pairs = zip(inner.type.shape, outer.type.shape, strict=True)
+    return any(have == 1 and want != 1 for have, want in pairs)
 
 
 def _only_fixes_lengths(node: Apply) -> bool:

@@ -31,7 +31,7 @@ from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.checks import check_variables, refuse_random_inputs, refuse_whole_numbers
 from vi.targets.model.data_watch import DataWatch
 from vi.targets.model.layout_from import layout_from
-from vi.targets.sums.derived import DerivedVariable
+from vi.targets.sums.derived import Derivation, DerivedVariable
 
 __all__ = ["ModelGraph", "build_graph"]
 
@@ -102,22 +102,30 @@ class ModelGraph:
     @property
     def data(self) -> list[SharedVariable]:
         """The shared variables that the graphs read, and those from which others are computed."""
-        derivations = [v.derivation for v in self.shared if isinstance(v, DerivedVariable)]
-        behind = [
-            source for derivation in derivations if derivation for source in derivation.sources
-        ]
+        behind = [source for derivation in self._derivations for source in derivation.sources]
         return _unique([*self.shared, *behind])
+
+    @property
+    def _derivations(self) -> list[Derivation]:
+        """What the values of shared variables follow from, each once."""
+        found = [v.derivation for v in self.shared if isinstance(v, DerivedVariable)]
+        return list(dict.fromkeys(derivation for derivation in found if derivation is not None))
 
     def watch(self) -> DataWatch:
         """A watch of everything that the graphs read, or have compiled in, from now on."""
-        return DataWatch([*self.data, *(variable for variable, _ in self.baked)])
+        own = [variable for variable in self.data if not isinstance(variable, DerivedVariable)]
+        return DataWatch([*own, *(variable for variable, _ in self.baked)])
 
     def stale(self) -> tuple[str, ...]:
-        """Names of the variables whose value was compiled in and has changed since."""
-        return tuple(
+        """Names of what was compiled in and is no longer true: values, sums over few rows."""
+        changed = [
             variable.name or "a shared variable"
             for variable, value in self.baked
             if not np.array_equal(variable.get_value(borrow=True), value)
+        ]
+        return (
+            *changed,
+            *(derivation.name for derivation in self._derivations if derivation.lost()),
         )
 
 
@@ -226,8 +234,11 @@ def _without_random(graphs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _must_be_constant(variable: SharedVariable, lift: bool) -> bool:
-    """Whether a shared variable decides shapes: integer scalars (lengths of dims) and masks."""
-    if not isinstance(variable.type, TensorType):
+    """Whether a shared variable decides shapes: integer scalars (lengths of dims) and masks.
+
+    Truth values that follow from data and decide a shape are no rows that stand for others.
+    """
+    if isinstance(variable, DerivedVariable) or not isinstance(variable.type, TensorType):
         return False
     if variable.dtype == "bool":
         return True

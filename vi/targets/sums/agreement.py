@@ -28,6 +28,9 @@ PICKED = 16
 TOLERANCE = 1e-10
 """Of the gradient's norm, of the sum of all parts' sizes, and of a part."""
 
+type _Found = Sequence[tuple[np.ndarray, np.ndarray]]
+"""At each point, the parts of the term and its gradient."""
+
 
 class Agreement:
     """A term, and the same term of any rows.
@@ -81,16 +84,22 @@ class Agreement:
             [*values, *marks, weights], [weighted, *_gradient(weighted, values)]
         )
         self._generator = generator
-        self._found: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def holds(
+        self, rows: Sequence[np.ndarray], few: Sequence[np.ndarray], weights: np.ndarray
+    ) -> bool:
+        """Whether the few rows can stand for all, the present data of the term."""
+        found = []
         for at in self._points:
             parts, *slopes = self._term(*at)
-            self._found.append((np.asarray(parts), _flat(slopes)))
+            found.append((np.asarray(parts), _flat(slopes)))
+        return self._row_by_row(found, rows) and self._of_sums(found, few, weights)
 
-    def row_by_row(self, rows: Sequence[np.ndarray]) -> bool:
+    def _row_by_row(self, found: _Found, rows: Sequence[np.ndarray]) -> bool:
         """Whether the part of a row is the same among other rows, however many of these."""
         picked = self._generator.integers(len(rows[0]), size=PICKED)
         some = [np.ascontiguousarray(array[picked]) for array in rows]
-        for at, (parts, _) in zip(self._points, self._found, strict=True):
+        for at, (parts, _) in zip(self._points, found, strict=True):
             if parts.shape[0] != len(rows[0]):
                 return False
             alone = np.asarray(self._of_marks(*at, *some)[0])
@@ -102,10 +111,10 @@ class Agreement:
                 return False
         return True
 
-    def of_sums(self, few: Sequence[np.ndarray], weights: np.ndarray) -> bool:
+    def _of_sums(self, found: _Found, few: Sequence[np.ndarray], weights: np.ndarray) -> bool:
         """Whether sum and gradient are those of all rows, at all points where these are finite."""
         compared = 0
-        for at, (parts, slopes) in zip(self._points, self._found, strict=True):
+        for at, (parts, slopes) in zip(self._points, found, strict=True):
             if not (np.isfinite(parts).all() and np.isfinite(slopes).all()):
                 continue
             total, *others = self._weighted(*at, *few, weights)

@@ -13,7 +13,13 @@ from pytensor.tensor.type import TensorType
 
 from vi.targets.model.data_watch import DataWatch
 
-__all__ = ["Derivation", "DerivedVariable", "derived"]
+__all__ = ["DOES_NOT_FIT", "Derivation", "DerivedVariable", "derived"]
+
+DOES_NOT_FIT = (
+    *(TypeError, ValueError, IndexError, AssertionError, NotImplementedError),
+    *(ArithmeticError, np.linalg.LinAlgError),
+)
+"""What is raised where rows that are taken out do not fit to what stays."""
 
 
 class Derivation:
@@ -25,6 +31,13 @@ class Derivation:
         What may change.
     compute : callable
         Returns the values, a tuple of arrays.
+    values : tuple of arrays
+        The present ones.
+    holds : callable
+        Whether other values may take their place: what was true of the data need not be true of
+        others.
+    name : str
+        Of the term, for errors.
     """
 
     def __init__(
@@ -32,19 +45,53 @@ class Derivation:
         sources: Sequence[SharedVariable],
         compute: Callable[[], tuple[np.ndarray, ...]],
         values: tuple[np.ndarray, ...],
+        holds: Callable[[tuple[np.ndarray, ...]], bool],
+        name: str,
     ) -> None:
         self.sources = tuple(sources)
+        self.name = name
+        self._holds = holds
         self._compute, self._values = compute, values
         self._watch = DataWatch(sources)
         self._lock = threading.Lock()
 
     def values(self) -> tuple[np.ndarray, ...]:
-        """The values for the present data."""
+        """The values for the present data.
+
+        Raises
+        ------
+        ValueError
+            If with these the term is no longer the one that was found.
+        """
         with self._lock:
             if self._watch.changed():
-                self._values = self._compute()
+                values = self._computed()
+                if values is None:
+                    raise ValueError(
+                        f"The data of {self.name} have changed, and few weighted rows no longer "
+                        "have the sum of all rows. Fit with rewrite=False."
+                    )
+                self._values = values
                 self._watch.accept()
             return self._values
+
+    def lost(self) -> bool:
+        """Whether the present data are such that there are no values."""
+        try:
+            self.values()
+        except ValueError:
+            return True
+        return False
+
+    def _computed(self) -> tuple[np.ndarray, ...] | None:
+        """The values anew; none where they do not do any more."""
+        try:
+            values = self._compute()
+        except DOES_NOT_FIT:
+            return None
+        pairs = zip(values, self._values, strict=True)
+        alike = all(new.shape[1:] == old.shape[1:] for new, old in pairs)
+        return values if alike and self._holds(values) else None
 
 
 class DerivedVariable(TensorSharedVariable):

@@ -21,7 +21,7 @@ from vi.graphs.lengths import rebuild_with_other_lengths, without_broadcasts
 from vi.graphs.self_advancing import Counter
 from vi.targets.sums.agreement import Agreement
 from vi.targets.sums.degree import degree, is_elementwise
-from vi.targets.sums.derived import Derivation, derived
+from vi.targets.sums.derived import DOES_NOT_FIT, Derivation, derived
 from vi.targets.sums.weighted_rows import Columns, weighted_rows
 
 __all__ = ["sum_over_few_rows"]
@@ -33,12 +33,6 @@ LEAST = 100
 
 SHARE = 0.5
 """The part of the rows that may be left at the most."""
-
-_DOES_NOT_FIT = (
-    *(TypeError, ValueError, IndexError, AssertionError, NotImplementedError),
-    *(ArithmeticError, np.linalg.LinAlgError),
-)
-"""What is raised where rows that are taken out do not fit to what stays."""
 
 
 def sum_over_few_rows(model: pm.Model, name: str, term: Any) -> Any:
@@ -62,7 +56,7 @@ def sum_over_few_rows(model: pm.Model, name: str, term: Any) -> Any:
     TensorVariable or None
         A scalar that reads few rows and their weights from shared variables, which follow the data.
     """
-    term = without_broadcasts(term)
+    whole, term = term, without_broadcasts(term)
     if not isinstance(term.type, TensorType) or term.ndim == 0 or term.dtype != "float64":
         return None
     inputs = list(graph_inputs([term]))
@@ -78,15 +72,22 @@ def sum_over_few_rows(model: pm.Model, name: str, term: Any) -> Any:
         of_marks = rebuild_with_other_lengths(
             [term], dict(zip(rows.variables, marks, strict=True))
         )[0]
-        every = rows.values()
-        entries = sum(array.size for array in every)
-        agreement = Agreement(model, moving, term, marks, of_marks, entries)
-        if not agreement.row_by_row(every) or not agreement.of_sums(*few):
+        entries = sum(array.size for array in rows.values())
+        agreement = Agreement(model, moving, whole, marks, of_marks, entries)
+        if not agreement.holds(rows.values(), *few):
             return None
-    except _DOES_NOT_FIT:
+    except DOES_NOT_FIT:
         return None
+
+    def holds(values: tuple[np.ndarray, ...]) -> bool:
+        *found, of_each = values
+        try:
+            return agreement.holds(rows.values(), found, of_each)
+        except DOES_NOT_FIT:
+            return False
+
     *stand_ins, weights = derived(
-        Derivation(rows.shared, rows.computed, (*few[0], few[1])),
+        Derivation(rows.shared, rows.computed, (*few[0], few[1]), holds, name),
         [*(variable.name or name for variable in rows.variables), f"{name} weights"],
     )
     stood = rebuild_with_other_lengths([term], dict(zip(rows.variables, stand_ins, strict=True)))[0]
