@@ -87,3 +87,14 @@ def test_it_starts_from_laplace_and_ends_no_lower(caplog):
     # of 200 losses of two draws each
     error = approx.hist[-200:].std() / np.sqrt(200)
     assert -approx.hist[-200:].mean() > start - 5 * error
+
+
+def test_a_kink_is_no_mode():
+    """Steps of a random walk that are Laplace: at equal values the walk has no slope to see."""
+    y = 1 + np.sin(np.arange(20) / 8)
+    with pm.Model() as model:
+        z = pm.Normal("z", 0.0, 5.0, shape=20)
+        pm.Potential("steps", pm.logp(pm.Laplace.dist(0.0, 0.1), z[1:] - z[:-1]))
+        pm.Normal("y", z, 1.0, observed=y)
+    with pytest.raises(ValueError, match=r"log p still rises along z.*as at a kink"):
+        vi.fit(method="structured_laplace", model=model, random_seed=1, progressbar=False)

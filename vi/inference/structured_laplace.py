@@ -15,6 +15,7 @@ from vi.approximation.record.parameters import reported_params
 from vi.approximation.steps.in_one_go import settled
 from vi.approximation.steps.structured_start import structured_params
 from vi.diagnostics.status import Status
+from vi.families import Params
 from vi.families import Structured as StructuredFamily
 from vi.inference.inference import Inference
 from vi.inference.laplace import AtTheMode
@@ -23,8 +24,13 @@ from vi.inference.one_shot import OneShot
 from vi.inference.run_options import RunOptions
 from vi.search.marginal_laplace import NoSummitError, marginal_laplace
 from vi.search.structure import Structure
+from vi.targets.backends.evaluation import evaluation
+from vi.targets.base import Target
 
 __all__ = ["StructuredLaplace"]
+
+SLOPE = 0.1
+"""Slopes of log p at a mode that pass, in standard deviations: it is off by as much."""
 
 
 @METHODS.register(name="structured_laplace")
@@ -100,13 +106,15 @@ class _OfTheGlobals(OneShot):
                 f"There is no structured Laplace approximation near the start: {error}. Give "
                 "another start=, or method='structured_advi'."
             ) from error
+        params = structured_params(fit.family, fit.dtype, found)
+        _check_mode(target, fit.family, params)
         iterations = len(found.path) - 1
         message = (
             f"the globals' marginal density {found.path[-1]:,.6g} after {iterations} iterations."
         )
         return settled(
             fit,
-            structured_params(fit.family, fit.dtype, found),
+            params,
             -found.path,
             Status("converged", iterations, message),
             {
@@ -115,4 +123,19 @@ class _OfTheGlobals(OneShot):
                 "log_evidence": found.log_evidence,
                 "gradients": found.products,
             },
+        )
+
+
+def _check_mode(target: Target, family: StructuredFamily, params: Params) -> None:
+    """Refuse where the others still have a slope at their means: a kink, say, ends a search."""
+    point = np.asarray(params["mu"], np.float64)
+    _, scores = evaluation(target)(point[None])
+    order = family.order
+    left = np.abs(scores[0, order]) * np.exp(np.asarray(params["log_scale"], np.float64))
+    bad = order[~(left < SLOPE)]
+    if bad.size:
+        raise ValueError(
+            f"There is no structured Laplace approximation near the start: log p still rises "
+            f"along {target.layout.describe(bad)} where the search for their mode has ended, as at "
+            "a kink. method='structured_advi', or vi.fit(model), needs no mode."
         )

@@ -38,6 +38,7 @@ def path(tmp_path_factory):
         ({"start_sigma": {"beta": [1.0, 1.0, 1.0]}}, r"the start \(parameter 'rho'\)"),
         ({"dtype": "float32"}, r"dtype \(float64, now float32\)"),
         ({"backend": "pytensor"}, r"backend \(auto, now pytensor\)"),
+        ({"rewrite": False}, r"rewrite \(True, now False\)"),
         ({"score": False}, r"score \(True, now False\)"),
     ],
 )

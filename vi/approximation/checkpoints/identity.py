@@ -143,6 +143,7 @@ def _settings(fit: FitState, restarts: int) -> dict[str, str]:
         "devices": 1 if fit.devices is None else fit.devices.count,
         "warm_start": fit.warm_start,
         "scale": repr(fit.data.training.scale),
+        "rewrite": fit.data.training.rewrite,
     }
     flat: dict[str, str] = {}
     for name, value in plain.items():
