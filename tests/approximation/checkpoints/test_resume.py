@@ -193,9 +193,9 @@ def test_an_instance_goes_on_from_where_it_was(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_auto_goes_on_in_its_steps(tmp_path, monkeypatch):
     """Stages before them are made again, to the last bit, and find the checkpoint."""
-    from vi.auto import method
+    from vi.auto import order
 
-    monkeypatch.setattr(method, "is_near", lambda look: False)
+    monkeypatch.setattr(order, "is_near", lambda look: False)
     fit, path = named("auto", n=300), tmp_path / "run.vi"
     whole = fit()
     assert "climb" in list(whole.stages["stage"])
