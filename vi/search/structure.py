@@ -190,7 +190,7 @@ def structure(
       1 global  tau
       20 groups of 1  effect
       factor  41 numbers, a dense covariance has 231
-      found by 25 products with the Hessian
+      found by  27 products with the Hessian
     """
     model = model_in_context(model)
     check_variables(model)

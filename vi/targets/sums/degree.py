@@ -72,7 +72,7 @@ def degree(graph: Any, variables: Iterable[Variable], fixed: Iterable[Variable] 
     >>> import pytensor.tensor as pt
     >>> x, y, b = pt.vectors("x", "y", "b")
     >>> degree((y - b * x) ** 2, [x, y]), degree(pt.exp(x) * y, [y]), degree(pt.exp(x), [x])
-    (2, 1, inf)
+    (2.0, 1, inf)
     """
     degrees: dict[Variable, float] = dict.fromkeys(fixed, 0)
     degrees.update(dict.fromkeys(variables, 1))
