@@ -22,7 +22,7 @@ from vi.training.runner import BUFFER, Runner
 from vi.training.supply import Supply
 from vi.training.traces import Traces
 
-__all__ = ["SeveralRuns"]
+__all__ = ["SeveralRuns", "at_one_step"]
 
 
 class SeveralRuns(Run):
@@ -39,28 +39,6 @@ class SeveralRuns(Run):
     """
 
     _runner: SeveralRunner
-
-    @property
-    def failed(self) -> tuple[int, ...]:
-        """Numbers of the runs that stay at their last good states."""
-        return self._runner.failed
-
-    def go_on(self, states: Sequence[State], failed: Collection[int], losses: np.ndarray) -> None:
-        """Go on with other runs, from where these were.
-
-        Parameters
-        ----------
-        states : sequence of State
-            As :meth:`state_of` gave them.
-        failed : collection of int
-            The runs that have failed.
-        losses : numpy.ndarray
-            Those of all runs, ``(steps, runs)``.
-        """
-        with precision(self._dtype):
-            self._state = self._runner.gone_on(states, failed)
-        self.step = max(int(state.step) for state in states)
-        self.traces.extend(losses)
 
     def __init__(
         self, target: Target, algorithm: Algorithm, states: Sequence[State], supply: Supply
@@ -91,6 +69,37 @@ class SeveralRuns(Run):
         """The state of one run; where it has failed, the last good one."""
         with precision(self._dtype):
             return self._runner.one(self._state, run)
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        """Numbers of the runs that stay at their last good states."""
+        return self._runner.failed
+
+    def go_on(self, states: Sequence[State], failed: Collection[int], losses: np.ndarray) -> None:
+        """Go on with other runs, from where these were.
+
+        Parameters
+        ----------
+        states : sequence of State
+            As :meth:`state_of` gave them.
+        failed : collection of int
+            The runs that have failed.
+        losses : numpy.ndarray
+            Those of all runs, ``(steps, runs)``.
+        """
+        with precision(self._dtype):
+            self._state = self._runner.gone_on(states, failed)
+        self.step = max(int(state.step) for state in states)
+        self.traces.extend(losses)
+
+
+def at_one_step(states: Sequence[State]) -> list[State]:
+    """The states with the step of the one that has come farthest.
+
+    Nobody looks at a run that has failed; it goes through the same steps.
+    """
+    steps = {int(state.step): state.step for state in states}
+    return [state._replace(step=steps[max(steps)]) for state in states]
 
 
 class SeveralRunner(Runner):
@@ -144,9 +153,7 @@ class _Compiled(SeveralRunner):
 
     def gone_on(self, states: Sequence[State], failed: Collection[int]) -> State:
         self._failed = {run: states[run] for run in failed}
-        # nobody looks at a run that has failed; it goes through the same steps
-        steps = {int(state.step): state.step for state in states}
-        return self.joined([state._replace(step=steps[max(steps)]) for state in states])
+        return self.joined(at_one_step(states))
 
     def run(self, state: Any, inputs: Inputs, n: int) -> tuple[Any, np.ndarray, bool]:
         new, losses, finite = self._advance(state, inputs, min(n, BUFFER))

@@ -15,7 +15,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.foundation.precision import precision
 from vi.training.best import Best
 from vi.training.run import Run
-from vi.training.several import SeveralRuns
+from vi.training.several import SeveralRuns, at_one_step
 
 __all__ = [
     "callbacks_known",
@@ -94,9 +94,7 @@ def remembered(
 
 def runs_from(fit: FitState, arrays: Arrays) -> list[State]:
     """The states of several runs, those that have failed at the step of the others."""
-    states = _runs(fit, arrays)
-    steps = {int(state.step): state.step for state in states}
-    return [state._replace(step=steps[max(steps)]) for state in states]
+    return at_one_step(_runs(fit, arrays))
 
 
 def _runs(fit: FitState, arrays: Arrays) -> list[State]:

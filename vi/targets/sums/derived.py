@@ -30,7 +30,7 @@ class Derivation:
     sources : sequence of SharedVariable
         What may change.
     compute : callable
-        Returns the values, a tuple of arrays.
+        Returns the values, a tuple of arrays, or None where there are none.
     values : tuple of arrays
         The present ones.
     holds : callable
@@ -43,7 +43,7 @@ class Derivation:
     def __init__(
         self,
         sources: Sequence[SharedVariable],
-        compute: Callable[[], tuple[np.ndarray, ...]],
+        compute: Callable[[], tuple[np.ndarray, ...] | None],
         values: tuple[np.ndarray, ...],
         holds: Callable[[tuple[np.ndarray, ...]], bool],
         name: str,
@@ -88,6 +88,8 @@ class Derivation:
         try:
             values = self._compute()
         except DOES_NOT_FIT:
+            return None
+        if values is None:
             return None
         pairs = zip(values, self._values, strict=True)
         alike = all(new.shape[1:] == old.shape[1:] for new, old in pairs)

@@ -149,11 +149,10 @@ class _Rows:
         found = weighted_rows(columns, most)
         return None if found is None else (tuple(found[0].arrays), found[1])
 
-    def computed(self) -> tuple[np.ndarray, ...]:
+    def computed(self) -> tuple[np.ndarray, ...] | None:
         """The same as one tuple, however many rows are left."""
         found = self.weighted()
-        assert found is not None
-        return (*found[0], found[1])
+        return None if found is None else (*found[0], found[1])
 
 
 def _rows_of(term: Any, moving: Sequence[Variable]) -> _Rows | None:

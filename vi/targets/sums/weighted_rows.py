@@ -73,7 +73,8 @@ def weighted_rows(columns: Columns, most: int | None = None) -> tuple[Columns, n
     Returns
     -------
     Columns and numpy.ndarray, or None
-        The rows, and their weights ``(U,)``; None where there would be more than `most`.
+        The rows, and their weights ``(U,)``; None where there would be more than `most`, or where
+        entries that should have a mean are not finite.
 
     Examples
     --------
@@ -92,19 +93,12 @@ def weighted_rows(columns: Columns, most: int | None = None) -> tuple[Columns, n
         first = order[starts]
         return Columns([key[first] for key in columns.keys], []), counts.astype(np.float64)
     if not all(np.isfinite(array.sum()) for array in rest):  # they have no mean
-        return (_as_they_are(columns), np.ones(len(columns))) if most is None else None
+        return None
     width = sum(_width(array) for array in columns.joint)
     m = width + (1 if columns.separate is None else 2)
     if most is not None and np.minimum(counts, m).sum() > most:
         return None
     return _moments(columns, order, starts, counts, m)
-
-
-def _as_they_are(columns: Columns) -> Columns:
-    """All rows, in the types of weighted ones."""
-    joint = [np.asarray(array, np.float64) for array in columns.joint]
-    separate = None if columns.separate is None else np.asarray(columns.separate, np.float64)
-    return Columns(columns.keys, joint, separate)
 
 
 def _moments(
