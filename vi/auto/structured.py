@@ -21,7 +21,7 @@ FEWEST = 100
 
 
 def structured(ground: Ground) -> bool:
-    """Fit in the model's structure, if it has one; whether that is the fit from here on.
+    """Fit in the model's structure, if it has one; whether the fit is in it now.
 
     From Laplace's approximation in the structure, if there is one, otherwise from where the fit is.
     What ends below where it began, by the ELBO, is left out.
