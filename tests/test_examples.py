@@ -69,9 +69,17 @@ def test_readme_example(tmp_path: Path) -> None:
     (tmp_path / "readme.py").write_text(
         run(ROOT / ".ci" / "readme_example.py", cwd=tmp_path), encoding="utf-8"
     )
-    code = (tmp_path / "readme.py").read_text(encoding="utf-8")
-    assert "matplotlib" not in code, "the example has to run without the plots extra"
-    assert "slope" in run("readme.py", cwd=tmp_path)
+    program = (tmp_path / "readme.py").read_text(encoding="utf-8")
+    assert "matplotlib" not in program, "the example has to run without the plots extra"
+    printed = run("readme.py", cwd=tmp_path).splitlines()
+    shown = code((ROOT / "README.md").read_text(encoding="utf-8"), "text")[0].splitlines()
+    for now, then in zip(printed[1:4], shown[1:4], strict=True):
+        name, mean, sd, *_ = now.split()
+        assert name == then.split()[0]
+        # both from 1,000 draws at least
+        assert abs(float(mean) - float(then.split()[1])) < 5 * float(sd) * np.sqrt(2 / 1000)
+    assert printed[4] == shown[4] == "good"
+    assert printed[5].partition(":")[0].startswith("converged")
 
 
 @pytest.mark.few(1)
