@@ -79,10 +79,12 @@ def test_a_picture_takes_runs_of_every_kind(tmp_path):
     pytest.importorskip("matplotlib").use("Agg")
     from accuracy_figure import picture
 
-    picture([GOOD, BAD, FAILED], tmp_path / "runs.png", "wall")
+    shown = [run["system"] for run in (GOOD, BAD, FAILED)]
+    picture([GOOD, BAD, FAILED], tmp_path / "runs.png", "wall", shown)
     assert (tmp_path / "runs.png").stat().st_size > 0
-    with pytest.raises(SystemExit, match="--out"):
-        picture([], tmp_path / "none.png", "wall")
+    for runs, systems in (([], shown), ([GOOD], ["vi bam"])):
+        with pytest.raises(SystemExit, match="--out"):
+            picture(runs, tmp_path / "none.png", "wall", systems)
 
 
 @pytest.mark.parametrize(
