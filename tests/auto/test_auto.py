@@ -1,7 +1,6 @@
 """The method that chooses: its stages, what comes back, what it refuses, what ends it."""
 
 import copy
-import dataclasses
 import importlib.util
 
 import numpy as np
@@ -10,8 +9,8 @@ import pytest
 from problems import PROBLEMS, conjugate_regression, two_signs
 
 import vi
+from vi.auto import attempt, repair
 from vi.auto import order as auto
-from vi.auto import repair
 from vi.auto.ground import Ground
 from vi.families import FullRank, LowRank, MeanField, Particles, Structured
 from vi.inference.run_options import RunOptions
@@ -138,23 +137,67 @@ def test_chains_that_do_not_agree_are_not_taken():
 
 
 @pytest.mark.slow
-def test_the_best_attempt_of_chains_is_kept(monkeypatch):
-    judge, seen = repair._verdict, []
-
-    def first_is_best(fit, points, *args):
-        found = judge(fit, points, *args)
-        seen.append(points)
-        verdict = "means only" if len(seen) == 1 else "do not use"
-        return dataclasses.replace(found, verdict=verdict)
-
-    monkeypatch.setattr(repair, "_verdict", first_is_best)
-    monkeypatch.setattr(repair, "ATTEMPTS", ((1, 0.8, 0.5), (1, 0.8, 1.0)))
+def test_chains_of_what_is_wide_where_it_is_narrow():
+    """Neal's funnel: a step that fits its mouth is too long for its neck."""
     approx = vi.fit(model=funnel(), **QUIET)
-    assert approx.diagnosis.verdict == "means only"
-    assert len(seen) == 2
-    np.testing.assert_array_equal(
-        approx.reported["particles"], seen[0].reshape(-1, seen[0].shape[-1])
-    )
+    flat = np.asarray(approx.sample(4000, random_seed=1)["posterior"]["log_scale"]).ravel()
+    # what the chains say of themselves holds: log_scale is N(0, 2) by itself
+    ess = approx.diagnosis.table["ess"].min().item()
+    assert abs(flat.mean()) < 5 * 2.0 * approx.diagnosis.table["rhat"].max().item() / np.sqrt(ess)
+
+
+@pytest.mark.slow
+def test_the_best_attempt_of_chains_is_kept(monkeypatch):
+    """Attempts that come to nothing do not take the place of one that did."""
+    attempts = []
+    begun = repair._Attempts.begun
+
+    def only_the_first(self, matrix, starts, accept):
+        attempts.append(begun(self, matrix, starts, accept))
+        return attempts[-1]
+
+    def rank(self):
+        return (1, 0.0) if self is attempts[0] else (0, 1e9)
+
+    monkeypatch.setattr(repair._Attempts, "begun", only_the_first)
+    monkeypatch.setattr(attempt.Attempt, "rank", property(rank))
+    monkeypatch.setattr(attempt.Attempt, "is_good", property(lambda self: False))
+    monkeypatch.setattr(attempt.Attempt, "is_better_than_q", property(lambda self: True))
+    monkeypatch.setattr(repair, "LONGEST", 1000)
+    approx = vi.fit(model=funnel(), **QUIET)
+    assert len(attempts) >= 3
+    held = np.sort(approx.reported["particles"].ravel())
+    np.testing.assert_array_equal(held, np.sort(attempts[0].draws.ravel()))
+
+
+@pytest.mark.slow
+def test_chains_over_images_of_a_mode():
+    """Two factors of a product: their signs and order are open, the product is known.
+
+    A curved ridge in each of two places; means are zero by symmetry, the rest is by quadrature.
+    """
+    y = np.array([0.8, 1.2, 1.1])
+    with pm.Model() as model:
+        factors = pm.Normal("factors", 0.0, 1.5, shape=2)
+        pm.Deterministic("product", factors.prod())
+        pm.Normal("y", factors.prod(), 0.5, observed=y)
+    approx = vi.fit(model=model, **QUIET)
+    assert list(approx.stages["stage"])[-1] == "chains"
+    assert approx.diagnosis.verdict == "good"
+    ess = approx.diagnosis.table["ess"].min().item()
+    posterior = approx.sample(len(approx.reported["particles"]), random_seed=2)["posterior"]
+    draws = np.asarray(posterior["factors"]).reshape(-1, 2)
+    assert np.all(np.abs(draws.mean(axis=0)) < 5 * draws.std(axis=0) / np.sqrt(ess))
+    a, b = np.meshgrid(*[np.linspace(-9, 9, 3001)] * 2, indexing="ij")
+    log_p = -0.5 * (a**2 + b**2) / 1.5**2 - 0.5 * ((a * b)[..., None] - y) ** 2 @ np.full(3, 4.0)
+    weights = np.exp(log_p - log_p.max())
+    weights /= weights.sum()
+    mean = (weights * a * b).sum()
+    spread = np.sqrt((weights * (a * b - mean) ** 2).sum())
+    product = np.asarray(posterior["product"]).ravel()
+    assert abs(product.mean() - mean) < 5 * spread / np.sqrt(ess)
+    # the sd of a coordinate, of heavier tails than a normal's squares
+    assert abs(np.log(draws[:, 0].std() / np.sqrt((weights * a**2).sum()))) < 5 / np.sqrt(ess)
 
 
 @pytest.mark.slow
@@ -371,14 +414,29 @@ def test_streamed_rows_have_a_verdict_by_a_pass_over_them():
 
 
 @pytest.mark.slow
-def test_chains_do_not_take_back_that_there_is_another_mode(monkeypatch):
-    """They would stay at the one where q is, and agree."""
+def test_chains_that_stay_where_they_begin_say_nothing(monkeypatch):
+    """Two modes that are no images of each other; some chains begin at either."""
     monkeypatch.setattr(auto, "mixture", lambda ground, found: found)
-    approx = vi.fit(model=two_signs(), **QUIET)
-    assert "chains" not in list(approx.stages["stage"])
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0, initval=0.5)
+        pm.Normal("y", x**2 + 0.2 * x, 0.05, observed=1.0)
+    approx = vi.fit(model=model, **QUIET)
     assert approx.diagnosis.verdict == "do not use"
     assert "multimodal" in approx.diagnosis.why
-    assert "would stay" in approx.diagnosis.advice
+    assert list(approx.stages["stage"])[-1] == "chains"
+    assert not approx.stages["kept"].to_numpy()[-1]
+    assert "R-hat" in approx.diagnosis.advice
+
+
+@pytest.mark.slow
+def test_chains_know_the_image_of_a_mode(monkeypatch):
+    """Two places 80 sds apart, which are each other's mirror: half of the draws at each."""
+    monkeypatch.setattr(auto, "mixture", lambda ground, found: found)
+    approx = vi.fit(model=two_signs(), **QUIET)
+    assert approx.diagnosis.verdict == "good"
+    assert "the sign of x changed" in approx.diagnosis.why
+    particles = np.asarray(approx.reported["particles"]).ravel()
+    assert abs(np.mean(particles > 0) - 0.5) < 5 * 0.5 / np.sqrt(len(particles))
 
 
 @pytest.mark.slow

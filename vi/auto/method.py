@@ -200,7 +200,7 @@ class Auto(Inference):
         """The verdict after chains, where there may be some."""
         why = why_not(ground, found, self.repair)
         if not why:
-            repair(ground)
+            repair(ground, found)
             last = ground.fit.stages[-1]
             if last.kept:
                 return ground.fit.diagnosis or found

@@ -3,99 +3,76 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import jax.numpy as jnp
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
-from vi.approximation.results.blackjax_kernels import Plan
-from vi.approximation.results.chains import agreement, run_chains, tail_ess
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
-from vi.approximation.results.metric import inverse_mass_matrix, starting_points
+from vi.approximation.results.metric import LARGEST_DENSE, inverse_mass_matrix, starting_points
+from vi.auto.attempt import CHAINS, LEG, LONGEST, Attempt
 from vi.auto.ground import Ground
-from vi.diagnostics.diagnosis import Diagnosis, Verdict, by_coordinate, shifts
+from vi.auto.mixture import places
+from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.stages import Stage
 from vi.families import Mixture, Particles
 from vi.foundation.precision import precision
-from vi.foundation.seeds import STAGES, derived_seed
+from vi.foundation.seeds import STAGES, derived_seed, generator_from
 from vi.targets.backends.evaluation import entries_of
 
 __all__ = ["repair", "why_not"]
 
-CHAINS, TUNE, DRAWS = 4, 300, 1000
-"""Chains, steps of tuning, and draws a chain."""
+FIRST, TRIAL = 0.15, 0.25
+"""What the first attempt may take of the gradients that are left, and each of the next two."""
 
-ATTEMPTS = ((1, 0.8, 0.15), (4, 0.95, 0.5), (4, 0.95, 1.0))
-"""How many times as many draws an attempt has, the acceptance rate that it is tuned to, and how
-much it may take of the gradients that are left: where the chains of one do not agree, or diverge,
-the next one's steps are shorter, measured by what it has seen, and begin where it ended. Where q's
-covariance is wrong trajectories are long and lead nowhere, so that little is spent on the first."""
+BOLD, CAREFUL, MORE_CAREFUL = 0.8, 0.95, 0.99
+"""The acceptance rates of the first attempt and of those after it: where steps diverged, fewer of
+shorter ones do."""
 
-LEAST_GRADIENTS = 20 * CHAINS * (DRAWS + TUNE)
+ROUND, TUNING = 8, 2
+"""Legs of draws between two looks, and those that tune the lengths of steps."""
+
+LEAST_GRADIENTS = 20 * CHAINS * (ROUND + TUNING) * LEG
 """About what the chains take at the least: a trajectory on a normal has some ten to thirty."""
+
+STUCK, HOPELESS = 3.0, 1.0
+"""How far from each other chains may be, in their own sds: from the first on those that begin in
+several modes stay where they are; from the second on more of the same draws are not made."""
+
+BELOW = 7.0
+"""Nats by which the ELBO of another place may be lower for a chain to begin there: one in a
+thousand of the mass."""
 
 NO_TIME = "The time is over: max_seconds= leaves no chains."
 """Why there are no chains where they would not fit in."""
 
-DEEPEST = 10
-"""Doublings of a trajectory, Stan's number."""
 
-AGREED, ENOUGH = 1.01, 400
-"""R-hat and effective draws from which on chains count as arrived (Vehtari et al. 2021)."""
-
-ADVICE = "Longer chains, approx.sample_mcmc() or pm.sample(); or another parametrisation."
-
-NEARLY, SOME, MANY = 1.05, 100, 0.1
-"""When means are worth something: R-hat and the share of diverging steps at most so much, effective
-draws at least so many."""
-
-WORTH: tuple[Verdict, ...] = ("do not use", "means only", "good")
-"""The verdicts on chains, upwards."""
-
-DIVERGING = 0.005
-"""The largest share of steps that diverge: what they leave out is about as much."""
-
-
-def repair(ground: Ground) -> None:
+def repair(ground: Ground, found: Diagnosis) -> None:
     """Run chains until they agree or the budget is spent; their draws become particles.
 
     Nothing changes where they are worth no more than q's draws, or cannot start from these.
+
+    Parameters
+    ----------
+    ground : Ground
+        The fit.
+    found : Diagnosis
+        The verdict on q, which knows of other places: some of the chains begin there.
     """
-    fit = ground.fit
-    target = target_of_all_rows(fit)
-    seed, gradients, each = derived_seed(fit.seed, STAGES), 0, 0.0
-    tried: list[tuple[np.ndarray, Diagnosis]] = []
     with ground.stage("chains", "NUTS from draws of q") as write:
         try:
-            matrix = inverse_mass_matrix(fit, None)
-            starts = starting_points(fit, CHAINS, seed)
+            attempts = _attempts(ground, found)
         except ValueError as error:
             write(Stage("", outcome=f"left out: {error}", kept=False))
             return
-        for number, (times, accept, share) in enumerate(ATTEMPTS):
-            left, steps = max(ground.affordable - gradients, 1), CHAINS * (times * DRAWS + TUNE)
-            if each * steps > left:
-                ground.deadline.passed()
-                break
-            # trajectories of 2^depth steps: all of them together stay within the budget
-            depth = int(np.log2(max(share * left / steps, 1.0)))
-            plan = Plan("nuts", times * DRAWS, TUNE, accept, None, min(max(depth, 3), DEEPEST))
-            points, stats, _ = run_chains(target, plan, matrix, starts, derived_seed(seed, number))
-            # what tuning took is not told; it is taken to be like the rest
-            each = float(np.mean(np.asarray(stats["n_steps"])))
-            gradients += int(each * steps)
-            found = _verdict(fit, points, np.asarray(stats["diverging"]), gradients)
-            tried.append((points, found))
-            if found.verdict == "good":
-                break
-            matrix, starts = _learned(matrix, points, found), points[:, -1]
-        points, found = max(tried, key=lambda attempt: _rank(attempt[1]))
-        held = found.verdict != "do not use"
+        best = attempts.best
+        held = best.is_better_than_q
         if held:
-            _hold(ground, points, found)
-        write(Stage("", gradients=gradients, outcome=found.in_short, kept=held))
+            _hold(ground, best)
+        gradients = attempts.most - attempts.left
+        write(Stage("", gradients=gradients, outcome=best.found.in_short, kept=held))
 
 
 def why_not(ground: Ground, found: Diagnosis, repair: str | None) -> str:
@@ -103,11 +80,7 @@ def why_not(ground: Ground, found: Diagnosis, repair: str | None) -> str:
     target = target_of_all_rows(ground.fit)
     reasons = {
         "Chains were not allowed (repair=None).": repair is None,
-        "Chains from q were left out: they would stay where q is.": bool(found.rival),
         "Chains were left out: they would go on for ever.": bool(found.improper),
-        "Chains from q were left out: they would stay at the modes where they begin.": isinstance(
-            ground.fit.family, Mixture
-        ),
         "Chains need backend='jax'.": not target.traceable,
         "The extra mcmc (pip install 'pymc-vi[mcmc]') would go on with chains.": (
             importlib.util.find_spec("blackjax") is None
@@ -124,63 +97,110 @@ def why_not(ground: Ground, found: Diagnosis, repair: str | None) -> str:
     return why
 
 
-def _rank(found: Diagnosis) -> tuple[int, float]:
-    """How much an attempt is worth, beside others: its verdict, then its effective draws."""
-    return WORTH.index(found.verdict), float(found.table["ess"].min())
+@dataclass
+class _Attempts:
+    """All attempts, and what they leave of the budget."""
+
+    ground: Ground
+    several: bool
+    most: int
+    tried: list[Attempt] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """Gradients that are left."""
+        return self.most - sum(attempt.gradients for attempt in self.tried)
+
+    @property
+    def over(self) -> bool:
+        """Whether one of them has arrived, or nothing is left."""
+        good = any(attempt.is_good for attempt in self.tried)
+        return good or self.left <= 0 or self.ground.deadline.passed()
+
+    @property
+    def best(self) -> Attempt:
+        """The one that is worth most."""
+        return max(self.tried, key=lambda attempt: attempt.rank)
+
+    def begun(self, matrix: np.ndarray, starts: np.ndarray, accept: float) -> Attempt:
+        """Another one, whose steps are tuned."""
+        fit = self.ground.fit
+        seed = derived_seed(derived_seed(fit.seed, STAGES), len(self.tried))
+        attempt = Attempt(fit, matrix, starts, seed, accept, self.several)
+        self.tried.append(attempt)
+        attempt.tune(TUNING)
+        return attempt
 
 
-def _learned(matrix: np.ndarray, points: np.ndarray, found: Diagnosis) -> np.ndarray:
-    """The covariance of chains ``(C, S, D)`` and the one before, by how much the chains know.
+def _attempts(ground: Ground, found: Diagnosis) -> _Attempts:
+    """Chains by q's covariance; where they do not do, by what they have seen, and on with the best.
 
-    A covariance in D dimensions takes about D effective draws to be seen.
+    Raises
+    ------
+    ValueError
+        If no chain can begin at q's draws, or these have no spread.
     """
-    flat = points.reshape(-1, points.shape[-1]).astype(np.float64)
-    seen = flat.var(axis=0) if matrix.ndim == 1 else np.cov(flat.T).reshape(matrix.shape)
-    known = float(np.nan_to_num(found.table["ess"].to_numpy()).mean())
-    share = known / (known + flat.shape[1])
-    learned: np.ndarray = share * seen + (1 - share) * matrix
-    return learned
+    fit = ground.fit
+    several = bool(found.rival) or isinstance(fit.family, Mixture)
+    attempts = _Attempts(ground, several, ground.affordable)
+    starts = starting_points(fit, CHAINS, derived_seed(fit.seed, STAGES))
+    starts = _starts(ground, found, starts)
+    first = attempts.begun(inverse_mass_matrix(fit, None), starts, BOLD)
+    first.go_on(ROUND, FIRST * attempts.most)
+    if attempts.several and first.apart > STUCK:
+        return attempts
+    if not attempts.over:
+        first.go_on(first.legs_to_go(attempts.left), first.gradients + attempts.left)
+    _learn(attempts, first)
+    best = attempts.best
+    if attempts.over or best.apart > HOPELESS:
+        return attempts
+    if best.diverges and best.accept < MORE_CAREFUL:
+        best = attempts.begun(best.learned(best.kind), best.chains.at, MORE_CAREFUL)
+        best.go_on(ROUND, best.gradients + attempts.left)
+    while not attempts.over and best.of_a_leg <= attempts.left and best.made < LONGEST:
+        best.go_on(ROUND, best.gradients + attempts.left)
+    return attempts
 
 
-def _verdict(fit: FitState, points: np.ndarray, diverging: np.ndarray, gradients: int) -> Diagnosis:
-    """What chains ``(C, S, D)`` are worth, and how far q was from them."""
-    rhat, ess = agreement(points)
-    ess = np.minimum(ess, tail_ess(points))
-    largest, least = float(np.max(rhat)), float(np.min(ess))
-    verdict: Verdict = "do not use"
-    if largest <= AGREED and least >= ENOUGH and diverging.mean() <= DIVERGING:
-        verdict = "good"
-    elif largest <= NEARLY and least >= SOME and diverging.mean() <= MANY:
-        verdict = "means only"
-    why = f"{len(points)} chains: R-hat {largest:.3f}, {least:,.0f} effective draws at least"
-    if diverging.any():
-        why += f", {diverging.sum():,} of {diverging.size:,} steps diverged"
-    flat = points.reshape(-1, points.shape[-1]).astype(np.float64)
-    mean, std = flat.mean(axis=0), flat.std(axis=0)
-    columns = {"mean": mean, "sd": std, "rhat": rhat, "ess": ess}
-    if fit.diagnosis is not None:
-        # how far the normal was from them, in its own standard deviations
-        q_mean, q_std = (fit.diagnosis.table[what].to_numpy() for what in ("mean", "sd"))
-        columns["chains_mean"], columns["chains_sd"] = shifts(q_mean, q_std, mean, std)
-    return Diagnosis(
-        verdict=verdict,
-        why=why,
-        advice="" if verdict == "good" else ADVICE,
-        elbo=np.nan,
-        elbo_error=np.nan,
-        pareto_k=np.nan,
-        importance_ess=np.nan,
-        table=by_coordinate(columns, fit.layout.labels),
-        acceptance=np.nan,
-        gradients=gradients,
-        skipped=("the density: chains have none",),
-        tails="" if fit.diagnosis is None else fit.diagnosis.tails,
+def _learn(attempts: _Attempts, first: Attempt) -> None:
+    """Chains whose steps are measured by what those before have seen.
+
+    A covariance that is wrong, as that of a funnel is everywhere but in one place, misleads more
+    than no correlations at all: so the variances alone are tried too, where steps diverge first.
+    """
+    kinds = (
+        ["dense", "diagonal"] if attempts.ground.fit.layout.dim <= LARGEST_DENSE else ["diagonal"]
     )
+    last = first
+    for kind in reversed(kinds) if first.diverges else kinds:
+        if attempts.over or (last is not first and last.is_on_its_way):
+            return
+        last = attempts.begun(first.learned(kind), first.chains.at, CAREFUL)
+        last.measure_by(last.learned(kind))
+        last.tune(TUNING)
+        last.go_on(ROUND, TRIAL * attempts.most)
 
 
-def _hold(ground: Ground, points: np.ndarray, found: Diagnosis) -> None:
+def _starts(ground: Ground, found: Diagnosis, starts: np.ndarray) -> np.ndarray:
+    """Where chains begin: some of them, in turn, at the other places that have some of the mass."""
+    highest = np.nanmax([found.elbo, *(place.elbo for place in places(found, []))])
+    others = [place for place in places(found, []) if place.elbo > highest - BELOW]
+    target = target_of_all_rows(ground.fit)
+    rng = generator_from(ground.fit.seed, STAGES)
+    moved = starts.copy()
+    for number, place in enumerate(others[: CHAINS // 2]):
+        points = place.mean + place.std * rng.standard_normal((LEG, len(place.mean)))
+        points = points.astype(starts.dtype)
+        finite = np.flatnonzero(np.isfinite(target.log_prob(points)))
+        if len(finite):
+            moved[2 * number + 1] = points[finite[0]]
+    return moved
+
+
+def _hold(ground: Ground, best: Attempt) -> None:
     """Let the draws of the chains be the approximation."""
-    flat = points.reshape(-1, points.shape[-1])
+    flat, found = best.draws, best.found
 
     def held(fit: FitState) -> FitState:
         with precision(fit.dtype):

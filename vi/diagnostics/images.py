@@ -55,7 +55,9 @@ class Image:
         return moved
 
 
-def images(layout: Layout, points: np.ndarray, apart: float, most: int) -> list[Image]:
+def images(
+    layout: Layout, points: np.ndarray, apart: float, most: int, each: int | None = EACH
+) -> list[Image]:
     """Maps that take points to another place, the farthest first within what each kind offers.
 
     The components of a mixture, the factors of a factor model and the hidden units of a network may
@@ -72,6 +74,8 @@ def images(layout: Layout, points: np.ndarray, apart: float, most: int) -> list[
         Standard deviations, of the wider of both, by which some coordinate has to move.
     most : int
         The most maps.
+    each : int, optional
+        The most of each kind; None for all of them.
     """
     longer, places = _extended(points, layout)
     with np.errstate(all="ignore"):
@@ -85,7 +89,7 @@ def images(layout: Layout, points: np.ndarray, apart: float, most: int) -> list[
                 by = np.nan_to_num(moved / np.maximum(std[image.index], std[: layout.dim])).max()
             if by >= apart:
                 far.append((by, image))
-        for _, image in sorted(far, key=lambda pair: -pair[0])[:EACH]:
+        for _, image in sorted(far, key=lambda pair: -pair[0])[:each]:
             found.setdefault((image.index.tobytes(), image.sign.tobytes()), image)
             if len(found) == most:
                 return list(found.values())

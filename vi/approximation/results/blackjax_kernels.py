@@ -13,70 +13,92 @@ from vi.foundation.extras import needs
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 
-__all__ = ["Plan", "compiled_chains", "import_blackjax"]
+__all__ = ["Plan", "compiled_chains", "first_size", "import_blackjax"]
 
 
 class Plan(NamedTuple):
-    """What the compiled code of the chains depends on."""
+    """What the compiled code of the chains depends on, beside the shapes of what it is given."""
 
     method: str
-    draws: int
-    tune: int
-    accept: float
-    integration_steps: int | None
+    integration_steps: int | None = None
     doublings: int = 10
 
 
 def compiled_chains(target: Target, plan: Plan) -> Callable[..., Any]:
-    """The chains of a plan as one compiled call, kept with the target."""
+    """Steps of chains as one compiled call, kept with the target.
+
+    It takes keys ``(C, T)``, starts ``(C, D)``, sizes of steps ``(C,)``, the inverse mass matrix,
+    the number of steps at the beginning that tune the sizes to an acceptance rate, that rate, and
+    the batch. It gives points ``(C, T, D)``, statistics ``(C, T)`` and the sizes at the end. How
+    many steps tune is no part of the code: the kernel, which is dear to compile, is there once.
+    """
 
     def make() -> Callable[..., Any]:
         density = traceable_density(target)
 
-        def run(keys: jax.Array, starts: jax.Array, matrix: jax.Array, batch: Any) -> Any:
-            def chain(key: jax.Array, start: jax.Array) -> Any:
-                return _chain(plan, lambda z: density(z, batch), matrix, key, start)
+        def run(
+            keys: jax.Array,
+            starts: jax.Array,
+            sizes: jax.Array,
+            matrix: jax.Array,
+            tune: jax.Array,
+            accept: jax.Array,
+            batch: Any,
+        ) -> Any:
+            metric = import_blackjax().mcmc.metrics.default_metric(matrix)
 
-            return jax.vmap(chain)(keys, starts)
+            def chain(keys: jax.Array, start: jax.Array, size: jax.Array) -> Any:
+                kernel = _kernel(plan, lambda z: density(z, batch), matrix, metric)
+                return _chain(kernel, plan.method, keys, start, size, tune, accept)
+
+            return jax.vmap(chain)(keys, starts, sizes)
 
         return jitted(run)
 
     return target.compiled(("chains", plan), make)
 
 
-def _chain(plan: Plan, density: Any, matrix: jax.Array, key: jax.Array, start: jax.Array) -> Any:
-    """Points and statistics of one chain after tuning its step size, and that size."""
-    kernel, first = _kernel(plan, density, matrix, start.size)
-    begin, update, final = import_blackjax().adaptation.step_size.dual_averaging_adaptation(
-        plan.accept
-    )
-    tuning, sampling = jax.random.split(key)
+def _chain(
+    kernel: Callable[[Any], Any],
+    method: str,
+    keys: jax.Array,
+    start: jax.Array,
+    size: jax.Array,
+    tune: jax.Array,
+    accept: jax.Array,
+) -> Any:
+    """Points and statistics of one chain, and the size of its steps at the end."""
+    adaptation = import_blackjax().adaptation.step_size.dual_averaging_adaptation
+    begin, update, final = adaptation(accept)
 
-    def tune(carry: Any, key: jax.Array) -> Any:
-        state, adaptation = carry
-        state, info = kernel(jnp.exp(adaptation.log_step_size)).step(key, state)
-        return (state, update(adaptation, info.acceptance_rate)), None
-
-    def step(state: Any, key: jax.Array) -> Any:
-        state, info = sampler.step(key, state)
-        return state, (state.position, _statistics(plan.method, state, info))
-
-    size = jnp.asarray(first, start.dtype)
-    state = kernel(size).init(start)
-    if plan.tune:
-        (state, adaptation), _ = jax.lax.scan(
-            tune, (state, begin(size)), jax.random.split(tuning, plan.tune)
+    def step(carry: Any, now: Any) -> Any:
+        state, tuned = carry
+        key, tunes = now
+        state, info = kernel(jnp.where(tunes, jnp.exp(tuned.log_step_size), final(tuned))).step(
+            key, state
         )
-        size = final(adaptation)
-    sampler = kernel(size)
-    _, (points, statistics) = jax.lax.scan(step, state, jax.random.split(sampling, plan.draws))
-    return points, statistics, size
+        new = update(tuned, info.acceptance_rate)
+        tuned = jax.tree.map(lambda new, old: jnp.where(tunes, new, old), new, tuned)
+        return (state, tuned), (state.position, _statistics(method, state, info))
+
+    # the average of no steps would be a size of one
+    tuned = begin(size)._replace(log_step_size_avg=jnp.log(size))
+    as_later = jax.tree.map(jnp.result_type, update(tuned, accept))
+    tuned = jax.tree.map(jnp.asarray, tuned, as_later)
+    tunes = jnp.arange(len(keys)) < tune
+    (_, tuned), (points, statistics) = jax.lax.scan(
+        step, (kernel(size).init(start), tuned), (keys, tunes)
+    )
+    return points, statistics, final(tuned)
 
 
-def _kernel(
-    plan: Plan, density: Any, matrix: jax.Array, dim: int
-) -> tuple[Callable[[Any], Any], float]:
-    """BlackJAX's sampler by its step size, in standard deviations of q, and the first size."""
+def first_size(method: str, dim: int) -> float:
+    """The size of the first steps, in standard deviations of q."""
+    return float(2.38 / dim**0.5 if method == "rmh" else dim**-0.25)
+
+
+def _kernel(plan: Plan, density: Any, matrix: jax.Array, metric: Any) -> Callable[[Any], Any]:
+    """BlackJAX's sampler by its step size, in standard deviations of q."""
     blackjax = import_blackjax()
     if plan.method == "rmh":
         scale = jnp.sqrt(matrix) if matrix.ndim == 1 else jnp.linalg.cholesky(matrix)
@@ -86,15 +108,11 @@ def _kernel(
                 density, blackjax.mcmc.random_walk.normal(size * scale)
             )
 
-        return walk, 2.38 / dim**0.5
+        return walk
     if plan.method == "hmc":
         length = plan.integration_steps
-        return lambda size: blackjax.hmc(
-            density, size, matrix, length or _quarter_turn(size)
-        ), dim**-0.25
-    return lambda size: blackjax.nuts(
-        density, size, matrix, max_num_doublings=plan.doublings
-    ), dim**-0.25
+        return lambda size: blackjax.hmc(density, size, metric, length or _quarter_turn(size))
+    return lambda size: blackjax.nuts(density, size, metric, max_num_doublings=plan.doublings)
 
 
 def _quarter_turn(size: jax.Array) -> jax.Array:

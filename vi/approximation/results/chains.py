@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import jax
 import numpy as np
 import pymc as pm
 import xarray as xr
@@ -13,17 +12,17 @@ import xarray as xr
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of, target_of_all_rows
 from vi.approximation.record.settings import settings
-from vi.approximation.results.blackjax_kernels import Plan, compiled_chains, import_blackjax
+from vi.approximation.results.blackjax_kernels import Plan, import_blackjax
 from vi.approximation.results.datatree import fit_record, to_datatree
 from vi.approximation.results.metric import inverse_mass_matrix, starting_points
+from vi.approximation.results.running_chains import RunningChains
 from vi.diagnostics.array_stats import array_stats
 from vi.foundation.arguments import choice
 from vi.foundation.numbers import check_count, check_flags, number, whole
-from vi.foundation.precision import precision
-from vi.foundation.seeds import CHAINS, key_from, resolve_seed
+from vi.foundation.seeds import resolve_seed
 from vi.targets.base import Target
 
-__all__ = ["METHODS", "agreement", "initvals", "nuts_step", "run_chains", "sample_mcmc", "tail_ess"]
+__all__ = ["METHODS", "agreement", "initvals", "nuts_step", "sample_mcmc", "tail_ess"]
 
 METHODS = {"nuts": 0.8, "hmc": 0.8, "rmh": 0.234}
 """The kernels, and the acceptance rate that each is tuned to."""
@@ -138,10 +137,10 @@ def sample_mcmc(
             f"({chains}), step=approx.nuts_step(), model=approx.model)."
         )
     matrix = inverse_mass_matrix(fit, metric)
-    plan = Plan(method, int(draws), int(tune), float(accept), integration_steps)
-    z, stats, steps = run_chains(
-        target, plan, matrix, starting_points(fit, int(chains), seed), seed
-    )
+    starts, plan = starting_points(fit, int(chains), seed), Plan(method, integration_steps)
+    running = RunningChains(target, plan, matrix, starts, seed, float(accept))
+    z, stats = running.go_on(int(draws), int(tune))
+    stats = {name: value[:, int(tune) :] for name, value in stats.items()}
     posterior = target.constrain(z.reshape(-1, target.dim))
     if include_transformed:
         flat = target.layout.unflatten(z.reshape(-1, target.dim))
@@ -151,31 +150,15 @@ def sample_mcmc(
     tree = to_datatree(fit.model, posterior, sample_stats, record, store_data, chains=int(chains))
     attributes = {
         "method": method,
-        "tune": plan.tune,
-        "target_accept": plan.accept,
+        "tune": int(tune),
+        "target_accept": float(accept),
         "metric": "dense" if matrix.ndim == 2 else "diagonal",
-        "step_size": np.asarray(steps).tolist(),
+        "step_size": running.sizes.tolist(),
         "random_seed": seed,
     }
     tree["sample_stats"].attrs |= attributes
     tree["posterior"].attrs |= _checked(target, z, stats)
     return tree
-
-
-def run_chains(
-    target: Target, plan: Plan, matrix: np.ndarray, starts: np.ndarray, seed: int
-) -> tuple[np.ndarray, dict[str, Any], Any]:
-    """The chains' points ``(chains, draws, D)``, what is known of their steps, and the lengths.
-
-    A chain begins at each of the starts ``(chains, D)``.
-    """
-    chains = len(starts)
-    with precision(target.dtype):
-        keys = jax.random.split(key_from(seed, CHAINS), chains)
-        points, stats, steps = compiled_chains(target, plan)(
-            keys, np.asarray(starts, target.dtype), np.asarray(matrix, target.dtype), target.batch()
-        )
-    return np.asarray(points), stats, steps
 
 
 def agreement(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
