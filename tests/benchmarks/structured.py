@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+from scipy.interpolate import BSpline
 
 import vi
 
@@ -75,6 +76,58 @@ def trend(steps: int) -> pm.Model:
     return model
 
 
+def autoregression(steps: int) -> pm.Model:
+    """A latent AR(1) with unknown persistence and scale, seen with noise of unknown size."""
+    rng = np.random.default_rng(0)
+    z = np.zeros(steps)
+    for t in range(1, steps):
+        z[t] = 0.9 * z[t - 1] + 0.3 * rng.normal()
+    with pm.Model() as model:
+        phi = pm.Uniform("phi", -1, 1)
+        scale = pm.HalfNormal("scale", 1)
+        noise = pm.HalfNormal("noise", 1)
+        first = pm.Normal.dist(0, 1)
+        state = pm.AR("state", [phi], sigma=scale, steps=steps - 1, init_dist=first)
+        pm.Normal("y", state, noise, observed=z + 0.4 * rng.normal(size=steps))
+    return model
+
+
+def basis_of_a_process(terms: int, rows: int) -> pm.Model:
+    """A Gaussian process by its spectrum (HSGP), Poisson counts."""
+    rng = np.random.default_rng(0)
+    x, half = np.linspace(-1, 1, rows), 1.5
+    root = np.arange(1, terms + 1) * np.pi / (2 * half)
+    basis = np.sin(root * (x[:, None] + half)) / np.sqrt(half)
+    with pm.Model() as model:
+        level = pm.Normal("level", 0, 2)
+        height = pm.HalfNormal("height", 1)
+        length = pm.LogNormal("length", np.log(0.3), 0.5)
+        # the root of the spectral density of a squared exponential
+        scale = height * (2 * np.pi) ** 0.25 * pm.math.sqrt(length)
+        scale = scale * pm.math.exp(-0.25 * (root * length) ** 2)
+        weights = pm.Normal("weights", 0, 1, shape=terms)
+        rate = pm.math.exp(level + basis @ (scale * weights))
+        pm.Poisson("y", rate, observed=rng.poisson(np.exp(1 + np.sin(4 * x))))
+    return model
+
+
+def spline(knots: int, rows: int) -> pm.Model:
+    """A cubic spline whose second differences are small, by a scale that is not known."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 1, rows)
+    places = np.r_[[0.0] * 3, np.linspace(0, 1, knots - 2), [1.0] * 3]
+    basis = BSpline.design_matrix(x, places, 3).toarray()
+    with pm.Model() as model:
+        smooth = pm.HalfNormal("smooth", 1)
+        noise = pm.HalfNormal("noise", 1)
+        weights = pm.Normal("weights", 0, 5, shape=knots)
+        bends = weights[2:] - 2 * weights[1:-1] + weights[:-2]
+        pm.Potential("bends", pm.logp(pm.Normal.dist(0, smooth), bends).sum())
+        y = np.sin(12 * x**2) + 0.3 * rng.normal(size=rows)
+        pm.Normal("y", basis @ weights, noise, observed=y)
+    return model
+
+
 def irt(persons: int, items: int) -> pm.Model:
     """2PL: persons and items are crossed."""
     rng = np.random.default_rng(0)
@@ -98,6 +151,9 @@ MODELS: dict[str, tuple[Callable[[], pm.Model], tuple[str, ...]]] = {
     "volatility": (lambda: volatility(400), ("mu", "phi", "sigma")),
     "volatility 10,000": (lambda: volatility(10_000), ("mu", "phi", "sigma")),
     "trend": (lambda: trend(100), ("scales",)),
+    "AR(1)": (lambda: autoregression(200), ("phi", "scale", "noise")),
+    "HSGP": (lambda: basis_of_a_process(100, 300), ("level", "height", "length")),
+    "spline": (lambda: spline(100, 400), ("smooth", "noise")),
     "irt": (lambda: irt(100, 20), ("a", "b", "mean", "scale")),
 }
 
