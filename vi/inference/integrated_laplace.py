@@ -75,9 +75,7 @@ class IntegratedLaplace(Inference):
     ...     tau = pm.HalfNormal("tau")
     ...     effect = pm.Normal("effect", 0.0, tau, shape=20)
     ...     y = pm.Normal("y", effect, 1.0, observed=np.linspace(-3.0, 3.0, 20))
-    >>> approx = vi.fit(
-    ...     method="integrated_laplace", model=model, random_seed=1, progressbar=False
-    ... )
+    >>> approx = vi.fit(method="integrated_laplace", model=model, random_seed=1, progressbar=False)
     >>> approx.family, approx.settings()["others"]
     (Particles(n_particles=2000), 'exact')
 

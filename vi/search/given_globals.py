@@ -69,17 +69,17 @@ class GivenGlobals:
             _, log_weights = self._candidates(at[part], found, numbers[part])
             corrections.append(np.logaddexp.reduce(log_weights, axis=1) - np.log(CANDIDATES))
             finite = np.isfinite(log_weights).all(axis=1)
-            spreads.append(np.where(finite, np.std(log_weights, axis=1), np.inf))
+            with np.errstate(invalid="ignore"):
+                spreads.append(np.where(finite, np.std(log_weights, axis=1), np.inf))
         return Given(*(np.concatenate(each) for each in (values, corrections, spreads)))
 
     def draw(
         self, at: np.ndarray, numbers: np.ndarray, copies: np.ndarray, *, weigh: bool
     ) -> np.ndarray:
-        """Points with these globals ``(K, g)``, so many copies of each: candidates by their
-        weights, or as they are, ``(sum of copies, D)``.
+        """Points with these globals ``(K, g)``, so many copies of each, ``(sum of copies, D)``.
 
-        They are the candidates that :meth:`look` has weighed for these numbers, and one may come
-        more than once.
+        They are the candidates that :meth:`look` has weighed for these numbers, by their weights or
+        as they are; one may come more than once.
         """
         found = []
         for part, own in self._summits(at):
@@ -109,8 +109,9 @@ class GivenGlobals:
     def _candidates(
         self, at: np.ndarray, found: Summits, numbers: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Points ``(K, CANDIDATES, D)``, and the logarithms of p over the normal's density,
-        relative to Laplace's marginal density, ``(K, CANDIDATES)``.
+        """Points ``(K, CANDIDATES, D)``, and the logarithms of their weights ``(K, CANDIDATES)``.
+
+        These are p over the normal's density, relative to Laplace's marginal density.
         """
         n, count = len(self.inner.ties.order), len(at)
         log_q_at_0 = 0.5 * (found.factor.log_det - n * np.log(2 * np.pi))

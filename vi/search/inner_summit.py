@@ -84,7 +84,7 @@ class Inner:
         raise NoSummitError("minus the Hessian is not positive definite")
 
     def curvatures(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Minus the Hessian at points ``(K, D)``: diagonals ``(n, K)``, entries of ties ``(k, K)``."""
+        """Minus the Hessian at points ``(K, D)``: its diagonal ``(n, K)``, its ties ``(k, K)``."""
         count, colours = len(points), len(self.directions)
         self.products += count * colours
         order, ties = self.ties.order, self.ties

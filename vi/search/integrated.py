@@ -107,9 +107,7 @@ def integrated(
     given = GivenGlobals(inner, laplace, seed)
     rng = np.random.default_rng(seed)
     sides = np.full(len(inner.globals), FIRST)
-    proposals = [
-        SplitT(laplace.params["mu"][inner.globals], laplace.params["lower"], sides, sides)
-    ]
+    proposals = [SplitT(laplace.params["mu"][inner.globals], laplace.params["lower"], sides, sides)]
     globals_ = np.empty((0, len(sides)))
     looks: list[Given] = []
     for turn in range(ROUNDS):

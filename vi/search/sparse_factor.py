@@ -54,9 +54,7 @@ class SparseFactor(NamedTuple):
         return self._down(x * self.scale**2)
 
     def draw(self, noise: np.ndarray) -> np.ndarray:
-        """What standard normal noise ``(n,)``, or ``(n, K)``, becomes: its covariance is
-        ``Q^-1``.
-        """
+        """Standard normal noise ``(n,)`` or ``(n, K)`` with covariance ``Q^-1``."""
         return self._down(noise * self.scale)
 
     def _down(self, x: np.ndarray) -> np.ndarray:

@@ -50,7 +50,9 @@ class SplitT:
         """Points, ``(draws, g)``."""
         size = np.abs(rng.standard_t(self.degrees, (draws, len(self.centre))))
         up = rng.random(size.shape) < self.above / (self.above + self.below)
-        found: np.ndarray = self.centre + np.where(up, self.above, -self.below) * size @ self.lower.T
+        found: np.ndarray = (
+            self.centre + np.where(up, self.above, -self.below) * size @ self.lower.T
+        )
         return found
 
     def log_prob(self, points: np.ndarray) -> np.ndarray:
@@ -76,11 +78,12 @@ def split_t(points: np.ndarray, weights: np.ndarray, lower: np.ndarray) -> Split
     """
     mean = weights @ points
     y = np.linalg.solve(lower, (points - mean).T).T
-    medians, sides = [], []
+    medians: list[float] = []
+    sides: list[list[float]] = []
     for column in y.T:
         order = np.argsort(column)
-        half = np.searchsorted(np.cumsum(weights[order]), 0.5)
-        medians.append(column[order[min(half, len(order) - 1)]])
+        half = int(np.searchsorted(np.cumsum(weights[order]), 0.5))
+        medians.append(float(column[order][min(half, len(order) - 1)]))
         off = column - medians[-1]
         sides.append([_root_mean_square(off, weights * side) for side in (off < 0, off > 0)])
     below, above = np.array(sides).reshape(-1, 2).T
