@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +13,15 @@ from vi.search.inner_summits import Summits, summits
 from vi.search.marginal_laplace import MarginalLaplace
 from vi.targets.backends.evaluation import log_prob_in_chunks
 
-__all__ = ["Given", "GivenGlobals"]
+__all__ = ["NORMAL", "Given", "GivenGlobals"]
 
 CANDIDATES = 16
 """Draws of the others, of which one is chosen by its weight: pairs of a noise and its negative."""
 
-TOGETHER = 4 * 10**6
+NORMAL = 1e-6
+"""Spread of the candidates' log weights below which the others are normal given the globals."""
+
+TOGETHER = 10**6
 """Numbers of the others' factors that are held at once: those of so many globals."""
 
 FAR = 3.0
@@ -60,17 +63,25 @@ class GivenGlobals:
     inner: Inner
     laplace: MarginalLaplace
     seed: tuple[int, ...]
+    normal: bool = field(default=False, init=False)
+    """Whether the others were normal given the first globals: no candidates are looked at then."""
 
     def look(self, at: np.ndarray, numbers: np.ndarray) -> Given:
         """What is known at globals ``(K, g)``, the draws of these numbers."""
         values, corrections, spreads = [], [], []
         for part, found in self._summits(at):
             values.append(found.values)
+            if self.normal:
+                corrections.append(np.zeros(len(found.values)))
+                spreads.append(np.zeros(len(found.values)))
+                continue
             _, log_weights = self._candidates(at[part], found, numbers[part])
             corrections.append(np.logaddexp.reduce(log_weights, axis=1) - np.log(CANDIDATES))
             finite = np.isfinite(log_weights).all(axis=1)
             with np.errstate(invalid="ignore"):
                 spreads.append(np.where(finite, np.std(log_weights, axis=1), np.inf))
+            there = spreads[-1][np.isfinite(found.values)]
+            self.normal = bool(there.size) and bool(there.max() < NORMAL)
         return Given(*(np.concatenate(each) for each in (values, corrections, spreads)))
 
     def draw(
@@ -83,6 +94,9 @@ class GivenGlobals:
         """
         found = []
         for part, own in self._summits(at):
+            if self.normal:
+                found.append(self._drawn(at[part], own, numbers[part], copies[part]))
+                continue
             points, log_weights = self._candidates(at[part], own, numbers[part])
             if not weigh:
                 log_weights = np.zeros_like(log_weights)
@@ -92,6 +106,19 @@ class GivenGlobals:
                 chosen = self._generator(number, 1).choice(CANDIDATES, count, p=weights[i])
                 found.append(points[i, chosen])
         return np.concatenate(found)
+
+    def _drawn(
+        self, at: np.ndarray, found: Summits, numbers: np.ndarray, copies: np.ndarray
+    ) -> np.ndarray:
+        """Fresh draws of others that are normal, so many of each."""
+        parts = []
+        for copy in range(int(copies.max())):
+            which = np.flatnonzero(copies > copy)
+            n = len(self.inner.ties.order)
+            noise = [self._generator(numbers[k], 2 + copy).standard_normal(n) for k in which]
+            others = found.others[:, which] + found.factor.some(which).draw(np.stack(noise, 1))
+            parts.append(self.inner.points(at[which], others))
+        return np.concatenate(parts)
 
     def _summits(self, at: np.ndarray) -> Iterator[tuple[slice, Summits]]:
         """The summits of some globals at a time: all factors may be too large to be held."""

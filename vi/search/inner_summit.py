@@ -68,6 +68,12 @@ class Inner:
         point[self.globals], point[self.ties.order] = at, others
         return point
 
+    def points(self, at: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Points ``(K, D)`` from globals ``(K, g)`` and others ``(n, K)``."""
+        points = np.empty((len(at), self.target.dim))
+        points[:, self.globals], points[:, self.ties.order] = at, others.T
+        return points
+
     def factor(self, point: np.ndarray) -> SparseFactor:
         """The factor of minus the Hessian; a ridge is added until there is one."""
         diagonal, along = (part[:, 0] for part in self.curvatures(point[None]))

@@ -52,7 +52,7 @@ def summits(inner: Inner, at: np.ndarray, others: np.ndarray) -> Summits:
 
     def looked(which: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         inner.products += len(which)
-        values, scores = evaluate(_points(inner, at[which], there))
+        values, scores = evaluate(inner.points(at[which], there))
         return np.where(np.isfinite(values), values, -np.inf), scores[:, inner.ties.order].T
 
     others = others.copy()
@@ -63,7 +63,7 @@ def summits(inner: Inner, at: np.ndarray, others: np.ndarray) -> Summits:
         if not going.size:
             break
         factor = several_conditionals(
-            inner.ties, *inner.curvatures(_points(inner, at[going], others[:, going]))
+            inner.ties, *inner.curvatures(inner.points(at[going], others[:, going]))
         )
         step = factor.solve(scores[:, going])
         gain = 0.5 * np.sum(scores[:, going] * step, axis=0)
@@ -97,9 +97,3 @@ def summits(inner: Inner, at: np.ndarray, others: np.ndarray) -> Summits:
         others[:, k], marginal[k] = own.others, own.value
         scale[:, k], weight[:, k] = own.factor.scale, own.factor.weight
     return Summits(others, factor, np.where(np.isfinite(marginal), marginal, -np.inf))
-
-
-def _points(inner: Inner, at: np.ndarray, others: np.ndarray) -> np.ndarray:
-    points = np.empty((len(at), inner.target.dim))
-    points[:, inner.globals], points[:, inner.ties.order] = at, others.T
-    return points

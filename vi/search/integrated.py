@@ -8,7 +8,7 @@ import numpy as np
 
 from vi.diagnostics.importance import Weights, smoothed
 from vi.families import Structured
-from vi.search.given_globals import Given, GivenGlobals
+from vi.search.given_globals import NORMAL, Given, GivenGlobals
 from vi.search.inner_summit import Inner, NoSummitError
 from vi.search.marginal_laplace import MarginalLaplace
 from vi.search.split_t import SplitT, split_t
@@ -25,9 +25,8 @@ ENOUGH = 1000
 FIRST = 1.25
 """How much wider than Laplace's approximation the first proposal is."""
 
-NORMAL, TOO_FAR = 1e-6, 1.5
-"""Spread of the candidates' log weights below which the others are normal given the globals, and
-above which sixteen candidates are too few to weigh."""
+TOO_FAR = 1.5
+"""Spread of the candidates' log weights above which sixteen of them are too few to weigh."""
 
 
 class Integrated(NamedTuple):

@@ -44,6 +44,10 @@ class SparseFactor(NamedTuple):
         found: np.ndarray = -2.0 * np.sum(np.log(self.scale), axis=0)
         return found
 
+    def some(self, which: np.ndarray) -> SparseFactor:
+        """Those of these numbers, of several."""
+        return SparseFactor(self.ties, self.scale[:, which], self.weight[:, which])
+
     def solve(self, right: np.ndarray) -> np.ndarray:
         """The solution ``x`` of ``Q x = right``, ``(n,)`` or ``(n, K)``."""
         x = right.copy()
