@@ -131,7 +131,7 @@ class GivenGlobals:
                 off = (at[part] - params["mu"][self.inner.globals]).T
                 noise = np.linalg.solve(params["lower"], off)
                 begun += params["cross"] @ np.clip(noise, -FAR, FAR)
-            yield part, summits(self.inner, at[part], begun)
+            yield part, summits(self.inner, at[part], begun, quadratic=self.normal)
 
     def _candidates(
         self, at: np.ndarray, found: Summits, numbers: np.ndarray

@@ -34,7 +34,9 @@ class Summits(NamedTuple):
     values: np.ndarray
 
 
-def summits(inner: Inner, at: np.ndarray, others: np.ndarray) -> Summits:
+def summits(
+    inner: Inner, at: np.ndarray, others: np.ndarray, *, quadratic: bool = False
+) -> Summits:
     """The summits given globals ``(K, g)``, from others ``(n, K)`` on, by Newton's method.
 
     What is not positive definite on the way goes its way alone, with a ridge
@@ -46,6 +48,8 @@ def summits(inner: Inner, at: np.ndarray, others: np.ndarray) -> Summits:
         Where one is found.
     at, others : numpy.ndarray
         The globals, and where to begin.
+    quadratic : bool
+        Whether log p is known to be quadratic in the others: one step then arrives.
     """
     count, n = len(at), len(inner.ties.order)
     evaluate = evaluation(inner.target, BLOCK)
@@ -86,6 +90,8 @@ def summits(inner: Inner, at: np.ndarray, others: np.ndarray) -> Summits:
             scores[:, up] = slopes[:, higher]
             waiting = waiting[~higher]
         going = np.delete(going, waiting)
+        if quadratic:
+            break
     factor = SparseFactor(inner.ties, scale, weight)
     marginal = values - 0.5 * factor.log_det + 0.5 * n * np.log(2 * np.pi)
     for k in np.flatnonzero(alone):
