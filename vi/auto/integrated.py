@@ -24,29 +24,37 @@ __all__ = ["integrate"]
 MOST_GLOBALS = 12
 """Globals up to which importance weights of theirs are tried."""
 
-DRAWS, MOST_NUMBERS = 2_000, 2 * 10**7
-"""Draws that are kept, and the most numbers in all of them."""
+LARGEST = 2_000
+"""Dimensions up to which they are tried: each takes a search over all others."""
+
+LEAST_GRADIENTS = 100_000
+"""About what it takes: some thousand draws of the globals, ten to a hundred products for each."""
+
+DRAWS = 2_000
+"""Draws that are kept."""
 
 
 def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
     """Draw the globals by weights, from a fit in the structure; the last verdict, this or before.
 
     The draws take the place of the fit where the weights can be relied on, and those of the others
-    given the globals too. Not where there is another mode, or no posterior.
+    given the globals too. Not where there is another mode, or no posterior, nor where budget and
+    time leave too little.
     """
     fit = ground.fit
     family = fit.family
     if not isinstance(family, Structured) or not 0 < len(family.globals) <= MOST_GLOBALS:
         return found
-    if found.rival or found.improper:
+    if fit.layout.dim > LARGEST or found.rival or found.improper:
+        return found
+    if ground.affordable < LEAST_GRADIENTS:
         return found
     what = "the globals by importance weights, all others given them"
     with ground.stage("integrate", what) as write:
         target, mean = target_of_all_rows(fit), mean_and_std(fit)[0]
-        draws = min(DRAWS, max(MOST_NUMBERS // fit.layout.dim, 100))
         try:
             laplace = marginal_laplace(target, family, np.asarray(mean, np.float64))
-            drawn = integrated(target, family, laplace, draws, (fit.seed, INTEGRATED))
+            drawn = integrated(target, family, laplace, DRAWS, (fit.seed, INTEGRATED))
         except NoSummitError as error:
             write(Stage("", outcome=f"left out: {error}", kept=False))
             return found
