@@ -339,6 +339,32 @@ def test_many_groups_are_fitted_in_their_structure():
 
 
 @pytest.mark.slow
+def test_globals_that_are_no_normal_are_drawn():
+    """A scale that may be 0, of 120 effects: its log has a long tail, which no normal has.
+
+    The effects are integrated out by hand, and the scale's moments known by quadrature.
+    """
+    y = np.random.default_rng(1).normal(0.0, 1.0, 120)
+    with pm.Model() as model:
+        tau = pm.HalfNormal("tau", 1.0)
+        theta = pm.Normal("theta", 0.0, tau, shape=120)
+        pm.Normal("y", theta, 1.0, observed=y)
+    approx = vi.fit(1000, model=model, **QUIET)
+    assert list(approx.stages["stage"]) == ["search", "structure", "check", "integrate"]
+    assert approx.diagnosis.verdict == "good"
+    grid = np.linspace(1e-6, 3.0, 30_001)
+    variance = 1 + grid[:, None] ** 2
+    log_p = -0.5 * grid**2 - 0.5 * np.sum(y**2 / variance + np.log(variance), axis=1)
+    p = np.exp(log_p - log_p.max())
+    mean = p @ grid / p.sum()
+    sd = np.sqrt(p @ (grid - mean) ** 2 / p.sum())
+    draws = approx.sample(2000, random_seed=1)["posterior"]["tau"].values
+    # a thousand effective draws and more, four standard errors
+    assert abs(draws.mean() - mean) < 4 * sd / np.sqrt(1000)
+    assert abs(np.log(draws.std() / sd)) < 4 / np.sqrt(2 * 1000) * 1.5
+
+
+@pytest.mark.slow
 def test_few_rows_in_batches_are_fitted_as_a_whole():
     rng = np.random.default_rng(1)
     y = rng.normal(3.0, 2.0, size=2000)

@@ -94,6 +94,7 @@ GOOD_HERE: dict[str, dict[str, str]] = {
     "vi.BaM": {"approx": "None"},
     "vi.DADVI": {"draws": "6"},
     "vi.Empirical.from_noise": {"model": "w.model"},
+    "vi.IntegratedLaplace": {"draws": "100"},
     "vi.Pathfinder": {"draws": "100"},
     "vi.Group": {"model": "None"},
     "vi.algorithms.BatchAndMatch": {"family": "vi.families.FullRank()"},

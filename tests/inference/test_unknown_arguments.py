@@ -24,7 +24,7 @@ CLASSES = (
         vi.BaM,
         vi.DADVI,
     ),
-    *(vi.Auto, vi.Laplace, vi.Pathfinder),
+    *(vi.Auto, vi.Laplace, vi.StructuredLaplace, vi.IntegratedLaplace, vi.Pathfinder),
 )
 
 
@@ -45,7 +45,7 @@ def test_a_subclass_refuses_in_its_own_name():
         Mine(model=MODEL, foo=3)
 
 
-@pytest.mark.parametrize("kind", [vi.Laplace, vi.Pathfinder])
+@pytest.mark.parametrize("kind", [vi.Laplace, vi.IntegratedLaplace, vi.Pathfinder])
 def test_methods_that_choose_the_width_take_none(kind):
     assert PointOptions.__annotations__.keys() < StartOptions.__annotations__.keys()
     with pytest.raises(TypeError, match=rf"^{kind.__name__}\(\) got .*'start_sigma'"):

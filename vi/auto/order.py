@@ -6,6 +6,7 @@ from vi.approximation.record.parameters import mean_and_std
 from vi.auto.check import better_place, check, improper, is_near, is_settled
 from vi.auto.climb import LARGEST_FULL, climb
 from vi.auto.ground import Ground
+from vi.auto.integrated import integrate
 from vi.auto.match import match
 from vi.auto.mixture import mixture
 from vi.auto.search import search
@@ -32,6 +33,8 @@ def in_stages(ground: Ground) -> Diagnosis | None:
     found = None
     if not batches and ground.goes_on() and structured(ground):
         found = None if ground.stopped else check(ground)
+        if found is not None and not is_settled(found) and ground.goes_on():
+            found = integrate(ground, found)
         if found is None or not full or is_settled(found) or not ground.goes_on():
             return found
         # a full covariance has what the structure leaves out; the higher ELBO stays

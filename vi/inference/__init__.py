@@ -4,6 +4,7 @@ from vi.foundation.registry import import_modules
 from vi.inference.bam import BaM
 from vi.inference.dadvi import DADVI
 from vi.inference.inference import Inference
+from vi.inference.integrated_laplace import IntegratedLaplace
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
 from vi.inference.laplace import Laplace
 from vi.inference.methods import METHODS
@@ -24,6 +25,7 @@ __all__ = [
     "BaM",
     "FullRankADVI",
     "Inference",
+    "IntegratedLaplace",
     "KLqp",
     "Laplace",
     "LowRankADVI",

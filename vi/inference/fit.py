@@ -127,9 +127,9 @@ def fit(
     method : str, class or instance
         ``"auto"`` (the default, :class:`vi.Auto`), ``"advi"``, ``"fullrank_advi"``,
         ``"lowrank_advi"``, ``"structured_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``, ``"bam"``,
-        ``"dadvi"``, ``"laplace"``, ``"structured_laplace"``, ``"pathfinder"``, an
-        :class:`vi.Inference` class, or an instance of one
-        (which goes on from where it is, unless a start or a seed is given). Where it is not given,
+        ``"dadvi"``, ``"laplace"``, ``"structured_laplace"``, ``"integrated_laplace"``,
+        ``"pathfinder"``, an :class:`vi.Inference` class, or an instance of one (which goes on
+        from where it is, unless a start or a seed is given). Where it is not given,
         these mean ``"advi"``, and the log says so: `obj_optimizer`, `obj_n_mc`, `averaging`,
         `total_grad_norm_constraint`, `estimator`, `start_sigma`, `more_replacements`, `restarts`,
         `mesh`, `devices`, what `inf_kwargs` has for ``vi.ADVI`` alone (``beta``), and PyMC's

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-__all__ = ["eliminated", "fronts"]
+__all__ = ["dissected", "eliminated", "fronts"]
 
 
 def eliminated(pattern: sp.csr_array, most: float = np.inf) -> tuple[tuple[int, ...], ...] | None:
@@ -58,6 +59,43 @@ def eliminated(pattern: sp.csr_array, most: float = np.inf) -> tuple[tuple[int, 
                 near[j] -= {i, j}
         gone = set(out)
         left = [i for i in left if i not in gone]
+    return tuple(parents)
+
+
+def dissected(pattern: sp.csr_array, most: float = np.inf) -> tuple[tuple[int, ...], ...] | None:
+    """The same of a band, in pieces as wide as the band is: every second piece goes at a time.
+
+    Where several coordinates make one step of a series (a level and its slope), taking them out one
+    by one ties steps that are far apart, and pieces do not.
+
+    Parameters
+    ----------
+    pattern, most
+        See :func:`eliminated`.
+    """
+    dim = pattern.shape[0]
+    order = reverse_cuthill_mckee(sp.csr_matrix(pattern), symmetric_mode=True).tolist()
+    place = np.empty(dim, int)
+    place[order] = np.arange(dim)
+    entries = sp.coo_array(pattern)
+    width = int(np.max(np.abs(place[entries.row] - place[entries.col]), initial=1))
+    pieces = [order[first : first + width] for first in range(0, dim, width)]
+    near = [
+        set(pattern.indices[pattern.indptr[i] : pattern.indptr[i + 1]].tolist()) for i in range(dim)
+    ]
+    parents: list[tuple[int, ...]] = [()] * dim
+    count = 0
+    while pieces:
+        for i in (i for piece in pieces[len(pieces) > 1 :: 2] for i in piece):
+            own = near[i]
+            parents[i] = tuple(sorted(own))
+            count += len(own)
+            if count > most:
+                return None
+            for j in own:
+                near[j] |= own
+                near[j] -= {i, j}
+        pieces = pieces[::2] if len(pieces) > 1 else []
     return tuple(parents)
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from vi.foundation.compiling import jitted
 from vi.foundation.precision import precision
 from vi.targets.backends.evaluation import evaluation
+from vi.targets.backends.together import points_together
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Target
 
 __all__ = ["Products", "hessian_products"]
 
 TOGETHER = 64
-"""Points whose products are computed together; the memory of one is that of some gradients."""
+"""Points whose products are computed together, at the most; fewer where caches hold fewer."""
 
 type Products = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Takes points and directions, both ``(K, D)``; returns the products ``(K, D)``."""
@@ -67,7 +68,9 @@ def _compiled(target: Target) -> Any:
             tangent: jax.Array = jax.jvp(lambda z: score(z, batch), (point,), (direction,))[1]
             return tangent
 
-        found: jax.Array = jax.lax.map(product, (points, directions), batch_size=TOGETHER)
+        # each array has its tangent beside it
+        together = max(1, min(TOGETHER, points_together(score, points[0], batch) // 2))
+        found: jax.Array = jax.lax.map(product, (points, directions), batch_size=together)
         return found
 
     return jitted(products)

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from vi.families import Structured
 from vi.families.ties import ties_of
 from vi.search.coloured import colouring
-from vi.search.hessian_products import hessian_products
+from vi.search.hessian_products import TOGETHER, hessian_products
 from vi.search.sparse_factor import NotPositiveError, SparseFactor, conditionals
 from vi.targets.backends.evaluation import evaluation
 from vi.targets.base import Target
@@ -68,14 +68,15 @@ class Inner:
         point[self.globals], point[self.ties.order] = at, others
         return point
 
+    def points(self, at: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Points ``(K, D)`` from globals ``(K, g)`` and others ``(n, K)``."""
+        points = np.empty((len(at), self.target.dim))
+        points[:, self.globals], points[:, self.ties.order] = at, others.T
+        return points
+
     def factor(self, point: np.ndarray) -> SparseFactor:
         """The factor of minus the Hessian; a ridge is added until there is one."""
-        self.products += len(self.directions)
-        order, ties = self.ties.order, self.ties
-        points = np.broadcast_to(point, self.directions.shape)
-        answers = -self.multiply(points, self.directions)[:, order]
-        diagonal = answers[self.own, np.arange(len(order))]
-        along = np.where(self.there, answers[self.own[ties.parent], ties.child], 0.0)
+        diagonal, along = (part[:, 0] for part in self.curvatures(point[None]))
         if not (np.isfinite(diagonal).all() and np.isfinite(along).all()):
             raise NoSummitError("the Hessian is not finite")
         if len(diagonal) and not np.abs(diagonal).max() > 0:
@@ -83,10 +84,30 @@ class Inner:
         size = np.abs(diagonal) + 1e-8 * np.abs(diagonal).max(initial=0.0)
         for ridge in (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0):
             try:
-                return conditionals(ties, diagonal + ridge * size, along)
+                return conditionals(self.ties, diagonal + ridge * size, along)
             except NotPositiveError:
                 continue
         raise NoSummitError("minus the Hessian is not positive definite")
+
+    def curvatures(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Minus the Hessian at points ``(K, D)``: its diagonal ``(n, K)``, its ties ``(k, K)``."""
+        count, colours = len(points), len(self.directions)
+        self.products += count * colours
+        order, ties = self.ties.order, self.ties
+        answers = np.empty((colours, len(order), count))
+        # always as many together, filled up: compiled once
+        each = max(1, TOGETHER // max(colours, 1))
+        for first in range(0, count, each):
+            part = points[first : first + each]
+            filled = part if count == 1 else np.resize(part, (each, points.shape[1]))
+            found = self.multiply(
+                np.repeat(filled, colours, axis=0), np.tile(self.directions, (len(filled), 1))
+            )
+            found = found.reshape(len(filled), colours, -1)[: len(part), :, order]
+            answers[:, :, first : first + each] = -np.moveaxis(found, 0, 2)
+        diagonal = answers[self.own, np.arange(len(order))]
+        along = answers[self.own[ties.parent], ties.child]
+        return diagonal, np.where(self.there[:, None], along, 0.0)
 
     def value_and_score(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         self.products += 1
@@ -113,7 +134,7 @@ class Inner:
                     break
             else:
                 break
-        marginal = value - 0.5 * factor.log_det + 0.5 * len(others) * np.log(2 * np.pi)
+        marginal = value - 0.5 * float(factor.log_det) + 0.5 * len(others) * np.log(2 * np.pi)
         return Summit(others, factor, marginal)
 
 

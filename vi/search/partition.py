@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 
-from vi.search.elimination import eliminated, fronts
+from vi.search.elimination import dissected, eliminated, fronts
 
 __all__ = ["Partition", "partition"]
 
@@ -72,9 +72,12 @@ def partition(pattern: sp.csr_array, short: np.ndarray) -> Partition | None:
         base = count * (count + 1) / 2 + (dim - count) * (count + 1)
         least = min((size for size, _, _ in found), default=most)
         left = np.setdiff1d(np.arange(dim), chosen)
-        parents = eliminated(sp.csr_array(pattern[left][:, left]), SLACK * least - base)
-        if parents is not None and fronts(parents) <= MOST_FRONTS:
-            found.append((base + sum(map(len, parents)), chosen, parents))
+        inner = sp.csr_array(pattern[left][:, left])
+        for ordered in (eliminated, dissected):
+            parents = ordered(inner, SLACK * least - base)
+            if parents is not None and fronts(parents) <= MOST_FRONTS:
+                found.append((base + sum(map(len, parents)), chosen, parents))
+                break
     if not found or min(size for size, _, _ in found) > most:
         return None
     least = min(size for size, _, _ in found)

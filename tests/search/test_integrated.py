@@ -1,0 +1,128 @@
+"""Globals by importance weights: the proposal's density, moments and evidence by quadrature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytest
+import scipy.stats
+
+import vi
+from vi.search.split_t import SplitT, split_t
+
+QUIET = {"progressbar": False, "random_seed": 1}
+GRID = np.linspace(-10.0, 4.0, 2_801)
+COUNTS = np.array([0, 3, 1, 9, 2, 14])
+
+
+def normal_hierarchy():
+    with pm.Model() as model:
+        tau = pm.HalfNormal("tau", 3.0)
+        theta = pm.Normal("theta", 0.0, tau, shape=6)
+        pm.Normal("y", theta, 1.0, observed=np.linspace(-2.0, 2.0, 6))
+    return model
+
+
+def poisson_hierarchy():
+    with pm.Model() as model:
+        tau = pm.HalfNormal("tau", 3.0)
+        theta = pm.Normal("theta", 1.0, tau, shape=6)
+        pm.Poisson("y", pm.math.exp(theta), observed=COUNTS)
+    return model
+
+
+def of_normal(tau):
+    y = np.linspace(-2.0, 2.0, 6)
+    return scipy.stats.norm.logpdf(y, 0.0, np.sqrt(1.0 + tau[:, None] ** 2)).sum(1)
+
+
+def of_poisson(tau):
+    """By Simpson's rule over each effect, in units of its prior."""
+    e = np.linspace(-9.0, 9.0, 2_001)
+    weights = np.r_[1.0, np.tile([4.0, 2.0], 999), 4.0, 1.0] * (e[1] - e[0]) / 3.0
+    found = np.zeros(len(tau))
+    with np.errstate(over="ignore"):
+        rate = np.exp(1.0 + tau[:, None] * e)
+        for count in COUNTS:
+            each = scipy.stats.poisson.pmf(count, rate) * scipy.stats.norm.pdf(e)
+            found += np.log(np.maximum(np.nan_to_num(each) @ weights, 1e-300))
+    return found
+
+
+def particles_of(approx):
+    return np.asarray(approx.params[0].eval())
+
+
+def exact(log_likelihood):
+    """Mean and sd of log tau, and the log evidence, by the trapezoidal rule on a grid."""
+    tau = np.exp(GRID)
+    log_p = scipy.stats.halfnorm.logpdf(tau, scale=3.0) + GRID + log_likelihood(tau)
+    p = np.exp(log_p)
+    evidence = p.sum() * (GRID[1] - GRID[0])
+    mean = p @ GRID / p.sum()
+    return mean, np.sqrt(p @ (GRID - mean) ** 2 / p.sum()), np.log(evidence)
+
+
+@pytest.mark.parametrize(
+    ("model", "likelihood", "others"),
+    [(normal_hierarchy, of_normal, "exact"), (poisson_hierarchy, of_poisson, "weighed")],
+)
+def test_moments_and_evidence_by_quadrature(model, likelihood, others):
+    mean, sd, evidence = exact(likelihood)
+    approx = vi.fit(method="integrated_laplace", model=model(), **QUIET)
+    said = approx.settings()
+    assert said["others"] == others
+    assert abs(said["log_evidence"] - evidence) < 4 * said["log_evidence_error"]
+    # of so many effective draws, four standard errors; the tail of log tau has a kurtosis below 12
+    error = 1 / np.sqrt(min(said["importance_ess"], 2_000))
+    assert abs(approx.mean.eval()[0] - mean) < 4 * error * sd
+    assert abs(np.log(approx.std.eval()[0] / sd)) < 4 * error * np.sqrt((12 - 1) / 4)
+
+
+def test_others_follow_their_globals():
+    """Given tau an effect is normal, with a known mean and sd: its residuals are standard."""
+    approx = vi.fit(method="integrated_laplace", model=normal_hierarchy(), **QUIET)
+    z = particles_of(approx)
+    tau, y = np.exp(z[:, :1]), np.linspace(-2.0, 2.0, 6)
+    share = tau**2 / (1 + tau**2)
+    residuals = (z[:, 1:] - share * y) / np.sqrt(share)
+    # sixteen candidates of 800 to 1,300 globals, each chosen a few times
+    assert np.abs(residuals.mean(0)).max() < 5 / np.sqrt(500)
+    assert np.abs(residuals.std(0) - 1).max() < 5 / np.sqrt(2 * 500)
+
+
+def test_it_is_the_same_again():
+    one, two = (
+        vi.fit(method="integrated_laplace", model=normal_hierarchy(), **QUIET) for _ in range(2)
+    )
+    np.testing.assert_array_equal(particles_of(one), particles_of(two))
+
+
+def test_without_globals():
+    """A chain alone: the evidence of a normal is known."""
+    with pm.Model() as model:
+        z = pm.Normal("z", shape=12)
+        pm.Normal("y", z[1:] - z[:-1], 0.5, observed=np.arange(11.0) % 3)
+    step = np.eye(12)[1:] - np.eye(12)[:-1]
+    y = np.arange(11.0) % 3
+    cov = step @ step.T + 0.25 * np.eye(11)
+    approx = vi.fit(method="integrated_laplace", model=model, **QUIET)
+    expected = scipy.stats.multivariate_normal(np.zeros(11), cov).logpdf(y)
+    np.testing.assert_allclose(approx.settings()["log_evidence"], expected, atol=1e-8)
+
+
+def test_the_density_of_a_proposal():
+    lower = np.array([[0.5, 0.0], [0.3, 2.0]])
+    own = SplitT(np.array([1.0, -2.0]), lower, np.array([1.0, 3.0]), np.array([0.5, 1.0]))
+    points = own.draw(100_000, np.random.default_rng(1))
+    ratios = np.exp(
+        scipy.stats.multivariate_t.logpdf(points, own.centre, lower @ lower.T, 30)
+        - own.log_prob(points)
+    )
+    assert abs(ratios.mean() - 1) < 4 * ratios.std() / np.sqrt(len(ratios))
+    # no more is asked of what is learned than mean squares on both sides of medians
+    learned = split_t(points, np.full(len(points), 1e-5), lower)
+    y = np.linalg.solve(lower, (points - learned.centre).T).T
+    above = [np.sqrt(np.mean(column[column > 0] ** 2)) for column in y.T]
+    np.testing.assert_allclose(learned.above, above)
+    np.testing.assert_allclose(np.median(y, axis=0), 0, atol=1e-3)

@@ -1,0 +1,103 @@
+"""The stage after the structure's own: globals that are no normal, drawn by importance weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.log_density import target_of_all_rows
+from vi.approximation.record.parameters import mean_and_std
+from vi.approximation.steps.in_one_go import settled
+from vi.auto.ground import Ground
+from vi.diagnostics.diagnosis import Diagnosis, by_coordinate
+from vi.diagnostics.stages import Stage
+from vi.families import Particles, Structured
+from vi.foundation.seeds import INTEGRATED
+from vi.inference.integrated_laplace import in_words
+from vi.search.integrated import Integrated, integrated
+from vi.search.marginal_laplace import NoSummitError, marginal_laplace
+
+__all__ = ["integrate"]
+
+MOST_GLOBALS = 12
+"""Globals up to which importance weights of theirs are tried."""
+
+LARGEST = 2_000
+"""Dimensions up to which they are tried: each takes a search over all others."""
+
+LEAST_GRADIENTS = 100_000
+"""About what it takes: some thousand draws of the globals, ten to a hundred products for each."""
+
+DRAWS = 2_000
+"""Draws that are kept."""
+
+
+def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
+    """Draw the globals by weights, from a fit in the structure; the last verdict, this or before.
+
+    The draws take the place of the fit where the weights can be relied on, and those of the others
+    given the globals too. Not where there is another mode, or no posterior, nor where budget and
+    time leave too little.
+    """
+    fit = ground.fit
+    family = fit.family
+    if not isinstance(family, Structured) or not 0 < len(family.globals) <= MOST_GLOBALS:
+        return found
+    if fit.layout.dim > LARGEST or found.rival or found.improper:
+        return found
+    if ground.affordable < LEAST_GRADIENTS:
+        return found
+    what = "the globals by importance weights, all others given them"
+    with ground.stage("integrate", what) as write:
+        target, mean = target_of_all_rows(fit), mean_and_std(fit)[0]
+        try:
+            laplace = marginal_laplace(target, family, np.asarray(mean, np.float64))
+            drawn = integrated(target, family, laplace, DRAWS, (fit.seed, INTEGRATED))
+        except NoSummitError as error:
+            write(Stage("", outcome=f"left out: {error}", kept=False))
+            return found
+        spent = laplace.products + drawn.products
+        kept = drawn.weights.reliable and drawn.others != "normal"
+        if kept:
+            found = _verdict(fit, drawn, spent)
+            ground.approx.change(lambda now: _held(now, drawn))
+            ground.approx.keep(found, ground.fit)
+        write(
+            Stage("", pareto_k=drawn.weights.k, gradients=spent, outcome=in_words(drawn), kept=kept)
+        )
+    return found
+
+
+def _verdict(fit: FitState, drawn: Integrated, spent: int) -> Diagnosis:
+    mean, std = drawn.points.mean(axis=0), drawn.points.std(axis=0)
+    return Diagnosis(
+        verdict="good",
+        why=in_words(drawn),
+        advice="",
+        elbo=np.nan,
+        elbo_error=np.nan,
+        pareto_k=drawn.weights.k,
+        importance_ess=drawn.weights.ess,
+        table=by_coordinate({"mean": mean, "sd": std}, fit.layout.labels),
+        acceptance=np.nan,
+        gradients=spent,
+        skipped=("the density: weighed draws have none",),
+        tails="" if fit.diagnosis is None else fit.diagnosis.tails,
+    )
+
+
+def _held(fit: FitState, drawn: Integrated) -> FitState:
+    """The record with the draws, whose steps were those of the stages before."""
+    notes = {
+        "algorithm": "integrated_laplace",
+        "loss": "that of the stages before",
+        "others": drawn.others,
+        "log_evidence": drawn.log_evidence,
+        "log_evidence_error": drawn.error,
+        "pareto_k": drawn.weights.k,
+        "importance_ess": drawn.weights.ess,
+    }
+    bare = replace(fit, family=Particles(len(drawn.points)), resample=None)
+    return settled(bare, {"particles": drawn.points}, fit.losses, fit.status, notes)
