@@ -82,6 +82,10 @@ class DensityModel(pm.Model):
         """Potentials that are sums over the rows of a batch, so that they are scaled by N / B."""
         self.log_prior: Callable[[], Any] | None = None
         """Makes the graph of the log prior, in the free variables, where it is known."""
+        self.points: tuple[str, ...] = ()
+        """Variables without a prior, of which fits have point estimates."""
+        self.local: tuple[str, ...] = ()
+        """Variables with an entry for every row of the data."""
         self.predictions: Predictions | None = None
         """What is known of observed sites, where there are some."""
         with self:
@@ -174,7 +178,7 @@ class Computed(JaxFunction):
     Parameters
     ----------
     fn : callable
-        From the pytree of parameters to a list of arrays.
+        From the pytree of parameters, and data if there are some, to a list of arrays.
     params : PyTreeDef
         The structure of the parameters.
     kinds : tuple of TensorType
@@ -183,14 +187,16 @@ class Computed(JaxFunction):
         The precision of the fit.
     """
 
-    fn: Callable[[Any], Sequence[jax.Array]]
+    fn: Callable[..., Sequence[jax.Array]]
     params: Any
     kinds: tuple[Any, ...]
     host_dtype: np.dtype | None
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
-        arrays = self.fn(jax.tree.unflatten(self.params, [jnp.asarray(leaf) for leaf in inputs]))
-        wide = jnp.result_type(*inputs)
+        leaves = [jnp.asarray(leaf) for leaf in inputs]
+        params, data = leaves[: self.params.num_leaves], leaves[self.params.num_leaves :]
+        arrays = self.fn(jax.tree.unflatten(self.params, params), *data)
+        wide = jnp.result_type(*params)
         return tuple(
             jnp.asarray(array, wide if np.issubdtype(kind.dtype, np.floating) else None)
             for array, kind in zip(arrays, self.kinds, strict=True)

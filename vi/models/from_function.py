@@ -101,12 +101,37 @@ def from_function(
     >>> sorted(approx.sample(10, random_seed=1)["posterior"])
     ['mu', 'sigma']
     """
+    return built(fn, init, constraints=constraints, data=data, batch_size=batch_size)
+
+
+def built(
+    fn: Callable[..., Any],
+    init: Any,
+    *,
+    constraints: Any = None,
+    data: Any = None,
+    batch_size: int | None = None,
+    local: tuple[str, ...] = (),
+    checked: Callable[..., Any] | None = None,
+) -> DensityModel:
+    """The model of :func:`from_function`, some of whose leaves may have an entry for every row.
+
+    Parameters
+    ----------
+    fn, init, constraints, data, batch_size
+        As there; `init` is a dict where some are local.
+    local : tuple of str
+        Leaves with as many rows as the batch, which the first of the pair does not read.
+    checked : callable, optional
+        The function as checks call it: with as many rows of local leaves as a batch has, whatever
+        rows it is given.
+    """
+    checked = fn if checked is None else checked
     accepted = "a log density fn(params)" if data is None else "a log density fn(params, data)"
     function("fn", fn, accepted, 1 if data is None else 2)
     if batch_size is not None:
         whole("batch_size", batch_size, 1)
-    while hasattr(fn, "lower") and hasattr(fn, "__wrapped__"):
-        fn = fn.__wrapped__  # of what was jitted: a trace in another precision would be remembered
+    fn, checked = _unjitted(fn), _unjitted(checked)
     start, structure, dtype = _leaves(init)
     transforms = transforms_by_name(constraints, start)
     for name, transform in transforms.items():
@@ -119,8 +144,9 @@ def from_function(
         [params] if data_structure is None else [params, jax.tree.unflatten(data_structure, arrays)]
     )
     log_density = LogDensity(fn, structure, data_structure, len(start), dtype)
+    looked_at = replace(log_density, fn=checked)
     with precision(dtype):
-        returned = trace(fn, arguments)
+        returned = trace(checked, arguments)
         if batch_size is not None and not is_pair(returned):
             raise ValueError(
                 "batch_size needs a log density that returns the pair (log_prior, log_likelihood): "
@@ -134,8 +160,8 @@ def from_function(
             "data" + jax.tree_util.keystr(path): leaf
             for path, leaf in jax.tree.leaves_with_path(arguments[1] if len(arguments) > 1 else {})
         }
-        value_at(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], shown, named)
-        check_gradient(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], start)
+        value_at(lambda *leaves: looked_at(*leaves)[0], [*start.values(), *arrays], shown, named)
+        check_gradient(lambda *leaves: looked_at(*leaves)[0], [*start.values(), *arrays], start)
         if batch_size is not None:
             generator = np.random.default_rng(0)
             beside = [
@@ -148,7 +174,7 @@ def from_function(
             points = [
                 jax.tree.unflatten(structure, list(leaves.values())) for leaves in [*beside, start]
             ]
-            check_batches(fn, points, arguments[1], batch_size)
+            check_batches(checked, points, arguments[1], batch_size)
     model = DensityModel(start, transforms, structure, dtype)
     with model:
         leaves = list(model.free_RVs)
@@ -162,10 +188,13 @@ def from_function(
         few = jax.tree.unflatten(data_structure, [array[:batch_size] for array in arrays])
         batches = Minibatch(*rows, batch_size=batch_size, nan="allow")
         batches = batches if isinstance(batches, tuple) else (batches,)
-        prior = LogDensity(
-            fn, structure, None, len(start), dtype, 0, few
-        )  # of no rows: what it is given does not matter
-        _potential("log_prior", prior, leaves)
+        # of no rows: what it is given does not matter
+        prior = LogDensity(checked, structure, None, len(start), dtype, 0, few)
+        if local:
+            prior = _without(local, prior, params)
+        local = tuple(name.replace("/", ".") for name in local)
+        shared = [leaf for leaf in leaves if leaf.name not in local]
+        _potential("log_prior", prior, shared)
         model.log_prior = lambda: model["log_prior"]
         _potential(
             "log_likelihood",
@@ -173,7 +202,27 @@ def from_function(
             [*leaves, *batches],
         )
     model.row_scales["log_likelihood"] = "rows"
+    model.local = local
     return model
+
+
+def _unjitted(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """What was jitted: a trace in another precision would be remembered."""
+    while hasattr(fn, "lower") and hasattr(fn, "__wrapped__"):
+        fn = fn.__wrapped__
+    return fn
+
+
+def _without(local: tuple[str, ...], prior: LogDensity, params: dict[str, Any]) -> LogDensity:
+    """The log prior as a function of the leaves that are not local."""
+    held = {name: params[name] for name in local}
+    shared = {name: value for name, value in params.items() if name not in local}
+    structure = jax.tree.structure(shared)
+
+    def of_shared(shared: dict[str, Any], rows: Any) -> Any:
+        return prior.fn(shared | held, rows)
+
+    return replace(prior, fn=of_shared, params=structure, n_params=structure.num_leaves)
 
 
 def _potential(name: str, function: LogDensity, inputs: list[Any]) -> None:

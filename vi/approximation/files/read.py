@@ -17,6 +17,7 @@ from vi.approximation.files.diagnosis_arrays import diagnosis_from
 from vi.approximation.files.encoding import LostError, decode, innermost
 from vi.approximation.files.fingerprint import differences, fingerprint
 from vi.approximation.files.tables import labels_table, layout_table
+from vi.approximation.record.points import judged_labels
 from vi.approximation.record.begin import begin
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
@@ -102,7 +103,7 @@ def _filled(
         losses=np.asarray(arrays["history"], np.float64),
         status=Status(**meta["status"]),
         starts=compared(restarts, fit.layout) if restarts else None,
-        diagnosis=diagnosis_from(arrays, meta.get("diagnosis"), fit.layout),
+        diagnosis=diagnosis_from(arrays, meta.get("diagnosis"), judged_labels(fit)),
     )
 
 
