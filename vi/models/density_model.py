@@ -14,6 +14,8 @@ import xarray as xr
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 
+from vi.data.minibatches.batch_tensors import MinibatchVariable, TakeRows, row_data
+from vi.foundation.arrays import plain_array
 from vi.graphs.jax_function import JaxFunction, floating_dtype, in_precision_of
 
 __all__ = ["Computed", "DensityModel", "LogDensity"]
@@ -95,6 +97,36 @@ class DensityModel(pm.Model):
                 initial = np.asarray(value, "float64")
                 extra = {"default_transform": transforms[name]} if name in transforms else {}
                 pm.Flat(name, shape=initial.shape, initval=initial, dtype="float64", **extra)
+
+    def rows_of(self, array: Any) -> Any:
+        """The rows of an array that a step sees, as a tensor: what an encoder reads.
+
+        Parameters
+        ----------
+        array : array_like
+            Data with a row for each row of the model's batches, ``(N, ...)``.
+
+        Returns
+        -------
+        MinibatchVariable
+            For ``vi.Group([...], encoder=f, inputs=...)``.
+
+        Raises
+        ------
+        TypeError
+            If the model has no batches.
+        """
+        likelihood = self.named_vars.get("log_likelihood")
+        if likelihood is None:
+            raise TypeError(
+                "The model has no batches, so that all rows are seen: give batch_size= or, of a "
+                "NumPyro model, numpyro.plate(..., subsample_size=)."
+            )
+        rows = next(v for v in likelihood.owner.inputs if isinstance(v, MinibatchVariable))
+        data = plain_array("array", array)
+        floating = data.dtype.kind == "f"
+        data = row_data(data.astype(self.dtype) if floating else data, nan="allow")
+        return TakeRows((0,))(data, *rows.owner.inputs[1:])
 
     def pytree(self, draws: Any) -> Any:
         """Draws as the pytree of the log density.

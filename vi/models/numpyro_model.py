@@ -136,10 +136,8 @@ def add_deterministic_sites(made: DensityModel, read: NumpyroModel) -> None:
 
     _add(made, shared, of_shared)
     of_rows = {name: value for name, value in few.items() if name not in shared}
-    rows = next(
-        v for v in made["log_likelihood"].owner.inputs if np.issubdtype(v.dtype, np.integer)
-    )
-    _add(made, of_rows, read.computed, rows)
+    if of_rows:
+        _add(made, of_rows, read.computed, made.rows_of(every))
 
 
 def _add(

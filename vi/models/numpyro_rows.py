@@ -128,7 +128,9 @@ def check_local(name: str, site: Mapping[str, Any], plate: Plate) -> None:
 def rows_of_any_length(params: Mapping[str, Any], local: tuple[str, ...], rows: Any) -> Any:
     """Parameters whose local ones have as many rows as asked for: those that there are, repeated."""
     repeated = {
-        name: params[name][rows % params[name].shape[0]] for name in local if name in params
+        name: jnp.asarray(params[name])[rows % params[name].shape[0]]
+        for name in local
+        if name in params
     }
     return {**params, **repeated}
 
