@@ -41,8 +41,8 @@ class Point(Family):
     References
     ----------
     Dempster, Laird and Rubin (1977). Maximum likelihood from incomplete data via the EM algorithm.
-    JRSS B 39. Neal and Hinton (1998). A view of the EM algorithm that justifies incremental, sparse,
-    and other variants.
+    JRSS B 39. Neal and Hinton (1998). A view of the EM algorithm that justifies incremental,
+    sparse, and other variants.
 
     Examples
     --------

@@ -18,7 +18,7 @@ from vi.data.minibatches.batch_tensors import MinibatchVariable, TakeRows, row_d
 from vi.foundation.arrays import plain_array
 from vi.graphs.jax_function import JaxFunction, floating_dtype, in_precision_of
 
-__all__ = ["Computed", "DensityModel", "LogDensity"]
+__all__ = ["Computed", "DensityModel", "LogDensity", "own_groups"]
 
 
 class Predictions(Protocol):
@@ -158,6 +158,16 @@ class DensityModel(pm.Model):
                 f"{', '.join(map(str, draws)) or 'nothing'}."
             )
         return jax.tree.unflatten(self.structure, [np.asarray(draws[name]) for name in names])
+
+
+def own_groups(model: pm.Model) -> str:
+    """In words, which variables a model says to have families of their own; or nothing."""
+    if not isinstance(model, DensityModel):
+        return ""
+    points = f"{', '.join(model.points)} without a prior, of which there are point estimates"
+    local = f"{', '.join(model.local)} with an entry for every row"
+    said = [text for text, names in ((points, model.points), (local, model.local)) if names]
+    return "; ".join(said)
 
 
 @dataclass(frozen=True, eq=False)

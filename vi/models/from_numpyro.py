@@ -113,9 +113,7 @@ def from_numpyro(
                 checked=read.terms_of_any_length,
             )
     made.points = tuple(name for name in made.named_vars if read.is_parameter(name))
-    made.predictions = NumpyroPredictions(
-        with_rows(model), read.args, read.kwargs, made.dtype
-    )
+    made.predictions = NumpyroPredictions(with_rows(model), read.args, read.kwargs, made.dtype)
     made.log_prior = None
     if not read.local:
         prior = LogDensity(read.log_prior, made.structure, None, len(made.free_RVs), made.dtype)
@@ -160,6 +158,7 @@ def _read(model: Any, args: Any, kwargs: Any, init_loc_fn: Any) -> NumpyroModel:
         raise ValueError("The NumPyro model has no latent sites, so there is nothing to fit.")
     local = tuple(name for name, site in latent.items() if in_plate(site, plate))
     for name in local:
+        assert plate is not None
         check_local(name, latent[name], plate)
     return NumpyroModel(
         model,

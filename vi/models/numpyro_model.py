@@ -72,9 +72,7 @@ class NumpyroModel:
         if self.plate is None:
             return outside, 0.0
         of_rows = sum((log_p[name] for name in inside), start=jnp.zeros(()))
-        return jnp.asarray(outside, jnp.result_type(float)), of_rows * (
-            len(rows) / self.plate.size
-        )
+        return jnp.asarray(outside, jnp.result_type(float)), of_rows * (len(rows) / self.plate.size)
 
     def terms_of_any_length(self, params: Mapping[str, Any], rows: Any = None) -> tuple[Any, Any]:
         """The same with as many rows of local sites as there are row numbers."""
@@ -120,7 +118,7 @@ def add_deterministic_sites(made: DensityModel, read: NumpyroModel) -> None:
     plate = read.plate
     with precision(made.dtype):
         if plate is None:
-            _add(made, read.computed(read.init), lambda params: read.computed(params))
+            _add(made, read.computed(read.init), read.computed)
             return
         few = read.computed(read.init, np.arange(plate.few))
         every = np.arange(plate.size)
@@ -163,9 +161,7 @@ def _add(
         function = Computed(chosen, made.structure, tuple(kinds.values()), made.dtype)
         inputs = [*made.free_RVs, *([] if rows is None else [rows])]
         with made:
-            for name, value in zip(
-                kinds, JaxOp(function)(*inputs, return_list=True), strict=True
-            ):
+            for name, value in zip(kinds, JaxOp(function)(*inputs, return_list=True), strict=True):
                 pm.Deterministic(
                     name.replace("/", "."), value
                 )  # as the latent ones; xarray accepts no slash

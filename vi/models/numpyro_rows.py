@@ -77,9 +77,9 @@ def with_rows(model: Callable[..., Any], rows: Any = None) -> Callable[..., Any]
     rows : array of int, optional
         Row numbers, traced perhaps; all rows by default.
     """
-    numpyro = import_numpyro()
+    messenger: Any = import_numpyro().primitives.Messenger
 
-    class Rows(numpyro.primitives.Messenger):
+    class Rows(messenger):
         def process_message(self, msg: dict[str, Any]) -> None:
             if msg["type"] != "plate":
                 return
@@ -117,7 +117,7 @@ def check_local(name: str, site: Mapping[str, Any], plate: Plate) -> None:
     while hasattr(transform, "base_transform"):
         transform = transform.base_transform
     if not isinstance(transform, import_numpyro().distributions.transforms.IdentityTransform):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 (nothing is of a wrong type)
             f"The latent site {name!r} of the plate {plate.name!r}, which takes some of its rows, "
             "has a constrained support. Sample an unconstrained one and compute it: "
             f"z = numpyro.sample('{name}_z', dist.Normal(m, s)); "
@@ -126,7 +126,7 @@ def check_local(name: str, site: Mapping[str, Any], plate: Plate) -> None:
 
 
 def rows_of_any_length(params: Mapping[str, Any], local: tuple[str, ...], rows: Any) -> Any:
-    """Parameters whose local ones have as many rows as asked for: those that there are, repeated."""
+    """Parameters whose local ones have so many rows: those that there are, repeated."""
     repeated = {
         name: jnp.asarray(params[name])[rows % params[name].shape[0]]
         for name in local
@@ -135,7 +135,9 @@ def rows_of_any_length(params: Mapping[str, Any], local: tuple[str, ...], rows: 
     return {**params, **repeated}
 
 
-def check_shared(prior: Callable[[Any], Any], init: Mapping[str, Any], local: tuple[str, ...]) -> None:
+def check_shared(
+    prior: Callable[[Any], Any], init: Mapping[str, Any], local: tuple[str, ...]
+) -> None:
     """Refuse terms outside of the plate that depend on local sites.
 
     Parameters

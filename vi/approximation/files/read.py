@@ -17,10 +17,10 @@ from vi.approximation.files.diagnosis_arrays import diagnosis_from
 from vi.approximation.files.encoding import LostError, decode, innermost
 from vi.approximation.files.fingerprint import differences, fingerprint
 from vi.approximation.files.tables import labels_table, layout_table
-from vi.approximation.record.points import judged_labels
 from vi.approximation.record.begin import begin
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.points import judged_labels
 from vi.approximation.record.training_data import TrainingData
 from vi.diagnostics.agreement import compared
 from vi.diagnostics.stages import Stage

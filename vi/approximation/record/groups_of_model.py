@@ -44,8 +44,8 @@ def with_groups_of_model(
         if not kind.has_density:
             raise TypeError(
                 f"{', '.join(model.points or model.local)}: points and variables of the rows stand "
-                f"beside a q with a density, and {kind.short_name} have none. Take method='advi' or "
-                "'fullrank_advi'."
+                f"beside a q with a density, and {kind.short_name} have none. Take method='advi' "
+                "or 'fullrank_advi'."
             )
         groups: list[Group] = [Group(None, kind)]
     else:

@@ -220,7 +220,7 @@ def _inputs(model: pm.Model, group: Group, names: Sequence[str]) -> tuple[Any, .
     if group.inputs is not None:
         return group.inputs
     if isinstance(model, DensityModel):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 (nothing is of a wrong type)
             f"The encoder of {group} reads data of the rows, and a log density does not say which: "
             "vi.Group(..., encoder=f, inputs=model.rows_of(x))."
         )

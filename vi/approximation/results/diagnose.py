@@ -139,8 +139,8 @@ def diagnose(
     if isinstance(streamed, StreamedTarget):
         if points_of(fit):
             raise ValueError(
-                f"{', '.join(points_of(fit))}: point estimates, of which a verdict on streamed rows "
-                "is not made. Give data= as arrays in memory."
+                f"{', '.join(points_of(fit))}: point estimates, of which a verdict on streamed "
+                "rows is not made. Give data= as arrays in memory."
             )
         sizes = None
         if rows != "some":
@@ -155,7 +155,7 @@ def diagnose(
     sizes = sizes_of(fit, draws, chains, starts, rows=of_rows, target=target)
     points = points_of(fit)
     if points:
-        fit, of_rows, target = without_points(fit, of_rows, target)
+        fit, (of_rows, target) = without_points(fit, of_rows, target)
     known = measured(fit, of_rows, target, sizes, seed)
     if points:
         what = f"{', '.join(points)}: point estimates, and the verdict is on all others given them"

@@ -56,7 +56,9 @@ class GivenPoints(Target):
 
     def value_and_score(self, points: Any, inputs: Batch) -> tuple[Any, Any]:
         if self.traceable:
-            whole = jnp.tile(jnp.asarray(self._at), (len(points), 1)).at[:, self._free].set(points)
+            whole: Any = (
+                jnp.tile(jnp.asarray(self._at), (len(points), 1)).at[:, self._free].set(points)
+            )
         else:
             whole = self._whole(points)
         values, scores = self._target.value_and_score(whole, inputs)
@@ -76,7 +78,7 @@ class GivenPoints(Target):
         return whole
 
 
-def without_points(fit: FitState, *targets: Target) -> tuple[FitState, *tuple[Target, ...]]:
+def without_points(fit: FitState, *targets: Target) -> tuple[FitState, list[Target]]:
     """The record and the targets of the variables that have a distribution, given the others.
 
     Parameters
@@ -109,7 +111,7 @@ def without_points(fit: FitState, *targets: Target) -> tuple[FitState, *tuple[Ta
         local=tuple(replace(group, encoder=None) for group in fit.local),
         starts=None,
     )
-    return (reduced, *(given[id(target)] for target in targets))
+    return reduced, [given[id(target)] for target in targets]
 
 
 def _family_of(family: Family, free: np.ndarray) -> Product:
