@@ -145,6 +145,11 @@ def test_an_encoder_reads_the_rows_of_the_plate(local):
         vi.Approximation([vi.Group(["z"], encoder=(weights, encode)), vi.Group(None)], model=local)
 
 
+def test_rows_of_another_length_are_refused(local):
+    with pytest.raises(ValueError, match="'the model': 200, 'array': 3"):
+        local.rows_of(np.zeros(3))
+
+
 def test_what_is_refused_of_local_sites(local):
     with pytest.raises(ValueError, match=r"vi.Group\(\['z'\], local=True\)"):
         vi.Approximation([vi.Group(["z"]), vi.Group(None)], model=local)

@@ -16,6 +16,8 @@ from pytensor.tensor.type import TensorType
 
 from vi.data.minibatches.batch_tensors import MinibatchVariable, TakeRows, row_data
 from vi.foundation.arrays import plain_array
+from vi.foundation.lengths import refuse_lengths
+from vi.graphs.interpret import interpret
 from vi.graphs.jax_function import JaxFunction, floating_dtype, in_precision_of
 
 __all__ = ["Computed", "DensityModel", "LogDensity", "own_groups"]
@@ -86,6 +88,8 @@ class DensityModel(pm.Model):
         """Makes the graph of the log prior, in the free variables, where it is known."""
         self.points: tuple[str, ...] = ()
         """Variables without a prior, of which fits have point estimates."""
+        self.widths: dict[str, float] = {}
+        """How wide q starts in some variables, of points the length of a step, by default."""
         self.local: tuple[str, ...] = ()
         """Variables with an entry for every row of the data."""
         self.predictions: Predictions | None = None
@@ -115,6 +119,8 @@ class DensityModel(pm.Model):
         ------
         TypeError
             If the model has no batches.
+        ValueError
+            If the array has another number of rows.
         """
         likelihood = self.named_vars.get("log_likelihood")
         if likelihood is None:
@@ -123,7 +129,11 @@ class DensityModel(pm.Model):
                 "NumPyro model, numpyro.plate(..., subsample_size=)."
             )
         rows = next(v for v in likelihood.owner.inputs if isinstance(v, MinibatchVariable))
-        data = plain_array("array", array)
+        data = np.atleast_1d(plain_array("array", array))
+        (n,) = interpret([], [rows.owner.inputs[0].shape[0]], [])
+        refuse_lengths(
+            "Rows of the model and of the array", {"the model": int(n), "array": len(data)}
+        )
         floating = data.dtype.kind == "f"
         data = row_data(data.astype(self.dtype) if floating else data, nan="allow")
         return TakeRows((0,))(data, *rows.owner.inputs[1:])

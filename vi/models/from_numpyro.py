@@ -113,6 +113,7 @@ def from_numpyro(
                 checked=read.terms_of_any_length,
             )
     made.points = tuple(name for name in made.named_vars if read.is_parameter(name))
+    made.widths = read.widths()
     made.predictions = NumpyroPredictions(with_rows(model), read.args, read.kwargs, made.dtype)
     made.log_prior = None
     if not read.local:
