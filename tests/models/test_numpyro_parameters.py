@@ -68,7 +68,8 @@ def network(x, y=None, few=None):
         numpyro.sample("y", dist.Normal(net(x[rows])[:, 0], sd), obs=obs)
 
 
-@pytest.mark.parametrize("few", [None, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("few", [None, 10])
 def test_a_network_is_trained(few):
     x = np.linspace(-1.0, 1.0, 40)[:, None]
     data = (jnp.asarray(x), jnp.asarray(np.sin(3 * x[:, 0])))

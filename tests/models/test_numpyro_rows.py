@@ -129,6 +129,7 @@ def test_local_sites_are_fitted(local):
     assert np.mean(np.log(approx.std_data["z"] * np.sqrt(2))) == pytest.approx(0.0, abs=0.05)
 
 
+@pytest.mark.slow
 def test_an_encoder_reads_the_rows_of_the_plate(local):
     weights = {"slope": jnp.zeros(()), "level": jnp.zeros(()), "log_sd": jnp.zeros(())}
 

@@ -88,8 +88,6 @@ class DensityModel(pm.Model):
         """Makes the graph of the log prior, in the free variables, where it is known."""
         self.points: tuple[str, ...] = ()
         """Variables without a prior, of which fits have point estimates."""
-        self.widths: dict[str, float] = {}
-        """How wide q starts in some variables, of points the length of a step, by default."""
         self.local: tuple[str, ...] = ()
         """Variables with an entry for every row of the data."""
         self.predictions: Predictions | None = None

@@ -40,7 +40,14 @@ def from_numpyro(
 
     Weights of a network that all have a prior (``random_flax_module`` and its kind) are latent
     sites like others; the ``numpyro.param`` from which they take their shapes has no part in the
-    density, and is left alone.
+    density, and is left alone. All other ``numpyro.param`` sites, and the weights of
+    ``numpyro.module`` and ``flax_module``, are point estimates (:class:`vi.families.Point`), which
+    fits by steps move together with q.
+
+    A plate with ``subsample_size=B`` is a minibatch: of its N rows a step sees B, whose terms count
+    N / B times, and all else sees all rows. NumPy's arrays among the arguments become JAX's then,
+    because the rows are traced. Latent sites in it are local variables, by independent normals a
+    row unless a group of yours says another thing.
 
     Parameters
     ----------
@@ -64,10 +71,10 @@ def from_numpyro(
     ImportError
         If NumPyro is not installed: ``pip install "pymc-vi[numpyro]"``.
     ValueError
-        If the model has discrete latent sites, ``numpyro.param`` sites on which its density
-        depends, plates with subsampling,
-        latent sites whose support depends on other ones, latent ``Delta`` sites, partly observed
-        sites (``obs_mask=``), or no latent sites.
+        If the model has discrete latent sites, latent sites whose support depends on other ones,
+        latent ``Delta`` sites, partly observed sites (``obs_mask=``), states that change
+        (``mutable=``), two plates with ``subsample_size=``, a site outside of such a plate that
+        depends on its rows, latent sites inside with a constrained support, or no latent sites.
 
     Examples
     --------
@@ -113,7 +120,6 @@ def from_numpyro(
                 checked=read.terms_of_any_length,
             )
     made.points = tuple(name for name in made.named_vars if read.is_parameter(name))
-    made.widths = read.widths()
     made.predictions = NumpyroPredictions(with_rows(model), read.args, read.kwargs, made.dtype)
     made.log_prior = None
     if not read.local:

@@ -14,15 +14,11 @@ from pytensor.tensor.type import TensorType
 
 from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
-from vi.models.constraints import path_name
 from vi.models.density_model import Computed, DensityModel
 from vi.models.numpyro_rows import Plate, in_plate, rows_of_any_length, with_rows
 from vi.models.numpyro_transform import import_numpyro
 
 __all__ = ["NumpyroModel", "add_deterministic_sites"]
-
-WEIGHTS = (0.1, 0.693)
-"""Between these lie the lengths of steps in weights: some start at 0, and need one too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +60,6 @@ class NumpyroModel:
         """Whether a variable is a parameter, or a leaf of one."""
         names = [name.replace("/", ".") for name in self.parameters]
         return any(variable == name or variable.startswith(f"{name}.") for name in names)
-
-    def widths(self) -> dict[str, float]:
-        """Lengths of steps in the weights of networks: as large as these are at the start."""
-        found = {}
-        for name in self.parameters:
-            for path, leaf in jax.tree.leaves_with_path({name: self.init[name]}):
-                if len(path) > 1:
-                    size = float(np.sqrt(np.mean(np.square(leaf))))
-                    found[path_name(path)] = float(np.clip(size, *WEIGHTS))
-        return found
 
     def terms(self, params: Mapping[str, Any], rows: Any = None) -> tuple[Any, Any]:
         """Log p of the sites outside of the plate, and of the given rows in it, not scaled."""

@@ -31,9 +31,7 @@ from vi.foundation.contracts import is_foreign
 from vi.foundation.precision import precision
 from vi.foundation.seeds import START, key_from, resolve_seed
 from vi.graphs.compiling import one_at_a_time
-from vi.models.density_model import DensityModel
 from vi.targets.batches.search import has_batches
-from vi.targets.model.checks import check_mapping
 from vi.targets.model.initial_density import check_start
 from vi.targets.model.labels import say_changed_labels
 from vi.targets.model.start import not_given, start_point, start_std
@@ -67,10 +65,6 @@ def begin(
         variables once each, or if the log density at the start is not finite.
     """
     model, dtype = beginning.model, beginning.dtype
-    if isinstance(model, DensityModel) and model.widths:
-        check_mapping(start_sigma or {}, "start_sigma")
-        given = {getattr(name, "name", name): std for name, std in (start_sigma or {}).items()}
-        start_sigma = model.widths | given
     groups = None if isinstance(beginning.family, Family) else beginning.family
     seed = resolve_seed(random_seed)
     given = start
