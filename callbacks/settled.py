@@ -14,6 +14,7 @@ from vi.diagnostics.status import Converged
 from vi.diagnostics.way_left import way_left
 from vi.families import MeanField
 from vi.families.family import Family, Params
+from vi.families.point import point_entries, widths
 from vi.foundation.numbers import number
 from vi.foundation.precision import precision
 
@@ -70,6 +71,9 @@ class CheckConvergence(Callback):
     steps stay long, without averaging, is not said to have converged. Rows in batches only add
     noise. Losses are not looked at (``score=False`` is fine), nor is the posterior: at its family's
     optimum q need not be near the posterior; :meth:`vi.Approximation.diagnose` looks at that.
+
+    A point estimate (``family="point"``) is measured in the length of its steps, the standard
+    deviation at the start.
 
     Of more than 1,000 unconstrained values the same 1,000, chosen at random, are looked at; at most
     400 iterates are kept. A family whose moments have no closed form is looked at through the
@@ -201,6 +205,10 @@ def _location_and_log_sd(approx: Any, params: dict[str, Any]) -> np.ndarray:
     chosen = _chosen(approx)
     with precision(approx.dtype):
         mean, std = _moments(approx.family, {name: jnp.asarray(v) for name, v in params.items()})
+        points = point_entries(approx.family, approx.ndim)
+        if len(points):
+            named = {name: jnp.asarray(value) for name, value in params.items()}
+            std = jnp.asarray(std).at[points].set(widths(approx.family, named)[points])
     tiny = np.finfo(np.float64).tiny
     log_sd = np.log(np.maximum(np.asarray(std, np.float64)[chosen], tiny))
     return np.concatenate([np.asarray(mean, np.float64)[chosen], log_sd])

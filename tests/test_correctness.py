@@ -84,7 +84,7 @@ def covering_pairs(axes):
 NORMAL = [
     name
     for name in FAMILIES.standalone
-    if FAMILIES[name].has_density and FAMILIES[name].exact_moments
+    if FAMILIES[name].has_density and FAMILIES[name].exact_moments and FAMILIES[name].has_width
 ]
 PAIRS = covering_pairs(AXES)
 # a flow takes ten times as long to compile as the others

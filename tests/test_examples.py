@@ -24,6 +24,7 @@ LONG = {
     "docs/choosing.md": "fits that compare families",
     "docs/extending.md": "a fit for each kind of part",
     "docs/minibatch.md": "data of a size that is worth batches",
+    "docs/numpyro.md": "fits of four NumPyro models",
     "docs/structure.md": "fits of some hundred coordinates",
     "docs/tfp.md": "two models of two libraries",
     "docs/examples/logistic_density.md": "a density without vectorised JAX code",
@@ -37,7 +38,7 @@ ELSEWHERE = {
 }
 """Pages with Python code that another test runs, and why."""
 
-NEEDS = {"docs/tfp.md": "numpyro"}
+NEEDS = {"docs/numpyro.md": "numpyro", "docs/tfp.md": "numpyro"}
 """Optional packages of pages."""
 
 PAGES = [

@@ -52,6 +52,20 @@ def run_away_from_the_checkout(code: str, folder: Path) -> str:
     return done.stdout.strip()
 
 
+def test_the_lowest_versions_of_the_readme_are_those_that_are_allowed() -> None:
+    table = re.findall(
+        r"^\| ([a-z-]+) \| (\d[\d.]*) \| \d", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(table) > 10
+    extras = PYPROJECT["project"]["optional-dependencies"].values()
+    allowed = dict(
+        re.match(r"([A-Za-z0-9-]+)(?:\[[a-z,]+\])?>=([\d.]+)", requirement).groups()
+        for requirement in [*PYPROJECT["project"]["dependencies"], *(r for e in extras for r in e)]
+        if ">=" in requirement
+    )
+    assert dict(table) == {name: allowed[name] for name, _ in table}
+
+
 def test_packages_are_the_folders() -> None:
     assert sorted(SETUPTOOLS["packages"]) == sorted(folders()), (
         "pyproject.toml, [tool.setuptools] packages"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -110,3 +112,19 @@ def test_refusals(three, conjugate, no_package):
     no_package("arviz_plots")
     with pytest.raises(ImportError, match=r"pymc-vi\[plots\]"):
         vi.plots.marginals(three)
+
+
+def test_points_have_no_panel(three):
+    """A verdict is on the others: of a diagnosis of these the worst come first as ever."""
+    groups = [vi.Group(["share"], family="point"), vi.Group(None)]
+    approx = vi.Approximation(groups, model=three.model, random_seed=1)
+    found = diagnosis(three, [0.1, 0.9, 0.2, 0.0, 0.0])
+    table = found.table.isel(unconstrained=slice(0, 3))
+    sizes = measured(replace(found, table=table), approx.layout, points={3, 4})
+    np.testing.assert_array_equal(sizes["x"], [0.1, 0.9, 0.2])
+    np.testing.assert_array_equal(sizes["share"], 0.0)
+    with pytest.raises(ValueError, match="another model"):
+        measured(found, approx.layout, points={3, 4})
+    shown = panels(vi.plots.marginals(approx, draws=DRAWS))
+    assert len(shown) == 3
+    assert all(name.startswith("x") for name in shown)

@@ -19,6 +19,7 @@ from vi.approximation.record.begin import begin, begin_again
 from vi.approximation.record.beginning import Beginning, precision_of
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import Group, family_or_groups, model_of_groups
+from vi.approximation.record.groups_of_model import with_groups_of_model
 from vi.approximation.record.judgement import told_status
 from vi.approximation.record.log_density import model_of_all_rows, target
 from vi.approximation.record.parameters import (
@@ -111,7 +112,7 @@ class Approximation(LiveRecord):
             )
         model = model_in_context(of_groups if model is None else model)
         check_variables(model)
-        kind = family_or_groups(family)
+        kind = with_groups_of_model(model, family_or_groups(family))
         beginning = Beginning(model, kind, precision_of(model, dtype))
         self.scale_cost_to_minibatch = scale_cost_to_minibatch
         self._open(begin(beginning, start, start_sigma, random_seed))

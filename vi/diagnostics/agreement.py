@@ -32,15 +32,16 @@ def compared(found: Mapping[str, np.ndarray], layout: Layout) -> xr.Dataset:
     xarray.Dataset
         By run (dimension ``restart``) the same as ``restart_elbo`` and so on, and
         ``restart_distance``, the largest difference of a run's means from those of the best run, in
-        standard deviations of the best run's q. NaN for runs that diverged. The attributes
-        ``restart_best`` and ``restarts_near_best`` say which run is the best, and how many have its
-        ELBO within 0.5 and three standard errors.
+        standard deviations of the best run's q (of point estimates in unconstrained units). NaN for
+        runs that diverged. The attributes ``restart_best`` and ``restarts_near_best`` say which run
+        is the best, and how many have its ELBO within 0.5 and three standard errors.
     """
     elbo, error = found["elbo"], found["elbo_error"]
     finite = np.isfinite(elbo)
     best = int(np.argmax(np.where(finite, elbo, -np.inf)))
     means, stds = (np.where(finite[:, None], found[name], np.nan) for name in ("mean", "std"))
-    distance = np.abs((means - means[best]) / stds[best]).max(axis=1)
+    unit = np.where(stds[best] == 0, 1.0, stds[best])  # of a point estimate
+    distance = np.abs((means - means[best]) / unit).max(axis=1)
     near = elbo[best] - elbo < NEAR + 3 * np.hypot(error, error[best])
     return xr.Dataset(
         {

@@ -21,6 +21,7 @@ from vi.families.low_rank import LowRank
 from vi.families.mean_field import MeanField
 from vi.families.mixture import Mixture
 from vi.families.particles import Particles
+from vi.families.point import Point
 from vi.families.structured import Structured
 from vi.foundation.registry import import_modules
 
@@ -47,6 +48,7 @@ __all__ = [
     "Part",
     "Particles",
     "PerRow",
+    "Point",
     "Product",
     "Structured",
     "StudentT",

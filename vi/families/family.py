@@ -93,6 +93,11 @@ class Family(abc.ABC):
     has_density: bool = True
     """Whether ``q`` has a density and draws a gradient in the parameters; false for particles."""
 
+    has_width: bool = True
+    """Whether draws differ; false for points, whose ``log_prob`` and entropy count 0 and whose
+    standard deviations are 0.
+    """
+
     exact_moments: bool = True
     """Whether ``mean``, ``std`` and ``cov`` are exact; the default ones are taken from draws."""
 

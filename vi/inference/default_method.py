@@ -10,6 +10,7 @@ from typing import Any
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions
+from vi.models.density_model import own_groups
 
 __all__ = ["CHOOSES", "arguments_of", "default_method"]
 
@@ -39,7 +40,10 @@ OF_ONE_METHOD = (
 
 
 def default_method(
-    options: RunOptions, arguments: Mapping[str, Any], inf_kwargs: Mapping[str, Any]
+    options: RunOptions,
+    arguments: Mapping[str, Any],
+    inf_kwargs: Mapping[str, Any],
+    model: Any = None,
 ) -> str:
     """The method that arguments of ``fit`` mean, if it is not said; the log says so if it is ADVI.
 
@@ -51,6 +55,9 @@ def default_method(
         The other arguments that were given, by name.
     inf_kwargs : mapping
         Those of the method's class.
+    model : pymc.Model, optional
+        The model, where it was given; one whose variables have families of their own is fitted by
+        ADVI.
 
     Raises
     ------
@@ -60,6 +67,10 @@ def default_method(
     given = options.given | arguments.keys() | inf_kwargs.keys()
     if not options.averaging_is_open:
         given |= {"averaging"}
+    own = own_groups(model)
+    if own:
+        logger.info("method=%r, since the model has %s.", PLAIN, own)
+        return PLAIN
     said = [name for name in OF_ONE_METHOD if name in given]
     # what neither takes is refused by the one that chooses, whose arguments the message names
     plain, chooses = (_own_arguments_of(METHODS[name]) for name in (PLAIN, CHOOSES))

@@ -287,7 +287,7 @@ def fit(
         )
     if method is None:
         said = {name: value for name, value in retired.items() if value is not None}
-        method = default_method(options, arguments | said, more)
+        method = default_method(options, arguments | said, more, more.get("model", model))
     model = more.pop("model", model)
     inference, restart = inference_from(method, model, arguments, more)
     return inference.run(options, restart)

@@ -23,6 +23,7 @@ from vi.inference.plans import begun, found_in_one_go
 from vi.inference.profile import Profile, profiled
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
 from vi.inference.run_options import RunOptions, check_run, refuse_average, refuse_unused
+from vi.models.density_model import own_groups
 from vi.optimizers import Averaging
 from vi.training import Callback, Status
 
@@ -58,6 +59,9 @@ class Inference(abc.ABC):
     staged: bool = False
     """Whether a fit is made of stages, of several methods one after the other."""
 
+    takes_groups: bool = False
+    """Whether it fits a q made of groups, as a NumPyro model with ``numpyro.param`` needs."""
+
     warm_start: bool = False
     """Whether, with the default optimiser, a search over fixed draws comes before the first step
     where it can (:func:`vi.approximation.steps.warm_start.can_warm_start`).
@@ -74,6 +78,12 @@ class Inference(abc.ABC):
             raise TypeError(
                 f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got "
                 f"{approx!r}."
+            )
+        own = own_groups(approx.model)
+        if own and not self.takes_groups:
+            raise TypeError(
+                f"{own}: {type(self).__name__} fits one family of all variables. Use "
+                "method='advi', 'fullrank_advi' or 'lowrank_advi', or vi.KLqp of groups."
             )
         self.approx = approx
 

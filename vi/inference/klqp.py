@@ -62,6 +62,7 @@ class KLqp(Inference):
     """
 
     estimators: Collection[str] = ESTIMATORS
+    takes_groups = True
 
     def __init__(
         self,

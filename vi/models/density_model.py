@@ -14,9 +14,13 @@ import xarray as xr
 from pytensor.graph.basic import Variable
 from pytensor.tensor.type import TensorType
 
+from vi.data.minibatches.batch_tensors import MinibatchVariable, TakeRows, row_data
+from vi.foundation.arrays import plain_array
+from vi.foundation.lengths import refuse_lengths
+from vi.graphs.interpret import interpret
 from vi.graphs.jax_function import JaxFunction, floating_dtype, in_precision_of
 
-__all__ = ["Computed", "DensityModel", "LogDensity"]
+__all__ = ["Computed", "DensityModel", "LogDensity", "own_groups"]
 
 
 class Predictions(Protocol):
@@ -82,6 +86,10 @@ class DensityModel(pm.Model):
         """Potentials that are sums over the rows of a batch, so that they are scaled by N / B."""
         self.log_prior: Callable[[], Any] | None = None
         """Makes the graph of the log prior, in the free variables, where it is known."""
+        self.points: tuple[str, ...] = ()
+        """Variables without a prior, of which fits have point estimates."""
+        self.local: tuple[str, ...] = ()
+        """Variables with an entry for every row of the data."""
         self.predictions: Predictions | None = None
         """What is known of observed sites, where there are some."""
         with self:
@@ -91,6 +99,42 @@ class DensityModel(pm.Model):
                 initial = np.asarray(value, "float64")
                 extra = {"default_transform": transforms[name]} if name in transforms else {}
                 pm.Flat(name, shape=initial.shape, initval=initial, dtype="float64", **extra)
+
+    def rows_of(self, array: Any) -> Any:
+        """The rows of an array that a step sees, as a tensor: what an encoder reads.
+
+        Parameters
+        ----------
+        array : array_like
+            Data with a row for each row of the model's batches, ``(N, ...)``.
+
+        Returns
+        -------
+        MinibatchVariable
+            For ``vi.Group([...], encoder=f, inputs=...)``.
+
+        Raises
+        ------
+        TypeError
+            If the model has no batches.
+        ValueError
+            If the array has another number of rows.
+        """
+        likelihood = self.named_vars.get("log_likelihood")
+        if likelihood is None:
+            raise TypeError(
+                "The model has no batches, so that all rows are seen: give batch_size= or, of a "
+                "NumPyro model, numpyro.plate(..., subsample_size=)."
+            )
+        rows = next(v for v in likelihood.owner.inputs if isinstance(v, MinibatchVariable))
+        data = np.atleast_1d(plain_array("array", array))
+        (n,) = interpret([], [rows.owner.inputs[0].shape[0]], [])
+        refuse_lengths(
+            "Rows of the model and of the array", {"the model": int(n), "array": len(data)}
+        )
+        floating = data.dtype.kind == "f"
+        data = row_data(data.astype(self.dtype) if floating else data, nan="allow")
+        return TakeRows((0,))(data, *rows.owner.inputs[1:])
 
     def pytree(self, draws: Any) -> Any:
         """Draws as the pytree of the log density.
@@ -122,6 +166,16 @@ class DensityModel(pm.Model):
                 f"{', '.join(map(str, draws)) or 'nothing'}."
             )
         return jax.tree.unflatten(self.structure, [np.asarray(draws[name]) for name in names])
+
+
+def own_groups(model: pm.Model) -> str:
+    """In words, which variables a model says to have families of their own; or nothing."""
+    if not isinstance(model, DensityModel):
+        return ""
+    points = f"{', '.join(model.points)} without a prior, of which there are point estimates"
+    local = f"{', '.join(model.local)} with an entry for every row"
+    said = [text for text, names in ((points, model.points), (local, model.local)) if names]
+    return "; ".join(said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +228,7 @@ class Computed(JaxFunction):
     Parameters
     ----------
     fn : callable
-        From the pytree of parameters to a list of arrays.
+        From the pytree of parameters, and data if there are some, to a list of arrays.
     params : PyTreeDef
         The structure of the parameters.
     kinds : tuple of TensorType
@@ -183,14 +237,16 @@ class Computed(JaxFunction):
         The precision of the fit.
     """
 
-    fn: Callable[[Any], Sequence[jax.Array]]
+    fn: Callable[..., Sequence[jax.Array]]
     params: Any
     kinds: tuple[Any, ...]
     host_dtype: np.dtype | None
 
     def __call__(self, *inputs: Any) -> tuple[jax.Array, ...]:
-        arrays = self.fn(jax.tree.unflatten(self.params, [jnp.asarray(leaf) for leaf in inputs]))
-        wide = jnp.result_type(*inputs)
+        leaves = [jnp.asarray(leaf) for leaf in inputs]
+        params, data = leaves[: self.params.num_leaves], leaves[self.params.num_leaves :]
+        arrays = self.fn(jax.tree.unflatten(self.params, params), *data)
+        wide = jnp.result_type(*params)
         return tuple(
             jnp.asarray(array, wide if np.issubdtype(kind.dtype, np.floating) else None)
             for array, kind in zip(arrays, self.kinds, strict=True)

@@ -7,26 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 
 from vi.data import Minibatch
 from vi.data.minibatches.batch_tensors import row_data
 from vi.foundation.arguments import function
-from vi.foundation.arrays import plain_array, refuse_masked
-from vi.foundation.lengths import refuse_lengths
 from vi.foundation.numbers import whole
 from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
-from vi.models.constraints import check_inside, moved, path_name, transforms_by_name
+from vi.models.constraints import check_inside, moved, transforms_by_name
 from vi.models.density_model import DensityModel, LogDensity
+from vi.models.leaves import data_of, leaves_of
 from vi.models.user_function import check_batches, check_gradient, is_pair, trace, value_at
 
 __all__ = ["from_function"]
-
-BARE = "x"
-"""The name of a variable that is the whole pytree."""
 
 ATTEMPTS = 3
 """Points beside the start at which batches are compared: at the start itself (zero) a fault may
@@ -101,26 +96,52 @@ def from_function(
     >>> sorted(approx.sample(10, random_seed=1)["posterior"])
     ['mu', 'sigma']
     """
+    return built(fn, init, constraints=constraints, data=data, batch_size=batch_size)
+
+
+def built(
+    fn: Callable[..., Any],
+    init: Any,
+    *,
+    constraints: Any = None,
+    data: Any = None,
+    batch_size: int | None = None,
+    local: tuple[str, ...] = (),
+    checked: Callable[..., Any] | None = None,
+) -> DensityModel:
+    """The model of :func:`from_function`, some of whose leaves may have an entry for every row.
+
+    Parameters
+    ----------
+    fn, init, constraints, data, batch_size
+        As there; `init` is a dict where some are local.
+    local : tuple of str
+        Leaves with as many rows as the batch, which the first of the pair does not read.
+    checked : callable, optional
+        The function as checks call it: with as many rows of local leaves as a batch has, whatever
+        rows it is given.
+    """
+    checked = fn if checked is None else checked
     accepted = "a log density fn(params)" if data is None else "a log density fn(params, data)"
     function("fn", fn, accepted, 1 if data is None else 2)
     if batch_size is not None:
         whole("batch_size", batch_size, 1)
-    while hasattr(fn, "lower") and hasattr(fn, "__wrapped__"):
-        fn = fn.__wrapped__  # of what was jitted: a trace in another precision would be remembered
-    start, structure, dtype = _leaves(init)
+    fn, checked = _unjitted(fn), _unjitted(checked)
+    start, structure, dtype = leaves_of(init)
     transforms = transforms_by_name(constraints, start)
     for name, transform in transforms.items():
         check_inside(
             name, start[name], transform, getattr(transform, "name", type(transform).__name__)
         )
-    arrays, data_structure = _data(data, batch_size, dtype)
+    arrays, data_structure = data_of(data, batch_size, dtype)
     params = jax.tree.unflatten(structure, list(start.values()))
     arguments = (
         [params] if data_structure is None else [params, jax.tree.unflatten(data_structure, arrays)]
     )
     log_density = LogDensity(fn, structure, data_structure, len(start), dtype)
+    looked_at = replace(log_density, fn=checked)
     with precision(dtype):
-        returned = trace(fn, arguments)
+        returned = trace(checked, arguments)
         if batch_size is not None and not is_pair(returned):
             raise ValueError(
                 "batch_size needs a log density that returns the pair (log_prior, log_likelihood): "
@@ -134,8 +155,8 @@ def from_function(
             "data" + jax.tree_util.keystr(path): leaf
             for path, leaf in jax.tree.leaves_with_path(arguments[1] if len(arguments) > 1 else {})
         }
-        value_at(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], shown, named)
-        check_gradient(lambda *leaves: log_density(*leaves)[0], [*start.values(), *arrays], start)
+        value_at(lambda *leaves: looked_at(*leaves)[0], [*start.values(), *arrays], shown, named)
+        check_gradient(lambda *leaves: looked_at(*leaves)[0], [*start.values(), *arrays], start)
         if batch_size is not None:
             generator = np.random.default_rng(0)
             beside = [
@@ -148,7 +169,7 @@ def from_function(
             points = [
                 jax.tree.unflatten(structure, list(leaves.values())) for leaves in [*beside, start]
             ]
-            check_batches(fn, points, arguments[1], batch_size)
+            check_batches(checked, points, arguments[1], batch_size)
     model = DensityModel(start, transforms, structure, dtype)
     with model:
         leaves = list(model.free_RVs)
@@ -162,10 +183,13 @@ def from_function(
         few = jax.tree.unflatten(data_structure, [array[:batch_size] for array in arrays])
         batches = Minibatch(*rows, batch_size=batch_size, nan="allow")
         batches = batches if isinstance(batches, tuple) else (batches,)
-        prior = LogDensity(
-            fn, structure, None, len(start), dtype, 0, few
-        )  # of no rows: what it is given does not matter
-        _potential("log_prior", prior, leaves)
+        # of no rows: what it is given does not matter
+        prior = LogDensity(checked, structure, None, len(start), dtype, 0, few)
+        if local:
+            prior = _without(local, prior, params)
+        local = tuple(name.replace("/", ".") for name in local)
+        shared = [leaf for leaf in leaves if leaf.name not in local]
+        _potential("log_prior", prior, shared)
         model.log_prior = lambda: model["log_prior"]
         _potential(
             "log_likelihood",
@@ -173,7 +197,27 @@ def from_function(
             [*leaves, *batches],
         )
     model.row_scales["log_likelihood"] = "rows"
+    model.local = local
     return model
+
+
+def _unjitted(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """What was jitted: a trace in another precision would be remembered."""
+    while hasattr(fn, "lower") and hasattr(fn, "__wrapped__"):
+        fn = fn.__wrapped__
+    return fn
+
+
+def _without(local: tuple[str, ...], prior: LogDensity, params: dict[str, Any]) -> LogDensity:
+    """The log prior as a function of the leaves that are not local."""
+    held = {name: params[name] for name in local}
+    shared = {name: value for name, value in params.items() if name not in local}
+    structure: Any = jax.tree.structure(shared)
+
+    def of_shared(shared: dict[str, Any], rows: Any) -> Any:
+        return prior.fn(shared | held, rows)
+
+    return replace(prior, fn=of_shared, params=structure, n_params=structure.num_leaves)
 
 
 def _potential(name: str, function: LogDensity, inputs: list[Any]) -> None:
@@ -183,85 +227,3 @@ def _potential(name: str, function: LogDensity, inputs: list[Any]) -> None:
             "one."
         )
     pm.Potential(name, JaxOp(function)(*inputs))
-
-
-def _leaves(init: Any) -> tuple[dict[str, np.ndarray], Any, np.dtype]:
-    """The leaves by name, the structure, and the precision that follows from them."""
-    if init is None:
-        raise TypeError("A log density needs init=, a pytree of arrays where the fit starts.")
-    pairs, structure = jax.tree_util.tree_flatten_with_path(init)
-    if not pairs:
-        raise TypeError(f"init={init!r} has no leaves; give a pytree of arrays.")
-    start: dict[str, np.ndarray] = {}
-    double = False
-    for path, leaf in pairs:
-        name = path_name(path) or BARE
-        array = _array(name, leaf)
-        double |= array.dtype == np.float64
-        if name in start:
-            raise ValueError(
-                f"Two leaves of init have the path {name!r}. Give one of them another key."
-            )
-        start[name] = array
-    dtype = np.dtype("float64" if double else "float32")
-    return {name: array.astype(dtype) for name, array in start.items()}, structure, dtype
-
-
-def _array(name: str, leaf: Any) -> np.ndarray:
-    if isinstance(leaf, jax.core.Tracer):
-        raise TypeError(f"init[{name!r}] is traced: call this outside of jit, grad and vmap.")
-    refuse_masked(leaf, f"init[{name!r}]")
-    if isinstance(leaf, float):
-        leaf = jnp.asarray(leaf) if type(leaf) is float else np.asarray(leaf)
-    if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int):
-        raise TypeError(
-            f"init[{name!r}] is {type(leaf).__name__}; init must be a pytree of floating-point "
-            "arrays."
-        )
-    kind = jnp.result_type(leaf)
-    if not jnp.issubdtype(kind, jnp.floating):
-        raise TypeError(
-            f"init[{name!r}] has the type {kind}; parameters must be floating-point (1.0, not 1). "
-            "What is no parameter belongs into data= or the function's closure."
-        )
-    array = np.asarray(leaf)
-    array = array if array.dtype == np.float64 else array.astype("float32")
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"init[{name!r}] is not finite: {np.array2string(array, threshold=6)}.")
-    if not array.size:
-        raise ValueError(f"init[{name!r}] has shape {array.shape}: it is empty.")
-    return array
-
-
-def _data(data: Any, batch_size: int | None, dtype: np.dtype) -> tuple[list[np.ndarray], Any]:
-    """The arrays of the data, floating ones in the precision of the fit, and their structure."""
-    if data is None:
-        if batch_size is not None:
-            raise TypeError(
-                f"batch_size={batch_size} says how many rows of data= a step takes; give data=, a "
-                "pytree of arrays."
-            )
-        return [], None
-    leaves, structure = jax.tree.flatten(data)
-    arrays = [plain_array("A leaf of data", leaf) for leaf in leaves]
-    for array in arrays:
-        if array.dtype.kind not in "fiub":
-            raise TypeError(
-                f"data must be a pytree of arrays of real numbers, got one of {array.dtype}."
-            )
-    if not arrays:
-        raise TypeError(f"data={data!r} has no leaves; give a pytree of arrays.")
-    arrays = [
-        array.astype(dtype, copy=False) if array.dtype.kind == "f" else array for array in arrays
-    ]
-    if batch_size is None:
-        return arrays, structure
-    lengths = {
-        path_name(path) or "data": array.shape[0] if array.ndim else 0
-        for (path, _), array in zip(jax.tree.leaves_with_path(data), arrays, strict=True)
-    }
-    refuse_lengths("Rows are drawn along the first axis of data. Its arrays", lengths)
-    n = next(iter(lengths.values()))
-    if batch_size > n:
-        raise ValueError(f"batch_size={batch_size} is larger than the data, which have {n} rows.")
-    return arrays, structure

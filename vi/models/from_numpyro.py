@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import pymc as pm
-from pytensor.tensor.type import TensorType
+import numpy as np
 
 from vi.foundation.arguments import function
 from vi.foundation.arrays import refuse_masked
-from vi.foundation.precision import precision
 from vi.graphs.jax_op import JaxOp
-from vi.models.density_model import Computed, DensityModel, LogDensity
-from vi.models.from_function import from_function
+from vi.models.density_model import DensityModel, LogDensity
+from vi.models.from_function import built
+from vi.models.numpyro_model import NumpyroModel, add_deterministic_sites
+from vi.models.numpyro_parameters import parameters_of
 from vi.models.numpyro_predictions import NumpyroPredictions
-from vi.models.numpyro_refusals import (
-    check_supports,
-    one_size_a_plate,
-    refuse_parameters,
-    refuse_sites,
-)
+from vi.models.numpyro_refusals import check_supports, one_size_a_plate, refuse_sites
+from vi.models.numpyro_rows import check_local, check_shared, in_plate, plate_of, with_rows
 from vi.models.numpyro_start import explained_start
 from vi.models.numpyro_transform import import_numpyro
 
@@ -44,7 +40,14 @@ def from_numpyro(
 
     Weights of a network that all have a prior (``random_flax_module`` and its kind) are latent
     sites like others; the ``numpyro.param`` from which they take their shapes has no part in the
-    density, and is left alone.
+    density, and is left alone. All other ``numpyro.param`` sites, and the weights of
+    ``numpyro.module`` and ``flax_module``, are point estimates (:class:`vi.families.Point`), which
+    fits by steps move together with q.
+
+    A plate with ``subsample_size=B`` is a minibatch: of its N rows a step sees B, whose terms count
+    N / B times, and all else sees all rows. NumPy's arrays among the arguments become JAX's then,
+    because the rows are traced. Latent sites in it are local variables, by independent normals a
+    row unless a group of yours says another thing.
 
     Parameters
     ----------
@@ -68,10 +71,10 @@ def from_numpyro(
     ImportError
         If NumPyro is not installed: ``pip install "pymc-vi[numpyro]"``.
     ValueError
-        If the model has discrete latent sites, ``numpyro.param`` sites on which its density
-        depends, plates with subsampling,
-        latent sites whose support depends on other ones, latent ``Delta`` sites, partly observed
-        sites (``obs_mask=``), or no latent sites.
+        If the model has discrete latent sites, latent sites whose support depends on other ones,
+        latent ``Delta`` sites, partly observed sites (``obs_mask=``), states that change
+        (``mutable=``), two plates with ``subsample_size=``, a site outside of such a plate that
+        depends on its rows, latent sites inside with a constrained support, or no latent sites.
 
     Examples
     --------
@@ -87,94 +90,66 @@ def from_numpyro(
     >>> sorted(approx.sample(10, random_seed=1)["posterior"])
     ['mu', 'ratio', 'sigma']
     """
-    numpyro = import_numpyro()
-    handlers, util = numpyro.handlers, numpyro.infer.util
+    import_numpyro()
     if not callable(model):
         raise TypeError(
             f"from_numpyro needs a NumPyro model, a function, got {type(model).__name__}."
         )
-
     for leaf in jax.tree.leaves((args, kwargs)):
         refuse_masked(leaf, "An argument of the NumPyro model")
-
-    def sites(params: Mapping[str, Any]) -> dict[str, Any]:
-        seeded = handlers.seed(model, 0)  # for sites whose values are not read
-        found = handlers.trace(handlers.substitute(seeded, data=params)).get_trace(*args, **kwargs)
-        return {
-            name: site
-            for name, site in found.items()
-            if site["type"] in ("sample", "deterministic")
-        }
-
     if init_loc_fn is None:
-        init_loc_fn = numpyro.infer.init_to_uniform
+        init_loc_fn = import_numpyro().infer.init_to_uniform
     function("init_loc_fn", init_loc_fn, "a function of a site, numpyro.infer.init_to_uniform", 1)
-    init, supports = _latent(numpyro, model, args, kwargs, init_loc_fn)
-
-    def log_density(params: dict[str, Any]) -> Any:
-        return util.log_density(handlers.seed(model, 0), args, kwargs, params)[0]
-
-    def log_prior(params: dict[str, Any]) -> Any:
-        # that of all sites is observed or not: what is observed is the likelihood
-        hidden = handlers.block(
-            handlers.seed(model, 0), hide_fn=lambda site: site.get("is_observed", False)
-        )
-        return util.log_density(hidden, args, kwargs, params)[0]
-
-    check_supports(sites, init, supports)
-    with explained_start(model, args, kwargs, init):
-        pymc_model = from_function(log_density, init, constraints=supports)
-    prior = LogDensity(log_prior, pymc_model.structure, None, len(init), pymc_model.dtype)
-    pymc_model.predictions = NumpyroPredictions(model, args, kwargs, pymc_model.dtype)
-    leaves = list(pymc_model.free_RVs)
-    pymc_model.log_prior = lambda: JaxOp(prior)(*leaves)
-    with precision(pymc_model.dtype):
-        computed = {
-            name: jnp.asarray(site["value"])
-            for name, site in sites(init).items()
-            if site["type"] == "deterministic"
-        }
-    # one operation for numbers with a gradient, one for those without
-    for floating in (True, False):
-        kinds = {
-            name: TensorType((pymc_model.dtype if floating else value.dtype).name, value.shape)
-            for name, value in computed.items()
-            if jnp.issubdtype(value.dtype, jnp.floating) == floating
-        }
-        if kinds:
-            _add_computed(pymc_model, sites, kinds)
-    return pymc_model
+    read = _read(model, args, kwargs, init_loc_fn)
+    plate = read.plate
+    rows = None if plate is None else np.arange(plate.few)
+    check_supports(lambda params: read.sites(params, rows), read.init, read.supports)
+    with explained_start(read.model_of(rows), args, kwargs, read.init):
+        if plate is None:
+            made = built(lambda params: read.terms(params)[0], read.init, constraints=read.supports)
+        else:
+            if read.local:
+                check_shared(lambda params: read.terms(params, rows)[0], read.init, read.local)
+            made = built(
+                read.terms,
+                read.init,
+                constraints=read.supports,
+                data=np.arange(plate.size),
+                batch_size=plate.few,
+                local=read.local,
+                checked=read.terms_of_any_length,
+            )
+    made.points = tuple(name for name in made.named_vars if read.is_parameter(name))
+    made.predictions = NumpyroPredictions(with_rows(model), read.args, read.kwargs, made.dtype)
+    made.log_prior = None
+    if not read.local:
+        prior = LogDensity(read.log_prior, made.structure, None, len(made.free_RVs), made.dtype)
+        leaves = list(made.free_RVs)
+        made.log_prior = lambda: JaxOp(prior)(*leaves)
+    add_deterministic_sites(made, read)
+    return made
 
 
-def _add_computed(
-    pymc_model: DensityModel, sites: Callable[[Any], dict[str, Any]], kinds: dict[str, TensorType]
-) -> None:
-    """Add deterministic sites of the given types."""
+def _read(model: Any, args: Any, kwargs: Any, init_loc_fn: Any) -> NumpyroModel:
+    """What a model says of itself where a fit starts; what cannot be fitted is refused."""
+    handlers = import_numpyro().handlers
 
-    def values(params: Any) -> list[Any]:
-        by_name = sites(params)
-        return [by_name[name]["value"] for name in kinds]
+    def traced(model: Any) -> Any:
+        # never a draw from the prior: improper ones have none, and start at random
+        started = handlers.substitute(handlers.seed(model, 0), substitute_fn=init_loc_fn)
+        with explained_start(model, args, kwargs, init_loc_fn):
+            return handlers.trace(started).get_trace(*args, **kwargs)
 
-    function = Computed(values, pymc_model.structure, tuple(kinds.values()), pymc_model.dtype)
-    with pymc_model:
-        for name, value in zip(
-            kinds, JaxOp(function)(*pymc_model.free_RVs, return_list=True), strict=True
-        ):
-            pm.Deterministic(
-                name.replace("/", "."), value
-            )  # as the latent ones; xarray accepts no slash
-
-
-def _latent(
-    numpyro: Any, model: Any, args: Any, kwargs: Any, init_loc_fn: Any
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Starts and supports of the latent sites; what cannot be fitted is refused."""
-    handlers = numpyro.handlers
-    # never a draw from the prior: improper ones have none, and start at random
-    started = handlers.substitute(handlers.seed(model, 0), substitute_fn=init_loc_fn)
+    of_rows = model
     try:
-        with explained_start(model, args, kwargs, init_loc_fn), one_size_a_plate(numpyro):
-            sites = handlers.trace(started).get_trace(*args, **kwargs)
+        with one_size_a_plate(import_numpyro()):
+            sites = traced(model)
+        plate = plate_of(sites)
+        if plate is not None:
+            # rows are numbers that are traced, which NumPy's arrays cannot be indexed by
+            args, kwargs = jax.tree.map(_of_jax, (args, kwargs))
+            of_rows = with_rows(model, np.arange(plate.few))
+            sites = traced(of_rows)
     except TypeError as error:
         if callable(init_loc_fn):
             raise
@@ -182,12 +157,29 @@ def _latent(
             f"init_loc_fn={init_loc_fn!r}: give a function such as numpyro.infer.init_to_uniform."
         ) from error
     refuse_sites(sites)
-    refuse_parameters(numpyro, model, args, kwargs, sites)
+    parameters, constraints = parameters_of(of_rows, args, kwargs, sites)
     latent = {
         n: site for n, site in sites.items() if site["type"] == "sample" and not site["is_observed"]
     }
     if not latent:
         raise ValueError("The NumPyro model has no latent sites, so there is nothing to fit.")
-    return {n: jnp.asarray(site["value"]) for n, site in latent.items()}, {
-        n: site["fn"].support for n, site in latent.items()
-    }
+    local = tuple(name for name, site in latent.items() if in_plate(site, plate))
+    for name in local:
+        assert plate is not None
+        check_local(name, latent[name], plate)
+    return NumpyroModel(
+        model,
+        args,
+        kwargs,
+        {n: jnp.asarray(site["value"]) for n, site in latent.items()} | parameters,
+        {n: site["fn"].support for n, site in latent.items()} | constraints,
+        tuple(parameters),
+        plate,
+        local,
+    )
+
+
+def _of_jax(leaf: Any) -> Any:
+    """NumPy's arrays as JAX's, all else as it is."""
+    numeric = isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fiub"
+    return jnp.asarray(leaf) if numeric else leaf

@@ -70,7 +70,10 @@ class NumpyroPredictions:
         arguments = (self.args if args is None else args, self.kwargs if kwargs is None else kwargs)
         with precision(self.dtype):
             names = self._observed(numpyro, draws)
-            predictive = numpyro.infer.Predictive(free, posterior_samples=_traceable(draws))
+            samples, points = _split(draws)
+            predictive = numpyro.infer.Predictive(
+                numpyro.handlers.substitute(free, data=points), posterior_samples=samples
+            )
             found = predictive(key_from(seed), *arguments[0], **arguments[1])
             return {name: np.asarray(found[name]) for name in names if name in found}
 
@@ -78,14 +81,15 @@ class NumpyroPredictions:
         """Log likelihood of every entry of the observed sites at every draw, ``(S, ...)``."""
         numpyro = needs("numpyro", "Log likelihoods of NumPyro models")
         with precision(self.dtype):
-            values = numpyro.infer.log_likelihood(
-                self.model, _traceable(draws), *self.args, **self.kwargs
-            )
+            samples, points = _split(draws)
+            model = numpyro.handlers.substitute(self.model, data=points)
+            values = numpyro.infer.log_likelihood(model, samples, *self.args, **self.kwargs)
             return {name: np.asarray(value) for name, value in values.items()}
 
     def _observed(self, numpyro: Any, draws: Mapping[str, np.ndarray]) -> list[str]:
         """Names of the observed sites."""
-        first = {name: value[0] for name, value in _traceable(draws).items()}
+        samples, points = _split(draws)
+        first = {name: value[0] for name, value in samples.items()} | points
         conditioned = numpyro.handlers.substitute(
             numpyro.handlers.seed(self.model, jax.random.key(0)), data=first
         )
@@ -95,6 +99,16 @@ class NumpyroPredictions:
         ]
 
 
-def _traceable(draws: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
-    """Draws as JAX arrays: a loop (``scan``) takes their entries by numbers that are traced."""
-    return {name: jax.numpy.asarray(value) for name, value in draws.items()}
+def _split(draws: Mapping[str, Any]) -> tuple[dict[str, jax.Array], dict[str, Any]]:
+    """Draws of arrays, and the values of networks, pytrees whose draws are all the same.
+
+    As JAX arrays: a loop (``scan``) takes their entries by numbers that are traced.
+    """
+    arrays = jax.tree.map(jax.numpy.asarray, dict(draws))
+    samples = {n: value for n, value in arrays.items() if isinstance(value, jax.Array)}
+    points = {
+        n: jax.tree.map(lambda leaf: leaf[0], value)
+        for n, value in arrays.items()
+        if n not in samples
+    }
+    return samples, points

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vi.models.numpyro_transform import import_numpyro
 
-__all__ = ["check_supports", "one_size_a_plate", "refuse_parameters", "refuse_sites"]
+__all__ = ["check_supports", "one_size_a_plate", "refuse_sites"]
 
 
 @contextmanager
@@ -45,65 +44,18 @@ def refuse_sites(sites: Mapping[str, Any]) -> None:
     }
     discrete = [name for name, fn in latent.items() if fn.support.is_discrete]
     if discrete:
+        name = discrete[0]
         raise ValueError(
             "Discrete latent sites cannot be fitted by variational inference: "
-            f"{', '.join(discrete)}. Marginalise them (numpyro.distributions.MixtureSameFamily for "
-            "a finite mixture)."
+            f"{', '.join(discrete)}. Sum over their values. In the model: in place of {name!r} and "
+            "what depends on it, numpyro.sample('y', dist.MixtureSameFamily(dist.Categorical("
+            "probs), dist.Normal(means, sds)), obs=y). Or by enumeration (pip install funsor): "
+            "from numpyro.contrib.funsor import config_enumerate, enum, log_density; "
+            "vi.fit(lambda p: log_density(enum(config_enumerate(model), first_available_dim=-2), "
+            "args, kwargs, p)[0], init=..., constraints=...), where -2 is one left of the plates."
         )
     for name, fn in latent.items():
         _refuse_without_density(name, fn, sites)
-    for name, site in sites.items():
-        if (
-            site["type"] == "plate"
-            and site["args"][1] is not None
-            and site["args"][1] < site["args"][0]
-        ):
-            raise ValueError(
-                f"The plate {name!r} subsamples {site['args'][1]} of {site['args'][0]} rows by "
-                "itself. Leave subsample_size out and fit all rows, or write the log density as a "
-                "function of params and data: vi.targets.from_function(fn, init, data=..., "
-                "batch_size=...) draws the rows and scales the likelihood."
-            )
-
-
-def refuse_parameters(
-    numpyro: Any, model: Any, args: Any, kwargs: Any, sites: Mapping[str, Any]
-) -> None:
-    """Refuse parameters without a prior, unless the density does not depend on them.
-
-    Those of ``random_flax_module`` lend their shapes to latent sites, which take their place.
-    """
-    parameters = {n: site["value"] for n, site in sites.items() if site["type"] == "param"}
-    if not parameters:
-        return
-    latent = {
-        n: site["value"]
-        for n, site in sites.items()
-        if site["type"] == "sample" and not site["is_observed"]
-    }
-    noise = np.random.default_rng(0)
-
-    def moved(leaf: Any) -> Any:  # at the value itself a gradient may vanish by chance
-        return jnp.asarray(leaf + noise.uniform(0.1, 1.0, np.shape(leaf)), jnp.result_type(float))
-
-    elsewhere = {name: jax.tree.map(moved, value) for name, value in parameters.items()}
-
-    def density(values: Any) -> Any:
-        seeded = numpyro.handlers.seed(model, 0)
-        return numpyro.infer.util.log_density(seeded, args, kwargs, latent | values)[0]
-
-    slopes = jax.grad(density)(elsewhere)
-    used = [
-        name
-        for name, slope in slopes.items()
-        if any(np.any(np.asarray(leaf) != 0) for leaf in jax.tree.leaves(slope))
-    ]
-    if used:
-        raise ValueError(
-            f"numpyro.param sites have no prior, and are not fitted here: {', '.join(used)}. "
-            "Give them one with numpyro.sample (numpyro.distributions.ImproperUniform for a flat "
-            "one; random_flax_module(prior=...) for the weights of a network)."
-        )
 
 
 def _refuse_without_density(name: str, fn: Any, sites: Mapping[str, Any]) -> None:
@@ -134,10 +86,13 @@ def check_supports(
 ) -> None:
     """Refuse supports that depend on another site: the transform of a variable is fixed."""
     biject_to = import_numpyro().distributions.biject_to
-    moved = {}
+    moved = dict(init)
     for name, value in init.items():
-        transform = biject_to(supports[name])
-        moved[name] = transform(transform._inverse(value) + 0.3)
+        if name in supports:
+            transform = biject_to(supports[name])
+            moved[name] = transform(transform._inverse(value) + 0.3)
+        else:
+            moved[name] = jax.tree.map(lambda leaf: leaf + 0.3, value)
     for name, site in sites(moved).items():
         if name in supports:
             here, there = (jax.tree.leaves(s) for s in (supports[name], site["fn"].support))

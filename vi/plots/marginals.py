@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import xarray as xr
 
 from vi.approximation import Approximation
 from vi.diagnostics.diagnosis import Diagnosis
+from vi.families.point import point_entries
 from vi.foundation.extras import needs
 from vi.foundation.layout import Layout
 from vi.foundation.numbers import check_count
@@ -52,7 +53,7 @@ def marginals(
     most : int
         The largest number of panels.
     var_names : sequence of str, optional
-        Variables and deterministics to choose from; all variables by default.
+        Variables and deterministics to choose from; by default all variables that have a width.
     kind : {"kde", "hist", "ecdf"}
         How marginals are drawn: smooth densities, histograms or distribution functions.
     columns : int
@@ -95,12 +96,14 @@ def marginals(
             "vi.plots.marginals weighs draws by p / q, and this q has no density (particles): "
             "arviz_plots.plot_dist(approx.sample()) shows its marginals."
         )
+    points = set(point_entries(approx.family, approx.ndim).tolist())
     if diagnosis is not None:
-        sizes = measured(diagnosis, approx.layout)
+        sizes = measured(diagnosis, approx.layout, points)
     arviz = needs("arviz_plots", "Plots")
     needs("matplotlib", "Plots")
     seed = resolve_seed(random_seed)
-    names = list(approx.layout.names) if var_names is None else var_names
+    spread = [slot.name for slot in approx.layout if slot.start not in points]
+    names = spread if var_names is None else var_names
     options: dict[str, Any] = {
         "random_seed": seed,
         "log_prob": False,
@@ -154,7 +157,9 @@ def moved(raw: xr.DataArray, weighed: xr.DataArray) -> np.ndarray:
     return np.nan_to_num(np.fmax(mean, sd), nan=0.0, posinf=np.inf)
 
 
-def measured(diagnosis: Diagnosis, layout: Layout) -> dict[str, np.ndarray]:
+def measured(
+    diagnosis: Diagnosis, layout: Layout, points: Collection[int] = ()
+) -> dict[str, np.ndarray]:
     """How far a diagnosis moves each entry of each variable; the worst of all, if they are others.
 
     A simplex has more entries than unconstrained coordinates.
@@ -163,15 +168,18 @@ def measured(diagnosis: Diagnosis, layout: Layout) -> dict[str, np.ndarray]:
         raise TypeError(
             f"diagnosis must be what approx.diagnose() gives; this is {type(diagnosis).__name__}."
         )
-    labels = layout.labels
-    if labels != list(map(str, diagnosis.table["unconstrained"].to_numpy())):
+    judged = list(map(str, diagnosis.table["unconstrained"].to_numpy()))
+    where = [i for i in range(layout.dim) if i not in points]
+    if [layout.label(i) for i in where] != judged:
         raise ValueError("The diagnosis is one of another model: give approx.diagnose().")
     columns = [
         np.abs(diagnosis.table[name].to_numpy())
         for name in map(str, diagnosis.table.data_vars)
         if name.startswith(("weights_", "chains_"))
     ]
-    sizes = np.nan_to_num(np.max(columns, axis=0), nan=np.inf) if columns else np.zeros(layout.dim)
+    sizes = np.zeros(layout.dim)  # of points, on which a verdict is not, 0
+    if columns:
+        sizes[where] = np.nan_to_num(np.max(columns, axis=0), nan=np.inf)
     found = {}
     for slot in layout:
         own = sizes[slot.slice]

@@ -111,7 +111,7 @@ def from_pymc(
     instance("setting", setting, GraphSetting, "a GraphSetting, or nothing")
     if setting.plain and not has_batches(model):
         # nothing tells training from the rest: one target serves both
-        setting = GraphSetting(training=False, rewrite=setting.rewrite)
+        setting = GraphSetting(training=False, rewrite=setting.rewrite, points=setting.points)
     key = (backend, dtype.name, setting.key, shapes)
     present = fingerprint(model, setting)
     cache = cache_of(model)

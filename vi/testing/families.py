@@ -49,7 +49,9 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         :math:`E_q[(z - m) \nabla_z \log q^\top] = -I`), and its score has mean zero along random
         directions; the gradient of expectations through draws is that of
         the density, :math:`E[\partial f(z(\lambda, \epsilon))] = E_q[f\, \partial \log q]`, in
-        each parameter that steps change (``trains``); units are positive and shaped like the
+        each parameter that steps change (``trains``); of a family without width (``has_width``),
+        in place of what is said of densities, that draws are the mean and log density, entropy and
+        standard deviations 0; units are positive and shaped like the
         parameters, and a frame's two directions belong together; float32 stays float32.
 
     Examples
@@ -71,7 +73,9 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         params = perturbed(family, dim, seed, np.dtype("float64"))
         _check_shapes(family, params, dim, seed)
         _check_init(family, dim)
-        if family.has_density:
+        if not family.has_width:
+            _check_point(family, params, seed)
+        elif family.has_density:
             check_density(family, params, draws, seed)
             check_gradient(family, params, draws, seed)
             check_symmetry(family, params, seed)
@@ -130,9 +134,22 @@ def _check_init(family: Family, dim: int) -> None:
     assert np.max(np.abs(own_mean - mean) / std) <= allowed, (
         "init(mean, std, key) must have that mean"
     )
-    assert np.max(np.abs(own_std / std - 1.0)) <= allowed, (
+    wanted_std = std if family.has_width else jnp.zeros_like(std)
+    assert np.max(np.abs(own_std - wanted_std) / std) <= allowed, (
         "init(mean, std, key) must have those standard deviations"
     )
+
+
+def _check_point(family: Family, params: Params, seed: int) -> None:
+    """Every draw of a point is its mean, and its log density counts 0."""
+    noise = family.noise(jax.random.key(seed + 3), params)
+    z, log_q = family.draw_and_log_prob(params, noise)
+    assert bool(jnp.all(z == family.mean(params))), "a draw of a point must be its mean"
+    assert float(log_q) == 0.0, "the log density of a point counts 0"
+    assert not jnp.any(family.std(params)), "a point has a standard deviation of 0"
+    entropy = family.entropy(params)
+    assert entropy is not None, "the entropy of a point counts 0: entropy must return it"
+    assert float(entropy) == 0.0, "the entropy of a point counts 0"
 
 
 def _check_moments(family: Family, params: Params, draws: int, seed: int) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from vi.diagnostics.diagnosis import Diagnosis
-from vi.foundation.layout import Layout
 
 __all__ = ["diagnosis_arrays", "diagnosis_from"]
 
@@ -27,13 +26,13 @@ def diagnosis_arrays(diagnosis: Diagnosis) -> dict[str, np.ndarray]:
 
 
 def diagnosis_from(
-    arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any] | None, layout: Layout
+    arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any] | None, labels: list[str]
 ) -> Diagnosis | None:
-    """The verdict that a file holds; older files hold none."""
+    """The verdict that a file holds, on these coordinates; older files hold none."""
     if attributes is None:
         return None
     own = {n.removeprefix(PREFIX): v for n, v in arrays.items() if n.startswith(PREFIX)}
-    coords = {"unconstrained": layout.labels}
+    coords = {"unconstrained": labels}
     modes = own.pop(MODES, None)
     if modes is not None:
         coords[MODES] = [str(name) for name in modes]

@@ -20,6 +20,7 @@ from vi.approximation.files.tables import labels_table, layout_table
 from vi.approximation.record.begin import begin
 from vi.approximation.record.beginning import Beginning
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.points import judged_labels
 from vi.approximation.record.training_data import TrainingData
 from vi.diagnostics.agreement import compared
 from vi.diagnostics.stages import Stage
@@ -102,7 +103,7 @@ def _filled(
         losses=np.asarray(arrays["history"], np.float64),
         status=Status(**meta["status"]),
         starts=compared(restarts, fit.layout) if restarts else None,
-        diagnosis=diagnosis_from(arrays, meta.get("diagnosis"), fit.layout),
+        diagnosis=diagnosis_from(arrays, meta.get("diagnosis"), judged_labels(fit)),
     )
 
 

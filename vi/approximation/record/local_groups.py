@@ -16,6 +16,7 @@ from vi.approximation.record.groups import Group, members_of, product_of
 from vi.families import Encoded, Encoder, Family, Params, PerRow, Product
 from vi.foundation.layout import Layout
 from vi.graphs.interpret import interpret
+from vi.models.density_model import DensityModel
 from vi.targets.batches.local_rows import (
     observed_data_of,
     rows_in_all,
@@ -218,6 +219,11 @@ def _inputs(model: pm.Model, group: Group, names: Sequence[str]) -> tuple[Any, .
     """What the encoder of a group reads."""
     if group.inputs is not None:
         return group.inputs
+    if isinstance(model, DensityModel):
+        raise ValueError(  # noqa: TRY004 (nothing is of a wrong type)
+            f"The encoder of {group} reads data of the rows, and a log density does not say which: "
+            "vi.Group(..., encoder=f, inputs=model.rows_of(x))."
+        )
     data = observed_data_of(model, names)
     if len(data) != 1:
         raise ValueError(

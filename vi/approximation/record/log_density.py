@@ -9,6 +9,7 @@ import pymc as pm
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.local_plan import local_setting
+from vi.approximation.record.points import points_of
 from vi.approximation.record.present_data import Use, check_present_data
 from vi.foundation.numbers import flag
 from vi.foundation.seeds import SOME_ROWS, generator_from
@@ -166,6 +167,7 @@ def target_of_every_row(fit: FitState) -> Target:
     by_name = fit.data.training.scale if isinstance(fit.data.training.scale, Mapping) else {}
     setting = replace(
         fit.data.training,
+        points=frozenset(points_of(fit)),
         streamed=replace(streamed, any_length=True),
         # what a step's terms are multiplied by is not what all rows come to
         scale=dict.fromkeys(by_name, "rows") if by_name else fit.data.training.scale,
@@ -185,6 +187,7 @@ def model_of_all_rows(fit: FitState) -> pm.Model:
 
 def _setting(fit: FitState, training: bool) -> GraphSetting:
     setting = fit.data.training if training else fit.data.all_rows
+    setting = replace(setting, points=frozenset(points_of(fit)))
     if training and fit.algorithm is not None:
         setting = replace(setting, prior_weight=fit.algorithm.prior_weight)
     return local_setting(fit, setting) if fit.local else setting

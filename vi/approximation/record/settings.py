@@ -10,6 +10,7 @@ import pymc as pm
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.judgement import told_status
 from vi.approximation.record.log_density import target_without_rows
+from vi.approximation.record.points import points_of
 from vi.families import Structured
 from vi.foundation.version import __version__
 
@@ -36,4 +37,7 @@ def settings(fit: FitState) -> dict[str, Any]:
     if fit.algorithm is not None:
         known |= {"algorithm": fit.algorithm.short_name, "loss": fit.algorithm.loss_name}
         known |= fit.algorithm.settings()
+        if points := points_of(fit):
+            named = ", ".join(points)
+            known |= {"points": named, "loss": f"{known['loss']}, given points of {named}"}
     return known

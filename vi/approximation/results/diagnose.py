@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +17,10 @@ from vi.approximation.record.log_density import (
     target_of_some_rows,
 )
 from vi.approximation.record.parameters import mean_and_std, reported_params
+from vi.approximation.record.points import points_of
 from vi.approximation.record.training_data import lost_data
 from vi.approximation.results.diagnosis_sizes import check_sizes, sizes_of
+from vi.approximation.results.given_points import without_points
 from vi.approximation.results.measurements import measured
 from vi.approximation.results.passes import sizes_in_passes
 from vi.approximation.results.points import draw
@@ -67,6 +70,9 @@ def diagnose(
     of them. The rest reads rows that stand for all: 5,000, and 20 for each dimension, at least,
     with the slope that all have where q is.
 
+    Variables that are point estimates (``family="point"``) have no width that could be judged: the
+    verdict is on the posterior of all others given these, and names them in ``skipped``.
+
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
     change, and shows it in its status, its draws and its file. In a callback of a run it is
     returned alone.
@@ -103,7 +109,8 @@ def diagnose(
     Raises
     ------
     ValueError
-        If ``rows="some"`` and the rows are not streamed.
+        If ``rows="some"`` and the rows are not streamed; if all variables are point estimates, or
+        some are and rows are streamed.
     DataError
         If streamed rows cannot be read, or a loader not more than once.
 
@@ -130,6 +137,11 @@ def diagnose(
         logger.warning("The verdict is on the model's present data. %s", fit.data.missing)
     streamed = target_of_every_row(fit)
     if isinstance(streamed, StreamedTarget):
+        if points_of(fit):
+            raise ValueError(
+                f"{', '.join(points_of(fit))}: point estimates, of which a verdict on streamed "
+                "rows is not made. Give data= as arrays in memory."
+            )
         sizes = None
         if rows != "some":
             sizes = sizes_in_passes(fit, streamed, rows, draws, chains, starts)
@@ -141,7 +153,14 @@ def diagnose(
     of_rows = target_of_row_blocks(fit)
     target = _as_all(fit, of_rows, seed)
     sizes = sizes_of(fit, draws, chains, starts, rows=of_rows, target=target)
-    return judged(measured(fit, of_rows, target, sizes, seed))
+    points = points_of(fit)
+    if points:
+        fit, (of_rows, target) = without_points(fit, of_rows, target)
+    known = measured(fit, of_rows, target, sizes, seed)
+    if points:
+        what = f"{', '.join(points)}: point estimates, and the verdict is on all others given them"
+        known = replace(known, skipped=(what, *known.skipped))
+    return judged(known)
 
 
 def _as_all(fit: FitState, rows: Target, seed: int) -> Target:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import jax
 import numpy as np
 import pymc as pm
 import xarray as xr
@@ -166,9 +167,9 @@ def _predictions_of(model: DensityModel) -> Predictions:
 
 def _flat_draws(model: DensityModel, idata: xr.DataTree) -> tuple[dict[str, Any], tuple[int, int]]:
     """Draws by name, chains one after the other, and how many there are of each."""
-    arrays = {str(name): np.asarray(array) for name, array in model.pytree(idata).items()}
-    chains, draws = next(iter(arrays.values())).shape[:2]
-    return {n: a.reshape(-1, *a.shape[2:]) for n, a in arrays.items()}, (chains, draws)
+    arrays = model.pytree(idata)
+    chains, draws = jax.tree.leaves(arrays)[0].shape[:2]
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), arrays), (chains, draws)
 
 
 def _dataset(arrays: dict[str, np.ndarray], sizes: tuple[int, int]) -> xr.Dataset:

@@ -12,6 +12,7 @@ from vi.algorithms.base import Algorithm, State
 from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.agreement import compared
 from vi.diagnostics.losses import recent
+from vi.families.point import point_entries, widths
 from vi.foundation.precision import precision
 from vi.foundation.seeds import RESTARTS, key_from
 
@@ -99,6 +100,11 @@ def _another(fit: FitState, algorithm: Algorithm, run: int) -> State:
     key = jax.random.fold_in(key_from(fit.seed, RESTARTS), run)
     where, steps, params_key = jax.random.split(key, 3)
     mean = family.draw(start, family.noise(where, start))
-    params = family.init(mean, family.std(start), params_key)
+    std, points = family.std(start), point_entries(family, len(mean))
+    if len(points):  # their draws are all the same
+        std = widths(family, start)
+        away = jax.random.normal(jax.random.fold_in(where, 1), points.shape, mean.dtype)
+        mean = mean.at[points].add(std[points] * away)
+    params = family.init(mean, std, params_key)
     params = {name: value if family.trains(name) else start[name] for name, value in params.items()}
     return algorithm.init(params, steps)

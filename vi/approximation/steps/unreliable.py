@@ -11,6 +11,7 @@ from vi.approximation.record.parameters import averaged_params, dense_covariance
 from vi.diagnostics.doubts import about_losses, about_normal
 from vi.diagnostics.losses import recent
 from vi.diagnostics.status import Status
+from vi.families.point import point_entries
 from vi.training.best import Best
 
 __all__ = ["doubted"]
@@ -67,10 +68,13 @@ def _fault(fit: FitState, lowest: tuple[float, float] | None) -> str:
         return ""
     params = averaged_params(fit)
     mean, std = mean_and_std(fit, params)
-    correlation = None
+    # points have no width that could be too small
+    wide = np.setdiff1d(np.arange(fit.layout.dim), point_entries(fit.family, fit.layout.dim))
+    mean, std, correlation = mean[wide], std[wide], None
     if fit.family.pairs_in_batches and fit.layout.dim <= LARGEST_DENSE:
         with np.errstate(all="ignore"):
-            correlation = dense_covariance(fit, params) / np.outer(std, std)
+            covariance = dense_covariance(fit, params)[np.ix_(wide, wide)]
+            correlation = covariance / np.outer(std, std)
         correlation = correlation if np.isfinite(correlation).all() else None
     what, where = about_normal(mean, std, correlation, eps)
-    return f"{what} in {fit.layout.describe(where)}" if what else ""
+    return f"{what} in {fit.layout.describe(wide[where])}" if what else ""

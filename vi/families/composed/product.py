@@ -115,29 +115,29 @@ class Product(Family):
         keys = jax.random.split(key, len(self.parts))
         return tuple(
             part.family.noise(key, of_part)
-            for part, of_part, key in zip(self.parts, self._split(params), keys, strict=True)
+            for part, of_part, key in zip(self.parts, self.split(params), keys, strict=True)
         )
 
     def draw(self, params: Params, noise: Noise) -> jax.Array:
-        split = zip(self.parts, self._split(params), noise, strict=True)
-        return self._assemble([part.family.draw(of_part, e) for part, of_part, e in split])
+        split = zip(self.parts, self.split(params), noise, strict=True)
+        return self.assemble([part.family.draw(of_part, e) for part, of_part, e in split])
 
     def draw_and_log_prob(self, params: Params, noise: Noise) -> tuple[jax.Array, jax.Array]:
-        split = zip(self.parts, self._split(params), noise, strict=True)
+        split = zip(self.parts, self.split(params), noise, strict=True)
         pieces = [part.family.draw_and_log_prob(of_part, e) for part, of_part, e in split]
         terms = [part.weighted(log_q) for part, (_, log_q) in zip(self.parts, pieces, strict=True)]
-        return self._assemble([z for z, _ in pieces]), sum(terms)  # type: ignore[return-value]
+        return self.assemble([z for z, _ in pieces]), sum(terms)  # type: ignore[return-value]
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         terms = [
             part.weighted(part.family.log_prob(of_part, z[part.entries]))
-            for part, of_part in zip(self.parts, self._split(params), strict=True)
+            for part, of_part in zip(self.parts, self.split(params), strict=True)
         ]
         return sum(terms)  # type: ignore[return-value]
 
     def entropy(self, params: Params) -> jax.Array | None:
         total = jnp.zeros(())
-        for part, of_part in zip(self.parts, self._split(params), strict=True):
+        for part, of_part in zip(self.parts, self.split(params), strict=True):
             entropy = part.family.entropy(of_part)
             if entropy is None:
                 return None
@@ -145,25 +145,25 @@ class Product(Family):
         return total
 
     def mean(self, params: Params) -> jax.Array:
-        return self._assemble(
+        return self.assemble(
             [
                 p.family.mean(of_part)
-                for p, of_part in zip(self.parts, self._split(params), strict=True)
+                for p, of_part in zip(self.parts, self.split(params), strict=True)
             ]
         )
 
     def std(self, params: Params) -> jax.Array:
-        return self._assemble(
+        return self.assemble(
             [
                 p.family.std(of_part)
-                for p, of_part in zip(self.parts, self._split(params), strict=True)
+                for p, of_part in zip(self.parts, self.split(params), strict=True)
             ]
         )
 
     def cov(self, params: Params) -> jax.Array:
         blocks = [
             part.family.cov(of_part)
-            for part, of_part in zip(self.parts, self._split(params), strict=True)
+            for part, of_part in zip(self.parts, self.split(params), strict=True)
         ]
         order = self._order()
         cov: jax.Array = jax.scipy.linalg.block_diag(*blocks)[jnp.ix_(order, order)]
@@ -173,14 +173,14 @@ class Product(Family):
         return self._join(
             [
                 p.family.units(of_part)
-                for p, of_part in zip(self.parts, self._split(params), strict=True)
+                for p, of_part in zip(self.parts, self.split(params), strict=True)
             ]
         )
 
     def frame(self, params: Params) -> Frame | None:
         frames = {
             part.name: frame
-            for part, of_part in zip(self.parts, self._split(params), strict=True)
+            for part, of_part in zip(self.parts, self.split(params), strict=True)
             if (frame := part.family.frame(of_part)) is not None
         }
         return _Frames(frames) if frames else None
@@ -203,7 +203,7 @@ class Product(Family):
             f"{part.name}.{name}": value for part, values in named for name, value in values.items()
         }
 
-    def _split(self, params: Params) -> list[Params]:
+    def split(self, params: Params) -> list[Params]:
         by_part: dict[str, Params] = {part.name: {} for part in self.parts}
         for name, value in params.items():
             owner, _, inner = name.partition(".")
@@ -214,7 +214,7 @@ class Product(Family):
         """Where each entry of the flat vector lies among the concatenated parts."""
         return np.argsort(np.concatenate([part.entries for part in self.parts]))
 
-    def _assemble(self, pieces: list[jax.Array]) -> jax.Array:
+    def assemble(self, pieces: list[jax.Array]) -> jax.Array:
         order = self._order()
         joined = jnp.concatenate(pieces)
         return joined if np.array_equal(order, np.arange(len(order))) else joined[order]

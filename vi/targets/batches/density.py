@@ -60,7 +60,7 @@ def in_setting(
         term mixes rows.
     """
     variables = [*model.free_RVs, *model.observed_RVs, *model.potentials]
-    terms = model.logp(variables, jacobian=setting.jacobian, sum=False)
+    terms = _terms(model, variables, setting)
     values = [
         model.rvs_to_values.get(variable, term)
         for variable, term in zip(variables, terms, strict=True)
@@ -108,6 +108,18 @@ def in_setting(
     return log_prob, in_place[2 * k :], batches.rows if setting.training else (), local
 
 
+def _terms(model: pm.Model, variables: Sequence[Any], setting: GraphSetting) -> list[Any]:
+    """The terms of variables, without the Jacobian determinants of point estimates."""
+    terms = list(model.logp(variables, jacobian=setting.jacobian, sum=False))
+    points = [variable for variable in model.free_RVs if variable.name in setting.points]
+    if points and setting.jacobian:
+        without = model.logp(points, jacobian=False, sum=False)
+        by_variable = dict(zip(variables, terms, strict=True))
+        by_variable |= dict(zip(points, without, strict=True))
+        terms = [by_variable[variable] for variable in variables]
+    return terms
+
+
 def _of_all_rows(
     model: pm.Model, variables: Sequence[Any], terms: Sequence[Any], setting: GraphSetting
 ) -> Any:
@@ -117,7 +129,7 @@ def _of_all_rows(
         _over_few_rows(model, variable, term) if setting.rewrite else None
         for variable, term in zip(variables, tensors, strict=True)
     ]
-    if all(total is None for total in few):
+    if all(total is None for total in few) and not setting.points:
         return model.logp(jacobian=setting.jacobian)
     sums = [
         term.sum() if total is None else total for term, total in zip(tensors, few, strict=True)

@@ -36,6 +36,9 @@ class GraphSetting:
         By name of a local variable, what an encoder reads: tensors with a row for each of its rows.
     jacobian : bool
         Whether the log Jacobian determinants of the transforms are part of the log density.
+    points : frozenset of str
+        Names of the variables whose log Jacobian determinants are left out all the same: point
+        estimates.
     prior_weight : float
         What multiplies the log prior, log Jacobians included.
     rewrite : bool
@@ -50,6 +53,7 @@ class GraphSetting:
     locals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     encoded: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     jacobian: bool = True
+    points: frozenset[str] = frozenset()
     prior_weight: float = 1.0
     rewrite: bool = True
 
@@ -76,6 +80,7 @@ class GraphSetting:
             tuple(sorted(self.locals.items())),
             read,
             self.jacobian,
+            self.points,
             self.prior_weight,
             self.rewrite,
         )
