@@ -13,7 +13,9 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 UV := sh .ci/uv
-PYTEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
+# without the plugins of whatever is installed: pytest rewrites the assertions of all of their packages (Hypothesis,
+# Zarr), in each process anew, which takes half of its start
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/pytest -p xdist.plugin -p pytest_cov.plugin -n $(WORKERS) --maxprocesses 8 --dist worksteal
 # instruction sets of this machine that XLA can be told to stay within, and other seeds, for test-robust
 ISAS ?= $(shell for isa in SSE4_2 AVX AVX2 AVX512; do grep -qiwE "$$isa|$${isa}F" /proc/cpuinfo && echo $$isa; done)
 SEEDS ?= 1000 2000

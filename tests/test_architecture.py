@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,22 +50,26 @@ GRAPH = {
 }
 
 
-def floors() -> dict[str, int]:
+def floors(design: str) -> dict[str, int]:
     """The floor of each room, from the table in the design: lines ``| 3 | `data/` | ...``."""
-    text = (ROOT / "docs" / "design.md").read_text()
-    rows = re.findall(r"^\| (\d+) \| `([\w/.]+?)/?` \|", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| `([\w/.]+?)/?` \|", design, flags=re.MULTILINE)
     return {room.replace("/", "."): int(floor) for floor, room in rows}
 
 
-FLOORS = floors()
+FLOORS = floors((ROOT / "docs" / "design.md").read_text())
 
 
-def room_of(name: str) -> str:
+def room_in(rooms: Iterable[str], name: str) -> str:
     """The longest named room that a module lies in: ``vi.approximation.files.save`` is in
     ``approximation.files``."""
     inner = name.partition(".")[2] or "__init__.py"
-    fitting = [room for room in FLOORS if f"{inner}.".startswith(f"{room}.")]
+    fitting = [room for room in rooms if f"{inner}.".startswith(f"{room}.")]
     return max(fitting, key=len, default=inner)
+
+
+def room_of(name: str) -> str:
+    """The room of a module today."""
+    return room_in(FLOORS, name)
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:

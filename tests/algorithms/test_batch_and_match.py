@@ -20,9 +20,9 @@ def step(algorithm, mean, factor, log_prob, score, step=0):
         params = FAMILY.at(jnp.asarray(mean), jnp.asarray(factor))
         state = algorithm.init(params, jax.random.key(1))
         state = state._replace(step=jnp.uint32(step))
-        question = algorithm.ask(state, {})
+        question = jax.jit(algorithm.ask)(state, {})
         points = np.asarray(question.points)
-        told = algorithm.tell(state, question, log_prob(points), score(points), {})
+        told = jax.jit(algorithm.tell)(state, question, log_prob(points), score(points), {})
         params, loss = told[0].params, float(told[1])
         return np.asarray(params["mu"]), np.asarray(FAMILY.cov(params)), points, loss
 
@@ -144,11 +144,16 @@ def test_float32_keeps_up(rng):
     algorithm = BatchAndMatch(FAMILY, 60)
     with precision(np.dtype("float32")):
         state = algorithm.init(FAMILY.at(jnp.zeros(3), jnp.eye(3)), jax.random.key(1))
-        for _ in range(20):
+
+        @jax.jit
+        def step(state):
             question = algorithm.ask(state, {})
             z = question.points / units
             answer = -0.5 * jnp.sum(z**2, axis=1), -z / units
-            state, _ = algorithm.tell(state, question, *answer, {})
+            return algorithm.tell(state, question, *answer, {})[0]
+
+        for _ in range(20):
+            state = step(state)
         std = np.asarray(FAMILY.std(state.params))
     np.testing.assert_allclose(std, units, rtol=1e-3)
 

@@ -4,8 +4,11 @@
 killed (``SIGKILL``, or ``--signal TERM``) after a random part of the time that a whole fit takes,
 and started again, until it ends. After each kill the checkpoint is read: its losses are those of
 the whole fit, to the last bit, up to its step. At the end losses and parameters are those of the
-whole fit, and nothing but the kept states and the losses is in the folder. Case ``save`` is killed
-in a loop of ``approx.save``, and its file must be one of the two that were written.
+whole fit, and nothing but the kept states and the losses is in the folder. Case ``resume`` is
+killed before it makes further steps: while it reads the file, compares, compiles. Case ``save`` is
+killed in a loop of ``approx.save``, and its file must be one of the two that were written. Case
+``sample`` is killed while it draws from a checkpoint, none of whose files may change by that; who
+draws afterwards gets the same draws.
 
 The processes are forked from one that has imported the library and computed nothing yet.
 """
@@ -66,10 +69,13 @@ def fitted(case, checkpoint=None):
     if case == "callback":
         check = vi.callbacks.CheckLossConvergence(every=1000, patience=20)
         return vi.fit(N, "advi", callbacks=[check], **options)
-    return vi.fit(N, case, **options)
+    return vi.fit(N, "advi" if case == "resume" else case, **options)
 
 
-CASES = ("advi", "fullrank_advi", "host", "restarts", "streamed", "svgd", "callback", "save")
+FITS = ("advi", "fullrank_advi", "host", "restarts", "streamed", "svgd", "callback", "resume")
+"""Cases that fit; ``resume`` is the first of them."""
+
+CASES = (*FITS, "save", "sample")
 
 
 def forked(function, *arguments):
@@ -137,21 +143,35 @@ def bytes_of_losses(folder):
     return sum(file.stat().st_size for file in folder.glob("*.losses"))
 
 
+def ended_or_stepped(pid, folder, before):
+    """The exit status of a process, or None once there are more losses than before."""
+    status = None
+    while status is None and bytes_of_losses(folder) == before:
+        status = ended(pid, 0.005)
+    return status
+
+
 def killed_until_it_ends(case, folder, reference, seconds, kills, number, rng):
     """Kill a fit and start it again until it ends, or often enough; the steps at each kill."""
     path, out = folder / "run.vi", folder / "out.npz"
-    at = []
+    at, until_steps = [], None
     while True:
         before = bytes_of_losses(folder)
         pid = forked(survive, case, path, out)
         if len(at) >= kills:
             status = ended(pid)
-        elif rng.random() < 0.25:  # anywhere: while it is compiled, most likely
+        elif case == "resume" and at and until_steps is None:  # how long it takes to go on
+            began = time.monotonic()
+            status = ended_or_stepped(pid, folder, before)
+            until_steps = time.monotonic() - began
+        elif case == "resume" and at:
+            status = ended(pid, rng.uniform(0.0, until_steps))
+        elif (
+            case != "resume" and rng.random() < 0.25
+        ):  # anywhere: while it is compiled, most likely
             status = ended(pid, rng.uniform(0.0, seconds))
         else:
-            status = None
-            while status is None and bytes_of_losses(folder) == before:
-                status = ended(pid, 0.005)
+            status = ended_or_stepped(pid, folder, before)
             status = ended(pid, rng.uniform(0.0, STEPPING)) if status is None else status
         if status is None:
             os.kill(pid, number)
@@ -161,9 +181,13 @@ def killed_until_it_ends(case, folder, reference, seconds, kills, number, rng):
         assert status == -number, f"{case}: exit status {status}"
         at.append(is_a_part(path, reference) if path.exists() else -1)
     assert same(out, reference), f"{case}: not the fit that nobody killed"
-    left = [file.name for file in folder.iterdir() if file.suffix in (".tmp", ".lock")]
-    assert not left, f"{case}: left behind: {left}"
+    assert_nothing_is_left(folder)
     return at
+
+
+def assert_nothing_is_left(folder):
+    left = [file.name for file in folder.iterdir() if file.suffix in (".tmp", ".lock")]
+    assert not left, f"left behind: {left}"
 
 
 def save_for_ever(path, small, large):
@@ -190,6 +214,42 @@ def killed_in_save(folder, rng, seconds):
     return [len(arrays["history"])]
 
 
+def draw(path, out, begun=None):
+    """Write draws of a checkpoint; with the name of a file that says when, draw for ever."""
+    approx = vi.load(path, model=model())
+    if begun is not None:
+        begun.touch()
+    while True:
+        drawn = approx.sample(5000, random_seed=5, log_prob=True)
+        if begun is None:
+            break
+    np.savez(out, **{**drawn["posterior"].ds, **drawn["sample_stats"].ds})
+
+
+def killed_in_sample(folder, rng, kills, number):
+    """Kill processes that draw from a checkpoint: its files stay, and so do the draws."""
+    kept = folder / "kept"
+    kept.mkdir()
+    path, one, two = kept / "run.vi", folder / "one.npz", folder / "two.npz"
+    assert ended(forked(survive, "advi", path, folder / "fit.npz")) == 0
+    assert ended(forked(draw, path, one)) == 0
+    before = {file.name: file.read_bytes() for file in kept.iterdir()}
+    steps = bytes_of_losses(kept) // 8
+    for kill in range(kills):
+        begun = folder / f"begun{kill}"
+        pid = forked(draw, path, two, begun)
+        if rng.random() < 0.75:
+            while not begun.exists():
+                assert ended(pid, 0.005) is None
+        assert ended(pid, rng.uniform(0.0, STEPPING)) is None
+        os.kill(pid, number)
+        assert ended(pid) == -number
+        assert {file.name: file.read_bytes() for file in kept.iterdir()} == before
+    assert ended(forked(draw, path, two)) == 0
+    assert same(two, one), "sample: other draws"
+    return [steps] * kills
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
@@ -213,6 +273,9 @@ def main():
             folder.mkdir()
             if case == "save":
                 at = killed_in_save(folder, rng, 0.2)
+            elif case == "sample":
+                kills = min(options.each, options.kills - done)
+                at = killed_in_sample(folder, rng, kills, number)
             else:
                 if case not in references:
                     references[case] = root / f"{case}.npz"

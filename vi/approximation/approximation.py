@@ -11,37 +11,26 @@ from typing import Any, Self
 import numpy as np
 import pymc as pm
 
-from vi.algorithms import State
 from vi.approximation.checkpoints.asked import checkpoint_from
 from vi.approximation.files.save import save
-from vi.approximation.live_record import LiveRecord
 from vi.approximation.record.begin import begin, begin_again
 from vi.approximation.record.beginning import Beginning, precision_of
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.groups import Group, family_or_groups, model_of_groups
 from vi.approximation.record.groups_of_model import with_groups_of_model
-from vi.approximation.record.judgement import told_status
-from vi.approximation.record.log_density import model_of_all_rows, target
-from vi.approximation.record.parameters import (
-    averaged_params,
-    iterate,
-    reported_params,
-    with_params,
-)
+from vi.approximation.record.log_density import target
+from vi.approximation.record.parameters import with_params
 from vi.approximation.record.settings import settings
 from vi.approximation.results import chains, draws, nodes, predictive
 from vi.approximation.results.covariance import cov_lr
 from vi.approximation.results.diagnose import diagnose
 from vi.approximation.results.html import approximation_html
 from vi.approximation.results.summary import summary
+from vi.approximation.shown_record import ShownRecord
 from vi.approximation.steps.freezing import frozen
 from vi.approximation.steps.going_on import gone_on_from, refuse_other_settings
 from vi.approximation.verbs import kept_verb, live_verb, verb
-from vi.diagnostics.diagnosis import Diagnosis
-from vi.diagnostics.stages import table_of_stages
-from vi.diagnostics.status import Status
-from vi.families import Family, Params, Part, Product
-from vi.foundation.layout import Layout
+from vi.families import Family
 from vi.foundation.numbers import check_steps, flag
 from vi.graphs.replacements import as_variables
 from vi.targets.model.checks import check_variables, model_in_context
@@ -50,7 +39,7 @@ from vi.training.loop import Callback, check_callbacks
 __all__ = ["Approximation"]
 
 
-class Approximation(LiveRecord):
+class Approximation(ShownRecord):
     """A family fitted to a model: live from construction, during a run and after it.
 
     Parameters
@@ -225,148 +214,18 @@ class Approximation(LiveRecord):
         """
         return self.change(lambda fit: with_params(fit, params))
 
-    # ---- what it is ------------------------------------------------------------------------------
-
-    @property
-    def model(self) -> pm.Model:
-        """The model that is approximated."""
-        return self.record.model
-
-    @property
-    def full_model(self) -> pm.Model:
-        """The model with all rows in place of minibatches, for PyMC's own functions."""
-        return model_of_all_rows(self.record)
-
-    @property
-    def family(self) -> Family:
-        """The variational family."""
-        return self.record.family
-
-    @property
-    def groups(self) -> tuple[Part, ...]:
-        """The groups of variables and their families; one of everything where there are none."""
-        if isinstance(self.family, Product):
-            return self.family.parts
-        return (Part("all", self.family, ((0, self.ndim),)),)
-
-    @property
-    def layout(self) -> Layout:
-        """Where each variable lies in the flat unconstrained vector."""
-        return self.record.layout
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Precision of the fit."""
-        return self.record.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Length ``D`` of the flat unconstrained vector."""
-        return self.record.layout.dim
-
-    @property
-    def ddim(self) -> int:
-        """PyMC's other name of :attr:`ndim`."""
-        return self.ndim
-
-    @property
-    def ordering(self) -> dict[str, tuple[str, slice, tuple[int, ...], np.dtype]]:
-        """Where each unconstrained value lies, as PyMC has it: :attr:`layout` says more.
-
-        By its name: the name, a slice of the flat vector, the value's shape and its type.
-        """
-        values = {value.name: value for value in self.model.value_vars}
-        return {
-            slot.value_name: (
-                slot.value_name,
-                slot.slice,
-                slot.shape,
-                np.dtype(values[slot.value_name].dtype),
-            )
-            for slot in self.layout
-        }
-
-    @property
-    def random_seed(self) -> int:
-        """The seed of the fit."""
-        return self.record.seed
-
-    @property
-    def backend(self) -> str:
-        """What evaluates the log density, as asked for; ``settings()`` says which it became."""
-        return self.record.backend
-
-    @property
-    def include_transformed(self) -> bool:
-        """Whether draws hold the unconstrained values too."""
-        return self.record.include_transformed
-
-    @property
-    def status(self) -> Status:
-        """How the last run ended; with the verdict, where the fit was diagnosed."""
-        return told_status(self.record)
-
-    @property
-    def diagnosis(self) -> Diagnosis | None:
-        """The last verdict on the present parameters, of :meth:`diagnose`; ``None`` without one."""
-        return self.record.diagnosis
-
-    @property
-    def stages(self) -> Any:
-        """What ``method="auto"`` has tried: a pandas.DataFrame, one row a stage.
-
-        Columns ``stage``, ``elbo``, ``elbo_error``, ``pareto_k``, ``gradients``, ``seconds``,
-        ``outcome``, ``kept``; without rows after other methods. :func:`vi.plots.plot_stages` draws
-        it.
-        """
-        return table_of_stages(self.record.stages)
-
-    @property
-    def hist(self) -> np.ndarray:
-        """The loss of every step so far; ``settings()["loss"]`` says what it is."""
-        return self.record.losses
-
-    @property
-    def state(self) -> State | None:
-        """The run's whole state, a pytree; ``None`` before the first fit."""
-        return self.record.run
-
-    def __repr__(self) -> str:
-        if "_record" not in vars(self):  # in a debugger, within an __init__
-            return f"<{type(self).__name__} without parameters>"
-        names = ", ".join(self.layout.names)
-        kind = self.family.short_name
-        return f"<Approximation {kind} of {names} (D={self.ndim}), {self.status}>"
+    # ---- what q gives ----------------------------------------------------------------------------
 
     _repr_html_ = verb(approximation_html)
     settings = verb(settings)
     target = verb(target)
-
-    # ---- parameters and moments ------------------------------------------------------------------
-
-    @property
-    def reported(self) -> Params:
-        """The parameters that are reported: averaged where that is on, encoders applied."""
-        return reported_params(self.record)
-
-    @property
-    def averaged(self) -> Params:
-        """The parameters that a fit changes (of encoders, weights), averaged where that is on."""
-        return averaged_params(self.record)
-
-    @property
-    def iterate(self) -> dict[str, np.ndarray]:
-        """The raw iterate, from which :meth:`refine` continues, as NumPy arrays."""
-        return iterate(self.record)
-
-    # ---- what q gives ----------------------------------------------------------------------------
 
     sample = verb(draws.sample)
     logp = verb(draws.logp)
     logq = verb(draws.logq)
     summary = verb(summary)
     cov_lr = verb(cov_lr)
-    diagnose = kept_verb(diagnose, LiveRecord.keep)
+    diagnose = kept_verb(diagnose, ShownRecord.keep)
     sample_posterior_predictive = verb(predictive.sample_posterior_predictive)
     compute_log_likelihood = verb(predictive.compute_log_likelihood)
     sample_mcmc = verb(chains.sample_mcmc)

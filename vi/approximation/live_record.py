@@ -6,10 +6,9 @@ import pickle
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import cloudpickle
-import xarray as xr
 
 from vi.approximation.checkpoints.asked import Checkpoint
 from vi.approximation.checkpoints.run_kept import run_kept
@@ -17,8 +16,6 @@ from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.judgement import judged_as_before
 from vi.approximation.record.parameters import reported_params, with_params
-from vi.approximation.record.pymc_names import OF_APPROXIMATION
-from vi.approximation.results.labelled import labelled_mean, labelled_std
 from vi.approximation.shared_parameters import SharedParameters
 from vi.approximation.steps.run import Around, failed
 from vi.approximation.turns import Turns
@@ -222,58 +219,6 @@ class LiveRecord:
                 "their own. Stop the run (raise StopIteration), set them, and call refine()."
             )
         return self.publish()
-
-    if not TYPE_CHECKING:  # or it would be every attribute, for a type checker
-
-        def __getattr__(self, name: str) -> Any:
-            """Say what takes the place of an attribute that PyMC's approximations have."""
-            if name not in OF_APPROXIMATION:
-                return object.__getattribute__(self, name)  # raises what brought us here
-            raise AttributeError(
-                f"{type(self).__name__} has no {name}, which PyMC's approximations have. Write "
-                f"{OF_APPROXIMATION[name]}.",
-                name=name,
-                obj=self,
-            )
-
-    @property
-    def shared_params(self) -> dict[str, Any]:
-        """The reported parameters as PyTensor shared variables, by name.
-
-        Values that are written into them (``set_value``) become those of the approximation, as with
-        :meth:`set_params`, at the next question: draws, moments, the next fit.
-        """
-        return self._shared.variables
-
-    @property
-    def params(self) -> list[Any]:
-        """The reported parameters as a list of PyTensor shared variables."""
-        return list(self._shared.variables.values())
-
-    @property
-    def mean(self) -> Any:
-        """Mean of q in the unconstrained space, symbolic, shape ``(D,)``; ``.eval()`` gives it."""
-        return self._shared.moment(self._record.family, "mean")
-
-    @property
-    def std(self) -> Any:
-        """Standard deviations of q in the unconstrained space, symbolic, shape ``(D,)``."""
-        return self._shared.moment(self._record.family, "std")
-
-    @property
-    def cov(self) -> Any:
-        """Covariance of q in the unconstrained space, symbolic, shape ``(D, D)``."""
-        return self._shared.moment(self._record.family, "cov")
-
-    @property
-    def mean_data(self) -> xr.Dataset:
-        """Mean of q by the names of the unconstrained values, with the model's dims and labels."""
-        return labelled_mean(self._record)
-
-    @property
-    def std_data(self) -> xr.Dataset:
-        """Standard deviations of q by the names of the unconstrained values, as the mean."""
-        return labelled_std(self._record)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """A pickle for any pickler: models hold functions that only cloudpickle can write."""

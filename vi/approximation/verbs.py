@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate
 
-from vi.approximation.live_record import LiveRecord
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.shown_record import ShownRecord
 
 __all__ = ["kept_verb", "live_verb", "verb"]
 
@@ -19,7 +19,7 @@ def verb[**P, R](
     """A method that does its work on the present record."""
 
     @functools.wraps(work)
-    def method(self: LiveRecord, *args: P.args, **kwargs: P.kwargs) -> R:
+    def method(self: ShownRecord, *args: P.args, **kwargs: P.kwargs) -> R:
         return work(self.record, *args, **kwargs)
 
     return _described(method, work, leading=1)  # type: ignore[return-value]
@@ -32,7 +32,7 @@ def kept_verb[**P, R](
     """A method that does its work on the present record, and keeps what it found of it."""
 
     @functools.wraps(work)
-    def method(self: LiveRecord, *args: P.args, **kwargs: P.kwargs) -> R:
+    def method(self: ShownRecord, *args: P.args, **kwargs: P.kwargs) -> R:
         record = self.record
         result = work(record, *args, **kwargs)
         keep(self, result, record)
@@ -47,7 +47,7 @@ def live_verb[**P, R](
     """A method that is also given the shared parameters, which stay live in what it returns."""
 
     @functools.wraps(work)
-    def method(self: LiveRecord, *args: P.args, **kwargs: P.kwargs) -> R:
+    def method(self: ShownRecord, *args: P.args, **kwargs: P.kwargs) -> R:
         return work(self.record, self.shared_params, *args, **kwargs)
 
     return _described(method, work, leading=2)  # type: ignore[return-value]

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import abc
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Unpack
 
 import jax
-import numpy as np
 
-from vi.algorithms import Algorithm, State
 from vi.approximation import Approximation
-from vi.foundation.html import card
 from vi.foundation.numbers import check_count, check_flags
-from vi.foundation.unset import Unset
-from vi.inference.contract import check_made
+from vi.inference.declared import Declared
 from vi.inference.judged import judged
-from vi.inference.one_shot import OneShot, refuse_one_step, refuse_steps
+from vi.inference.one_shot import OneShot, refuse_one_step
 from vi.inference.plans import begun, found_in_one_go
 from vi.inference.profile import Profile, profiled
 from vi.inference.pymc_arguments import RetiredArguments, check_retired
 from vi.inference.run_options import RunOptions, check_run, refuse_average, refuse_unused
-from vi.models.density_model import own_groups
 from vi.optimizers import Averaging
-from vi.training import Callback, Status
+from vi.training import Callback
 
 __all__ = ["Inference"]
 
 
-class Inference(abc.ABC):
+class Inference(Declared):
     """Fits an approximation with an algorithm; a subclass says which.
 
     Parameters
@@ -38,81 +32,6 @@ class Inference(abc.ABC):
     approx : Approximation
         What is fitted; live: it shows the state of the run at any time.
     """
-
-    family_name: str | None = None
-    """Name in ``vi.families.FAMILIES`` of what it fits where it makes the approximation itself."""
-
-    estimators: Collection[str] = ()
-    """What ``estimator=`` takes; empty where there is nothing to choose."""
-
-    averages: bool = True
-    """Whether the iterates' average can be reported."""
-
-    default_n: int = 10_000
-    """Steps, or the most iterations, of a fit that is not told how many."""
-
-    stepwise: bool = True
-    """Whether a fit is a run of steps, with an optimiser, callbacks and ``refine``; otherwise it is
-    found in one go.
-    """
-
-    staged: bool = False
-    """Whether a fit is made of stages, of several methods one after the other."""
-
-    takes_groups: bool = False
-    """Whether it fits a q made of groups, as a NumPyro model with ``numpyro.param`` needs."""
-
-    warm_start: bool = False
-    """Whether, with the default optimiser, a search over fixed draws comes before the first step
-    where it can (:func:`vi.approximation.steps.warm_start.can_warm_start`).
-    """
-
-    approx: Approximation = Unset(  # type: ignore[assignment]
-        "has no approximation: its __init__ must call super().__init__(approx), with "
-        "vi.MeanField(**options) or another vi.Approximation"
-    )
-    """What is fitted."""
-
-    def __init__(self, approx: Approximation) -> None:
-        if not isinstance(approx, Approximation):
-            raise TypeError(
-                f"approx must be a vi.Approximation (vi.MeanField(), vi.FullRank()), got "
-                f"{approx!r}."
-            )
-        own = own_groups(approx.model)
-        if own and not self.takes_groups:
-            raise TypeError(
-                f"{own}: {type(self).__name__} fits one family of all variables. Use "
-                "method='advi', 'fullrank_advi' or 'lowrank_advi', or vi.KLqp of groups."
-            )
-        self.approx = approx
-
-    @abc.abstractmethod
-    def algorithm(self, options: RunOptions) -> Algorithm | OneShot:
-        """The algorithm of a run, or what finds the approximation in one go."""
-
-    @property
-    def hist(self) -> np.ndarray:
-        """The loss of every step so far; ``approx.settings()["loss"]`` says what it is."""
-        return self.approx.hist
-
-    @property
-    def state(self) -> State | None:
-        """The run's whole state, a pytree; ``None`` before the first fit."""
-        return self.approx.state
-
-    @property
-    def status(self) -> Status:
-        """How the last run ended."""
-        return self.approx.status
-
-    def __repr__(self) -> str:
-        if "approx" not in vars(self):  # in a debugger, within an __init__
-            return f"<{type(self).__name__} without an approximation>"
-        return f"<{type(self).__name__} of {self.approx!r}>"
-
-    def _repr_html_(self) -> str:
-        return card(type(self).__name__, None, self.approx._repr_html_())
 
     def fit(
         self,
@@ -265,19 +184,6 @@ class Inference(abc.ABC):
         )
         return self.run(options)
 
-    @classmethod
-    def check_options(cls, options: RunOptions) -> None:
-        """Refuse options of a run that no fit by this method takes, whatever the model.
-
-        Raises
-        ------
-        TypeError
-            With the names of those options.
-        """
-        check_run(options, None)
-        if not cls.stepwise:
-            refuse_steps(cls.__name__, options)
-
     def run(self, options: RunOptions, restart: Mapping[str, Any] | None = None) -> Approximation:
         """Fit with options that were checked; all or nothing until the first step.
 
@@ -347,7 +253,3 @@ class Inference(abc.ABC):
             raise TypeError(f"{type(self).__name__} has no steps to profile.")
         options = RunOptions().resolved(averages=self.averages, n=n)
         return profiled(self.approx, lambda: self._made(options), n, backend)
-
-    def _made(self, options: RunOptions) -> Algorithm | OneShot:
-        """What :meth:`algorithm` returns, looked at."""
-        return check_made(type(self), self.algorithm(options), stepwise=self.stepwise)

@@ -137,7 +137,8 @@ def kills(*arguments):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are forked")
 def test_killed_at_random_moments_it_goes_on_bit_for_bit():
-    done = kills("--kills", "20", "--cases", "advi", "restarts", "save", "--each", "8")
+    cases = ("advi", "restarts", "resume", "save", "sample")
+    done = kills("--kills", "20", "--each", "4", "--cases", *cases)
     assert done.returncode == 0, done.stderr
     assert "all went on bit for bit" in done.stdout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,9 @@ def seed_of(asked: Checkpoint | None) -> int | None:
     return None if found is None else int(found.meta["seed"])
 
 
-def refuse_another(asked: Checkpoint, found: Found, known: dict[str, Any], n: int) -> None:
+def refuse_another(
+    asked: Checkpoint, found: Found, known: dict[str, Any], n: int, also: Sequence[str] = ()
+) -> None:
     """Refuse to go on from the checkpoint of another run, unless that is forced.
 
     Parameters
@@ -151,9 +154,11 @@ def refuse_another(asked: Checkpoint, found: Found, known: dict[str, Any], n: in
         The :func:`~vi.approximation.checkpoints.identity.identity` of the run that is to be.
     n : int
         Its steps.
+    also : sequence of str
+        What else differs, in words.
     """
     where = f"checkpoint={str(asked.path)!r}"
-    differ = what_differs(found.table["identity"], known)
+    differ = [*what_differs(found.table["identity"], known), *also]
     if differ and asked.resume != "force":
         raise ValueError(
             f"{where} is of another run; what differs: {', '.join(differ)}. Give another file; or "

@@ -24,6 +24,7 @@ from vi.approximation.checkpoints.memory import (
     restore_callbacks,
     runs_from,
 )
+from vi.approximation.checkpoints.run_data import RunData, set_in_the_run
 from vi.approximation.checkpoints.store import Store
 from vi.approximation.files.save import stored
 from vi.approximation.record.fit_state import FitState
@@ -75,6 +76,7 @@ class Keeper(Saver):
         assert fit.run is not None
         self._asked, self._store, self._known = asked, store, known
         self._callbacks, self._found = callbacks, found
+        self._data = RunData(fit, known["model"])
         self._begun = int(fit.run.step) if found is None else int(found.table["begun"])
         self._goal = self._begun + n
         self._run: Run | None = None
@@ -171,7 +173,8 @@ class Keeper(Saver):
         if not finished:
             told = f"a checkpoint of a run to step {self._goal:,}; refine() goes on from here."
             fit = replace(fit, status=Status("interrupted", step, told))
-        arrays, meta = stored(fit, self._known["model"])
+        self._data.look()
+        arrays, meta = stored(fit, self._data.of_model)
         if "step" not in arrays:
             arrays |= leaves_of(state)
         table: dict[str, Any] = {}
@@ -190,6 +193,7 @@ class Keeper(Saver):
             "finished": finished,
             "run": table,
             "callbacks": of_callbacks,
+            "data": dict(self._data.set_since),
         }
         self._store.write(arrays | more, meta, rows, leader)
         self._at = step
@@ -229,7 +233,8 @@ def kept(
         known = identity(fit, restarts)
         found = newest(asked) if asked.resume else None
         if found is not None:
-            refuse_another(asked, found, known, n)
+            set_since = set_in_the_run(found.table.get("data", {}), fit)
+            refuse_another(asked, found, known, n, [] if found.is_finished(n) else set_since)
         keeper = Keeper(asked, store, known, fit, n, callbacks, found)
         if store is not None and found is not None:
             away_with_damaged(asked, found)

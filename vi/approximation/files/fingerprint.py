@@ -9,12 +9,13 @@ import numpy as np
 import pymc as pm
 import pytensor
 from pymc.distributions.custom import CustomDistRV
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.op import Op
 
 from vi.targets.model.facts import watched
 
-__all__ = ["differences", "fingerprint", "hash_of_array", "hash_of_graph"]
+__all__ = ["data_variables", "differences", "fingerprint", "hash_of_array", "hash_of_graph"]
 
 SIMPLE = (bool, int, float, str, type(None), np.dtype, np.generic)
 
@@ -38,11 +39,9 @@ def fingerprint(model: pm.Model) -> dict[str, Any]:
         ``built_by``, and hashes by name under ``distributions``, ``potentials`` and ``data``.
     """
     named = {variable: name for name, variable in model.named_vars.items()}
-    shared: dict[str, Any] = {}
-    for variable in sorted(watched(model), key=lambda variable: variable.name or ""):
-        name = variable.name or "a shared variable"
-        number = sum(known.partition(" #")[0] == name for known in shared)
-        shared[f"{name} #{number + 1}" if number else name] = variable.get_value(borrow=True)
+    shared = {
+        name: variable.get_value(borrow=True) for name, variable in data_variables(model).items()
+    }
     arguments = getattr(getattr(model, "predictions", None), "arguments", {})
     observed = {
         rv.name: value.data
@@ -61,6 +60,16 @@ def fingerprint(model: pm.Model) -> dict[str, Any]:
             if isinstance(value, np.ndarray | np.generic | float | int)
         },
     }
+
+
+def data_variables(model: pm.Model) -> dict[str, SharedVariable]:
+    """The shared variables that hold a model's data, by name; of one name, numbered."""
+    found: dict[str, SharedVariable] = {}
+    for variable in sorted(watched(model), key=lambda variable: variable.name or ""):
+        name = variable.name or "a shared variable"
+        number = sum(known.partition(" #")[0] == name for known in found)
+        found[f"{name} #{number + 1}" if number else name] = variable
+    return found
 
 
 def differences(stored: dict[str, Any], present: dict[str, Any], *, data: bool) -> list[str]:

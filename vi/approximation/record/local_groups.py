@@ -12,7 +12,8 @@ import numpy as np
 import pymc as pm
 from pytensor.tensor import as_tensor
 
-from vi.approximation.record.groups import Group, members_of, product_of
+from vi.approximation.record.groups import Group
+from vi.approximation.record.product_of_groups import members_of, product_of
 from vi.families import Encoded, Encoder, Family, Params, PerRow, Product
 from vi.foundation.layout import Layout
 from vi.graphs.interpret import interpret

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import pymc as pm
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.type import RandomType
 
 from vi.graphs.self_advancing import Counter
 from vi.targets.model.data_watch import DataWatch
 
-__all__ = ["Same", "fact", "parts", "watched"]
+__all__ = ["Same", "fact", "parts", "shared_in", "watched"]
 
 ATTRIBUTE = "_vi_facts"
 
@@ -82,6 +83,11 @@ def watched(model: pm.Model) -> list[SharedVariable]:
     """The shared variables that a model reads, but for those that move on by themselves."""
     graphs = [*model.basic_RVs, *model.deterministics, *model.potentials]
     graphs += [*model.rvs_to_values.values()]
+    return shared_in(graphs)
+
+
+def shared_in(graphs: Iterable[Variable]) -> list[SharedVariable]:
+    """The shared variables behind graphs, but for those that move on by themselves."""
     return [
         variable
         for variable in ancestors(graphs)
