@@ -88,7 +88,7 @@ class OwnCovariance(Frame):
 
 @dataclass(frozen=True)
 class _Standard(Family):
-    r"""q as seen in its own coordinates, at the place from which steps are made: :math:`\Delta = 0`.
+    r"""q as seen in its own coordinates, where steps begin, at :math:`\delta = \Delta = 0`.
 
     .. math:: \zeta = e + \Delta e + s \delta
 
@@ -127,7 +127,8 @@ class _Standard(Family):
         return self.base.entropy(dim) + jnp.trace(params["turn"]) + self.log_det
 
     def units(self, params: Params) -> Params:
-        return jax.tree.map(jnp.ones_like, params)
+        units: Params = jax.tree.map(jnp.ones_like, params)
+        return units
 
 
 @jax.custom_jvp

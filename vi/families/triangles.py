@@ -39,8 +39,10 @@ def packed_triangle(matrix: jax.Array) -> jax.Array:
     [1.0, 2.0, 3.0]
     """
     places = _places(len(matrix))
-    return matrix.reshape(-1).at[places].get(
-        indices_are_sorted=True, unique_indices=True, mode="promise_in_bounds"
+    return (
+        matrix.reshape(-1)
+        .at[places]
+        .get(indices_are_sorted=True, unique_indices=True, mode="promise_in_bounds")
     )
 
 
