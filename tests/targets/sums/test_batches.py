@@ -33,9 +33,7 @@ def linear(size):
 def logistic(size):
     with pm.Model() as model:
         x, y = pm.Minibatch(X, (Y > 0).astype("int32"), batch_size=size)
-        pm.Bernoulli(
-            "y", logit_p=x @ pm.Normal("slope", shape=WIDTH), observed=y, total_size=ROWS
-        )
+        pm.Bernoulli("y", logit_p=x @ pm.Normal("slope", shape=WIDTH), observed=y, total_size=ROWS)
     return model
 
 
