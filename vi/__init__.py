@@ -29,6 +29,7 @@ from vi.approximation import (
 )
 from vi.auto import Auto
 from vi.data import Minibatch
+from vi.foundation.compile_cache import cache_dir
 from vi.foundation.environment import show_versions
 from vi.foundation.version import __version__
 from vi.inference import (
@@ -115,6 +116,7 @@ __all__ = [
     "adamax",
     "as_pm_fit",
     "bambi",
+    "cache_dir",
     "callbacks",
     "data",
     "families",

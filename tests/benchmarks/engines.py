@@ -52,6 +52,7 @@ class _Vi(Engine):
     needs = ("vi",)
     backend: str
     rewrite = True
+    method = "advi"
 
     def __init__(self, workload: Workload) -> None:
         import vi
@@ -62,7 +63,7 @@ class _Vi(Engine):
     def first(self) -> None:
         self._approx = self._fit(
             1,
-            "advi",
+            self.method,
             self._model,
             SEED,
             backend=self.backend,
@@ -95,11 +96,17 @@ class ViPytensor(_Vi):
     backend = "pytensor"
 
 
+class ViFullRank(ViJax):
+    title = "vi, jax, full rank"
+    method = "fullrank_advi"
+
+
 class PymcFit(Engine):
     """PyMC's ADVI with its default optimiser, what ``pm.fit`` runs."""
 
     title = "pm.fit"
     needs = ("pymc",)
+    method = "ADVI"
 
     def __init__(self, workload: Workload) -> None:
         self._model = workload.pymc()
@@ -108,12 +115,17 @@ class PymcFit(Engine):
         import pymc as pm
 
         with self._model:
-            self._inference = pm.ADVI(random_seed=SEED)
+            self._inference = getattr(pm, self.method)(random_seed=SEED)
             self._inference.fit(1, progressbar=False)
 
     def advance(self, n: int, progressbar: bool = False) -> None:
         with self._model:
             self._inference.refine(n, progressbar=progressbar)
+
+
+class PymcFullRank(PymcFit):
+    title = "pm.fit, full rank"
+    method = "FullRankADVI"
 
 
 class PymcExtras(Engine):
@@ -147,18 +159,19 @@ class Numpyro(Engine):
     title = "NumPyro AutoDiagonalNormal"
     needs = ("numpyro",)
     cached = False
+    guide, rate = "AutoDiagonalNormal", 1e-2
 
     def __init__(self, workload: Workload) -> None:
         import jax
         import numpyro
-        from numpyro.infer import SVI, Trace_ELBO
-        from numpyro.infer.autoguide import AutoDiagonalNormal
+        from numpyro.infer import SVI, Trace_ELBO, autoguide
 
         numpyro.enable_x64(self.dtype == "float64")
         model, arguments = workload.numpyro()
         self.unit = workload.unit
         self._arguments = jax.tree.map(jax.numpy.asarray, arguments)
-        self._svi = SVI(model, AutoDiagonalNormal(model), numpyro.optim.Adam(1e-2), Trace_ELBO())
+        guide = getattr(autoguide, self.guide)(model)
+        self._svi = SVI(model, guide, numpyro.optim.Adam(self.rate), Trace_ELBO())
 
     def first(self) -> None:
         import jax
@@ -180,6 +193,13 @@ class Numpyro(Engine):
         self.advance(END_TO_END_STEPS)
 
 
+class NumpyroFullRank(Numpyro):
+    """A step size at which its covariance does not leave the positive definite ones."""
+
+    title = "NumPyro AutoMultivariateNormal"
+    guide, rate = "AutoMultivariateNormal", 1e-3
+
+
 class NumpyroSingle(Numpyro):
     title = "NumPyro AutoDiagonalNormal, float32"
     dtype = "float32"
@@ -194,6 +214,9 @@ ENGINES: dict[str, type[Engine]] = {
     "numpyro": Numpyro,
     "vi_jax_float32": ViJaxSingle,
     "numpyro_float32": NumpyroSingle,
+    "vi_full_rank": ViFullRank,
+    "pm_fit_full_rank": PymcFullRank,
+    "numpyro_full_rank": NumpyroFullRank,
 }
 """The engines by name, in the order in which a round runs them."""
 

@@ -34,7 +34,7 @@ class Worker:
     engine, workload : str
         Names.
     caches : Path or None
-        Folder for what PyTensor and numba compile; ``None``: where they usually keep it.
+        Folder for what PyTensor, numba and vi compile; ``None``: where they usually keep it.
     stdout : int or None
         Descriptor for the process's standard output; ``None`` throws it away.
     module : str
@@ -108,14 +108,15 @@ class Worker:
 
 
 def environment(caches: Path | None) -> dict[str, str]:
-    """This process's environment, thread settings as they are, with PyTensor's and numba's
-    caches moved.
+    """This process's environment, thread settings as they are, with PyTensor's, numba's and
+    vi's caches moved.
     """
     environment = dict(os.environ)
     if caches is not None:
         flags = [environment.get("PYTENSOR_FLAGS", ""), f"base_compiledir={caches / 'pytensor'}"]
         environment["PYTENSOR_FLAGS"] = ",".join(flag for flag in flags if flag)
         environment["NUMBA_CACHE_DIR"] = str(caches / "numba")
+        environment["VI_CACHE_DIR"] = str(caches / "vi")
     return environment
 
 

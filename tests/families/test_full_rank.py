@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import vi
-from vi.families import FullRank, MultivariateT
+from vi.families import FullRank, Laplace, MultivariateT, Normal
 from vi.families.full_rank import LARGEST_FRAME
 from vi.foundation.precision import precision
+from vi.objectives import ESTIMATORS
 
 DIM = 4
 
@@ -91,3 +92,75 @@ def test_full_rank_is_as_exact_with_correlation_as_without(correlation):
     np.testing.assert_allclose(
         approx.cov.eval() / np.outer(sd, sd), cov / np.outer(sd, sd), atol=2e-2
     )
+
+
+ALL = [*ESTIMATORS.values()]
+
+
+@pytest.mark.parametrize("base", [Normal(), MultivariateT(df=5.0), Laplace()])
+@pytest.mark.parametrize("estimator", ALL, ids=[kind.short_name for kind in ALL])
+def test_a_gradient_taken_within_the_frame_is_the_turned_one(estimator, base):
+    """Both are the same function's: they differ by the rounding of a solve of cond(L) < 1e3."""
+    objective = estimator()
+    draws = objective.fewest_draws * 2
+    with precision(np.dtype("float64")):
+        family, params = _params(7, base)
+        assert np.linalg.cond(family.scale_tril(params)) < 1e3
+        noises = jax.vmap(lambda key: family.noise(key, params))(
+            jax.random.split(jax.random.key(3), draws)
+        )
+        frame = family.frame(params)
+        within = frame.within()
+
+        def log_p(points):
+            return -jnp.sum((points - 0.3) ** 4 + jnp.sin(points), axis=-1)
+
+        def loss_within(own):
+            return objective.loss(
+                within.family, own, noises, lambda z: log_p(jax.vmap(within.place)(z))
+            )
+
+        loss, slope = jax.value_and_grad(lambda own: objective.loss(family, own, noises, log_p))(
+            params
+        )
+        same, inside = jax.value_and_grad(loss_within)(within.params)
+        turned, found = frame.gradient(slope), within.gradient(inside)
+    np.testing.assert_allclose(same, loss, rtol=1e-11)
+    for name, expected in turned.items():
+        allowed = 1e-11 * np.abs(expected).max()
+        np.testing.assert_allclose(found[name], expected, rtol=1e-9, atol=allowed)
+
+
+def test_within_the_frame_a_draw_stands_for_the_familys(rng):
+    with precision(np.dtype("float64")):
+        family, params = _params(2)
+        within = family.frame(params).within()
+        noise = jnp.asarray(rng.normal(size=DIM))
+        place = within.place(within.family.draw(within.params, noise))
+        np.testing.assert_allclose(place, family.draw(params, noise), rtol=1e-12)
+        log_q = within.family.log_prob(within.params, noise)
+        np.testing.assert_allclose(log_q, family.log_prob(params, place), rtol=1e-10)
+        entropy = within.family.entropy(within.params)
+        np.testing.assert_allclose(entropy, family.entropy(params), rtol=1e-12)
+
+
+def test_steps_are_the_same_whichever_way_the_gradient_is_taken():
+    """A norm that is never reached leaves the gradient to be turned; 20 steps add up rounding."""
+
+    def params(norm):
+        approx = vi.fit(
+            lambda x: -jnp.sum((x - 1.0) ** 2) - x[0] * x[1],
+            20,
+            "fullrank_advi",
+            init=np.zeros(3),
+            random_seed=1,
+            progressbar=False,
+            dtype="float64",
+            inf_kwargs={"warm_start": False},
+            total_grad_norm_constraint=norm,
+        )
+        return approx.iterate
+
+    within, turned = params(None), params(1e100)
+    for name, value in turned.items():
+        np.testing.assert_allclose(within[name], value, rtol=1e-8, atol=1e-10)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from vi.algorithms.base import Algorithm, State
-from vi.families.family import Family, Noise, Params
+from vi.families.family import Family, Frame, Noise, Params
 from vi.foundation.batching import batched
 from vi.foundation.numbers import flag, positive, whole
 from vi.optimizers.averaging import Averaging
@@ -106,11 +106,18 @@ class Descent(Algorithm):
         return batched(lambda noise: self.family.draw(params, noise), noises)
 
     def descend(
-        self, state: State, loss: jax.Array, gradient: Params, *, noise_vanishes: bool = False
+        self,
+        state: State,
+        loss: jax.Array,
+        gradient: Params,
+        *,
+        frame: Frame | None = None,
+        noise_vanishes: bool = False,
     ) -> tuple[State, jax.Array]:
         """The state after one step of the optimiser, and the loss for :meth:`Algorithm.tell`.
 
-        ``noise_vanishes`` is handed to the optimiser: whether the gradient is zero at the optimum.
+        ``frame`` is the family's at the state's parameters, by default too. ``noise_vanishes`` is
+        handed to the optimiser: whether the gradient is zero at the optimum.
         """
         frozen = [name for name in gradient if not self.family.trains(name)]
         gradient = gradient | {name: jnp.zeros_like(gradient[name]) for name in frozen}
@@ -121,7 +128,7 @@ class Descent(Algorithm):
             value=loss,
             grad=gradient,
             units=self.family.units(state.params),
-            frame=self.family.frame(state.params),
+            frame=frame or self.family.frame(state.params),
             noise_vanishes=noise_vanishes,
         )
         # a zero gradient does not keep a frozen parameter: the optimiser's momentum would move it

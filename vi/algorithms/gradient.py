@@ -10,8 +10,9 @@ import jax.numpy as jnp
 
 from vi.algorithms.base import ALGORITHMS, Question, Rows, State
 from vi.algorithms.descent import Descent
-from vi.families.family import Params
-from vi.objectives.base import Objective
+from vi.families.family import Family, Frame, Params
+from vi.foundation.batching import batched
+from vi.objectives.base import LogProb, Objective
 from vi.objectives.elbo import StickingTheLanding
 
 __all__ = ["Gradient"]
@@ -89,8 +90,8 @@ class Gradient(Descent):
                 )
             return log_prob + jnp.sum(score * (z - jax.lax.stop_gradient(question.points)), axis=-1)
 
-        def loss_of(params: Params) -> jax.Array:
-            loss = self.objective.loss(self.family, params, question.noise, linearised)
+        def loss_of(family: Family, params: Params, log_prob: LogProb) -> jax.Array:
+            loss = self.objective.loss(family, params, question.noise, log_prob)
             if getattr(loss, "shape", None) != ():
                 got = f"the shape {loss.shape}" if hasattr(loss, "shape") else type(loss).__name__
                 raise TypeError(
@@ -99,6 +100,41 @@ class Gradient(Descent):
                 )
             return loss
 
-        loss, gradient = jax.value_and_grad(loss_of)(state.params)
+        loss, gradient = jax.value_and_grad(lambda own: loss_of(self.family, own, linearised))(
+            state.params
+        )
+        frame, within = self.family.frame(state.params), None
+        if frame is not None and self._stays_within(state.params):
+            within = frame.within()
+        if frame is not None and within is not None:
+            place = within.place
+            loss, inside = jax.value_and_grad(
+                lambda own: loss_of(
+                    within.family, own, lambda draws: linearised(batched(place, draws))
+                )
+            )(within.params)
+            frame = _Known(frame, within.gradient(inside))
         vanishes = self.objective.noise_vanishes
-        return self.descend(state, loss, gradient, noise_vanishes=vanishes)
+        return self.descend(state, loss, gradient, frame=frame, noise_vanishes=vanishes)
+
+    def _stays_within(self, params: Params) -> bool:
+        """Whether the gradient in the family's frame can be taken there.
+
+        Not where it is changed on its way to the optimiser.
+        """
+        whole = self.max_gradient_norm is None and all(map(self.family.trains, params))
+        return whole and self.objective.asks_any_family
+
+
+@dataclass(frozen=True)
+class _Known(Frame):
+    """A frame in which the gradient is known: what it would be turned from is not computed."""
+
+    frame: Frame
+    inside: Params
+
+    def gradient(self, gradient: Params) -> Params:
+        return self.inside
+
+    def change(self, step: Params) -> Params:
+        return self.frame.change(step)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,7 +13,7 @@ import jax.numpy as jnp
 from vi.foundation.registry import Registry
 from vi.foundation.unset import Unset
 
-__all__ = ["FAMILIES", "Family", "Frame", "Noise", "Params"]
+__all__ = ["FAMILIES", "Family", "Frame", "Noise", "Params", "Within"]
 
 type Params = dict[str, jax.Array]
 
@@ -51,6 +53,38 @@ class Frame(abc.ABC):
     @abc.abstractmethod
     def change(self, step: Params) -> Params:
         """By what the parameters change in a step in the frame's coordinates."""
+
+    def within(self) -> Within | None:
+        """The same q seen from within the frame, where that makes gradients cheaper.
+
+        ``None``: gradients are taken in the parameters, and turned.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Within:
+    """A q in coordinates in which it is a standard one, for gradients that are taken there.
+
+    A draw is its noise there, so that the score of q needs no inverse and a gradient no product.
+
+    Parameters
+    ----------
+    family : Family
+        Makes the draws there from the noise that the family of q has; its densities and its
+        entropy are those of q.
+    params : dict
+        What that family is q at.
+    place : callable
+        The draw of q, ``(D,)``, that a draw there stands for.
+    gradient : callable
+        From the gradient in `params`, what :meth:`Frame.gradient` makes of that in q's parameters.
+    """
+
+    family: Family
+    params: Params
+    place: Callable[[jax.Array], jax.Array]
+    gradient: Callable[[Params], Params]
 
 
 class Family(abc.ABC):

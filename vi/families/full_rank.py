@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,8 @@ import numpy as np
 
 from vi.families.base_distributions import Base, Normal, check_base
 from vi.families.family import FAMILIES, Family, Frame, Params, inverse_softplus
+from vi.families.own_covariance import OwnCovariance
+from vi.families.triangles import diagonal_places, on_diagonal, packed_triangle, triangle
 
 __all__ = ["FullRank"]
 
@@ -69,16 +70,16 @@ class FullRank(Family):
         packed = jnp.zeros(dim * (dim + 1) // 2, mean.dtype)
         return {
             "mu": mean,
-            "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(std / self.base.std)),
+            "L_tril": packed.at[diagonal_places(dim)].set(inverse_softplus(std / self.base.std)),
         }
 
     def at(self, mean: jax.Array, scale_tril: jax.Array) -> Params:
         """The parameters with this location and this Cholesky factor."""
         dim = mean.size
-        packed = scale_tril[np.tril_indices(dim)]
+        packed = packed_triangle(scale_tril)
         return {
             "mu": mean,
-            "L_tril": packed.at[_diagonal(dim)].set(inverse_softplus(jnp.diag(scale_tril))),
+            "L_tril": packed.at[diagonal_places(dim)].set(inverse_softplus(jnp.diag(scale_tril))),
         }
 
     def noise(self, key: jax.Array, params: Params) -> jax.Array:
@@ -95,7 +96,7 @@ class FullRank(Family):
 
     def entropy(self, params: Params) -> jax.Array:
         dim = params["mu"].size
-        diagonal = jax.nn.softplus(params["L_tril"][_diagonal(dim)])
+        diagonal = jax.nn.softplus(params["L_tril"][diagonal_places(dim)])
         entropy: jax.Array = self.base.entropy(dim) + jnp.sum(jnp.log(diagonal))
         return entropy
 
@@ -115,76 +116,22 @@ class FullRank(Family):
     def units(self, params: Params) -> Params:
         dim = params["mu"].size
         std = self.std(params)
-        diagonal = params["L_tril"][_diagonal(dim)]
-        rows, _ = np.tril_indices(dim)
+        diagonal = params["L_tril"][diagonal_places(dim)]
+        rows, columns = np.tril_indices(dim)
         # The i entries of row i move together: each gets 1 / sqrt(i) of the row's standard
         # deviation, so that a step of all of them changes z_i by one unit, however large D is.
         row_unit = std / jnp.sqrt(jnp.arange(1, dim + 1, dtype=std.dtype))
         log_unit = jax.nn.softplus(diagonal) / jax.nn.sigmoid(diagonal)
-        return {"mu": std, "L_tril": row_unit[rows].at[_diagonal(dim)].set(log_unit)}
+        return {"mu": std, "L_tril": jnp.where(rows == columns, log_unit[rows], row_unit[rows])}
 
     def frame(self, params: Params) -> Frame | None:
         if params["mu"].size > LARGEST_FRAME:
             return None
-        return _OwnCovariance(params, self.scale_tril(params), self.base.std)
+        return OwnCovariance(params, self.scale_tril(params), self.base)
 
     def scale_tril(self, params: Params) -> jax.Array:
         """The Cholesky factor ``L``, shape ``(D, D)``."""
         dim = params["mu"].size
         packed = params["L_tril"]
-        packed = packed.at[_diagonal(dim)].set(jax.nn.softplus(packed[_diagonal(dim)]))
-        return _lower(packed, dim)
-
-
-@dataclass(frozen=True)
-class _OwnCovariance(Frame):
-    r"""Steps in the coordinates in which q is a standard one.
-
-    .. math:: \mu + s L \delta, \qquad L (I + \Delta)
-
-    with ``s`` the base's standard deviation and a lower triangle :math:`\Delta`. How far such a
-    step moves q, in q's own measure, does not depend on its covariance.
-    """
-
-    params: Params
-    factor: jax.Array
-    base_std: float
-
-    def gradient(self, gradient: Params) -> Params:
-        dim = len(self.factor)
-        packed = gradient["L_tril"]
-        packed = packed.at[_diagonal(dim)].divide(jax.nn.sigmoid(self._raw_diagonal()))
-        turned = self.factor.T @ _lower(packed, dim) * _row_units(dim, packed.dtype)
-        mu = self.base_std * self.factor.T @ gradient["mu"]
-        return {"mu": mu, "L_tril": turned[np.tril_indices(dim)]}
-
-    def change(self, step: Params) -> Params:
-        dim = len(self.factor)
-        turn = _lower(step["L_tril"], dim) * _row_units(dim, self.factor.dtype)
-        # of the diagonal a step is one of the logarithm downwards, which keeps it positive
-        log = jnp.diag(turn)
-        growth = jnp.where(log < 0, jnp.exp(log), 1 + log)
-        turn = turn.at[np.diag_indices(dim)].set(growth - 1)
-        packed = (self.factor @ turn)[np.tril_indices(dim)]
-        diagonal = inverse_softplus(jnp.diag(self.factor) * growth) - self._raw_diagonal()
-        packed = packed.at[_diagonal(dim)].set(diagonal)
-        return {"mu": self.base_std * self.factor @ step["mu"], "L_tril": packed}
-
-    def _raw_diagonal(self) -> jax.Array:
-        return self.params["L_tril"][_diagonal(len(self.factor))]
-
-
-def _lower(packed: jax.Array, dim: int) -> jax.Array:
-    """The lower triangle as a matrix."""
-    return jnp.zeros((dim, dim), packed.dtype).at[np.tril_indices(dim)].set(packed)
-
-
-def _row_units(dim: int, dtype: Any) -> jax.Array:
-    """The unit of each entry of a factor, ``(D, D)``: see :meth:`FullRank.units`."""
-    rows = jnp.broadcast_to(1 / jnp.sqrt(jnp.arange(1, dim + 1, dtype=dtype))[:, None], (dim, dim))
-    return rows.at[np.diag_indices(dim)].set(1.0)
-
-
-def _diagonal(dim: int) -> np.ndarray:
-    """Positions of the diagonal entries in the packed lower triangle."""
-    return np.cumsum(np.arange(1, dim + 1)) - 1
+        positive = jax.nn.softplus(packed[diagonal_places(dim)])
+        return on_diagonal(triangle(packed, dim), positive)

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 __all__ = ["apart", "in_memory"]
 
 
-def in_memory(array: jax.Array, always: jax.Array) -> jax.Array:
-    """The array, in memory before anything reads it.
+def in_memory[T](arrays: T, always: jax.Array) -> T:
+    """Arrays, in memory before anything reads them.
 
     XLA fuses what makes an array into each of its readers: a draw, random numbers and all, is then
     made anew for every row of the data that it is compared with. It does not fuse into a
@@ -21,12 +21,12 @@ def in_memory(array: jax.Array, always: jax.Array) -> jax.Array:
 
     Parameters
     ----------
-    array : jax.Array
+    arrays : pytree of arrays
         What is to be computed once.
     always : jax.Array
         A scalar that is always true, but not known to be while compiling.
     """
-    kept: jax.Array = jax.lax.cond(always, lambda array: array, jnp.zeros_like, array)
+    kept: T = apart(lambda arrays: arrays, always, arrays)
     return kept
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytensor
 from jax.sharding import Mesh
 
+from vi.foundation.compile_cache import code_on_disk
+
 __all__ = ["precision", "resolve_dtype"]
 
 
@@ -47,9 +49,10 @@ def resolve_dtype(dtype: str | np.dtype | type | None) -> np.dtype:
 
 @contextlib.contextmanager
 def precision(dtype: np.dtype) -> Iterator[None]:
-    """Run the enclosed JAX code in ``dtype`` and outside of ``jax.set_mesh``.
+    """Run the enclosed JAX code in ``dtype``, outside of ``jax.set_mesh``, with our compiled code.
 
-    The process-wide settings do not matter, and are left as they are.
+    The process-wide settings do not matter, and are left as they are; see
+    :func:`vi.foundation.compile_cache.cache_dir` for the compiled code.
 
     Examples
     --------
@@ -59,10 +62,10 @@ def precision(dtype: np.dtype) -> Iterator[None]:
     'float64'
     """
     if np.dtype(dtype).itemsize == 8:
-        with jax.enable_x64(True), _no_mesh():
+        with jax.enable_x64(True), _no_mesh(), code_on_disk():
             yield
         return
-    with jax.enable_x64(False), _no_mesh(), warnings.catch_warnings():
+    with jax.enable_x64(False), _no_mesh(), code_on_disk(), warnings.catch_warnings():
         # A float64 graph traced in float32 asks for float64 casts that JAX rightly truncates.
         warnings.filterwarnings(
             "ignore", message="Explicitly requested dtype", category=UserWarning

@@ -19,11 +19,15 @@ from pytensor.link.vm import VMLinker
 from pytensor.scalar.basic import Add, Mul
 from pytensor.scan.op import Scan
 from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.variable import TensorConstant
 
 from vi.graphs.compiling import compiling
 from vi.graphs.rebuild import inline, on_inputs, rebuild, unchanged
 
 __all__ = ["SPLIT", "interpret", "interpreted"]
+
+LARGE = 2**20
+"""Bytes of a constant from which on to hash it, some times a function, takes milliseconds."""
 
 MOST_INPUTS = 31
 """NumPy's functions take 32 arrays, the result among them."""
@@ -72,17 +76,27 @@ def interpreted(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Call
 
 
 def _with_new_constants(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> list[Any]:
-    """The same graphs with constants of their own, without tags.
+    """The same graphs with constants of their own, without tags; large ones as shared variables.
 
     PyTensor's rewrite of switches doubles the stack trace in the tag of a constant each time; after
     some thirty functions of one model's graph memory would be full (PyTensor 3.3.7).
     """
     constants = {
-        variable: variable.type.constant_type(variable.type, variable.data, name=variable.name)
+        variable: _anew(variable)
         for variable in graph_inputs(outputs, blockers=inputs)
         if isinstance(variable, Constant) and variable not in inputs
     }
     return clone_replace(list(outputs), replace=constants) if constants else list(outputs)
+
+
+def _anew(constant: Constant) -> Variable:
+    """A constant of its own, or a shared variable: PyTensor reads all of a constant to hash it."""
+    data = constant.data
+    if isinstance(constant, TensorConstant) and data.nbytes >= LARGE and data.dtype != bool:
+        shared: Variable = pytensor.shared(data, constant.name, shape=data.shape, borrow=True)
+        return shared
+    new: Variable = constant.type.constant_type(constant.type, data, name=constant.name)
+    return new
 
 
 def _interpretable(node: Apply, inputs: list[Any]) -> Sequence[Any] | None:

@@ -52,6 +52,13 @@ class Objective(abc.ABC):
     prior_weight: float = 1.0
     """What multiplies the log prior, log Jacobians included, in the log density of the steps."""
 
+    asks_any_family: bool = False
+    """Whether the loss calls nothing of the family but what every :class:`vi.families.Family` has.
+
+    Gradients can then be taken in coordinates in which q is a standard one, with a family of that
+    kind in the place of q's.
+    """
+
     noise_vanishes: bool = False
     """Whether a single draw's gradient is zero at an optimum at which q is exact."""
 

@@ -34,6 +34,7 @@ class _WeightedElbo(Objective):
     loss_name = "minus the ELBO"
     has_elbo = True
     linear_in_log_p = True
+    asks_any_family = True
 
     def __post_init__(self) -> None:
         for name in ("entropy_weight", "prior_weight"):

@@ -67,6 +67,7 @@ class ImportanceWeighted(Objective):
 
     draws: int = 10
     short_name = "importance_weighted"
+    asks_any_family = True
     noise_vanishes = True
 
     def __post_init__(self) -> None:

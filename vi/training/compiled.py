@@ -120,6 +120,6 @@ def compiled_step(
     now = target.at_step(inputs, jax.random.key_data(state.key), state.step)
     rows = target.rows_of_step(now)
     question = algorithm.ask(state, rows)
-    question = question._replace(points=in_memory(question.points, always))
+    question = in_memory(question, always)
     log_prob, score = target.value_and_score(question.points, now)
     return algorithm.tell(state, question, log_prob, score, rows)

@@ -126,7 +126,9 @@ class JaxTarget(Target):
             return {name: jax.device_put(self.cast(array)) for name, array in arrays.items()}
 
     def at_step(self, inputs: Inputs, words: Any, step: Any) -> StepInputs:
-        rows: list[Any] = list(draw_rows(self.graph.rows, inputs.counts, words, step, jnp))
+        # numbers of the host stay there: one by one JAX would compile each operation
+        xp = np if isinstance(step, np.generic) else jnp
+        rows: list[Any] = list(draw_rows(self.graph.rows, inputs.counts, words, step, xp))
         # Only one minibatch without others beside it may be short: see vi.targets.batches.density.
         if rows and (sampling := self.graph.rows[0].sampling).short_last:
             n = inputs.counts[0]

@@ -23,7 +23,7 @@ from vi.targets.batches.mixing import check_mixing, not_drawn_together
 from vi.targets.batches.rows import Rows, StreamedRows
 from vi.targets.batches.search import Batches, find_batches
 from vi.targets.batches.setting import GraphSetting
-from vi.targets.sums.term import sum_over_few_rows
+from vi.targets.sums.term import LEAST, say_if_all_rows_are_cheaper, sum_over_few_rows
 
 __all__ = ["in_setting"]
 
@@ -92,6 +92,7 @@ def in_setting(
             term = as_tensor(in_place[i], allow_xtensor_conversion=True)
             if setting.training:
                 term = scaling.scaled(variable, every[i], term, in_place[k + i], terms[i])
+                _say_if_all_rows_are_cheaper(model, setting, batches, variable, every[i])
         else:
             given = clone_replace([terms[i]], replace=places)[0] if places else terms[i]
             term = as_tensor(given, allow_xtensor_conversion=True)
@@ -142,6 +143,18 @@ def _over_few_rows(model: pm.Model, variable: Any, term: Any) -> Any:
     if variable in model.free_RVs:
         return None
     return sum_over_few_rows(model, variable.name, term)
+
+
+def _say_if_all_rows_are_cheaper(
+    model: pm.Model, setting: GraphSetting, batches: Batches, variable: Any, graph: Any
+) -> None:
+    """Log it of an observed variable or Potential that sees one minibatch and nothing else."""
+    above = batches.seen_by(graph)
+    if variable in model.free_RVs or len(above) != 1 or setting.streamed or setting.locals:
+        return
+    if setting.rewrite and above[0].count() > LEAST:
+        term = as_tensor(batches.swapped([graph], full=True)[0], allow_xtensor_conversion=True)
+        say_if_all_rows_are_cheaper(model, variable.name, term, above[0].size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from vi.targets.sums.degree import degree, is_elementwise
 from vi.targets.sums.derived import DOES_NOT_FIT, Derivation, derived
 from vi.targets.sums.weighted_rows import Columns, weighted_rows
 
-__all__ = ["sum_over_few_rows"]
+__all__ = ["say_if_all_rows_are_cheaper", "sum_over_few_rows"]
 
 logger = logging.getLogger("vi")
 
@@ -97,6 +98,43 @@ def sum_over_few_rows(model: pm.Model, name: str, term: Any) -> Any:
         *(f"{rows.count:,}", name, f"{len(few[1]):,}"),
     )
     return (stood * weights.reshape((-1, *(1,) * (stood.ndim - 1)))).sum()
+
+
+def say_if_all_rows_are_cheaper(model: pm.Model, name: str, term: Any, size: int) -> None:
+    """Log that a batch reads more than all rows would, whose sum follows from a few of them.
+
+    Only the degree is looked at, so that nothing is computed from the data: whoever leaves out the
+    minibatch gets what :func:`sum_over_few_rows` finds.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    name : str
+        Of the observed variable or Potential.
+    term : TensorVariable
+        Its log density, unsummed, of value variables and all rows of the data.
+    size : int
+        Rows of a batch.
+    """
+    term = without_broadcasts(term)
+    moving = [variable for variable in graph_inputs([term]) if _moves(variable)]
+    if not moving or not set(moving) <= set(model.value_vars):
+        return
+    fixed = _of_data_alone(term, moving)
+    variables = [variable for variable in fixed if variable.type.shape[0] != 1]
+    if not variables or degree(term, variables, fixed=fixed) > 2:
+        return
+    alone = [v for v in variables if is_elementwise(term, v, fixed=fixed)]
+    separate = sorted(alone, key=_width)[-1:]
+    # a mean and what lies around it: one row in each direction, and one
+    if 2 + sum(_width(v) for v in variables if v not in separate) < size:
+        logger.info(
+            "All rows of %s are cheaper than a batch of %s: their sum is that of a few weighted "
+            "rows, and has no noise. Write the model without the minibatch.",
+            name,
+            f"{size:,}",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +236,12 @@ def _values(variables: Sequence[Any]) -> list[np.ndarray]:
     computed = [variable for variable in variables if variable.owner is not None]
     by_graph = dict(zip(computed, interpret([], computed, []) if computed else [], strict=True))
     return [np.asarray(by_graph[v] if v in by_graph else _held(v)) for v in variables]
+
+
+def _width(variable: Any) -> int:
+    """Entries of a row of it, as far as they are known without computing it."""
+    shape = variable.type.shape if variable.owner is not None else np.shape(_held(variable))
+    return math.prod(1 if n is None else n for n in shape[1:])
 
 
 def _has_mean(value: np.ndarray) -> bool:
