@@ -266,6 +266,10 @@ ONE_BY_ONE: dict[tuple[str, str], Kind | None] = {
     ("vi.targets.DensityModel.pytree", "draws"): Kind(
         "draws", ("3", "'x'", "object()", "None", "xr.Dataset()")
     ),
+    ("vi.targets.DensityModel.rows_of", "array"): Kind(
+        "an array with a row for each of the model's",
+        ("'x'", "object()", "None", "{}", "np.eye(3)"),
+    ),
     ("vi.fit", "model"): MODEL,
     ("vi.wrap_jax", "function"): Kind("a function", ("3", "'x'", "object()", "[]")),
     ("vi.kernels.PairKernel", "function"): Kind(

@@ -116,7 +116,14 @@ def _checked(path: Any) -> str:
     if not isinstance(path, str | os.PathLike) or not str(path):
         raise TypeError(f"cache_dir({path!r}): give the path of a folder, or None for no cache.")
     folder = Path(path).expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "a file is there" if isinstance(error, FileExistsError) else f"{error.strerror}"
+        raise type(error)(
+            f"cache_dir({path!r}): the folder cannot be made, {why}. Give the path of a folder "
+            f"that can be written to, or None for no cache (at the import it is ${VARIABLE})."
+        ) from error
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"cache_dir({path!r}): the folder cannot be written to.")
     return str(folder)

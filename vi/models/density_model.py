@@ -120,14 +120,15 @@ class DensityModel(pm.Model):
         ValueError
             If the array has another number of rows.
         """
+        data = np.atleast_1d(plain_array("array", array))
         likelihood = self.named_vars.get("log_likelihood")
         if likelihood is None:
             raise TypeError(
-                "The model has no batches, so that all rows are seen: give batch_size= or, of a "
-                "NumPyro model, numpyro.plate(..., subsample_size=)."
+                f"array of {len(data)} rows: the model has no batches, so that all rows are seen, "
+                "and the array is what a step sees. Give from_function or from_numpyro batches, by "
+                "batch_size= or numpyro.plate(..., subsample_size=)."
             )
         rows = next(v for v in likelihood.owner.inputs if isinstance(v, MinibatchVariable))
-        data = np.atleast_1d(plain_array("array", array))
         (n,) = interpret([], [rows.owner.inputs[0].shape[0]], [])
         refuse_lengths(
             "Rows of the model and of the array", {"the model": int(n), "array": len(data)}
