@@ -85,10 +85,13 @@ def test_there_are_no_more_than_asked_for():
 
 
 def test_long_axes_and_wide_models_take_no_time():
-    """An axis of a thousand entries is left alone, of eighty neighbours are exchanged."""
+    """An axis of a thousand entries is left alone, of eighty few neighbours are exchanged."""
     long = Layout((Slot("z", "z", 0, 1000, (1000,), (1000,)),))
     assert {image.name for image in images(long, draws(long), 3.0, 1000)} == {
         "the sign of z changed"
     }
     some = Layout((Slot("z", "z", 0, 80, (80,), (80,)),))
-    assert len(images(some, draws(some), 3.0, 1000)) <= 7
+    found = images(some, draws(some), 3.0, 1000)
+    assert len([image for image in found if image.exchanges]) <= 3
+    # each entry has data of its own, so that one sign says nothing of another's
+    assert len(found) > 10

@@ -9,6 +9,7 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
+from vi.approximation.results.diagnose import diagnose
 from vi.approximation.steps.in_one_go import settled
 from vi.auto.ground import Ground
 from vi.diagnostics.diagnosis import Diagnosis, by_coordinate
@@ -37,9 +38,9 @@ DRAWS = 2_000
 def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
     """Draw the globals by weights, from a fit in the structure; the last verdict, this or before.
 
-    The draws take the place of the fit where the weights can be relied on, and those of the others
-    given the globals too. Not where there is another mode, or no posterior, nor where budget and
-    time leave too little.
+    The draws take the place of the fit where the weights can be relied on, and the others are
+    normal given the globals, or are weighed too and short chains agree. Not where there is another
+    mode, or no posterior, nor where budget and time leave too little.
     """
     fit = ground.fit
     family = fit.family
@@ -61,13 +62,40 @@ def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
         spent = laplace.products + drawn.products
         kept = drawn.weights.reliable and drawn.others != "normal"
         if kept:
-            found = _verdict(fit, drawn, spent)
+            verdict = _verdict(fit, drawn, spent)
             ground.approx.change(lambda now: _held(now, drawn))
+            if drawn.others != "exact":
+                verdict = _looked_at(ground, verdict)
+            kept = verdict.verdict == "good"
+            spent = verdict.gradients
+            found = verdict if kept else found
+            if not kept:
+                ground.back_to(fit)
             ground.approx.keep(found, ground.fit)
         write(
             Stage("", pareto_k=drawn.weights.k, gradients=spent, outcome=in_words(drawn), kept=kept)
         )
     return found
+
+
+def _looked_at(ground: Ground, verdict: Diagnosis) -> Diagnosis:
+    """The verdict, if short chains that begin at the draws move nothing.
+
+    Weights are of places that candidates reach. Where the others have tails or further modes given
+    the globals, weights of normal draws do not know of them.
+    """
+    seen = diagnose(ground.fit, random_seed=ground.fit.seed)
+    return replace(
+        verdict,
+        verdict=seen.verdict,
+        why=f"{verdict.why}; {seen.why}",
+        advice=seen.advice,
+        gradients=verdict.gradients + seen.gradients,
+        table=seen.table,
+        skipped=seen.skipped,
+        acceptance=seen.acceptance,
+        discrepancy=seen.discrepancy,
+    )
 
 
 def _verdict(fit: FitState, drawn: Integrated, spent: int) -> Diagnosis:

@@ -17,8 +17,9 @@ SHARED = 6
 and all."""
 
 EACH = 3
-"""Images that are tried of a set of variables: the farthest ones. If one pair of entries may be
-exchanged, so may be the others."""
+"""Images that are tried of a kind that exchanges entries: the farthest ones. If one pair of entries
+may be exchanged, so may be the others. The sign of one entry says nothing of another's, which has
+data of its own: of these all are tried."""
 
 LONGEST, SHORT = 100, 8
 """Entries of an axis that are looked at, and up to which all pairs of them are."""
@@ -48,6 +49,11 @@ class Image:
     index: np.ndarray
     sign: np.ndarray
 
+    @property
+    def exchanges(self) -> bool:
+        """Whether entries change places."""
+        return not np.array_equal(self.index, np.arange(len(self.index)))
+
     def of(self, points: np.ndarray, layout: Layout) -> np.ndarray:
         """The images of points ``(S, D)``."""
         longer, _ = _extended(points, layout)
@@ -75,7 +81,7 @@ def images(
     most : int
         The most maps.
     each : int, optional
-        The most of each kind; None for all of them.
+        The most of each kind that exchanges entries; None for all of them.
     """
     longer, places = _extended(points, layout)
     with np.errstate(all="ignore"):
@@ -89,7 +95,8 @@ def images(
                 by = np.nan_to_num(moved / np.maximum(std[image.index], std[: layout.dim])).max()
             if by >= apart:
                 far.append((by, image))
-        for _, image in sorted(far, key=lambda pair: -pair[0])[:each]:
+        kept = each if any(image.exchanges for _, image in far) else None
+        for _, image in sorted(far, key=lambda pair: -pair[0])[:kept]:
             found.setdefault((image.index.tobytes(), image.sign.tobytes()), image)
             if len(found) == most:
                 return list(found.values())

@@ -17,7 +17,8 @@ def taken(values: jax.Array, index: np.ndarray) -> jax.Array:
 
     The gradient of a gather is a scatter, which compiled code does entry by entry.
     """
-    index = np.asarray(index)
+    # of long integers JAX may keep a conversion that was made in the other precision
+    index = np.asarray(index, np.int32)
     runs = _runs(index)
     if runs is None:
         return values[index]

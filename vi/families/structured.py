@@ -132,8 +132,10 @@ class Structured(Family):
         n, g, k = len(own.order), len(self.globals), own.count
         params = {
             "mu": mean,
-            "L_tril": FullRank().init(mean[:g], std[np.array(self.globals, int)], key)["L_tril"],
-            "log_scale": jnp.log(std[own.order]),
+            "L_tril": FullRank().init(mean[:g], taken(std, np.array(self.globals, int)), key)[
+                "L_tril"
+            ],
+            "log_scale": jnp.log(taken(std, own.order)),
         }
         for name, shape in {
             "cross": (n, g),

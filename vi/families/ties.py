@@ -219,14 +219,10 @@ def ties_of(globals_: tuple[int, ...], parents: tuple[tuple[int, ...], ...], inv
     back[np.array(globals_, int)] = np.arange(len(globals_))
     back[others[order]] = len(globals_) + np.arange(len(order))
     none = [np.empty(0, int)]
-    return Ties(
-        dim,
-        others[order],
-        back,
-        tuple(blocks),
-        np.concatenate(children or none),
-        np.concatenate(ends or none),
-    )
+    # 32 bits: of long integers JAX may keep a conversion that was made in the other precision
+    arrays = (others[order], back, np.concatenate(children or none), np.concatenate(ends or none))
+    coordinates, back, child, parent = (array.astype(np.int32) for array in arrays)
+    return Ties(dim, coordinates, back, tuple(blocks), child, parent)
 
 
 def _pairs(above: np.ndarray, known: dict[tuple[int, int], int]) -> tuple[np.ndarray, ...]:

@@ -58,7 +58,16 @@ def parameters_of(
     def moved(leaf: Any) -> Any:  # at the value itself a gradient may vanish by chance
         return jnp.asarray(leaf + noise.uniform(0.1, 1.0, np.shape(leaf)), jnp.result_type(float))
 
-    elsewhere = {name: jax.tree.map(moved, value) for name, value in parameters.items()}
+    def moved_within(name: str, value: Any) -> Any:
+        """Another value that the constraint allows."""
+        constraint = sites[name]["kwargs"].get("constraint")
+        if constraint is None:
+            return jax.tree.map(moved, value)
+        transform = numpyro.distributions.transforms.biject_to(constraint)
+        floating = jax.tree.map(_floating, value)
+        return transform(jax.tree.map(moved, transform.inv(floating)))
+
+    elsewhere = {name: moved_within(name, value) for name, value in parameters.items()}
 
     def density(values: Any) -> Any:
         seeded = numpyro.handlers.seed(model, 0)

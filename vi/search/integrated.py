@@ -25,8 +25,12 @@ ENOUGH = 1000
 FIRST = 1.25
 """How much wider than Laplace's approximation the first proposal is."""
 
-TOO_FAR = 1.5
-"""Spread of the candidates' log weights above which sixteen of them are too few to weigh."""
+TOO_FAR, RARE = 1.5, 0.05
+"""Spread of the candidates' log weights above which sixteen of them are too few to weigh, and the
+share of the mass that may have such."""
+
+WIDEST = 5.0
+"""Spread beyond which a mass is not told apart any more: it is at least e^12 times Laplace's."""
 
 
 class Integrated(NamedTuple):
@@ -115,7 +119,7 @@ def integrated(
         globals_ = np.concatenate([globals_, fresh])
         log_q = np.logaddexp.reduce([p.log_prob(globals_) for p in proposals], axis=0)
         log_q -= np.log(len(proposals))
-        log_p, spread, others = _marginal(np.concatenate(looks, axis=1))
+        log_p, spread, others = _marginal(np.concatenate(looks, axis=1), log_q)
         if not np.isfinite(log_p).any():
             raise NoSummitError("given the globals no draw has a maximum of the others")
         weights = smoothed(log_p, log_q)
@@ -132,14 +136,24 @@ def integrated(
     )
 
 
-def _marginal(found: np.ndarray) -> tuple[np.ndarray, float, str]:
-    """The marginal log density at draws, from what is known at each ``(3, K)``."""
+def _marginal(found: np.ndarray, log_q: np.ndarray) -> tuple[np.ndarray, float, str]:
+    """The marginal log density at draws, from what is known at each ``(3, K)``.
+
+    Of log weights with a spread of s the mean is about half of s squared above their own, but few
+    of them hardly ever see it: where they spread widely they say too little, and the mass that is
+    lost does not show in what they say. So that mass is guessed by s.
+    """
     value, correction, spreads = found
     finite = np.isfinite(value)
     spread = float(np.median(spreads[finite])) if finite.any() else 0.0
-    if spread > TOO_FAR:
+    if not finite.any() or float(spreads[finite].max()) < NORMAL:
+        return value + correction, spread, "exact"
+    guessed = np.maximum(correction, 0.5 * np.minimum(spreads, WIDEST) ** 2)
+    mass = np.where(finite, value + guessed - log_q, -np.inf)
+    mass = np.exp(mass - np.logaddexp.reduce(mass))
+    if mass[spreads > TOO_FAR].sum() > RARE:
         return value, spread, "normal"
-    return value + correction, spread, "exact" if spread < NORMAL else "weighed"
+    return value + correction, spread, "weighed"
 
 
 def _learned(points: np.ndarray, weights: Weights, before: np.ndarray) -> SplitT:

@@ -18,6 +18,10 @@ LOOKED, MOST, LARGEST = 8, 500, 2000
 """Points at which log p is compared, images that are compared, dimensions up to which there are
 any."""
 
+ROUNDED, SAME = 100.0, 0.05
+"""What a sum over rows may be off, in its own rounding errors, and in nats at the most: what is
+farther is another log p, also in float32."""
+
 ROUNDS = 4
 """How often each image is taken with a chance of one half: two exchanges of three entries in a
 random order already reach all six orders, with unequal chances."""
@@ -100,7 +104,7 @@ def symmetries_of(target: Target, points: np.ndarray, log_p: np.ndarray) -> Symm
         return None
     moved = np.concatenate([image.of(few, layout) for image in found]).astype(points.dtype)
     there = log_prob_in_chunks(target, moved).reshape(-1, LOOKED)
-    rounding = np.sqrt(np.finfo(points.dtype).eps) * (1 + np.abs(here))
+    rounding = np.minimum(ROUNDED * np.finfo(points.dtype).eps * (1 + np.abs(here)), SAME)
     same = np.all(np.abs(there - here) <= rounding, axis=1)
     kept = tuple(image for image, holds in zip(found, same, strict=True) if holds)
     best = points[int(np.argmax(log_p))]
