@@ -19,6 +19,7 @@ RECEIVERS = {
     "vi.data.Stream.block": "w.started.block",
     "vi.diagnostics.Diagnosis": "w.diagnosis",
     "vi.targets.DensityModel": "w.density",
+    "vi.targets.DensityModel.rows_of": "w.density_in_batches.rows_of",
 }
 """An object of each class that has methods; a method of another object, where that needs one."""
 
@@ -113,6 +114,7 @@ GOOD_HERE: dict[str, dict[str, str]] = {
     "vi.plots.marginals": {"draws": "30"},
     "vi.plots.pareto_k": {"draws": "100"},
     "vi.targets.DensityModel.pytree": {"draws": "vi.MeanField(model=w.density).sample(3)"},
+    "vi.targets.DensityModel.rows_of": {"array": "w.x"},
     "vi.targets.from_numpyro": {"model": "w.numpyro_model"},
     "vi.testing.check_objective": {"family": "vi.families.MeanField()"},
     "vi.testing.check_source": {"source": "w.source", "rows": "12"},
@@ -139,6 +141,7 @@ ANY_NAME = {
 """What takes arguments of any name, and what these are."""
 
 DEAR = {
+    "vi.cache_dir": "of the whole process",
     "vi.Approximation.diagnose": "chains",
     "vi.Auto.run": "a fit in stages",
     "vi.Approximation.sample_mcmc": "compiles a sampler",
@@ -150,4 +153,4 @@ DEAR = {
     "vi.testing.check_optimizer": "hundreds of steps",
     "vi.testing.check_source": "all its rows",
 }
-"""Good calls that take more than a second, and why."""
+"""Good calls that take more than a second or change more than the call, and why."""

@@ -268,7 +268,10 @@ ONE_BY_ONE: dict[tuple[str, str], Kind | None] = {
     ),
     ("vi.targets.DensityModel.rows_of", "array"): Kind(
         "an array with a row for each of the model's",
-        ("'x'", "object()", "None", "{}", "np.eye(3)"),
+        ("'x'", "object()", "None"),
+    ),
+    ("vi.cache_dir", "path"): Kind(
+        "a folder", ("3", "object()", "[]", "''", "w.file('empty.vi')", "'/nowhere/at/all/code'")
     ),
     ("vi.fit", "model"): MODEL,
     ("vi.wrap_jax", "function"): Kind("a function", ("3", "'x'", "object()", "[]")),

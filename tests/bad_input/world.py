@@ -170,6 +170,17 @@ class World:
     def density(self) -> Any:
         return vi.targets.from_function(self.log_density, {"a": jnp.zeros(2)})
 
+    @functools.cached_property
+    def density_in_batches(self) -> Any:
+        return vi.targets.from_function(
+            self.log_density_in_parts, {"a": jnp.zeros(2)}, data={"x": self.x}, batch_size=4
+        )
+
+    @staticmethod
+    def log_density_in_parts(point: dict[str, Any], data: Any) -> Any:
+        likelihood = -0.5 * jnp.sum((jnp.sum(point["a"]) - data["x"]) ** 2)
+        return -0.5 * jnp.sum(point["a"] ** 2), likelihood
+
     @staticmethod
     def log_density(point: dict[str, Any]) -> Any:
         return -0.5 * jnp.sum(point["a"] ** 2)

@@ -57,7 +57,7 @@ class Point(Family):
     ...     approx = vi.KLqp(vi.Approximation(groups, random_seed=1)).fit(2000, progressbar=False)
     y
     >>> draws = approx.sample(100, random_seed=1)["posterior"]["tau"]
-    >>> float(draws.std()), round(float(draws.mean()), 1)  # tau^2 + 1 = mean of y^2 = 5
+    >>> float(draws.max() - draws.min()), round(float(draws[0, 0]), 1)  # tau^2 + 1 = mean of y^2
     (0.0, 2.0)
     """
 

@@ -117,7 +117,7 @@ def _checked(path: Any) -> str:
         raise TypeError(f"cache_dir({path!r}): give the path of a folder, or None for no cache.")
     folder = Path(path).expanduser().resolve()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # a path with a slip in it makes no folders
     except OSError as error:
         why = "a file is there" if isinstance(error, FileExistsError) else f"{error.strerror}"
         raise type(error)(

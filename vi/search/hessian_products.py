@@ -43,6 +43,8 @@ def hessian_products(target: Target) -> Products:
 
     def products(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
         nonlocal usable
+        if not len(points):
+            return np.empty(points.shape)  # all coordinates are global
         if usable:
             try:
                 with precision(target.dtype):

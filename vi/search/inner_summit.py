@@ -103,7 +103,7 @@ class Inner:
             found = self.multiply(
                 np.repeat(filled, colours, axis=0), np.tile(self.directions, (len(filled), 1))
             )
-            found = found.reshape(len(filled), colours, -1)[: len(part), :, order]
+            found = found.reshape(len(filled), colours, points.shape[1])[: len(part), :, order]
             answers[:, :, first : first + each] = -np.moveaxis(found, 0, 2)
         diagonal = answers[self.own, np.arange(len(order))]
         along = answers[self.own[ties.parent], ties.child]

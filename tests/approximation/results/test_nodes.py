@@ -298,7 +298,7 @@ def distributions():
         pm.Truncated("truncated", pm.Normal.dist(low, 1), 0, 9, observed=np.ones(3))
         pm.MvNormal("multivariate", np.zeros(2), chol=chol, observed=np.zeros((3, 2)))
         pm.Multinomial("multinomial", 500, weights, observed=[[250, 250]])
-        pm.ZeroInflatedPoisson("inflated", weights[0], 1_000.0 + low, observed=[1, 2])
+        pm.ZeroInflatedPoisson("inflated", 0.8 + 0.1 * weights[0], 1_000.0 + low, observed=[1, 2])
         pm.GaussianRandomWalk("walk", low, 1.0, init_dist=pm.Normal.dist(), observed=np.zeros(4))
         pm.CustomDist(
             "custom", low, dist=lambda m, size: pm.Normal.dist(m, 1, size=size), observed=[1.0, 2.0]
