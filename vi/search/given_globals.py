@@ -38,7 +38,8 @@ class Given(NamedTuple):
     correction : numpy.ndarray
         What the candidates add to them: the logarithm of the mean of their weights.
     spread : numpy.ndarray
-        The standard deviation of the logarithms of their weights; 0 where the others are normal.
+        The spread of the logarithms of their weights above their median, a normal's standard
+        deviation; 0 where the others are normal.
     """
 
     value: np.ndarray
@@ -79,7 +80,7 @@ class GivenGlobals:
             corrections.append(np.logaddexp.reduce(log_weights, axis=1) - np.log(CANDIDATES))
             finite = np.isfinite(log_weights).all(axis=1)
             with np.errstate(invalid="ignore"):
-                spreads.append(np.where(finite, np.std(log_weights, axis=1), np.inf))
+                spreads.append(np.where(finite, _spread(log_weights), np.inf))
             there = spreads[-1][np.isfinite(found.values)]
             self.normal = bool(there.size) and bool(there.max() < NORMAL)
         return Given(*(np.concatenate(each) for each in (values, corrections, spreads)))
@@ -162,3 +163,14 @@ class GivenGlobals:
 
     def _generator(self, number: int, use: int) -> np.random.Generator:
         return np.random.default_rng((*self.seed, int(number), use))
+
+
+def _spread(log_weights: np.ndarray) -> np.ndarray:
+    """Of log weights ``(K, S)`` the spread upwards, ``(K,)``.
+
+    What is below the median takes nothing from a mean of weights: candidates that go beyond a tail
+    that is thinner than theirs have small weights, and those are right.
+    """
+    above = np.maximum(log_weights - np.median(log_weights, axis=1, keepdims=True), 0.0)
+    found: np.ndarray = np.sqrt(2 * np.mean(np.square(above), axis=1))
+    return found
