@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -187,7 +188,8 @@ def test_two_processes():
     port = free_port()
     running = [start("process", number, port, devices=2) for number in range(2)]
     try:
-        (first, shown), (second, hidden) = map(results_of, running)
+        with ThreadPoolExecutor(2) as readers:  # a full pipe would keep both waiting
+            (first, shown), (second, hidden) = readers.map(results_of, running)
     finally:  # one that waits for the other would do so for ever
         for process in running:
             process.kill()
