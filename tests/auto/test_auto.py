@@ -152,14 +152,14 @@ def test_the_best_attempt_of_chains_is_kept(monkeypatch):
     attempts = []
     begun = repair._Attempts.begun
 
-    def only_the_first(self, matrix, starts, accept):
+    def recorded(self, matrix, starts, accept):
         attempts.append(begun(self, matrix, starts, accept))
         return attempts[-1]
 
     def rank(self):
         return (1, 0.0) if self is attempts[0] else (0, 1e9)
 
-    monkeypatch.setattr(repair._Attempts, "begun", only_the_first)
+    monkeypatch.setattr(repair._Attempts, "begun", recorded)
     monkeypatch.setattr(attempt.Attempt, "rank", property(rank))
     monkeypatch.setattr(attempt.Attempt, "is_good", property(lambda self: False))
     monkeypatch.setattr(attempt.Attempt, "is_better_than_q", property(lambda self: True))

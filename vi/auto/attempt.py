@@ -84,7 +84,7 @@ class Attempt:
         target, plan = target_of_all_rows(fit), Plan("nuts", None, DEEPEST)
         self.chains = RunningChains(target, plan, matrix, starts, seed, accept)
         self.gradients, self.of_a_leg = 0, 0
-        self._tuning: list[np.ndarray] = []
+        self._tuned = np.empty(0)
         self._points: list[np.ndarray] = []
         self._log_p: list[np.ndarray] = []
         self._diverging: list[np.ndarray] = []
@@ -92,9 +92,8 @@ class Attempt:
     def tune(self, legs: int) -> None:
         """Legs in which the steps find their lengths."""
         for _ in range(legs):
-            points, statistics = self.chains.go_on(0, tune=LEG)
+            self._tuned, statistics = self.chains.go_on(0, tune=LEG)
             self._count(statistics)
-            self._tuning.append(points)
 
     def go_on(self, legs: int, most: float) -> None:
         """Make up to so many legs of draws, while another is within so many gradients."""
@@ -106,7 +105,7 @@ class Attempt:
             self._points.append(points)
             self._log_p.append(statistics["lp"])
             self._diverging.append(statistics["diverging"])
-        for name in ("found", "_moved"):
+        for name in ("found", "_moved") if legs else ():
             self.__dict__.pop(name, None)
 
     def _count(self, statistics: dict[str, np.ndarray]) -> None:
@@ -278,7 +277,7 @@ class Attempt:
 
     def _seen(self) -> np.ndarray:
         """The draws, or while there are none those of the last leg that tuned."""
-        return self._moved[1] if self._points else np.concatenate(self._tuning[-1:], axis=1)
+        return self._moved[1] if self._points else self._tuned
 
     def measure_by(self, matrix: np.ndarray) -> None:
         """Measure the steps anew from here on."""

@@ -63,10 +63,12 @@ def repair(ground: Ground, found: Diagnosis) -> None:
     """
     with ground.stage("chains", "NUTS from draws of q") as write:
         try:
-            attempts = _attempts(ground, found)
+            matrix = inverse_mass_matrix(ground.fit, None)
+            starts = _starts(ground, found)
         except ValueError as error:
             write(Stage("", outcome=f"left out: {error}", kept=False))
             return
+        attempts = _attempts(ground, found, matrix, starts)
         best = attempts.best
         held = best.is_better_than_q
         if held:
@@ -132,20 +134,13 @@ class _Attempts:
         return attempt
 
 
-def _attempts(ground: Ground, found: Diagnosis) -> _Attempts:
-    """Chains by q's covariance; where they do not do, by what they have seen, and on with the best.
-
-    Raises
-    ------
-    ValueError
-        If no chain can begin at q's draws, or these have no spread.
-    """
-    fit = ground.fit
-    several = bool(found.rival) or isinstance(fit.family, Mixture)
+def _attempts(
+    ground: Ground, found: Diagnosis, matrix: np.ndarray, starts: np.ndarray
+) -> _Attempts:
+    """Chains by q's matrix; where they do not do, by what they have seen, and on with the best."""
+    several = bool(found.rival) or isinstance(ground.fit.family, Mixture)
     attempts = _Attempts(ground, several, ground.affordable)
-    starts = starting_points(fit, CHAINS, derived_seed(fit.seed, STAGES))
-    starts = _starts(ground, found, starts)
-    first = attempts.begun(inverse_mass_matrix(fit, None), starts, BOLD)
+    first = attempts.begun(matrix, starts, BOLD)
     first.go_on(ROUND, FIRST * attempts.most)
     if attempts.several and first.apart > STUCK:
         return attempts
@@ -182,16 +177,22 @@ def _learn(attempts: _Attempts, first: Attempt) -> None:
         last.go_on(ROUND, TRIAL * attempts.most)
 
 
-def _starts(ground: Ground, found: Diagnosis, starts: np.ndarray) -> np.ndarray:
-    """Where chains begin: some of them, in turn, at the other places that have some of the mass."""
-    highest = np.nanmax([found.elbo, *(place.elbo for place in places(found, []))])
-    others = [place for place in places(found, []) if place.elbo > highest - BELOW]
-    target = target_of_all_rows(ground.fit)
-    rng = generator_from(ground.fit.seed, STAGES)
-    moved = starts.copy()
+def _starts(ground: Ground, found: Diagnosis) -> np.ndarray:
+    """Draws of q, and some of them, in turn, of the other places that have some of the mass.
+
+    Raises
+    ------
+    ValueError
+        If log p is finite at too few draws of q.
+    """
+    seed, known = ground.fit.seed, places(found, [])
+    moved = starting_points(ground.fit, CHAINS, derived_seed(seed, STAGES)).copy()
+    highest = np.nanmax([found.elbo, *(place.elbo for place in known)])
+    others = [place for place in known if place.elbo > highest - BELOW]
+    target, rng = target_of_all_rows(ground.fit), generator_from(seed, STAGES)
     for number, place in enumerate(others[: CHAINS // 2]):
         points = place.mean + place.std * rng.standard_normal((LEG, len(place.mean)))
-        points = points.astype(starts.dtype)
+        points = points.astype(moved.dtype)
         finite = np.flatnonzero(np.isfinite(target.log_prob(points)))
         if len(finite):
             moved[2 * number + 1] = points[finite[0]]
