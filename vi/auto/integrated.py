@@ -102,7 +102,7 @@ def _verdict(fit: FitState, drawn: Integrated, spent: int) -> Diagnosis:
     mean, std = drawn.points.mean(axis=0), drawn.points.std(axis=0)
     return Diagnosis(
         verdict="good",
-        why=in_words(drawn),
+        why=in_words(drawn).removesuffix("."),
         advice="",
         elbo=np.nan,
         elbo_error=np.nan,

@@ -35,9 +35,7 @@ def eliminated(pattern: sp.csr_array, most: float = np.inf) -> tuple[tuple[int, 
     Transactions on Mathematical Software 11.
     """
     dim = pattern.shape[0]
-    near = [
-        set(pattern.indices[pattern.indptr[i] : pattern.indptr[i + 1]].tolist()) for i in range(dim)
-    ]
+    near = _neighbours(pattern)
     parents: list[tuple[int, ...]] = [()] * dim
     left, count = list(range(dim)), 0
     while left:
@@ -49,17 +47,28 @@ def eliminated(pattern: sp.csr_array, most: float = np.inf) -> tuple[tuple[int, 
                 out.append(i)
                 blocked |= near[i]
         for i in out:
-            own = near[i]
-            parents[i] = tuple(sorted(own))
-            count += len(own)
+            parents[i] = _taken_out(i, near)
+            count += len(parents[i])
             if count > most:
                 return None
-            for j in own:
-                near[j] |= own
-                near[j] -= {i, j}
         gone = set(out)
         left = [i for i in left if i not in gone]
     return tuple(parents)
+
+
+def _neighbours(pattern: sp.csr_array) -> list[set[int]]:
+    """The coordinates that each is tied to."""
+    ends = pattern.indptr
+    return [set(pattern.indices[ends[i] : ends[i + 1]].tolist()) for i in range(len(ends) - 1)]
+
+
+def _taken_out(i: int, near: list[set[int]]) -> tuple[int, ...]:
+    """Take a coordinate out, which ties its neighbours to each other; what they are."""
+    own = near[i]
+    for j in own:
+        near[j] |= own
+        near[j] -= {i, j}
+    return tuple(sorted(own))
 
 
 def dissected(pattern: sp.csr_array, most: float = np.inf) -> tuple[tuple[int, ...], ...] | None:
@@ -80,21 +89,15 @@ def dissected(pattern: sp.csr_array, most: float = np.inf) -> tuple[tuple[int, .
     entries = sp.coo_array(pattern)
     width = int(np.max(np.abs(place[entries.row] - place[entries.col]), initial=1))
     pieces = [order[first : first + width] for first in range(0, dim, width)]
-    near = [
-        set(pattern.indices[pattern.indptr[i] : pattern.indptr[i + 1]].tolist()) for i in range(dim)
-    ]
+    near = _neighbours(pattern)
     parents: list[tuple[int, ...]] = [()] * dim
     count = 0
     while pieces:
         for i in (i for piece in pieces[len(pieces) > 1 :: 2] for i in piece):
-            own = near[i]
-            parents[i] = tuple(sorted(own))
-            count += len(own)
+            parents[i] = _taken_out(i, near)
+            count += len(parents[i])
             if count > most:
                 return None
-            for j in own:
-                near[j] |= own
-                near[j] -= {i, j}
         pieces = pieces[::2] if len(pieces) > 1 else []
     return tuple(parents)
 
