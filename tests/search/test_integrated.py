@@ -79,6 +79,20 @@ def test_moments_and_evidence_by_quadrature(model, likelihood, others):
     assert abs(np.log(approx.std.eval()[0] / sd)) < 4 * error * np.sqrt((12 - 1) / 4)
 
 
+@pytest.mark.parametrize("shape", [20, 50])
+def test_a_search_that_ends_early_leaves_others_exact(shape):
+    """Newton's method ends near the summit: that it is not there must not tilt what is around."""
+    with pm.Model() as model:
+        tau = pm.HalfNormal("tau")
+        effect = pm.Normal("effect", 0.0, tau, shape=shape)
+        pm.Normal("y", effect, 1.0, observed=np.linspace(-3.0, 3.0, shape))
+    for seed in (1, 2, 3):
+        approx = vi.fit(
+            method="integrated_laplace", model=model, random_seed=seed, progressbar=False
+        )
+        assert approx.settings()["others"] == "exact", seed
+
+
 def test_others_follow_their_globals():
     """Given tau an effect is normal, with a known mean and sd: its residuals are standard."""
     approx = vi.fit(method="integrated_laplace", model=normal_hierarchy(), **QUIET)

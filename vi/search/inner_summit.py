@@ -125,6 +125,8 @@ class Inner:
             if not np.isfinite(gain):
                 raise NoSummitError("a Newton step is not finite")
             if gain < ENOUGH * max(1.0, 1e-6 * abs(value)):
+                # taken unseen: see `summits`
+                others, value = others + step, value + gain
                 break
             for halving in range(HALVINGS):
                 there = others + 0.5**halving * step

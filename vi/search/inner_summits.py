@@ -76,6 +76,11 @@ def summits(
         scale[:, going], weight[:, going] = factor.scale, factor.weight
         enough = ENOUGH * np.maximum(1.0, 1e-6 * np.abs(values[going]))
         rising = ~bad & (gain >= enough)
+        # the last step is taken unseen: how far from the summit a search ends would else be a tilt
+        # of what lies around it
+        last = ~bad & ~rising
+        others[:, going[last]] += step[:, last]
+        values[going[last]] += gain[last]
         going, step = going[rising], step[:, rising]
         waiting = np.arange(len(going))
         for halving in range(HALVINGS):
