@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.optimize import minimize
 from vi.targets.backends.evaluation import evaluation
 from vi.targets.base import Target
 
-__all__ = ["FixedDrawsFit", "NotFiniteError", "base_draws", "fit_fixed_draws"]
+__all__ = ["FixedDrawsFit", "NotFiniteError", "Until", "base_draws", "fit_fixed_draws"]
 
 MEMORY = 20
 """Pairs of differences behind the inverse Hessian.
@@ -42,7 +43,7 @@ ENDLESS = 1e100
 """A standard deviation that no posterior has: the ELBO has no bound, and units do not help."""
 
 LAST = 3
-"""Iterations that have to gain something."""
+"""Iterations that have to gain something, or to stay where they are."""
 
 OUT_OF_ITERATIONS, ENDED_EARLY = 1, 99
 """SciPy's numbers of how a search ended."""
@@ -83,6 +84,31 @@ class FixedDrawsFit:
         return self.gain <= ARRIVED
 
 
+@dataclass
+class Until:
+    """What ends a search before it has arrived.
+
+    Parameters
+    ----------
+    gain : float
+        Nats: it ends where its last iterations, :data:`LAST` of them, have gained less.
+    place : callable, optional
+        Whether means and standard deviations ``(D,)`` are all that is asked for: it ends where they
+        have been after as many iterations in a row.
+    """
+
+    gain: float
+    place: Callable[[np.ndarray, np.ndarray], bool] | None = None
+    _times: int = field(default=0, init=False)
+
+    def ends(self, losses: Sequence[float], mean: np.ndarray, std: np.ndarray) -> bool:
+        """Whether this iteration is the last; it is asked after each."""
+        if self.place is not None:
+            self._times = self._times + 1 if self.place(mean, std) else 0
+        gained = losses[-1 - LAST] - losses[-1] if len(losses) > LAST else np.inf
+        return self._times >= LAST or gained < self.gain
+
+
 def base_draws(generator: np.random.Generator, draws: int, dim: int) -> np.ndarray:
     """Standard normal draws ``(draws, dim)``, an even number, in antithetic pairs: e and -e.
 
@@ -100,7 +126,7 @@ def fit_fixed_draws(
     iterations: int,
     *,
     entropy_weight: float = 1.0,
-    enough: float = 0.0,
+    until: Until | None = None,
     unit: np.ndarray | None = None,
 ) -> FixedDrawsFit:
     r"""Maximise the mean-field ELBO over draws whose noise stays the same.
@@ -123,8 +149,8 @@ def fit_fixed_draws(
         The most iterations.
     entropy_weight : float
         :math:`w`; 1 is the ELBO.
-    enough : float
-        Nats: a search whose last iterations have gained less ends. 0 lets it arrive.
+    until : Until, optional
+        What ends it before it has arrived.
     unit : numpy.ndarray, optional
         What locations are measured in, ``(D,)``; the nearer to their standard deviations at the
         end, the shorter the search. 1 by default, and the start's width where that is narrow.
@@ -172,18 +198,19 @@ def fit_fixed_draws(
             "(start_sigma={name: 0.1}), or another one: start={name: value}."
         )
     losses, gain = [first], np.inf
+
+    def record(intermediate_result: Any) -> None:
+        losses.append(float(intermediate_result.fun))
+        here = intermediate_result.x
+        if until is not None and until.ends(losses, here[:dim] * units, np.exp(here[dim:])):
+            raise StopIteration
+
     rounding = float(np.finfo(target.dtype).eps)
     for _ in range(ATTEMPTS):
         left = iterations - (len(losses) - 1)
         if left <= 0:
             break
         before = losses[-1]
-
-        def record(intermediate_result: Any) -> None:
-            losses.append(float(intermediate_result.fun))
-            if enough and len(losses) > LAST and losses[-1 - LAST] - losses[-1] < enough:
-                raise StopIteration
-
         found = minimize(
             minus_elbo,
             position,

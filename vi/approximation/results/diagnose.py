@@ -88,8 +88,8 @@ def diagnose(
         deviations. By default up to 256, fewer in the same cases, and none where not even 64 would
         do. 0 leaves them out: a fit is good then only if the weights know it by themselves.
     starts : int, optional
-        Other fits, of some 200 gradients each, and up to 4,000 more where they end elsewhere. By
-        default 7 where there are chains that do not end it, none otherwise.
+        Other fits, of some 100 to 300 gradients each, and up to 4,000 more where they end
+        elsewhere. By default 7 where there are chains that do not end it, none otherwise.
     rows : {"auto", "all", "some"}
         Of streamed rows, how many are read. ``"all"``: log p of all draws, their images and the
         slope come from one pass over the stream (of images with about as high a log p, another

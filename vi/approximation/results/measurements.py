@@ -135,7 +135,10 @@ def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
 
 def _with_slope(fit: DrawnFit, known: Evidence) -> Evidence:
     """The gradient of the ELBO; it counts where the fit has followed it."""
-    points = fit.points[fit.finite][: min(SLOPED, fit.sizes.wide)]
+    algorithm = fit.record.algorithm
+    followed = algorithm is not None and algorithm.has_elbo and algorithm.prior_weight == 1.0
+    # of a fit that has not followed it the slope is shown, with its error, and decides nothing
+    points = fit.points[fit.finite][: min(SLOPED if followed else LEAST_CHAINS, fit.sizes.wide)]
     if fit.log_q is None or len(points) < 2:
         return known
     if fit.parts is not None:
@@ -151,8 +154,6 @@ def _with_slope(fit: DrawnFit, known: Evidence) -> Evidence:
     found = slope(points[usable], scores[usable], fit.mean, fit.std, fit.root)
     fit.note("slope", found.mean, found.sd)
     fit.note("slope_error", found.mean_error, found.sd_error)
-    algorithm = fit.record.algorithm
-    followed = algorithm is not None and algorithm.has_elbo and algorithm.prior_weight == 1.0
     return replace(known, slope=found) if followed else known
 
 
@@ -234,7 +235,9 @@ def _with_other_fits(fit: DrawnFit, known: Evidence, settled: bool) -> Evidence:
     elif fit.sizes.images:
         others += _images(fit, fit.log_q)
     if fit.sizes.starts and not settled:
-        more, gradients = other_fits(fit.record, fit.target, fit.seed, q, fit.sizes.starts)
+        more, gradients = other_fits(
+            fit.record, fit.target, fit.seed, q, fit.sizes.starts, reliable=known.reliable
+        )
         others += more
         known = replace(known, gradients=known.gradients + gradients)
     if not others:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.modes import Found, is_apart
 from vi.foundation.seeds import OTHER_FITS, generator_from
-from vi.search.fixed_draws import FixedDrawsFit, base_draws, fit_fixed_draws
+from vi.search.fixed_draws import FixedDrawsFit, Until, base_draws, fit_fixed_draws
 from vi.targets.base import Target
 from vi.targets.model.prior_widths import prior_std
 from vi.targets.model.start import START_STD, start_point
@@ -34,6 +35,10 @@ FIRST, ITERATIONS = 100, 200
 HOPELESS = 100.0
 """Nats by which a first search may end below q and still be gone on with."""
 
+WITHIN = 2.0
+"""Times q's standard deviations up to which a first search that is within one of q's mean has come
+to it: where the ELBO is still far below q's, it is for the correlations that it lacks."""
+
 MOST_GRADIENTS = FIXED * ITERATIONS
 """About what a search takes at most."""
 
@@ -48,7 +53,7 @@ NARROWER = 1 / 7
 
 
 def other_fits(
-    fit: FitState, target: Target, seed: int, q: Found, count: int
+    fit: FitState, target: Target, seed: int, q: Found, count: int, *, reliable: bool = False
 ) -> tuple[list[Found], int]:
     """Independent normals from other starts, and the gradients that they took.
 
@@ -69,6 +74,9 @@ def other_fits(
         The fit that is judged.
     count : int
         How many.
+    reliable : bool
+        Whether importance weights of q can be relied on: a search that has come to such a q is not
+        gone on with, however its ELBO still rises.
     """
     generator = generator_from(seed, OTHER_FITS)
     found, gradients = [], 0
@@ -79,7 +87,8 @@ def other_fits(
         # of so few draws even the variances have to be right
         few /= np.sqrt(np.mean(few**2, axis=0))
         fresh = generator.standard_normal((FRESH, target.dim))
-        for search in _searched(target, *start, few, unit):
+        until = Until(THERE, functools.partial(_has_come_to, q) if reliable else None)
+        for search in _searched(target, *start, few, unit, until):
             gradients += search.evaluations * FEW
             elbo, error = _elbo(target, search, fresh)
             end = Found(f"start {number}", elbo, error, search.mean, search.std)
@@ -143,13 +152,25 @@ def restarts_of(fit: FitState, elbo: float) -> list[Found]:
     ]
 
 
+def _has_come_to(q: Found, mean: np.ndarray, std: np.ndarray) -> bool:
+    """Whether independent normals are where q is."""
+    q = q.beside(Found("", np.nan, np.nan, mean, std))
+    with np.errstate(all="ignore"):
+        return bool(np.all(np.abs(mean - q.mean) < q.std) and np.all(std < WITHIN * q.std))
+
+
 def _searched(
-    target: Target, mean: np.ndarray, std: np.ndarray, noise: np.ndarray, unit: np.ndarray
+    target: Target,
+    mean: np.ndarray,
+    std: np.ndarray,
+    noise: np.ndarray,
+    unit: np.ndarray,
+    until: Until,
 ) -> Iterator[FixedDrawsFit]:
     """The search from a start, if log p is finite around it."""
     for factor in (1.0, NARROWER):
         try:
-            yield fit_fixed_draws(target, mean, factor * std, noise, FIRST, enough=THERE, unit=unit)
+            yield fit_fixed_draws(target, mean, factor * std, noise, FIRST, until=until, unit=unit)
         except ValueError:
             continue
         return

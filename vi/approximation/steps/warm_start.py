@@ -15,7 +15,7 @@ from vi.approximation.steps.structured_start import structured_params, structure
 from vi.families import Params, Structured
 from vi.foundation.precision import precision
 from vi.foundation.seeds import FIXED_DRAWS, generator_from, key_from
-from vi.search.fixed_draws import FixedDrawsFit, NotFiniteError, base_draws, fit_fixed_draws
+from vi.search.fixed_draws import FixedDrawsFit, NotFiniteError, Until, base_draws, fit_fixed_draws
 from vi.targets.backends.evaluation import Evaluation, evaluation
 from vi.targets.base import Target
 from vi.targets.batches.search import has_batches
@@ -137,7 +137,7 @@ def searched(
     noise = base_draws(generator_from(fit.seed, FIXED_DRAWS), DRAWS, target.dim)
     try:
         found = fit_fixed_draws(
-            target, mean, std, noise, ITERATIONS, entropy_weight=weight, enough=enough
+            target, mean, std, noise, ITERATIONS, entropy_weight=weight, until=Until(enough)
         )
     except NotFiniteError:
         return start, DRAWS
