@@ -103,3 +103,22 @@ def hurdle_gamma() -> pm.Model:
         beta = pm.Exponential("beta", 1.0)
         pm.HurdleGamma("y", psi=psi, alpha=alpha, beta=beta, observed=y)
     return built
+
+
+@model()
+def regression_mixture() -> pm.Model:
+    """Mix two lines, whose predictor is a column of length-1 rows, large enough to be lifted out.
+
+    The log of the sum over components subtracts the largest term, by an entry that is equal to it.
+    """
+    rng = np.random.default_rng(89)
+    x = rng.normal(size=200)
+    y = np.where(rng.random(200) < 0.4, 2.0 + x, -1.0 - x) + 0.7 * rng.normal(size=200)
+    with pm.Model() as built:
+        w = pm.Dirichlet("w", a=np.full(2, 2.0))
+        a = pm.Normal("a", 0.0, 3.0, shape=2)
+        b = pm.Normal("b", 0.0, 3.0, shape=2)
+        sigma = pm.HalfNormal("sigma", 1.0, shape=2)
+        lines = pm.Normal.dist(a + x[:, None] * b, sigma)
+        pm.Mixture("y", w=w, comp_dists=lines, observed=y)
+    return built

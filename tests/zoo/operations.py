@@ -273,3 +273,15 @@ def branches() -> pm.Model:
         pm.Potential("elementwise", pt.sum(pt.switch(x > 0.0, -pt.sqrt(safe), -(x**2))))
         pm.Potential("lazy", ifelse(pt.gt(x[0], -5.0), -(x[1] ** 4), -pt.exp(x[1])))
     return built
+
+
+@model()
+def largest_and_smallest() -> pm.Model:
+    """Take the largest and the smallest of products with rounding: each is equal to one of them."""
+    x = np.random.default_rng(90).normal(size=(150, 1))
+    with pm.Model() as built:
+        b = pm.Normal("b", 0.0, 1.0, shape=3)
+        curves = -((x * b - 0.3) ** 2) / 7.0
+        pm.Potential("largest", pt.max(curves, axis=1).sum())
+        pm.Potential("smallest", pt.min(curves, axis=1).sum() / 10.0)
+    return built

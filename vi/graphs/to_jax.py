@@ -15,6 +15,7 @@ from pytensor.graph.op import Op
 from pytensor.raise_op import Assert
 from pytensor.scalar.basic import Clip
 from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.math import Max, Min
 
 from vi.graphs.cheaper import make_cheaper
 from vi.graphs.jax_dispatch import jax_funcify
@@ -48,7 +49,9 @@ class Barrier(Op):
     """Identity that keeps XLA from recomputing its input in several fusions.
 
     Recomputed with different rounding, the input of a ``clip`` lies inside the bounds in one fusion
-    and outside in another, and the reverse-mode gradient is wrong while the value is right.
+    and outside in another, and the reverse-mode gradient is wrong while the value is right. So it
+    is with a maximum along an axis: none of the entries is equal to it, and the gradient, shared
+    among those that are, is not a number.
     """
 
     __props__ = ()
@@ -76,7 +79,7 @@ def jax_function(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Cal
     graph = FunctionGraph(inputs=list(inputs), outputs=list(outputs), clone=True)
     get_mode("JAX").optimizer.rewrite(graph)
     make_cheaper(graph)
-    _guard_clips(graph)
+    _guard_comparisons(graph)
     missing = _unconvertible(graph)
     if missing:
         raise ConversionError(f"no JAX conversion for {', '.join(missing)}")
@@ -86,10 +89,11 @@ def jax_function(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Cal
     return function
 
 
-def _guard_clips(graph: FunctionGraph) -> None:
-    """Put a barrier on the input of every ``clip``."""
+def _guard_comparisons(graph: FunctionGraph) -> None:
+    """Put a barrier on the input of every ``clip``, and of every largest or smallest entry."""
     for node in list(graph.toposort()):
-        if isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, Clip):
+        clips = isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, Clip)
+        if clips or isinstance(node.op, Max | Min):
             source = node.inputs[0]
             graph.change_node_input(node, 0, Barrier()(source), reason="barrier")
 

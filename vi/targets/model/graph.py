@@ -184,7 +184,13 @@ def build_graph(
             else:
                 shared.append(variable)
         elif lift and isinstance(variable, Constant) and _is_large(variable):
-            lifted = pytensor.shared(variable.data, name=variable.name or "constant", borrow=True)
+            # with its lengths: an axis of length 1 is broadcast only where its type says so
+            lifted = pytensor.shared(
+                variable.data,
+                name=variable.name or "constant",
+                shape=variable.type.shape,
+                borrow=True,
+            )
             lifted.tag.lifted = True
             replace[variable] = _of_type(variable, lifted)
             shared.append(lifted)
