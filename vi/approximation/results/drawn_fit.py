@@ -12,6 +12,7 @@ from vi.approximation.record.parameters import dense_covariance, mean_and_std, r
 from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
 from vi.approximation.results.image_fits import Candidates, candidates_of
 from vi.approximation.results.mixture_parts import parts_of
+from vi.approximation.results.one_period import in_one_period
 from vi.approximation.results.points import draw
 from vi.approximation.results.wide_weights import regular, wide_points
 from vi.diagnostics.diagnosis import by_coordinate
@@ -133,6 +134,7 @@ def drawn_fit(record: FitState, rows: Target, target: Target, sizes: Sizes, seed
     params, family = reported_params(record), record.family
     cov = None
     mean, std = mean_and_std(record, params)
+    rows, target = in_one_period(mean, rows, target)
     if target.dim <= LARGEST_DENSE and (sizes.chains or family.has_density):
         cov = dense_covariance(record, params)
     count = max(sizes.draws, sizes.wide, sizes.chains)

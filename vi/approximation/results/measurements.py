@@ -229,7 +229,7 @@ def _with_other_fits(fit: DrawnFit, known: Evidence, settled: bool) -> Evidence:
     own = (known.elbo, known.elbo_error)
     own = own if fit.rows is fit.target else elbo_of(fit.log_p, fit.log_q)
     q = Found("q", *own, fit.mean, fit.std, places)
-    others = restarts_of(fit.record, known.elbo)
+    others = restarts_of(fit.record, known.elbo, fit.target)
     if (fit.sizes.starts or fit.sizes.images) and settled:
         known = _without(known, "other fits: short chains had settled it")
     elif fit.sizes.images:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.results.one_period import OnePeriod
 from vi.diagnostics.modes import Found, is_apart
 from vi.foundation.seeds import OTHER_FITS, generator_from
 from vi.search.fixed_draws import FixedDrawsFit, Until, base_draws, fit_fixed_draws
@@ -83,6 +84,8 @@ def other_fits(
     # in the units of a fit that is any good a search is short; of one that is not, it is longer
     unit = np.where(np.isfinite(q.unit) & (q.unit > 0), q.unit, 1.0)
     for number, start in enumerate(itertools.islice(_starts(fit, q, generator), count)):
+        if isinstance(target, OnePeriod):
+            start = (target.nearest(start[0]), start[1])
         few, many = (base_draws(generator, draws, target.dim) for draws in (FEW, FIXED))
         # of so few draws even the variances have to be right
         few /= np.sqrt(np.mean(few**2, axis=0))
@@ -131,7 +134,7 @@ def _again(target: Target, search: FixedDrawsFit, noise: np.ndarray) -> Iterator
         yield fit_fixed_draws(target, search.mean, search.std, noise, ITERATIONS)
 
 
-def restarts_of(fit: FitState, elbo: float) -> list[Found]:
+def restarts_of(fit: FitState, elbo: float, target: Target) -> list[Found]:
     """What the other runs of a fit from several starts found, next to the one that was kept."""
     starts = fit.starts
     if starts is None:
@@ -144,7 +147,7 @@ def restarts_of(fit: FitState, elbo: float) -> list[Found]:
             f"restart {run}",
             float(elbo + elbos[run] - elbos[best]),
             float(np.hypot(errors[run], errors[best])),
-            means[run],
+            target.nearest(means[run]) if isinstance(target, OnePeriod) else means[run],
             stds[run],
         )
         for run in range(len(elbos))
