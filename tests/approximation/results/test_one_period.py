@@ -10,6 +10,7 @@ from pymc.distributions import transforms
 
 import vi
 from vi.approximation.results.one_period import OnePeriod, in_one_period
+from vi.targets.backends.evaluation import evaluation
 
 Y = np.array([3.0, -3.1, 2.6, 3.3 - 2 * np.pi, -2.9])
 CONCENTRATION = 4.0
@@ -50,10 +51,10 @@ def test_the_density_of_one_turn(backend):
     assert isinstance(turned, OnePeriod)
     points = centre + np.array([[-3.2], [-3.0], [0.0], [3.1], [3.2]])
     within = np.array([False, True, True, True, False])
-    values, scores = turned.value_and_score(points.astype(target.dtype), turned.batch())
-    every, slopes = target.value_and_score(points.astype(target.dtype), target.batch())
-    np.testing.assert_array_equal(np.asarray(values), np.where(within, np.asarray(every), -np.inf))
-    np.testing.assert_array_equal(np.asarray(scores), np.asarray(slopes))
+    values, scores = evaluation(turned)(points)
+    every, slopes = evaluation(target)(points)
+    np.testing.assert_array_equal(values, np.where(within, every, -np.inf))
+    np.testing.assert_array_equal(scores, slopes)
     np.testing.assert_array_equal(np.isfinite(turned.log_prob(points)), within)
     np.testing.assert_allclose(turned.nearest(np.array([3.1 - 7.0])), [3.1 - 7.0 + 2 * np.pi])
     np.testing.assert_allclose(
