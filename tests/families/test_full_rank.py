@@ -105,26 +105,33 @@ def test_a_gradient_taken_within_the_frame_is_the_turned_one(estimator, base):
     draws = objective.fewest_draws * 2
     with precision(np.dtype("float64")):
         family, params = _params(7, base)
-        assert np.linalg.cond(family.scale_tril(params)) < 1e3
-        noises = jax.vmap(lambda key: family.noise(key, params))(
-            jax.random.split(jax.random.key(3), draws)
-        )
-        frame = family.frame(params)
-        within = frame.within()
 
         def log_p(points):
             return -jnp.sum((points - 0.3) ** 4 + jnp.sin(points), axis=-1)
 
-        def loss_within(own):
-            return objective.loss(
-                within.family, own, noises, lambda z: log_p(jax.vmap(within.place)(z))
+        @jax.jit
+        def both(params):
+            noises = jax.vmap(lambda key: family.noise(key, params))(
+                jax.random.split(jax.random.key(3), draws)
             )
+            frame = family.frame(params)
+            within = frame.within()
 
-        loss, slope = jax.value_and_grad(lambda own: objective.loss(family, own, noises, log_p))(
-            params
-        )
-        same, inside = jax.value_and_grad(loss_within)(within.params)
-        turned, found = frame.gradient(slope), within.gradient(inside)
+            def loss_within(own):
+                return objective.loss(
+                    within.family, own, noises, lambda z: log_p(jax.vmap(within.place)(z))
+                )
+
+            def loss(own):
+                return objective.loss(family, own, noises, log_p)
+
+            one, slope = jax.value_and_grad(loss)(params)
+            two, inside = jax.value_and_grad(loss_within)(within.params)
+            factor = family.scale_tril(params)
+            return (one, frame.gradient(slope)), (two, within.gradient(inside)), factor
+
+        (loss, turned), (same, found), factor = both(params)
+        assert np.linalg.cond(factor) < 1e3
     np.testing.assert_allclose(same, loss, rtol=1e-11)
     for name, expected in turned.items():
         allowed = 1e-11 * np.abs(expected).max()
