@@ -40,11 +40,11 @@ class Once:
             returned = stage(ground, *args, **more)
             after = ground.fit
             is_verdict = isinstance(returned, Diagnosis) and returned is after.diagnosis
-            told = "verdict" if is_verdict else returned
+            kind = "verdict" if is_verdict else returned
             over = len(after.stages) > rows and not (ground.stopped or ground.deadline.ended)
-            if over and (told is None or isinstance(told, bool | str)):
+            if over and (kind is None or isinstance(kind, bool | str)):
                 sees_rows = after.data.some_rows is not None
-                ends.write(name, after, {"returned": told, "sees_rows": sees_rows})
+                ends.write(name, after, {"returned": kind, "sees_rows": sees_rows})
             return returned
         ended, told = there
         ground.approx.change(lambda fit: ended)
