@@ -139,7 +139,7 @@ def model():
     return model
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_an_approximation_with_it(model, backend, dtype, tmp_path):
