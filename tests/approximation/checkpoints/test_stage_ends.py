@@ -98,7 +98,7 @@ def banana():
 @pytest.mark.parametrize(
     ("make", "last"),
     [
-        (lambda: two_signs().model, "mixture"),
+        (two_signs, "mixture"),
         (chain, "check"),
         (banana, "repair"),
         (in_batches, "check"),
@@ -158,6 +158,19 @@ def test_begun_anew_and_with_other_limits(finished, made):
         made[0].clear()
         assert_same(vi.fit(model=with_containers(), **SETTINGS, **more, checkpoint=path), fitted)
         assert made[0] == ["search", "match", "check"]
+
+
+def test_ends_that_follow_from_others_are_gone(finished, made):
+    """Killed after one stage under other limits, a call under the first ones makes them all."""
+    path, fitted = finished
+    known, most = made
+    most[0] = 1
+    with pytest.raises(Killed):
+        vi.fit(model=with_containers(), **SETTINGS, inf_kwargs={"repair": None}, checkpoint=path)
+    assert [file.name for file in path.parent.iterdir()] == ["run.vi.ended1"]
+    most[0] = np.inf
+    assert_same(vi.fit(model=with_containers(), **SETTINGS, checkpoint=path), fitted)
+    assert known == ["search", "search", "match", "check"]
 
 
 def test_data_that_were_set_while_it_went_on_are_no_end(tmp_path, made):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -148,7 +149,9 @@ def seed_of(asked: Checkpoint | None) -> int | None:
     if found is not None:
         return int(found.meta["seed"])
     ended = asked.ended(1)  # of a fit in stages that has made no steps yet
-    return int(contents(ended)[1]["seed"]) if ended.exists() else None
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int(contents(ended)[1]["seed"])
+    return None
 
 
 def refuse_another(

@@ -71,8 +71,7 @@ class StageEnds:
         self._done = 0
         self._reads = bool(asked.resume)
         if not self._reads:
-            for path in self._files():
-                path.unlink()
+            self._forget()
         found = self._next("")
         if found is not None:
             refuse_differences(asked, what_differs(found[1]["identity"], self._known))
@@ -121,6 +120,7 @@ class StageEnds:
             What else is to be known of it, as JSON can hold it.
         """
         self._reads = False
+        self._forget()
         self._done += 1
         self._data.look()
         if self._data.set_since:
@@ -142,15 +142,13 @@ class StageEnds:
         except OSError as error:
             logger.warning("The end of stage %s was not written: %s.", stage, error)
 
-    def _files(self) -> list[Path]:
-        """Those that are there, in their order."""
-        files = (self._asked.ended(number) for number in range(1, 1000))
-        found = []
-        for path in files:
+    def _forget(self) -> None:
+        """Remove those that are not read: they follow from a stage that is another one now."""
+        for number in range(self._done + 1, 1000):
+            path = self._asked.ended(number)
             if not path.exists():
                 break
-            found.append(path)
-        return found
+            path.unlink()
 
     def _next(self, stage: str) -> tuple[Path, dict[str, Any], dict[str, np.ndarray]] | None:
         """The file of the stage that is next, its table and its arrays; of any without a name."""
