@@ -34,6 +34,9 @@ HASTY := --xla_backend_optimization_level=0
 # what one test has compiled serves the next, the other workers and the next run: an eighth of the quick tests' time
 REUSED := JAX_COMPILATION_CACHE_DIR="$(CURDIR)/build/compiled" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
     JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
+# a process a core: threads of BLAS and XLA that wait for each other's cores took a third of the time of searches.
+# And no graph's nodes remember the lines that made them
+ALONE := OPENBLAS_NUM_THREADS=1 NPROC=1 PYTENSOR_FLAGS="traceback__limit=0,$$PYTENSOR_FLAGS"
 # tests start many processes, each of which imports some 3,000 modules: 4 s with their byte code, 12 s without
 export UV_COMPILE_BYTECODE := 1
 export PYTHON
@@ -68,12 +71,12 @@ demo: $(VENV)/.group-demo ## run the demonstration
 # -- check --
 
 test: $(VENV)/.group-test ## the quick tests
-	$(REUSED) XLA_FLAGS="$$XLA_FLAGS $(HASTY)" $(PYTEST) $(TESTS) $(ARGS)
+	$(REUSED) $(ALONE) XLA_FLAGS="$$XLA_FLAGS $(HASTY)" $(PYTEST) $(TESTS) $(ARGS)
 
 test-slow: $(VENV)/.group-test ## only the slow tests
 ifeq ($(TESTS),tests)
 	@failed=0; for part in "$(OF_MODELS)" "$(AS_USERS)" "$(OTHERS)"; do \
-	    given=; [ "$$part" = "$(AS_USERS)" ] || given='export $(REUSED) XLA_FLAGS="$$XLA_FLAGS $(HASTY)"'; \
+	    given='export OPENBLAS_NUM_THREADS=1'; [ "$$part" = "$(AS_USERS)" ] || given='export $(REUSED) $(ALONE) XLA_FLAGS="$$XLA_FLAGS $(HASTY)"'; \
 	    echo "== $$part =="; (eval "$$given"; $(PYTEST) -m "$(SLOW)" $$part $(ARGS)) || failed=1; done; exit $$failed
 else
 	$(PYTEST) -m "$(SLOW)" $(TESTS) $(ARGS) || [ $$? -eq 5 ] # 5: none was found

@@ -68,7 +68,7 @@ def x64_flag_is_left_alone() -> Iterator[None]:
     assert after == before, f"jax_enable_x64 was {before} before the test and is {after} after it"
 
 
-FORGOTTEN_EVERY = 100
+FORGOTTEN_EVERY = 200
 """Tests after which JAX forgets what it has compiled, and garbage is collected (half a second).
 
 Compiled code hangs in cycles of few and small Python objects, of which Python's own collector takes

@@ -7,6 +7,7 @@ functions and under ``TYPE_CHECKING`` too.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -44,10 +45,14 @@ def imports_of(name: str, source: str, *, is_package: bool) -> Iterator[str]:
             yield from (a.name for a in node.names if a.name.partition(".")[0] == "vi")
 
 
-GRAPH = {
-    name: set(imports_of(name, path.read_text(), is_package=path.name == "__init__.py")) - {name}
-    for name, path in MODULES.items()
-}
+@functools.cache
+def graph() -> dict[str, set[str]]:
+    """What each module imports; not made when the tests are collected, which each process does."""
+    return {
+        name: set(imports_of(name, path.read_text(), is_package=path.name == "__init__.py"))
+        - {name}
+        for name, path in MODULES.items()
+    }
 
 
 def floors(design: str) -> dict[str, int]:
@@ -102,7 +107,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 
 def test_no_circles_between_files() -> None:
-    assert not circles(GRAPH)
+    assert not circles(graph())
 
 
 def test_circles_are_seen() -> None:
@@ -125,7 +130,7 @@ def test_every_room_is_in_the_table() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_point_downwards(name: str) -> None:
     own = FLOORS[room_of(name)]
-    for other in GRAPH[name]:
+    for other in graph()[name]:
         floor = FLOORS[room_of(other)]
         assert floor <= own, f"{name} (floor {own}) imports {other} (floor {floor})"
 

@@ -82,7 +82,7 @@ def example(name: str) -> Example:
 
 
 @pytest.mark.few(1)
-@pytest.mark.parametrize("name", dict.fromkeys([*ALGORITHMS, *EXAMPLES]))
+@pytest.mark.parametrize("name", dict.fromkeys(["gradient", *ALGORITHMS, *EXAMPLES]))
 def test_contract(name):
     """What is left of the divergence is noise.
 

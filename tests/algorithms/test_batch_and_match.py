@@ -1,5 +1,7 @@
 """Batch and match: the published formula, its fixed point, its invariance, draws left out."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,14 +19,18 @@ FAMILY = FullRank()
 def step(algorithm, mean, factor, log_prob, score, step=0):
     """One step from a normal: the new mean and covariance, the draws, and the loss."""
     with precision(DOUBLE):
-        params = FAMILY.at(jnp.asarray(mean), jnp.asarray(factor))
-        state = algorithm.init(params, jax.random.key(1))
-        state = state._replace(step=jnp.uint32(step))
+        state = _begun(algorithm, jnp.asarray(mean), jnp.asarray(factor), jnp.uint32(step))
         question = jax.jit(algorithm.ask)(state, {})
         points = np.asarray(question.points)
         told = jax.jit(algorithm.tell)(state, question, log_prob(points), score(points), {})
         params, loss = told[0].params, float(told[1])
-        return np.asarray(params["mu"]), np.asarray(FAMILY.cov(params)), points, loss
+        return np.asarray(params["mu"]), np.asarray(jax.jit(FAMILY.cov)(params)), points, loss
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _begun(algorithm, mean, factor, step):
+    state = algorithm.init(FAMILY.at(mean, factor), jax.random.key(1))
+    return state._replace(step=step)
 
 
 def normal(mean, cov):

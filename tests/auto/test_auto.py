@@ -481,7 +481,8 @@ def test_a_verdict_of_chains_is_not_replaced_by_a_weaker_one():
     assert "chains: R-hat" in approx.diagnosis.why
 
 
-@pytest.mark.parametrize("length", [50, 7])
+@pytest.mark.few(1)
+@pytest.mark.parametrize("length", [7, 50])
 def test_weights_are_those_of_the_data_of_the_fit(length, caplog):
     """Other predictors, of other lengths too, come before predictions; the posterior stays."""
     rng = np.random.default_rng(1)

@@ -97,6 +97,7 @@ def test_full_rank_is_as_exact_with_correlation_as_without(correlation):
 ALL = [*ESTIMATORS.values()]
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("base", [Normal(), MultivariateT(df=5.0), Laplace()])
 @pytest.mark.parametrize("estimator", ALL, ids=[kind.short_name for kind in ALL])
 def test_a_gradient_taken_within_the_frame_is_the_turned_one(estimator, base):

@@ -1,5 +1,6 @@
 """Mixtures: density and moments are those of their components, and steps leave the weights."""
 
+import functools
 import math
 
 import jax
@@ -20,10 +21,12 @@ FACTORS = [np.tril(RNG.normal(size=(DIM, DIM))) + 2 * np.eye(DIM) for _ in WEIGH
 COVS = np.array([factor @ factor.T for factor in FACTORS])
 
 
+@functools.cache
 def mixture():
     one, family = FullRank(), Mixture(components=3)
+    at = jax.jit(one.at)
     parts = [
-        one.at(jnp.asarray(mean), jnp.asarray(factor * np.sign(np.diag(factor))))
+        at(jnp.asarray(mean), jnp.asarray(factor * np.sign(np.diag(factor))))
         for mean, factor in zip(MEANS, FACTORS, strict=True)
     ]
     return family, family.joined(WEIGHTS, parts)
@@ -33,8 +36,13 @@ def test_the_density_is_the_weighted_sum():
     points = RNG.normal(0.0, 4.0, size=(20, DIM))
     with precision(np.dtype("float64")):
         family, params = mixture()
-        log_q = jax.vmap(lambda z: family.log_prob(params, z))(jnp.asarray(points))
-        log_parts = jax.vmap(lambda z: family.log_parts(params, z))(jnp.asarray(points))
+
+        @jax.jit
+        @jax.vmap
+        def both(z):
+            return family.log_prob(params, z), family.log_parts(params, z)
+
+        log_q, log_parts = both(jnp.asarray(points))
     each = [
         weight * stats.multivariate_normal(mean, cov).pdf(points)
         for weight, mean, cov in zip(WEIGHTS, MEANS, COVS, strict=True)
@@ -48,11 +56,11 @@ def test_the_moments_are_those_of_the_components():
     raw = sum(w * (cov + np.outer(m, m)) for w, m, cov in zip(WEIGHTS, MEANS, COVS, strict=True))
     with precision(np.dtype("float64")):
         family, params = mixture()
-        np.testing.assert_allclose(family.mean(params), mean, rtol=1e-12)
-        np.testing.assert_allclose(family.cov(params), raw - np.outer(mean, mean), rtol=1e-9)
-        np.testing.assert_allclose(
-            family.cov_within(params), np.tensordot(WEIGHTS, COVS, 1), rtol=1e-12
-        )
+        moments = [family.mean, family.cov, family.cov_within]
+        got = jax.jit(lambda params: [moment(params) for moment in moments])(params)
+        np.testing.assert_allclose(got[0], mean, rtol=1e-12)
+        np.testing.assert_allclose(got[1], raw - np.outer(mean, mean), rtol=1e-9)
+        np.testing.assert_allclose(got[2], np.tensordot(WEIGHTS, COVS, 1), rtol=1e-12)
         assert family.entropy(params) is None
 
 
@@ -64,7 +72,7 @@ def test_components_are_drawn_by_their_weights():
         one = MeanField().init(jnp.zeros(1), jnp.ones(1), jax.random.key(0))
         params = family.joined(WEIGHTS, [one | {"mu": jnp.array([40.0 * k])} for k in range(3)])
         keys = jax.random.split(jax.random.key(1), draws)
-        z = jax.vmap(lambda key: family.draw(params, family.noise(key, params)))(keys)
+        z = jax.jit(jax.vmap(lambda key: family.draw(params, family.noise(key, params))))(keys)
     share = np.bincount(np.round(np.asarray(z)[:, 0] / 40).astype(int), minlength=3) / draws
     assert np.all(np.abs(share - WEIGHTS) < 5 * np.sqrt(WEIGHTS * (1 - WEIGHTS) / draws))
 
@@ -76,9 +84,15 @@ def test_a_start_has_components_at_different_places(inner, count):
     family = Mixture(inner, count)
     with precision(np.dtype("float64")):
         mean, std = jnp.array([1.0, -2.0]), jnp.array([0.1, 30.0])
-        params = family.init(mean, std, jax.random.key(0))
-        np.testing.assert_allclose(family.mean(params), mean, rtol=1e-9)
-        np.testing.assert_allclose(family.std(params), std, rtol=1e-9)
+
+        @jax.jit
+        def begun(key):
+            params = family.init(mean, std, key)
+            return params, family.mean(params), family.std(params)
+
+        params, of_all, spread = begun(jax.random.key(0))
+        np.testing.assert_allclose(of_all, mean, rtol=1e-9)
+        np.testing.assert_allclose(spread, std, rtol=1e-9)
     assert len(np.unique(np.asarray(params["mu"])[:, 0])) == count
 
 
@@ -125,7 +139,7 @@ def model():
     return model
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_an_approximation_with_it(model, backend, dtype, tmp_path):

@@ -66,6 +66,7 @@ def test_draws_are_constrained_and_deterministic_sites_are_computed_from_them(mo
     }  # fmt: skip
 
 
+@pytest.mark.slow  # the next one has no prior besides
 def test_a_conjugate_model_has_its_posterior():
     """Normal prior and data: full rank is exact, up to float32."""
 

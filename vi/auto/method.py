@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Unpack
@@ -12,6 +11,7 @@ import numpy as np
 
 from vi.algorithms import Algorithm, BatchAndMatch
 from vi.approximation import Approximation
+from vi.approximation.checkpoints.stage_ends import stage_ends
 from vi.approximation.named import StartOptions, check_options
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import averaged_params, mean_and_std
@@ -23,6 +23,7 @@ from vi.auto.check import (
 )
 from vi.auto.deadline import Deadline
 from vi.auto.ground import Ground
+from vi.auto.once import Once
 from vi.auto.order import in_stages, of_a_stream
 from vi.auto.repair import repair, why_not
 from vi.auto.some_rows import see_batches
@@ -37,8 +38,6 @@ from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions, check_run
 
 __all__ = ["Auto"]
-
-logger = logging.getLogger("vi")
 
 REFUSED = (
     "obj_optimizer",
@@ -88,8 +87,8 @@ class Auto(Inference):
     for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
     make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
     best so far, without a check. ``refine`` goes on with the last steps, and not after chains or
-    with scores of batches. ``checkpoint=`` is that of stage 4, the long one: the same call goes
-    through 1 to 3 again, which the seed decides, and finds it.
+    with scores of batches. ``checkpoint=`` keeps the end of each stage, and within 4, the long one,
+    the state of its steps: the same call reads the ends of the stages that were finished.
 
     Parameters
     ----------
@@ -169,7 +168,8 @@ class Auto(Inference):
         if options.steps == 0:
             return self.approx
         try:
-            found = self._fitted(ground)
+            with stage_ends(options.checkpoint, self.approx.record, self._limits(options)) as ends:
+                found = self._fitted(ground, Once(ground, ends))
         except BaseException as error:
             self.approx.change(functools.partial(_failed, before=before, error=error))
             raise
@@ -180,27 +180,31 @@ class Auto(Inference):
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
         if verdict is not None:
             self.approx.keep(verdict, self.approx.record)
-        if options.checkpoint and all(
-            stage.stage != "climb" for stage in self.approx.record.stages
-        ):
-            logger.info("No stage has made steps: there was nothing to write a checkpoint of.")
         if options.diagnosis and self.approx.family.has_density:
             judged(self.approx, options)
         return self.approx
 
-    def _fitted(self, ground: Ground) -> Diagnosis | None:
+    def _limits(self, options: RunOptions) -> dict[str, Any]:
+        """What decides how stages end, beside the model and the seed."""
+        return {
+            "n": options.steps,
+            "max_evaluations": self.max_evaluations,
+            "repair": self.repair,
+        }
+
+    def _fitted(self, ground: Ground, once: Once) -> Diagnosis | None:
         """All stages; the last verdict, none where the user has ended them."""
         streamed = ground.fit.data.stream is not None  # of which the stages after it know nothing
-        found = of_a_stream(ground) if streamed else in_stages(ground)
+        found = of_a_stream(ground, once) if streamed else in_stages(ground, once)
         if found is None or is_settled(found) or ground.stopped or streamed:
             return found
-        return self._repaired(ground, found)
+        return self._repaired(ground, once, found)
 
-    def _repaired(self, ground: Ground, found: Diagnosis) -> Diagnosis:
+    def _repaired(self, ground: Ground, once: Once, found: Diagnosis) -> Diagnosis:
         """The verdict after chains, where there may be some."""
         why = why_not(ground, found, self.repair)
         if not why:
-            repair(ground, found)
+            once(repair, found)
             last = ground.fit.stages[-1]
             if last.kept:
                 return ground.fit.diagnosis or found

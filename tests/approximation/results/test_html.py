@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pymc as pm
 import pytest
+from problems import correlated_gaussian
 
 import vi
 
@@ -34,9 +35,10 @@ def test_before_a_fit(model):
     assert "backend jax precision float64" in text(approx.target())
 
 
-def test_after_a_fit_and_its_verdict(model):
-    approx = vi.fit(method="laplace", model=model, random_seed=1, progressbar=False)
-    found = approx.diagnose()
+def test_after_a_fit_and_its_verdict():
+    """Of what is compiled for `test_diagnose.py`."""
+    approx = vi.fit(method="laplace", model=correlated_gaussian().model, random_seed=1)
+    found = approx.diagnose(starts=0)
     assert f"{found.verdict}: {found.why}" in text(approx)
     assert approx._repr_html_().count("polyline") == 1
     assert f"{approx.status.ending} at step" in text(approx.status)

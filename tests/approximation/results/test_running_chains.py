@@ -12,6 +12,9 @@ from vi.approximation.results.running_chains import RunningChains
 
 SDS = np.array([0.1, 1.0, 10.0])
 
+CHAINS, STEPS = 4, 200
+"""Of every leg here: what is compiled for one serves them all, as tuning is no other code."""
+
 
 @pytest.fixture(scope="module")
 def target():
@@ -23,10 +26,10 @@ def target():
 @pytest.mark.parametrize("method", ["nuts", "hmc", "rmh"])
 def test_legs_are_of_the_density(target, method):
     """Means and sds of a normal, over legs that go on, to five standard errors."""
-    chains = RunningChains(target, Plan(method), SDS**2, np.zeros((4, 3)), 1, 0.5)
-    chains.go_on(0, tune=200)
+    chains = RunningChains(target, Plan(method), SDS**2, np.zeros((CHAINS, 3)), 1, 0.5)
+    chains.go_on(0, tune=STEPS)
     sizes = chains.sizes.copy()
-    legs = [chains.go_on(200)[0] for _ in range(5)]
+    legs = [chains.go_on(STEPS)[0] for _ in range(5)]
     np.testing.assert_allclose(chains.sizes, sizes, rtol=1e-12)  # nothing tunes them any more
     points = np.concatenate(legs, axis=1)
     assert points.shape == (4, 1000, 3)
@@ -40,8 +43,8 @@ def test_legs_are_of_the_density(target, method):
 
 def test_every_leg_has_other_noise_and_a_seed_the_same(target):
     def legs():
-        chains = RunningChains(target, Plan("nuts"), SDS**2, np.zeros((2, 3)), 7, 0.8)
-        return [chains.go_on(20, tune=20)[0] for _ in range(2)]
+        chains = RunningChains(target, Plan("nuts"), SDS**2, np.zeros((CHAINS, 3)), 7, 0.8)
+        return [chains.go_on(STEPS // 2, tune=STEPS // 2)[0] for _ in range(2)]
 
     first, again = legs(), legs()
     np.testing.assert_array_equal(first, again)
@@ -49,17 +52,18 @@ def test_every_leg_has_other_noise_and_a_seed_the_same(target):
 
 
 def test_tuning_reaches_its_acceptance_rate(target):
-    chains = RunningChains(target, Plan("nuts"), SDS**2, np.zeros((4, 3)), 2, 0.9)
-    chains.go_on(0, tune=400)
-    points, told = chains.go_on(400)
-    assert points.shape == (4, 400, 3)
-    assert told["acceptance_rate"].shape == (4, 400)
-    assert abs(told["acceptance_rate"].mean() - 0.9) < 0.05
+    chains = RunningChains(target, Plan("nuts"), SDS**2, np.zeros((CHAINS, 3)), 2, 0.9)
+    for _ in range(2):
+        chains.go_on(0, tune=STEPS)
+    legs = [chains.go_on(STEPS) for _ in range(2)]
+    assert legs[0][0].shape == (CHAINS, STEPS, 3)
+    assert legs[0][1]["acceptance_rate"].shape == (CHAINS, STEPS)
+    assert abs(np.mean([told["acceptance_rate"] for _, told in legs]) - 0.9) < 0.05
 
 
 def test_without_draws_the_points_of_tuning_come_back(target):
-    chains = RunningChains(target, Plan("nuts"), SDS**2, np.zeros((2, 3)), 3, 0.8)
-    points, told = chains.go_on(0, tune=30)
-    assert points.shape == (2, 30, 3)
-    assert told["lp"].shape == (2, 30)
+    chains = RunningChains(target, Plan("nuts"), SDS**2, np.zeros((CHAINS, 3)), 3, 0.8)
+    points, told = chains.go_on(0, tune=STEPS)
+    assert points.shape == (CHAINS, STEPS, 3)
+    assert told["lp"].shape == (CHAINS, STEPS)
     np.testing.assert_array_equal(chains.at, points[:, -1])

@@ -68,6 +68,14 @@ class Checkpoint:
         """That of a later stage of a fit, in a file of its own."""
         return replace(self, path=beside(self.path, f".stage{stage}")) if stage > 1 else self
 
+    def ended(self, number: int) -> Path:
+        """The file of what a stage has come to, by its place in their order."""
+        return beside(self.path, f".ended{number}")
+
+    def of_stages(self) -> Checkpoint:
+        """What is written and locked while a fit in stages goes on."""
+        return replace(self, path=beside(self.path, ".stages"))
+
 
 def beside(path: Path, ending: str) -> Path:
     """A file in the same folder, whose name goes on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,14 @@ from vi.diagnostics.agreement import compared
 from vi.diagnostics.status import Status
 from vi.foundation.precision import precision
 
-__all__ = ["Found", "away_with_damaged", "newest", "refuse_another", "seed_of"]
+__all__ = [
+    "Found",
+    "away_with_damaged",
+    "newest",
+    "refuse_another",
+    "refuse_differences",
+    "seed_of",
+]
 
 logger = logging.getLogger("vi")
 
@@ -135,8 +143,15 @@ def newest(asked: Checkpoint) -> Found | None:
 
 def seed_of(asked: Checkpoint | None) -> int | None:
     """The seed of the checkpoint that a fit without one goes on from, if there is one."""
-    found = None if asked is None or not asked.resume else newest(asked)
-    return None if found is None else int(found.meta["seed"])
+    if asked is None or not asked.resume:
+        return None
+    found = newest(asked)
+    if found is not None:
+        return int(found.meta["seed"])
+    ended = asked.ended(1)  # of a fit in stages that has made no steps yet
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int(contents(ended)[1]["seed"])
+    return None
 
 
 def refuse_another(
@@ -157,8 +172,25 @@ def refuse_another(
     also : sequence of str
         What else differs, in words.
     """
+    refuse_differences(asked, [*what_differs(found.table["identity"], known), *also])
+    if found.done > n:
+        raise ValueError(
+            f"checkpoint={str(asked.path)!r} has made {found.done:,} steps, and n={n:,}: there is "
+            f"no way back. Give n of {found.done:,} or more, another file, or resume=False."
+        )
+
+
+def refuse_differences(asked: Checkpoint, differ: Sequence[str]) -> None:
+    """Refuse to go on where something differs, unless that is forced.
+
+    Parameters
+    ----------
+    asked : Checkpoint
+        What was asked for.
+    differ : sequence of str
+        What differs, in words.
+    """
     where = f"checkpoint={str(asked.path)!r}"
-    differ = [*what_differs(found.table["identity"], known), *also]
     if differ and asked.resume != "force":
         raise ValueError(
             f"{where} is of another run; what differs: {', '.join(differ)}. Give another file; or "
@@ -167,11 +199,6 @@ def refuse_another(
         )
     if differ:
         logger.warning("%s is of another run, and goes on: %s.", where, ", ".join(differ))
-    if found.done > n:
-        raise ValueError(
-            f"{where} has made {found.done:,} steps, and n={n:,}: there is no way back. Give n of "
-            f"{found.done:,} or more, another file, or resume=False."
-        )
 
 
 def away_with_damaged(asked: Checkpoint, found: Found | None) -> None:

@@ -62,7 +62,6 @@ def identity(fit: FitState, restarts: int) -> dict[str, Any]:
         and data), ``log_p`` of each of its terms at the start, ``rows`` of its batches, ``data``
         that were given to the fit, ``settings``, and ``start``: hashes of the state.
     """
-    assert fit.run is not None
     log_p, rows = terms_at_start(fit.model, fit.point)
     return json.loads(  # type: ignore[no-any-return]  # as it will be read
         json.dumps(
@@ -166,8 +165,10 @@ def _flatten(name: str, value: Any, into: dict[str, str]) -> None:
 
 
 def _start(fit: FitState) -> dict[str, str]:
-    """Hashes of the state before the first step."""
-    state = state_to_numpy(fit.run)  # type: ignore[arg-type]
+    """Hashes of the state before the first step, of the parameters alone where there is none."""
+    if fit.run is None:
+        return {f"parameter {name!r}": hash_of_array(value) for name, value in fit.start.items()}
+    state = state_to_numpy(fit.run)
     hashes = {f"parameter {name!r}": hash_of_array(value) for name, value in state.params.items()}
     for what in ("optimizer", "average"):
         leaves = jax.tree.leaves(getattr(state, what))
