@@ -8,6 +8,8 @@ import numpy as np
 
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import averaged_params, dense_covariance, mean_and_std
+from vi.approximation.steps.endless import ADVICE as WITHOUT_A_MODE
+from vi.approximation.steps.endless import endless
 from vi.diagnostics.doubts import about_losses, about_normal
 from vi.diagnostics.losses import recent
 from vi.diagnostics.status import Status
@@ -45,7 +47,9 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
         return fit, status
     what = _fault(fit, None if best is None else best.lowest)
     if not what:
-        return fit, status
+        bound = endless(fit)
+        told = f"{bound}; what is reported is where the steps ended. {WITHOUT_A_MODE}"
+        return fit, Status("unreliable", status.step, told) if bound else status
     kept = "what is reported is the end."
     if best is not None and best.state is not None and best.step < status.step:
         assert fit.run is not None
