@@ -119,8 +119,9 @@ def about_widths(
     >>> losses = np.random.default_rng(1).normal(size=1000)
     >>> about_widths(losses, 2, 1, any_covariance=True)
     ('', False)
-    >>> about_widths(600 * losses, 2, 1, any_covariance=True)[0]
-    'the loss varies by 597 nats from draw to draw, that of a q with the right widths by about 1'
+    >>> what, wild = about_widths(600 * losses, 2, 1, any_covariance=True)
+    >>> what[:18], what[-58:], wild
+    ('the loss varies by', 'draw to draw, that of a q with the right widths by about 1', True)
     """
     last = finite(losses)
     if len(last) < FEWEST or not dim:
