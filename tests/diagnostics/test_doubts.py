@@ -1,8 +1,9 @@
 """What losses and moments say against a run that ended by itself."""
 
 import numpy as np
+import pytest
 
-from vi.diagnostics.doubts import about_losses, about_normal, spread
+from vi.diagnostics.doubts import about_losses, about_normal, about_widths, spread
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -57,3 +58,43 @@ def test_moments():
     what, where = about_normal(ones, ones, singular, EPS)
     assert "singular" in what
     assert {0, 1} <= set(where.tolist())
+
+
+def losses_of(eigenvalues, draws=1, count=1000, landing=False, seed=1):
+    """Of a normal whose covariance is so many times the posterior's, along each direction."""
+    squares = np.random.default_rng(seed).normal(size=(count, draws, len(eigenvalues))) ** 2
+    return 0.5 * np.sum((eigenvalues - landing) * squares, axis=-1).mean(axis=-1)
+
+
+@pytest.mark.parametrize("draws", [1, 10])
+@pytest.mark.parametrize("dim", [1, 10, 100])
+def test_right_widths_raise_no_doubt(dim, draws):
+    """Nor those of independent normals at a correlation of 0.99, at their optimum."""
+    assert about_widths(losses_of(np.ones(dim), draws), dim, draws, True) == ("", False)
+    correlations = 0.99 + 0.01 * np.eye(dim)
+    precision = np.linalg.inv(correlations)
+    eigenvalues = np.linalg.eigvalsh(precision / np.diag(precision)[0])
+    np.testing.assert_allclose(eigenvalues.mean(), 1.0)
+    assert about_widths(losses_of(eigenvalues, draws), dim, draws, False) == ("", False)
+
+
+@pytest.mark.parametrize("landing", [False, True])
+@pytest.mark.parametrize("draws", [1, 10])
+def test_widths_that_are_too_large_are_named(draws, landing):
+    """sds 4 times too large: losses vary 16 times as much, or 15; 20 times: 400, or 399."""
+    for factor, wild in ((4.0, False), (20.0, True)):
+        losses = losses_of(np.full(30, factor**2), draws, landing=landing)
+        what, is_wild = about_widths(losses, 30, draws, True)
+        expected = factor**2 * np.sqrt(15 / draws)
+        found = float(what.split("by ")[1].split(" nats")[0].replace(",", ""))
+        # quartiles of 1,000 have an error of 4 %, and those of differences of squares are not a
+        # normal's, for few terms by some per cent
+        assert found == pytest.approx(expected, rel=0.2)
+        assert is_wild is wild
+
+
+def test_a_trend_is_no_width():
+    losses = losses_of(np.ones(10)) - 5.0 * np.arange(1000)
+    assert about_widths(losses, 10, 1, True) == ("", False)
+    assert about_widths(losses[:50] * 1e3, 10, 1, True) == ("", False)  # too few to say
+    assert about_widths(losses * 1e3, 0, 1, True) == ("", False)  # points alone

@@ -116,6 +116,19 @@ def test_no_jacobian_of_a_point(batched):
         assert np.mean(values) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("ask", ["sample_mcmc", "nuts_step"])
+@pytest.mark.parametrize("family", ["point", "beside"])
+def test_chains_are_told_that_points_have_no_width(ask, family):
+    with pm.Model() as model:
+        sigma = pm.Gamma("sigma", 3.0, 2.0)
+        pm.Normal("y", 0.0, sigma)
+    groups = "point" if family == "point" else [vi.Group(["sigma"], family="point"), vi.Group(None)]
+    approx = vi.Approximation(groups, model=model, random_seed=1)
+    names = "sigma, y" if family == "point" else "sigma"
+    with pytest.raises(ValueError, match=f"^{names}: point estimates, without a width.*all var"):
+        getattr(approx, ask)()
+
+
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_points_alone_are_the_mode(backend):
     """Steps without noise, against the search for the mode; 0.05 / sqrt(1 + 999 / 200) is the last

@@ -206,6 +206,15 @@ def test_models_that_are_refused(model, says):
         vi.targets.from_numpyro(model, Y)
 
 
+@pytest.mark.parametrize("few", [0, -1, 201, 2.5, True, "5"])
+def test_impossible_numbers_of_rows_are_refused(few):
+    """NumPyro takes them: all rows for what is too many, none for 0, the last but one for -1."""
+    kind = ValueError if type(few) is int else TypeError
+    says = rf"'rows' has subsample_size={few!r}: give a whole number from 1 to its size, 200"
+    with pytest.raises(kind, match=says):
+        vi.targets.from_numpyro(mean, Y, few)
+
+
 def test_rows_of_a_model_without_batches():
     model = vi.targets.from_function(lambda p: -jnp.sum(p**2), np.zeros(2))
     with pytest.raises(TypeError, match=r"no batches.*subsample_size"):

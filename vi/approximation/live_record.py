@@ -14,7 +14,7 @@ from vi.approximation.checkpoints.asked import Checkpoint
 from vi.approximation.checkpoints.run_kept import run_kept
 from vi.approximation.record.copies import copied, portable, restored
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.judgement import judged_as_before
+from vi.approximation.record.judgement import data_read, judged_as_before
 from vi.approximation.record.parameters import reported_params, with_params
 from vi.approximation.shared_parameters import SharedParameters
 from vi.approximation.steps.run import Around, failed
@@ -114,7 +114,7 @@ class LiveRecord:
             if not free:
                 return
             self._adopt()
-            judged = replace(self._record, diagnosis=diagnosis)
+            judged = replace(self._record, diagnosis=diagnosis, judged_data=data_read(of))
             if judged_as_before(judged, of) is judged:
                 self._record = judged
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 from vi.algorithms import State
 from vi.approximation.live_record import LiveRecord
-from vi.approximation.record.judgement import told_status
+from vi.approximation.record.judgement import present_diagnosis, told_status
 from vi.approximation.record.log_density import model_of_all_rows
 from vi.approximation.record.parameters import averaged_params, iterate, reported_params
 from vi.approximation.record.pymc_names import OF_APPROXIMATION
@@ -111,8 +111,11 @@ class ShownRecord(LiveRecord):
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """The last verdict on the present parameters, of :meth:`diagnose`; ``None`` without one."""
-        return self.record.diagnosis
+        """The last verdict on the present parameters and data, of :meth:`diagnose`, or ``None``.
+
+        Of other data (``pm.set_data``) it is not shown, until those that it was made of are back.
+        """
+        return present_diagnosis(self.record)
 
     @property
     def stages(self) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 
 from vi.diagnostics.losses import finite
 
-__all__ = ["about_losses", "about_normal", "spread"]
+__all__ = ["about_losses", "about_normal", "about_widths", "spread"]
 
 FEWEST = 100
 """Losses below which nothing is said."""
@@ -21,6 +21,14 @@ ROSE = 100.0
 
 LOST_NATS = 1e3
 """Nats that are lost to rounding in a loss that says nothing: its size times the precision."""
+
+
+WIDE, WILD = 5.0, 100.0
+"""Times that the losses of single draws may vary more than those of a q with the right widths,
+before it is said, and before the fit is unreliable."""
+
+OF_NORMALS = 1.349
+"""Distance of the quartiles of a normal, in standard deviations."""
 
 
 def spread(losses: np.ndarray) -> float:
@@ -77,3 +85,54 @@ def about_normal(
             along = np.argsort(-np.abs(vectors[:, 0]))[:3]
             return "q's covariance is singular to rounding", np.sort(along)
     return "", np.empty(0, int)
+
+
+def about_widths(
+    losses: np.ndarray, dim: int, draws: int, any_covariance: bool
+) -> tuple[str, bool]:
+    r"""What the spread of the last losses says of q's widths, or nothing; and whether it is wild.
+
+    With :math:`a_i` the eigenvalues of q's covariance in units of the posterior's, losses of K
+    draws vary by
+
+    .. math:: \Bigl(\frac{1}{2K} \sum_i a_i^2\Bigr)^{1/2}
+
+    nats, of a posterior that is normal (with sticking-the-landing :math:`a_i - 1` takes the place
+    of :math:`a_i`). All :math:`a_i` are 1 where q is right, and their mean is 1 at the optimum of
+    every family, so that independent normals come to :math:`D / \sqrt{2 K}` at the most. Steps that
+    are too long keep q's directions wide beyond that, by factors: where a q is five times too wide
+    in all directions the losses vary 25 times as much.
+
+    Parameters
+    ----------
+    losses : numpy.ndarray
+        The last ones, minus the ELBO of all rows at K draws each.
+    dim : int
+        Coordinates that have a width, ``D``.
+    draws : int
+        ``K``.
+    any_covariance : bool
+        Whether the family has every covariance; else as few are allowed for as it may have.
+
+    Examples
+    --------
+    >>> losses = np.random.default_rng(1).normal(size=1000)
+    >>> about_widths(losses, 2, 1, any_covariance=True)
+    ('', False)
+    >>> what, wild = about_widths(600 * losses, 2, 1, any_covariance=True)
+    >>> what[:18], what[-58:], wild
+    ('the loss varies by', 'draw to draw, that of a q with the right widths by about 1', True)
+    """
+    last = finite(losses)
+    if len(last) < FEWEST or not dim:
+        return "", False
+    right = np.sqrt(dim / (2 * draws)) * (1.0 if any_covariance else np.sqrt(dim))
+    # neighbours, so that a trend has no part in it
+    found = spread(np.diff(last)) / (OF_NORMALS * np.sqrt(2))
+    if found <= WIDE * right:
+        return "", False
+    what = (
+        f"the loss varies by {found:,.3g} nats from draw to draw, that of a q with the right "
+        f"widths by {'about' if any_covariance else 'at most'} {right:,.2g}"
+    )
+    return what, bool(found > WILD * right)

@@ -111,6 +111,12 @@ class Family(abc.ABC):
     )
     """The estimator of the ELBO that suits the family, by name: see :class:`vi.KLqp`."""
 
+    estimator_of_plain_steps: str = ""
+    """The estimator, by name, that suits steps which know neither units nor frame, if not the same.
+
+    Adam of a constant rate in the parameters themselves, for example.
+    """
+
     default_draws: int = 1
     """Draws a step that suit the family, where the user does not say how many."""
 

@@ -55,6 +55,7 @@ class FullRank(Family):
     short_name = "full_rank"
     aliases = ("fr",)
     default_estimator = "sticking_the_landing"
+    estimator_of_plain_steps = "closed_form"
     pairs_in_batches = True
 
     def __post_init__(self) -> None:

@@ -66,6 +66,7 @@ class LowRank(Family):
     short_name = "low_rank"
     aliases = ("lr",)
     default_estimator = "sticking_the_landing"
+    estimator_of_plain_steps = "closed_form"
     pairs_in_batches = True
     default_draws = 8
 

@@ -16,6 +16,7 @@ from vi.inference.methods import METHODS
 from vi.inference.options import check_prior, objective_from
 from vi.inference.run_options import RunOptions
 from vi.objectives import ESTIMATORS, Objective
+from vi.optimizers.named import knows_frames
 
 __all__ = ["ADVI", "NFVI", "FullRankADVI", "KLqp", "LowRankADVI"]
 
@@ -42,8 +43,13 @@ class KLqp(Inference):
         ``vi.objectives.ESTIMATORS``. By default the one that suits
         the family: ``"closed_form"`` for mean field, whose noise does not grow with the
         correlations that mean field leaves out; ``"sticking_the_landing"`` for full rank and low
-        rank, whose noise vanishes as the posterior becomes normal; ``"monte_carlo"`` for flows,
-        which know the density of their own draws only.
+        rank, whose noise vanishes as the posterior becomes normal (``"closed_form"`` with an
+        optimiser of your own, see below); ``"monte_carlo"`` for flows, which know the density of
+        their own draws only.
+
+        Sticking-the-landing multiplies the noise of a draw by the inverse of q's factor. Steps of
+        one length in the entries of that factor, as those of Adam, make its inverse large, so that
+        they lead away faster and faster; without that term they are pulled back.
     warm_start : bool
         Whether steps of the default optimiser start at the end of a search: the best independent
         normals over ten fixed draws, by L-BFGS (as :class:`vi.DADVI` finds them), some 1,000
@@ -79,14 +85,20 @@ class KLqp(Inference):
                 "move them with "
                 "vi.Stein(approx)."
             )
+        family = approx.family
         self.objective = objective_from(
-            approx.family.default_estimator if estimator is None else estimator, beta
+            family.default_estimator if estimator is None else estimator, beta
         )
+        self._of_plain_steps = self.objective
+        if estimator is None and family.estimator_of_plain_steps:
+            self._of_plain_steps = objective_from(family.estimator_of_plain_steps, beta)
         check_prior(approx.model, self.objective)
         self.warm_start = flag("warm_start", warm_start)
 
     def algorithm(self, options: RunOptions) -> Gradient:
-        return gradient_steps(self.approx.family, self.objective, options, self.approx.model)
+        in_frame = knows_frames(options.optimizer)
+        objective = self.objective if in_frame else self._of_plain_steps
+        return gradient_steps(self.approx.family, objective, options, self.approx.model)
 
 
 @METHODS.register(name="advi")

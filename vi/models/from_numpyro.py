@@ -17,7 +17,7 @@ from vi.models.from_function import built
 from vi.models.numpyro_model import NumpyroModel, add_deterministic_sites
 from vi.models.numpyro_parameters import parameters_of
 from vi.models.numpyro_predictions import NumpyroPredictions
-from vi.models.numpyro_refusals import check_supports, one_size_a_plate, refuse_sites
+from vi.models.numpyro_refusals import check_supports, refuse_sites, sound_plates
 from vi.models.numpyro_rows import check_local, check_shared, in_plate, plate_of, with_rows
 from vi.models.numpyro_start import explained_start
 from vi.models.numpyro_transform import import_numpyro
@@ -73,8 +73,11 @@ def from_numpyro(
     ValueError
         If the model has discrete latent sites, latent sites whose support depends on other ones,
         latent ``Delta`` sites, partly observed sites (``obs_mask=``), states that change
-        (``mutable=``), two plates with ``subsample_size=``, a site outside of such a plate that
-        depends on its rows, latent sites inside with a constrained support, or no latent sites.
+        (``mutable=``), two plates with ``subsample_size=``, one that is not from 1 to the plate's
+        size, a site outside of such a plate that depends on its rows, latent sites inside with a
+        constrained support, or no latent sites.
+    TypeError
+        If a ``subsample_size=`` is no whole number.
 
     Examples
     --------
@@ -142,7 +145,7 @@ def _read(model: Any, args: Any, kwargs: Any, init_loc_fn: Any) -> NumpyroModel:
 
     of_rows = model
     try:
-        with one_size_a_plate(import_numpyro()):
+        with sound_plates(import_numpyro()):
             sites = traced(model)
         plate = plate_of(sites)
         if plate is not None:

@@ -12,18 +12,23 @@ import numpy as np
 
 from vi.models.numpyro_transform import import_numpyro
 
-__all__ = ["check_supports", "one_size_a_plate", "refuse_sites"]
+__all__ = ["check_supports", "refuse_sites", "sound_plates"]
 
 
 @contextmanager
-def one_size_a_plate(numpyro: Any) -> Iterator[None]:
-    """Refuse plates of one name and two sizes; a trace knows the last one alone."""
+def sound_plates(numpyro: Any) -> Iterator[None]:
+    """Refuse plates that take impossible numbers of rows, and those of one name and two sizes.
+
+    A trace knows the last size alone, and NumPyro takes any number of rows, all of them with a
+    warning where it is above the size.
+    """
     sizes: dict[str, set[int]] = {}
 
     class Watch(numpyro.primitives.Messenger):
         def process_message(self, msg: dict[str, Any]) -> None:
             if msg["type"] == "plate":
                 sizes.setdefault(msg["name"], set()).add(int(msg["args"][0]))
+                _check_rows(msg["name"], *msg["args"])
 
     with Watch():
         yield
@@ -33,6 +38,17 @@ def one_size_a_plate(numpyro: Any) -> Iterator[None]:
             raise ValueError(
                 f"The plate {name!r} has {len(found)} sizes, {each}: give each a name of its own."
             )
+
+
+def _check_rows(name: str, size: int, few: Any) -> None:
+    """Refuse a plate that takes no rows, a part of one, or more than there are."""
+    if few is None:
+        return
+    at_most = f"a whole number from 1 to its size, {int(size):,}, or leave it out"
+    if isinstance(few, bool | np.bool_) or not isinstance(few, int | np.integer):
+        raise TypeError(f"The plate {name!r} has subsample_size={few!r}: give {at_most}.")
+    if not 1 <= few <= size:
+        raise ValueError(f"The plate {name!r} has subsample_size={few}: give {at_most}.")
 
 
 def refuse_sites(sites: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from pytensor.graph.basic import Variable
 from vi.foundation.numbers import number
 from vi.foundation.registry import Registry
 
-__all__ = ["OPTIMIZERS", "Named", "name_of", "with_settings"]
+__all__ = ["OPTIMIZERS", "Named", "knows_frames", "name_of", "with_settings"]
 
 P = ParamSpec("P")
 
@@ -210,6 +210,11 @@ def _setting(name: str, key: str, parameter: inspect.Parameter | None, value: An
 def is_optimizer(item: Any) -> bool:
     """Whether something is an optax transformation: a pair of ``init`` and ``update``."""
     return hasattr(item, "init") and hasattr(item, "update")
+
+
+def knows_frames(optimizer: optax.GradientTransformation) -> bool:
+    """Whether an optimiser makes its steps in the family's frame: ``update`` names ``frame``."""
+    return "frame" in inspect.signature(optimizer.update).parameters
 
 
 def _rebuild(maker: str | Callable[..., Named], settings: dict[str, Any]) -> Named:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vi.approximation import Approximation
+from vi.approximation.record.judgement import present_diagnosis
 from vi.foundation.arguments import choice
 from vi.plots.drawing import BLUE, GREY, LIGHT, RED, approximation, axes_for, scale_gaps
 
@@ -121,7 +122,8 @@ def plot_stages(approx: Approximation, against: str = "gradients", *, ax: Any = 
         axes.set_xscale("log")
     axes.margins(x=0.12)
     axes.set(xlabel=COSTS[against], ylabel=f"ELBO minus the best, {best:,.5g}")
-    axes.set_title("" if fit.diagnosis is None else fit.diagnosis.verdict)
+    diagnosis = present_diagnosis(fit)
+    axes.set_title("" if diagnosis is None else diagnosis.verdict)
     if not np.all(joined):
         axes.legend(loc="best", frameon=False)
     return axes

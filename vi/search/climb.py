@@ -24,6 +24,12 @@ FAR = 1e10
 """Times the distance of the start from 0: a search that went there follows log p without end."""
 
 
+LEAST_GAIN = 0.1
+"""Nats for each factor of e on the way to an end, that are no mode's: n entries whose common scale
+goes to 0 gain n, and a mode at the end none.
+"""
+
+
 class Peak(NamedTuple):
     """Where searches ended, and what the best end is.
 
@@ -106,21 +112,43 @@ def _summit(target: Target, modes: Modes, reach: np.ndarray, n: int) -> Summit:
         score = modes.path_scores[int(modes.iterations[best]), best]
         summit = look(target, point, float(modes.values[best]), score)
     collapsed = _collapsed(target, point)
-    if not collapsed.size or summit.higher is not None or (arrived and not summit.fault):
+    if not collapsed.size:
         return summit
+    rose = _rose(modes, collapsed)
+    if not rose and (summit.higher is not None or (arrived and not summit.fault)):
+        return summit
+    slots = [s for s in target.layout if np.any((s.start <= collapsed) & (collapsed < s.stop))]
+    end = "0" if all(s.transform == "log" for s in slots) else "an end of its support"
     message = (
-        f", and it rises without end as {target.layout.describe(collapsed)} goes to 0, further "
+        f", and it rises without end as {target.layout.describe(collapsed)} goes to {end}, further "
         f"than the precision {target.dtype.name} can follow"
     )
     return Summit("endless", message)
 
 
 def _collapsed(target: Target, point: np.ndarray) -> np.ndarray:
-    """Entries that are logarithms of numbers about as small as rounding is beside 1."""
+    """Entries that are as near to an end of their support as rounding is to 0 beside 1."""
     least = 0.8 * np.log(np.finfo(target.dtype).eps)
-    scales = [slot for slot in target.layout if slot.transform == "log"]
-    found = [slot.start + np.flatnonzero(point[slot.slice] < least) for slot in scales]
-    return np.concatenate(found) if found else np.empty(0, int)
+    near = np.zeros(len(point), bool)
+    for slot in target.layout:
+        if slot.transform in AT_THE_END:
+            both = slot.transform != "log"  # its other end is infinity
+            near[slot.slice] = (point[slot.slice] < least) | (both & (point[slot.slice] > -least))
+    return np.flatnonzero(near)
+
+
+def _rose(modes: Modes, collapsed: np.ndarray) -> bool:
+    """Whether the best search gained all along the way to the ends at which entries are.
+
+    Towards an end at which a mode lies log p becomes level; without a bound it gains as much with
+    each factor.
+    """
+    best = modes.best
+    last = int(modes.iterations[best]) + 1
+    way = np.abs(modes.path[:last, best][:, collapsed]).max(axis=1)
+    values, end = modes.path_values[:last, best], way[-1]
+    half = int(np.argmax(way >= end / 2))
+    return bool(values[-1] - values[half] > LEAST_GAIN * (end - way[half]) > 0)
 
 
 def _reach(target: Target, starts: np.ndarray) -> np.ndarray:

@@ -7,10 +7,12 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import pymc as pm
 import pytest
 from problems import conjugate_normal
 
 import vi
+from vi.approximation.results.other_fits import restarts_of
 
 QUIET = {"progressbar": False}
 FEW = {"draws": 100, "chains": 0}
@@ -68,6 +70,61 @@ def test_what_leaves_the_parameters_leaves_the_verdict(judged):
     for twin in (copy.copy(judged), copy.deepcopy(judged), pickle.loads(pickle.dumps(judged))):
         assert twin.diagnosis.in_short == found.in_short
         assert twin.diagnosis.table.identical(found.table)
+
+
+@pytest.fixture(scope="module")
+def of_data() -> vi.Approximation:
+    with pm.Model() as model:
+        x = pm.Data("x", [1.0, 3.0])
+        mu = pm.Normal("mu", 0.0, 1.0)
+        pm.Normal("y", mu, 1.0, observed=x)
+    return vi.fit(method="laplace", model=model, random_seed=1)
+
+
+def test_a_verdict_is_on_its_data(of_data, tmp_path):
+    """With others there is none, and with the same again, in another array, there it is."""
+    found = of_data.diagnose(**FEW)
+    with of_data.model:
+        pm.set_data({"x": [30.0, 50.0]})
+    of_data.save(tmp_path / "fit")
+    twins = [of_data, copy.deepcopy(of_data), pickle.loads(pickle.dumps(of_data))]
+    twins.append(vi.load(tmp_path / "fit", model=of_data.model))
+    for twin in twins:
+        assert twin.diagnosis is None
+        for text in (repr(twin), twin.status.message, twin.settings()["status_message"]):
+            assert f"as x was set since that of before ({found.verdict}); approx.diagnose()" in text
+        assert "no verdict on the present data: x was set" in twin._repr_html_()
+        assert "diagnosis" not in twin.sample(5).children
+    with of_data.model:
+        pm.set_data({"x": [1.0, 3.0]})
+    for twin in (of_data, twins[-1]):
+        assert twin.diagnosis.in_short == found.in_short
+        assert f"verdict: {found.in_short}" in twin.status.message
+        assert "diagnosis" in twin.sample(5).children
+
+
+def test_a_verdict_on_new_data_takes_the_place_of_the_old_one(of_data):
+    """Of 30 and 50 the mean is 80 / 3, 25 posterior sds from q."""
+    assert of_data.diagnose(**FEW).verdict != "do not use"
+    with of_data.model:
+        pm.set_data({"x": [30.0, 50.0]})
+        assert of_data.diagnose(draws=100).verdict == "do not use"
+        assert of_data.diagnosis.verdict == "do not use"
+        pm.set_data({"x": [1.0, 3.0]})
+    assert of_data.diagnosis is None
+
+
+def test_runs_of_other_data_are_no_rivals_of_a_fit():
+    """By how much a run is better holds of the data of that fit."""
+    with pm.Model() as model:
+        x = pm.Data("x", 6.0)
+        pm.NormalMixture("mu", [0.5, 0.5], [-x, x], 1.0)
+    approx = vi.fit(500, "advi", model, random_seed=2, restarts=4, **QUIET)
+    before = [found.name for found in restarts_of(approx.record, 0.0)]
+    assert len(before) == 3
+    with model:
+        pm.set_data({"x": 0.0})
+    assert restarts_of(approx.record, 0.0) == []
 
 
 def test_a_callback_is_told_and_nothing_is_kept(fitted):

@@ -19,12 +19,7 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 
 from vi.approximation.files.encoding import encode
-from vi.approximation.files.fingerprint import (
-    differences,
-    fingerprint,
-    hash_of_array,
-    hash_of_graph,
-)
+from vi.approximation.files.fingerprint import differences, fingerprint, hash_of_graph
 from vi.approximation.files.tables import labels_table, layout_table
 from vi.approximation.record.copies import state_to_numpy
 from vi.approximation.record.fit_state import FitState
@@ -33,6 +28,7 @@ from vi.data.streams.stream import Stream
 from vi.foundation.version import __version__
 from vi.graphs.compiling import one_at_a_time
 from vi.targets.batches.search import find_batches
+from vi.targets.model.data_hashes import hash_of_array
 from vi.targets.model.initial_density import terms_at_start
 
 __all__ = ["identity", "what_differs"]

@@ -7,8 +7,9 @@ from typing import Any
 
 from pytensor.compile.sharedvalue import SharedVariable
 
-from vi.approximation.files.fingerprint import data_variables, fingerprint, hash_of_array
+from vi.approximation.files.fingerprint import fingerprint
 from vi.approximation.record.fit_state import FitState
+from vi.targets.model.data_hashes import data_variables, hash_of_array
 from vi.targets.model.data_watch import DataWatch
 from vi.targets.model.facts import shared_in
 

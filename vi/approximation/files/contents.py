@@ -38,10 +38,12 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 OPTIONAL: dict[str, tuple[type, ...]] = {
     "checkpoint": (dict,),
+    "compared_data": (dict,),
     "coords": (dict,),
     "diagnosis": (dict, type(None)),
     "fingerprint": (dict,),
     "encoders": (bool, type(None)),
+    "judged_data": (dict,),
     "losses": (int,),
     "missing": (str, type(None)),
     "notes": (dict,),

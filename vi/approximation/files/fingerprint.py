@@ -9,13 +9,12 @@ import numpy as np
 import pymc as pm
 import pytensor
 from pymc.distributions.custom import CustomDistRV
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.op import Op
 
-from vi.targets.model.facts import watched
+from vi.targets.model.data_hashes import data_variables, hash_of_array
 
-__all__ = ["data_variables", "differences", "fingerprint", "hash_of_array", "hash_of_graph"]
+__all__ = ["differences", "fingerprint", "hash_of_graph"]
 
 SIMPLE = (bool, int, float, str, type(None), np.dtype, np.generic)
 
@@ -60,16 +59,6 @@ def fingerprint(model: pm.Model) -> dict[str, Any]:
             if isinstance(value, np.ndarray | np.generic | float | int)
         },
     }
-
-
-def data_variables(model: pm.Model) -> dict[str, SharedVariable]:
-    """The shared variables that hold a model's data, by name; of one name, numbered."""
-    found: dict[str, SharedVariable] = {}
-    for variable in sorted(watched(model), key=lambda variable: variable.name or ""):
-        name = variable.name or "a shared variable"
-        number = sum(known.partition(" #")[0] == name for known in found)
-        found[f"{name} #{number + 1}" if number else name] = variable
-    return found
 
 
 def differences(stored: dict[str, Any], present: dict[str, Any], *, data: bool) -> list[str]:
@@ -134,17 +123,6 @@ def hash_of_graph(output: Variable, named: dict[Variable, str]) -> str:
 def _constant(variable: Constant) -> str:
     value = variable.data
     return hash_of_array(value) if isinstance(value, np.ndarray | np.generic) else str(value)
-
-
-def hash_of_array(value: Any) -> str:
-    """A hash of an array: its type, its shape and its entries."""
-    array = np.ascontiguousarray(value)
-    digest = hashlib.sha256(f"{array.dtype} {np.shape(value)} ".encode())
-    if array.dtype.hasobject:
-        digest.update(repr(array.tolist()).encode())
-    else:
-        digest.update(memoryview(array.reshape(-1).view(np.uint8)))  # without a copy
-    return digest.hexdigest()[:16]
 
 
 def _operation(op: Any) -> str:

@@ -104,6 +104,8 @@ def _filled(
         status=Status(**meta["status"]),
         starts=compared(restarts, fit.layout) if restarts else None,
         diagnosis=diagnosis_from(arrays, meta.get("diagnosis"), judged_labels(fit)),
+        judged_data=meta.get("judged_data", {}),
+        compared_data=meta.get("compared_data", {}),
     )
 
 

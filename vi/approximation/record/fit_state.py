@@ -94,6 +94,9 @@ class FitState(Keeper):
         Log p at the mean of q when that was decided: another one is that of other data.
     diagnosis : Diagnosis or None
         The last verdict on the parameters; whoever changes them drops it.
+    judged_data, compared_data : dict
+        Hashes of the data of the verdict, and of the fit from several starts, by name; empty where
+        nothing is known.
     """
 
     beginning: Beginning
@@ -123,6 +126,8 @@ class FitState(Keeper):
     resample: str | None = None
     log_p_of_mean: float = np.nan
     diagnosis: Diagnosis | None = None
+    judged_data: Mapping[str, str] = field(default_factory=dict)
+    compared_data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def model(self) -> pm.Model:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.judgement import present_diagnosis
 from vi.approximation.record.log_density import (
     target_of_every_row,
     target_of_row_blocks,
@@ -74,7 +75,7 @@ def diagnose(
     verdict is on the posterior of all others given these, and names them in ``skipped``.
 
     The approximation keeps the result in :attr:`~vi.Approximation.diagnosis` until its parameters
-    change, and shows it in its status, its draws and its file. In a callback of a run it is
+    or data change, and shows it in its status, its draws and its file. In a callback of a run it is
     returned alone.
 
     Parameters
@@ -130,8 +131,9 @@ def diagnose(
     'good'
     """
     check_sizes(draws, chains, starts, rows)
-    if "rhat_worst" in fit.notes and fit.diagnosis is not None:
-        return fit.diagnosis  # chains are judged by how they agree: short ones from them see less
+    known = present_diagnosis(fit)
+    if "rhat_worst" in fit.notes and known is not None:
+        return known  # chains are judged by how they agree: short ones from them see less
     seed = resolve_seed(random_seed)
     if fit.data.missing in [lost_data("data=", holder) for holder in ("file", "pickle")]:
         logger.warning("The verdict is on the model's present data. %s", fit.data.missing)
@@ -156,11 +158,11 @@ def diagnose(
     points = points_of(fit)
     if points:
         fit, (of_rows, target) = without_points(fit, of_rows, target)
-    known = measured(fit, of_rows, target, sizes, seed)
+    found = measured(fit, of_rows, target, sizes, seed)
     if points:
         what = f"{', '.join(points)}: point estimates, and the verdict is on all others given them"
-        known = replace(known, skipped=(what, *known.skipped))
-    return judged(known)
+        found = replace(found, skipped=(what, *found.skipped))
+    return judged(found)
 
 
 def _as_all(fit: FitState, rows: Target, seed: int) -> Target:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.judgement import present_diagnosis
 from vi.approximation.record.log_density import (
     model_of_all_rows,
     target_of,
@@ -145,9 +146,10 @@ def sample(  # noqa: PLR0913 (what PyMC names, and what is dear)
 
 
 def _add_verdict(tree: xr.DataTree, fit: FitState) -> None:
-    """Put the last diagnosis beside the draws, where there is one."""
-    if fit.diagnosis is not None:
-        tree["diagnosis"] = xr.DataTree(fit.diagnosis.to_dataset())
+    """Put the last diagnosis beside the draws, where there is one on the present data."""
+    diagnosis = present_diagnosis(fit)
+    if diagnosis is not None:
+        tree["diagnosis"] = xr.DataTree(diagnosis.to_dataset())
 
 
 def names_from(var_names: Any, argument: str = "var_names") -> list[str] | None:

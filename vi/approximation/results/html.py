@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vi.approximation.record.fit_state import FitState
-from vi.approximation.record.judgement import told_status
+from vi.approximation.record.judgement import of_other_data, present_diagnosis, told_status
 from vi.diagnostics.html import colour_of, paragraph
 from vi.foundation.html import card, sparkline
 
@@ -14,9 +14,11 @@ __all__ = ["approximation_html"]
 
 def approximation_html(fit: FitState) -> str:
     """A small table of what a fit is and how it went; nothing is computed for it."""
-    status, diagnosis = told_status(fit), fit.diagnosis
+    status, diagnosis = told_status(fit), present_diagnosis(fit)
     colour = colour_of(status.ending if diagnosis is None else diagnosis.verdict)
     said = [] if diagnosis is None else [paragraph(f"{diagnosis.verdict}: {diagnosis.why}")]
+    if others := of_other_data(fit):
+        said += [paragraph(f"no verdict on the present data: {others} was set since the last")]
     said += [paragraph(f"{status.ending} at step {status.step:,}", faint=True)]
     if fit.stages:
         seconds = sum(stage.seconds for stage in fit.stages)

@@ -8,6 +8,7 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import reported_params
+from vi.approximation.record.points import points_of
 from vi.approximation.results.points import draw
 from vi.families import Mixture
 from vi.foundation.precision import precision
@@ -48,6 +49,13 @@ def inverse_mass_matrix(fit: FitState, metric: str | None) -> np.ndarray:
         covariance = family.cov_within if isinstance(family, Mixture) else family.cov
         std = family.std_within if isinstance(family, Mixture) else family.std
         variances = np.square(np.asarray(jax.jit(std)(reported_params(fit))))
+        points = points_of(fit)
+        if points:
+            raise ValueError(
+                f"{', '.join(points)}: point estimates, without a width that the steps of a chain "
+                "could be measured by. Fit all variables with distributions, "
+                "vi.fit(method='advi'), and let the chains start there."
+            )
         if not np.all(np.isfinite(variances) & (variances > 0)):
             bad = fit.layout.describe(np.flatnonzero(~(variances > 0)))
             raise ValueError(

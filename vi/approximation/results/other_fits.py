@@ -16,6 +16,7 @@ from vi.diagnostics.modes import Found, is_apart
 from vi.foundation.seeds import OTHER_FITS, generator_from
 from vi.search.fixed_draws import FixedDrawsFit, Until, base_draws, fit_fixed_draws
 from vi.targets.base import Target
+from vi.targets.model.data_hashes import set_since
 from vi.targets.model.prior_widths import prior_std
 from vi.targets.model.start import START_STD, start_point
 
@@ -135,9 +136,12 @@ def _again(target: Target, search: FixedDrawsFit, noise: np.ndarray) -> Iterator
 
 
 def restarts_of(fit: FitState, elbo: float, target: Target) -> list[Found]:
-    """What the other runs of a fit from several starts found, next to the one that was kept."""
+    """What the other runs of a fit from several starts found, next to the one that was kept.
+
+    By how much one is better than another holds of the data of the fit alone.
+    """
     starts = fit.starts
-    if starts is None:
+    if starts is None or set_since(fit.model, fit.compared_data):
         return []
     best = starts.attrs["restart_best"]
     elbos, errors = (starts[f"restart_{name}"].to_numpy() for name in ("elbo", "elbo_error"))

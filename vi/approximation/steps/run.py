@@ -13,6 +13,7 @@ import numpy as np
 from vi.algorithms import State
 from vi.approximation.checkpoints.keeper import Keeper
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.record.judgement import data_read
 from vi.approximation.record.log_density import target_of
 from vi.approximation.record.parameters import averaged_params
 from vi.approximation.record.present_data import refuse_changed_data
@@ -243,7 +244,8 @@ def _compared(fit: FitState, run: Run, status: Status) -> tuple[FitState, Status
     losses: list[np.ndarray] = [run.traces.of_run(number) for number in runs]
     starts = comparison(fit, [run.state_of(number) for number in runs], losses)
     message = f"{status.message} {describe(starts)}."
-    return replace(fit, starts=starts), replace(status, message=message)
+    fit = replace(fit, starts=starts, compared_data=data_read(fit))
+    return fit, replace(status, message=message)
 
 
 def failed(record: FitState, error: BaseException) -> Status:

@@ -6,12 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from vi.algorithms import Gradient
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import averaged_params, dense_covariance, mean_and_std
-from vi.diagnostics.doubts import about_losses, about_normal
+from vi.approximation.steps.endless import ADVICE as WITHOUT_A_MODE
+from vi.approximation.steps.endless import endless
+from vi.diagnostics.doubts import about_losses, about_normal, about_widths
 from vi.diagnostics.losses import recent
 from vi.diagnostics.status import Status
+from vi.families import FullRank
 from vi.families.point import point_entries
+from vi.objectives import ClosedFormEntropy, MonteCarlo, StickingTheLanding
+from vi.targets.batches.search import has_batches
 from vi.training.best import Best
 
 __all__ = ["doubted"]
@@ -29,6 +35,15 @@ ADVICE = (
 )
 
 
+SETTLE = (
+    "steps are too long for q to settle, or have not arrived. A smaller rate, more steps, or the "
+    "default optimiser help (no obj_optimizer=); approx.diagnose() says how far q is off."
+)
+
+OF_ONE_DRAW = (ClosedFormEntropy, StickingTheLanding, MonteCarlo)
+"""Objectives whose loss is a mean over single draws, without a bound of several."""
+
+
 def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState, Status]:
     """Record and status; at the best state that was seen, and ``unreliable``, if the end is none.
 
@@ -43,7 +58,15 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
     """
     if status.ending not in ENDINGS or fit.local:
         return fit, status
-    what = _fault(fit, None if best is None else best.lowest)
+    what, advice = _fault(fit, None if best is None else best.lowest), ADVICE
+    varies, wild = _widths(fit)
+    if not what and (bound := endless(fit)):
+        told = f"{bound}; what is reported is where the steps ended. {WITHOUT_A_MODE}"
+        return fit, Status("unreliable", status.step, told)
+    if not what and varies and not wild:
+        return fit, replace(status, message=f"{status.message} But {varies}: {SETTLE}")
+    if not what:
+        what, advice = varies, SETTLE
     if not what:
         return fit, status
     kept = "what is reported is the end."
@@ -54,7 +77,22 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
         kept = (
             f"what is reported, and where refine() goes on, is the state after step {best.step:,}."
         )
-    return fit, Status("unreliable", status.step, f"{what}; {kept} {ADVICE}")
+    return fit, Status("unreliable", status.step, f"{what}; {kept} {advice}")
+
+
+def _widths(fit: FitState) -> tuple[str, bool]:
+    """What the spread of the losses says of q's widths; of losses of all rows alone."""
+    algorithm, training = fit.algorithm, fit.data.training
+    if not isinstance(algorithm, Gradient) or not isinstance(algorithm.objective, OF_ONE_DRAW):
+        return "", False
+    if (algorithm.entropy_weight, algorithm.prior_weight) != (1.0, 1.0):
+        return "", False
+    # of batches the rows vary too, and by more
+    if training.streamed or has_batches(fit.model, training.replacements.values()):
+        return "", False
+    dim = fit.layout.dim - len(point_entries(fit.family, fit.layout.dim))
+    draws = algorithm.n_draws // 2 if algorithm.antithetic else algorithm.n_draws
+    return about_widths(recent(fit.losses), dim, draws, isinstance(fit.family, FullRank))
 
 
 def _fault(fit: FitState, lowest: tuple[float, float] | None) -> str:

@@ -109,6 +109,11 @@ class Encoded(Family):
         return self.family.default_estimator
 
     @property
+    def estimator_of_plain_steps(self) -> str:  # type: ignore[override]
+        """That of the family of a row."""
+        return self.family.estimator_of_plain_steps
+
+    @property
     def rows(self) -> int:
         """Rows that it is bound to."""
         return int(jax.tree.leaves(self.inputs)[0].shape[0])

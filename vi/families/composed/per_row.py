@@ -59,6 +59,11 @@ class PerRow(Family):
         return self.family.default_estimator
 
     @property
+    def estimator_of_plain_steps(self) -> str:  # type: ignore[override]
+        """That of the family of a row."""
+        return self.family.estimator_of_plain_steps
+
+    @property
     def default_draws(self) -> int:  # type: ignore[override]
         """As many as the family of a row wants."""
         return self.family.default_draws

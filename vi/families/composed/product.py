@@ -83,6 +83,12 @@ class Product(Family):
         return "sticking_the_landing"
 
     @property
+    def estimator_of_plain_steps(self) -> str:  # type: ignore[override]
+        """What a part wants, if it suits every part."""
+        wanted = any(part.family.estimator_of_plain_steps == "closed_form" for part in self.parts)
+        return "closed_form" if wanted and all(map(_has_entropy, self.parts)) else ""
+
+    @property
     def default_draws(self) -> int:  # type: ignore[override]
         """As many as the part that wants most."""
         return max(part.family.default_draws for part in self.parts)
