@@ -19,6 +19,7 @@ from vi.foundation.layout import Layout
 from vi.foundation.seeds import PRIOR_DRAWS, generator_from
 from vi.graphs.interpret import interpreted
 from vi.targets.model.facts import fact
+from vi.targets.model.numpy_draws import drawn_by_numpy
 
 __all__ = ["prior_std"]
 
@@ -113,4 +114,4 @@ def _prior_function(model: pm.Model, names: Sequence[str]) -> tuple[Callable[...
     states = [v for v in graph_inputs(outputs) if isinstance(v.type, RandomType)]
     inputs = {state: state.type() for state in states}
     graphs = clone_replace(outputs, replace=inputs, rebuild_strict=False)
-    return interpreted(list(inputs.values()), graphs), len(inputs)
+    return interpreted(list(inputs.values()), drawn_by_numpy(graphs)), len(inputs)
