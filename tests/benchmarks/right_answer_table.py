@@ -113,6 +113,7 @@ def picture(runs: Sequence[Run], path: Path, clock: str) -> None:
         axes.invert_yaxis()
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
         axes.grid(axis="y", color=GREY, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         what = "processor seconds" if clock == "processor" else "seconds"
