@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from vi.families.triangles import (
-    SMALLEST_BLOCK,
+    PART,
     diagonal_places,
     on_diagonal,
+    packed_product,
     packed_triangle,
     triangle,
-    triangle_product,
 )
 from vi.foundation.precision import precision
 
@@ -44,12 +44,15 @@ def test_on_diagonal_changes_the_diagonal_alone(rng):
     np.testing.assert_array_equal(changed, matrix)
 
 
-@pytest.mark.parametrize("dim", [1, 3, 2 * SMALLEST_BLOCK, 4 * SMALLEST_BLOCK + 3])
+@pytest.mark.parametrize("dim", [1, 3, PART, 2 * PART, 4 * PART + 3])
 def test_the_product_is_the_dense_one(rng, dim):
     """An entry is a sum of at most ``dim`` products of numbers below 5."""
     left, right = (np.tril(rng.normal(size=(dim, dim)).clip(-5, 5)) for _ in range(2))
+    diagonal = rng.normal(size=dim)
     with precision(np.dtype("float64")):
-        product = triangle_product(jnp.asarray(left), jnp.asarray(right))
+        packed = packed_product(*map(jnp.asarray, (left, right, diagonal)))
+    expected = left @ right
+    np.fill_diagonal(expected, diagonal)
     allowed = 2 * dim * 25 * np.finfo(np.float64).eps
-    np.testing.assert_allclose(product, left @ right, rtol=0, atol=allowed)
-    assert not np.triu(product, 1).any()
+    np.testing.assert_allclose(packed, expected[np.tril_indices(dim)], rtol=0, atol=allowed)
+    np.testing.assert_array_equal(np.asarray(packed)[diagonal_places(dim)], diagonal)

@@ -224,6 +224,7 @@ FAMILIES: Registry[type[Family]] = Registry("family", of=Family)
 that are registered."""
 
 
+@jax.jit  # at a start it is called on its own: one compilation in place of four
 def inverse_softplus(x: jax.Array) -> jax.Array:
     r"""The ``r`` with ``softplus(r) = x``, without overflow for large ``x``."""
     return x + jnp.log(-jnp.expm1(-x))

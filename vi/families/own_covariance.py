@@ -14,9 +14,9 @@ from vi.families.family import Family, Frame, Noise, Params, Within, inverse_sof
 from vi.families.triangles import (
     diagonal_places,
     on_diagonal,
+    packed_product,
     packed_triangle,
     triangle,
-    triangle_product,
 )
 
 __all__ = ["OwnCovariance"]
@@ -59,11 +59,10 @@ class OwnCovariance(Frame):
         # of the diagonal a step is one of the logarithm downwards, which keeps it positive
         log = step["L_tril"][diagonal_places(dim)]
         growth = jnp.where(log < 0, jnp.exp(log), 1 + log)
-        moved = triangle_product(self.factor, on_diagonal(turn, growth - 1))
         diagonal = inverse_softplus(jnp.diag(self.factor) * growth) - self._raw_diagonal()
         return {
             "mu": self.base.std * self.factor @ step["mu"],
-            "L_tril": packed_triangle(on_diagonal(moved, diagonal)),
+            "L_tril": packed_product(self.factor, on_diagonal(turn, growth - 1), diagonal),
         }
 
     def within(self) -> Within:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["diagonal_places", "on_diagonal", "packed_triangle", "triangle", "triangle_product"]
+__all__ = ["diagonal_places", "on_diagonal", "packed_product", "packed_triangle", "triangle"]
 
-SMALLEST_BLOCK = 64
-"""Rows below which half a product takes as long as a whole one: what a call costs is more."""
+PART = 44
+"""Rows of a product that are taken together, about: with fewer the calls cost what is saved."""
 
 
 def triangle(packed: jax.Array, dim: int) -> jax.Array:
@@ -56,29 +58,62 @@ def diagonal_places(dim: int) -> np.ndarray:
     return np.cumsum(np.arange(1, dim + 1)) - 1
 
 
-def triangle_product(left: jax.Array, right: jax.Array) -> jax.Array:
-    r"""The product of two lower triangles, whose zeros are mostly left out.
+def packed_product(left: jax.Array, right: jax.Array, diagonal: jax.Array) -> jax.Array:
+    r"""The product of two lower triangles, packed, with another diagonal.
 
-    .. math:: \begin{pmatrix} A & \\ B & C \end{pmatrix} \begin{pmatrix} P & \\ Q & R \end{pmatrix}
-              = \begin{pmatrix} A P & \\ B P + C Q & C R \end{pmatrix},
+    Rows are taken some at a time, with the columns that they can have: of ``D`` rows in ``n`` parts
 
-    and the same again for the two products of triangles.
+    .. math:: (A B)_{i:k, :k} = A_{i:k, :k} \, B_{:k, :k}
+
+    takes :math:`1/3 + 1/(2n) + 1/(6n^2)` of the operations of a dense product.
 
     Parameters
     ----------
     left, right : jax.Array
         ``(D, D)``, with zeros above their diagonals.
+    diagonal : jax.Array
+        ``(D,)``, in the place of the product's.
+
+    Returns
+    -------
+    jax.Array
+        What :func:`packed_triangle` returns.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> matrix = jnp.array([[1.0, 0.0], [2.0, 3.0]])
+    >>> packed_product(matrix, matrix, jnp.array([7.0, 8.0])).tolist()
+    [7.0, 8.0, 8.0]
     """
-    dim = len(left)
-    if dim < 2 * SMALLEST_BLOCK:
-        return left @ right
-    half = dim // 2
-    first = triangle_product(left[:half, :half], right[:half, :half])
-    below = left[half:] @ right[:, :half]
-    last = triangle_product(left[half:, half:], right[half:, half:])
-    return jnp.concatenate(
-        [jnp.pad(first, ((0, 0), (0, dim - half))), jnp.concatenate([below, last], axis=1)]
+    parts = [
+        (left[first:last, :last] @ right[:last, :last]).reshape(-1)
+        for first, last in _parts(len(left))
+    ]
+    # one gather takes them together: concatenated in a matrix they would be copied twice more
+    return (
+        jnp.concatenate([*parts, diagonal])
+        .at[_places_in_parts(len(left))]
+        .get(unique_indices=True, mode="promise_in_bounds")
     )
+
+
+def _parts(dim: int) -> list[tuple[int, int]]:
+    """The first row of each part and the one after its last."""
+    ends = np.linspace(0, dim, max(1, round(dim / PART)) + 1).round().astype(int).tolist()
+    return list(itertools.pairwise(ends))
+
+
+def _places_in_parts(dim: int) -> np.ndarray:
+    """Where the packed triangle's entries lie in the parts, one after the other, and a diagonal."""
+    rows, columns = np.tril_indices(dim)
+    places, before = np.empty(len(rows), np.int32), 0
+    for first, last in _parts(dim):
+        here = (first <= rows) & (rows < last)
+        places[here] = before + (rows[here] - first) * last + columns[here]
+        before += (last - first) * last
+    places[diagonal_places(dim)] = before + np.arange(dim)
+    return places
 
 
 def _places(dim: int) -> np.ndarray:

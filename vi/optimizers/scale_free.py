@@ -83,6 +83,7 @@ def scale_free_adam(
     number("scale_free_adam(stride_threshold", stride_threshold, least=0.0, below=1.0)
     number("scale_free_adam(max_stride", max_stride, least=1.0)
 
+    @jax.jit  # one compilation in place of one for each kind of array
     def init(params: optax.Params) -> Any:
         flat, _ = ravel_pytree(params)
         return (

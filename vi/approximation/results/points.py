@@ -34,17 +34,17 @@ def draw(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Points of q, ``(draws, D)``, and ``log q`` at each if asked for and defined, ``(draws,)``."""
     with precision(dtype):
-        keys = jax.random.split(key_from(seed), draws)
+        key = key_from(seed)
         if density and family.has_density:
-            return draw_with_density(family, params, keys)
-        return np.asarray(_draw(family, _shapes(params, draws))(params, keys)), None
+            return draw_with_density(family, params, key, draws)
+        return np.asarray(_draw(family, _shapes(params, draws))(params, key)), None
 
 
 def draw_with_density(
-    family: Family, params: Params, keys: jax.Array
+    family: Family, params: Params, key: jax.Array, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points of q, one a key, and ``log q`` at each; within the precision of the fit."""
-    points, log_q = _draw_and_log_prob(family, _shapes(params, len(keys)))(params, keys)
+    """Points of q and ``log q`` at each; within the precision of the fit."""
+    points, log_q = _draw_and_log_prob(family, _shapes(params, draws))(params, key)
     return np.asarray(points), np.asarray(log_q)
 
 
@@ -68,8 +68,10 @@ def _effort_for(shapes: tuple[Any, ...]) -> dict[str, Any]:
 @functools.lru_cache(COMPILED)
 def _draw(family: Family, shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
-        lambda params, keys: mapped(
-            lambda key: family.draw(params, family.noise(key, params)), keys, BLOCK
+        lambda params, key: mapped(
+            lambda key: family.draw(params, family.noise(key, params)),
+            jax.random.split(key, shapes[0]),
+            BLOCK,
         ),
         compiler_options=_effort_for(shapes),
     )
@@ -78,8 +80,10 @@ def _draw(family: Family, shapes: tuple[Any, ...]) -> Any:
 @functools.lru_cache(COMPILED)
 def _draw_and_log_prob(family: Family, shapes: tuple[Any, ...]) -> Any:
     return jax.jit(
-        lambda params, keys: mapped(
-            lambda key: family.draw_and_log_prob(params, family.noise(key, params)), keys, BLOCK
+        lambda params, key: mapped(
+            lambda key: family.draw_and_log_prob(params, family.noise(key, params)),
+            jax.random.split(key, shapes[0]),
+            BLOCK,
         ),
         compiler_options=_effort_for(shapes),
     )

@@ -165,8 +165,7 @@ def _independent(fit: FitState, found: FixedDrawsFit) -> Params:
 def _elbo(fit: FitState, params: Params, evaluate: Evaluation, weight: float) -> float:
     """The ELBO from fresh draws, the same noise for all parameters; -inf if it is none."""
     with precision(fit.dtype):
-        keys = jax.random.split(key_from(fit.seed, FIXED_DRAWS), FRESH)
-        found = draw_with_density(fit.family, params, keys)
+        found = draw_with_density(fit.family, params, key_from(fit.seed, FIXED_DRAWS), FRESH)
     points, log_q = (part.astype(np.float64) for part in found)
     elbo = float(np.mean(evaluate(points)[0] - weight * log_q))
     return elbo if np.isfinite(elbo) else -np.inf

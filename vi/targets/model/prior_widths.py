@@ -19,6 +19,7 @@ from vi.foundation.layout import Layout
 from vi.foundation.seeds import PRIOR_DRAWS, generator_from
 from vi.graphs.interpret import interpreted
 from vi.targets.model.facts import fact
+from vi.targets.model.numpy_draws import drawn_by_numpy
 
 __all__ = ["prior_std"]
 
@@ -47,28 +48,41 @@ def prior_std(model: pm.Model, layout: Layout, seed: int) -> np.ndarray:
     """
     std = np.full(layout.dim, np.nan)
     slots = [slot for slot in layout if _can_be_drawn(model[slot.name], slot.size)]
-    together = _drawn(model, [slot.name for slot in slots], seed)
+    together = _widths(model, [slot.name for slot in slots], seed)
     for number, slot in enumerate(slots):
         if together is not None:
-            draws = [draw[number] for draw in together]
+            width: np.ndarray | None = together[number]
         else:  # one of them cannot be drawn
-            alone = _drawn(model, [slot.name], seed)
-            draws = [] if alone is None else [draw[0] for draw in alone]
-        if draws and all(np.size(draw) == slot.size for draw in draws):
-            std[slot.slice] = _std(np.stack([np.ravel(draw) for draw in draws]))
+            alone = _widths(model, [slot.name], seed)
+            width = None if alone is None else alone[0]
+        if width is not None and np.size(width) == slot.size:
+            std[slot.slice] = np.ravel(width)
     return std
 
 
-def _std(draws: np.ndarray) -> np.ndarray:
-    """Standard deviations over the draws ``(n, size)``; NaN where one is not finite, or all same.
+class _Spread:
+    """The standard deviation of draws that are seen one after the other: none is kept.
 
-    In units of the largest, whose square may overflow.
+    In units of the first one, as squares may overflow. Welford (1962).
     """
-    finite = np.all(np.isfinite(draws), axis=0)
-    draws = np.where(finite, draws, 0.0).astype(np.float64)
-    unit = np.abs(draws).max(axis=0)
-    std = unit * np.std(draws / np.where(unit > 0, unit, 1.0), axis=0, ddof=1)
-    return np.where(finite & (std > 0), std, np.nan)
+
+    def __init__(self) -> None:
+        self._count, self._unit = 0, np.ones(())
+        self._mean, self._squares = np.zeros(()), np.zeros(())
+
+    def see(self, draw: np.ndarray) -> None:
+        if self._count == 0:
+            self._unit = np.where(np.isfinite(draw) & (draw != 0), np.abs(draw), 1.0)
+        self._count += 1
+        scaled = draw / self._unit
+        off = scaled - self._mean
+        self._mean = self._mean + off / self._count
+        self._squares = self._squares + off * (scaled - self._mean)
+
+    def std(self) -> np.ndarray:
+        """NaN where a draw was not finite, or all are the same."""
+        found = self._unit * np.sqrt(self._squares / (self._count - 1))
+        return np.where(np.isfinite(found) & (found > 0), found, np.nan)
 
 
 def _can_be_drawn(variable: Any, size: int) -> bool:
@@ -88,15 +102,19 @@ def _operations(outputs: Sequence[Variable]) -> Iterator[Any]:
             yield from _operations(variable.owner.op.inner_outputs)
 
 
-def _drawn(model: pm.Model, names: Sequence[str], seed: int) -> list[list[np.ndarray]] | None:
-    """Unconstrained draws, each a list by variable; None where they cannot be made."""
+def _widths(model: pm.Model, names: Sequence[str], seed: int) -> list[np.ndarray] | None:
+    """Standard deviations of variables, unconstrained; None where they cannot be drawn."""
     if not names:
         return None
     generator = generator_from(seed, PRIOR_DRAWS)
+    spreads = [_Spread() for _ in names]
     try:
         function, count = fact(model, ("prior", *names), lambda: _prior_function(model, names))
         with np.errstate(all="ignore"):
-            return [function(*generator.spawn(count)) for _ in range(DRAWS)]
+            for _ in range(DRAWS):
+                for spread, draw in zip(spreads, function(*generator.spawn(count)), strict=True):
+                    spread.see(np.asarray(draw, np.float64))
+            return [spread.std() for spread in spreads]
     except Exception:  # noqa: BLE001 (whatever a user's distribution raises)
         return None
 
@@ -113,4 +131,4 @@ def _prior_function(model: pm.Model, names: Sequence[str]) -> tuple[Callable[...
     states = [v for v in graph_inputs(outputs) if isinstance(v.type, RandomType)]
     inputs = {state: state.type() for state in states}
     graphs = clone_replace(outputs, replace=inputs, rebuild_strict=False)
-    return interpreted(list(inputs.values()), graphs), len(inputs)
+    return interpreted(list(inputs.values()), drawn_by_numpy(graphs)), len(inputs)
