@@ -158,6 +158,7 @@ MODELS: dict[str, tuple[Callable[[], pm.Model], tuple[str, ...]]] = {
     "volatility 10,000": (lambda: volatility(10_000), ("mu", "phi", "sigma")),
     "trend": (lambda: trend(100), ("scales",)),
     "AR(1)": (lambda: autoregression(200), ("phi", "scale", "noise")),
+    "AR(1) 10,000": (lambda: autoregression(10_000), ("phi", "scale", "noise")),
     "HSGP": (lambda: basis_of_a_process(100, 300), ("level", "height", "length")),
     "spline": (lambda: spline(100, 400), ("smooth", "noise")),
     "irt": (lambda: irt(100, 20), ("a", "b", "mean", "scale")),

@@ -8,6 +8,7 @@ import pytest
 import scipy.stats
 
 import vi
+from vi.search.given_globals import GivenGlobals
 from vi.search.split_t import SplitT, split_t
 
 QUIET = {"progressbar": False, "random_seed": 1}
@@ -103,6 +104,37 @@ def test_others_follow_their_globals():
     # sixteen candidates of 800 to 1,300 globals, each chosen a few times
     assert np.abs(residuals.mean(0)).max() < 5 / np.sqrt(500)
     assert np.abs(residuals.std(0) - 1).max() < 5 / np.sqrt(2 * 500)
+
+
+@pytest.mark.slow
+def test_candidates_that_say_nothing_are_looked_at_once(monkeypatch):
+    """Of 2,000 counts a normal is too far everywhere: those at the first globals say so.
+
+    What the normals say of the effects is kept: their draws have its means and sds.
+    """
+    groups, of_the_first = 2_000, []
+    looked = GivenGlobals._candidates
+
+    def counted(self, at, found, numbers):
+        of_the_first.append(len(at))
+        return looked(self, at, found, numbers)
+
+    monkeypatch.setattr(GivenGlobals, "_candidates", counted)
+    with pm.Model() as model:
+        tau = pm.HalfNormal("tau", 3.0)
+        theta = pm.Normal("theta", 0.0, tau, shape=groups)
+        counts = np.random.default_rng(1).poisson(np.exp(np.linspace(-2.0, 2.0, groups)))
+        pm.Poisson("y", pm.math.exp(theta), observed=counts)
+    found = vi.structure(model)
+    approx = vi.IntegratedLaplace(found, model=model, random_seed=1).fit(progressbar=False)
+    assert approx.settings()["others"] == "normal"
+    assert len(of_the_first) == 1
+    laplace = vi.StructuredLaplace(found, model=model).fit(progressbar=False)
+    # of 2,000 draws of others, and as many of the means that follow some hundred globals
+    off = (approx.mean.eval() - laplace.mean.eval())[1:] / laplace.std.eval()[1:]
+    assert np.sqrt(np.mean(off**2)) < 0.05
+    spread = np.log(approx.std.eval() / laplace.std.eval())[1:]
+    assert abs(spread.mean()) < 0.02
 
 
 def test_it_is_the_same_again():

@@ -6,5 +6,6 @@ from vi.plots.pareto_k import pareto_k
 from vi.plots.shifts import shifts
 from vi.plots.stages import plot_stages
 from vi.plots.starts import starts
+from vi.plots.structure import plot_structure
 
-__all__ = ["loss", "marginals", "pareto_k", "plot_stages", "shifts", "starts"]
+__all__ = ["loss", "marginals", "pareto_k", "plot_stages", "plot_structure", "shifts", "starts"]

@@ -13,7 +13,7 @@ from vi.search.inner_summits import Summits, summits
 from vi.search.marginal_laplace import MarginalLaplace
 from vi.targets.backends.evaluation import log_prob_in_chunks
 
-__all__ = ["NORMAL", "Given", "GivenGlobals"]
+__all__ = ["NORMAL", "TOO_FAR", "Given", "GivenGlobals"]
 
 CANDIDATES = 16
 """Draws of the others, of which one is chosen by its weight: pairs of a noise and its negative."""
@@ -21,8 +21,14 @@ CANDIDATES = 16
 NORMAL = 1e-6
 """Spread of the candidates' log weights below which the others are normal given the globals."""
 
+TOO_FAR = 1.5
+"""Spread of the candidates' log weights above which sixteen of them are too few to weigh."""
+
 TOGETHER = 10**6
 """Numbers of the others' factors that are held at once: those of so many globals."""
+
+FEWEST = 8
+"""Globals at which it has to be too far before it is taken for so at all others."""
 
 FAR = 3.0
 """Sds of the globals up to which the summit of the others is begun where linear terms have it."""
@@ -66,15 +72,17 @@ class GivenGlobals:
     seed: tuple[int, ...]
     normal: bool = field(default=False, init=False)
     """Whether the others were normal given the first globals: no candidates are looked at then."""
+    hopeless: float = field(default=0.0, init=False)
+    """Spread given the first globals, if too far at all of them: nor are any looked at then."""
 
     def look(self, at: np.ndarray, numbers: np.ndarray) -> Given:
         """What is known at globals ``(K, g)``, the draws of these numbers."""
         values, corrections, spreads = [], [], []
         for part, found in self._summits(at):
             values.append(found.values)
-            if self.normal:
+            if self.normal or self.hopeless:
                 corrections.append(np.zeros(len(found.values)))
-                spreads.append(np.zeros(len(found.values)))
+                spreads.append(np.full(len(found.values), self.hopeless))
                 continue
             _, log_weights = self._candidates(at[part], found, numbers[part])
             corrections.append(np.logaddexp.reduce(log_weights, axis=1) - np.log(CANDIDATES))
@@ -83,6 +91,8 @@ class GivenGlobals:
                 spreads.append(np.where(finite, _spread(log_weights), np.inf))
             there = spreads[-1][np.isfinite(found.values)]
             self.normal = bool(there.size) and bool(there.max() < NORMAL)
+            if len(spreads) == 1 and len(there) >= FEWEST and there.min() > TOO_FAR:
+                self.hopeless = float(np.median(there))
         return Given(*(np.concatenate(each) for each in (values, corrections, spreads)))
 
     def draw(
@@ -90,17 +100,15 @@ class GivenGlobals:
     ) -> np.ndarray:
         """Points with these globals ``(K, g)``, so many copies of each, ``(sum of copies, D)``.
 
-        They are the candidates that :meth:`look` has weighed for these numbers, by their weights or
-        as they are; one may come more than once.
+        They are the candidates that :meth:`look` has weighed for these numbers, by their weights;
+        one may come more than once. Where they are not weighed, they are fresh ones.
         """
         found = []
         for part, own in self._summits(at):
-            if self.normal:
+            if self.normal or not weigh:
                 found.append(self._drawn(at[part], own, numbers[part], copies[part]))
                 continue
             points, log_weights = self._candidates(at[part], own, numbers[part])
-            if not weigh:
-                log_weights = np.zeros_like(log_weights)
             weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
             weights /= weights.sum(axis=1, keepdims=True)
             for i, (number, count) in enumerate(zip(numbers[part], copies[part], strict=True)):
@@ -111,7 +119,7 @@ class GivenGlobals:
     def _drawn(
         self, at: np.ndarray, found: Summits, numbers: np.ndarray, copies: np.ndarray
     ) -> np.ndarray:
-        """Fresh draws of others that are normal, so many of each."""
+        """Fresh draws of others that are taken as normal, so many of each."""
         parts = []
         for copy in range(int(copies.max())):
             which = np.flatnonzero(copies > copy)

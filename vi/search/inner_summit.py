@@ -99,7 +99,8 @@ class Inner:
         each = max(1, TOGETHER // max(colours, 1))
         for first in range(0, count, each):
             part = points[first : first + each]
-            filled = part if count == 1 else np.resize(part, (each, points.shape[1]))
+            whole = count == 1 or len(part) == each
+            filled = part if whole else np.resize(part, (each, points.shape[1]))
             found = self.multiply(
                 np.repeat(filled, colours, axis=0), np.tile(self.directions, (len(filled), 1))
             )

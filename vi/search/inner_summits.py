@@ -12,8 +12,9 @@ from vi.targets.backends.evaluation import evaluation
 
 __all__ = ["Summits", "summits"]
 
-BLOCK = 64
-"""Points whose log densities are computed together, always as many."""
+BLOCK, NUMBERS = 64, 2 * 10**5
+"""Points whose log densities are computed together, always as many; fewer of long ones, so that
+few are computed in vain."""
 
 
 class Summits(NamedTuple):
@@ -52,7 +53,7 @@ def summits(
         Whether log p is known to be quadratic in the others: one step then arrives.
     """
     count, n = len(at), len(inner.ties.order)
-    evaluate = evaluation(inner.target, BLOCK)
+    evaluate = evaluation(inner.target, max(1, min(BLOCK, NUMBERS // inner.target.dim)))
 
     def looked(which: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         inner.products += len(which)

@@ -8,7 +8,7 @@ import numpy as np
 
 from vi.diagnostics.importance import Weights, smoothed
 from vi.families import Structured
-from vi.search.given_globals import NORMAL, Given, GivenGlobals
+from vi.search.given_globals import NORMAL, TOO_FAR, Given, GivenGlobals
 from vi.search.inner_summit import Inner, NoSummitError
 from vi.search.marginal_laplace import MarginalLaplace
 from vi.search.split_t import SplitT, split_t
@@ -25,9 +25,8 @@ ENOUGH = 1000
 FIRST = 1.25
 """How much wider than Laplace's approximation the first proposal is."""
 
-TOO_FAR, RARE = 1.5, 0.05
-"""Spread of the candidates' log weights above which sixteen of them are too few to weigh, and the
-share of the mass that may have such."""
+RARE = 0.05
+"""Share of the mass that may have candidates too far to be weighed."""
 
 WIDEST = 5.0
 """Spread beyond which a mass is not told apart any more: it is at least e^12 times Laplace's."""
