@@ -24,7 +24,7 @@ STYLES = {
     "default": "light",
     "dark_background": "dark",
     "arviz-variat": "light",
-    "arviz-darkgrid": "light",
+    "seaborn-v0_8-darkgrid": "light",
     "arviz-tumma": "dark",
 }
 
