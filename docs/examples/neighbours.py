@@ -9,7 +9,9 @@ import argparse
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,13 +21,22 @@ import xarray as xr
 
 import vi
 
-warnings.simplefilter("ignore")
-for noisy in ("vi", "pymc", "hssm", "pymc_extras"):
-    logging.getLogger(noisy).setLevel(logging.ERROR)
-
 NUTS = {"draws": 1000, "tune": 1000, "chains": 2, "cores": 1}
 type Draws = xr.DataTree
-type Ways = Iterator[tuple[str, Callable[[], Draws]]]
+
+
+# %% what is fitted, and in which ways
+@dataclass(frozen=True)
+class Case:
+    """A model of a neighbour's, what is compared, and its fits by what the table calls them.
+
+    A way takes further arguments of the neighbour's call (`draws=`); NUTS is the first one.
+    """
+
+    names: list[str]
+    ways: dict[str, Callable[..., Draws]]
+    after: Callable[[], None] | None = None
+    model: pm.Model | None = None
 
 
 # %% the comparison: in standard deviations of NUTS, at the worst parameter
@@ -40,10 +51,10 @@ def worst(draws: Draws, reference: Draws, names: list[str]) -> tuple[float, floa
     return float(max(shift)), float(min(ratio)), float(max(ratio))
 
 
-def compare(ways: Ways, names: list[str]) -> None:
+def compare(case: Case) -> None:
     """Run each way, NUTS first, and print what the others come to beside it."""
     reference, lines = None, [f"{'':<34}{'means off by':>14}{'sds times':>16}"]
-    for label, run in ways:
+    for label, run in case.ways.items():
         start = time.perf_counter()
         draws = run()
         seconds = time.perf_counter() - start
@@ -51,11 +62,13 @@ def compare(ways: Ways, names: list[str]) -> None:
             reference = draws
             lines.append(f"{label:<34}{'':>14}{'':>16}{seconds:8.0f} s")
             continue
-        shift, low, high = worst(draws, reference, names)
+        shift, low, high = worst(draws, reference, case.names)
         lines.append(f"{label:<34}{shift:14.2f}{f'{low:.2f} to {high:.2f}':>16}{seconds:8.0f} s")
         if "verdict" in draws.attrs:
             lines.append(f"its verdict: {draws.attrs['verdict']}")
     print(*lines, sep="\n")
+    if case.after is not None:
+        case.after()
 
 
 def judged(draws: Draws, approx: object) -> Draws:
@@ -66,7 +79,7 @@ def judged(draws: Draws, approx: object) -> Draws:
 
 
 # %% HSSM: a drift diffusion model of 500 decisions
-def hssm() -> None:
+def hssm() -> Case:
     import hssm
 
     data = hssm.simulate_data(
@@ -83,23 +96,24 @@ def hssm() -> None:
             draws = fitted(**options)
         return judged(draws, fits[-1])
 
-    def nuts() -> Draws:
-        return hssm.HSSM(data=data, model="ddm").sample(**NUTS, random_seed=1, progressbar=False)
+    def nuts(**options: object) -> Draws:
+        model = hssm.HSSM(data=data, model="ddm")
+        return model.sample(**NUTS | {"random_seed": 1, "progressbar": False} | options)
 
-    compare(
-        [
-            ("NUTS", nuts),
-            ('.vi("advi"), PyMC', fitted),
-            ('.vi("advi"), vi', ours),
-            ('.vi("fullrank_advi"), vi', lambda: ours(method="fullrank_advi")),
-            ('as_pm_fit("auto")', lambda: ours("auto")),
-        ],
+    return Case(
         ["v", "a", "z", "t"],
+        {
+            "NUTS": nuts,
+            '.vi("advi"), PyMC': fitted,
+            '.vi("advi"), vi': ours,
+            '.vi("fullrank_advi"), vi': partial(ours, method="fullrank_advi"),
+            'as_pm_fit("auto")': partial(ours, "auto"),
+        },
     )
 
 
 # %% pymc-marketing: a media mix of two channels over 120 weeks
-def mmm() -> None:
+def mmm() -> Case:
     from pymc_marketing.mmm import MMM, GeometricAdstock, LogisticSaturation
 
     rng = np.random.default_rng(0)
@@ -123,15 +137,17 @@ def mmm() -> None:
         lambda model, options: model.fit(X, y, **options),
     )
     names = ["intercept_contribution", "adstock_alpha", "saturation_lam", "saturation_beta"]
-    compare(_ways(fitted), [*names, "y_sigma"])
-    model = fitted.last
-    predicted = model.sample_posterior_predictive(X, random_seed=1, progressbar=False)["y"]
-    means = predicted.mean("sample").values
-    print(f"correlation of predictions and data {np.corrcoef(means, y)[0, 1]:.2f}")
+
+    def predict() -> None:
+        predicted = fitted.last.sample_posterior_predictive(X, random_seed=1, progressbar=False)
+        means = predicted["y"].mean("sample").values
+        print(f"correlation of predictions and data {np.corrcoef(means, y)[0, 1]:.2f}")
+
+    return Case([*names, "y_sigma"], _ways(fitted), predict)
 
 
 # %% pymc-marketing: which of 200 customers are still alive
-def clv() -> None:
+def clv() -> Case:
     from pymc_marketing.clv import BetaGeoModel
 
     rng = np.random.default_rng(0)
@@ -150,9 +166,12 @@ def clv() -> None:
         rows.append({"customer_id": i, "frequency": count, "recency": at, "T": length})
     data = pd.DataFrame(rows)
     fitted = Marketing(BetaGeoModel, lambda model, options: model.fit(data, **options))
-    compare(_ways(fitted), ["alpha", "r", "a", "b"])
-    alive = fitted.last.expected_probability_alive(data).mean()
-    print(f"alive {float(alive):.3f}")
+
+    def predict() -> None:
+        alive = fitted.last.expected_probability_alive(data).mean()
+        print(f"alive {float(alive):.3f}")
+
+    return Case(["alpha", "r", "a", "b"], _ways(fitted), predict)
 
 
 class Marketing:
@@ -166,21 +185,23 @@ class Marketing:
         return self.fit(self.last, {"progressbar": False, "random_seed": 1} | options)
 
 
-def _ways(fitted: Marketing) -> Ways:
-    def ours(*args: object, method: str = "advi") -> Draws:
+def _ways(fitted: Marketing) -> dict[str, Callable[..., Draws]]:
+    def ours(*args: object, method: str = "advi", **options: object) -> Draws:
         with vi.as_pm_fit(*args) as fits:
-            draws = fitted(method=method)
+            draws = fitted(method=method, **options)
         return judged(draws, fits[-1])
 
-    yield "NUTS", lambda: fitted(**NUTS)
-    yield '.fit(method="advi"), PyMC', lambda: fitted(method="advi")
-    yield '.fit(method="advi"), vi', ours
-    yield '.fit(method="fullrank_advi"), vi', lambda: ours(method="fullrank_advi")
-    yield 'as_pm_fit("auto")', lambda: ours("auto")
+    return {
+        "NUTS": lambda **options: fitted(**NUTS | options),
+        '.fit(method="advi"), PyMC': partial(fitted, method="advi"),
+        '.fit(method="advi"), vi': ours,
+        '.fit(method="fullrank_advi"), vi': partial(ours, method="fullrank_advi"),
+        'as_pm_fit("auto")': partial(ours, "auto"),
+    }
 
 
 # %% pymc-extras: models that it makes are PyMC models
-def marginal() -> None:
+def marginal() -> Case:
     """Two normals: the component of each of 100 rows is summed out."""
     from pymc_extras import marginalize
 
@@ -192,10 +213,10 @@ def marginal() -> None:
         sigma = pm.HalfNormal("sigma", 1)
         component = pm.Bernoulli("component", p, shape=100)
         pm.Normal("y", mu[component], sigma, observed=y)
-    _models(marginalize(model, ["component"]), ["p", "mu", "sigma"])
+    return of_model(marginalize(model, ["component"]), ["p", "mu", "sigma"])
 
 
-def statespace() -> None:
+def statespace() -> Case:
     """A level that walks, through a Kalman filter."""
     from pymc_extras.statespace import structural
 
@@ -212,28 +233,39 @@ def statespace() -> None:
         pm.HalfNormal("sigma_noise", 1)
         pm.Deterministic("P0", pt.eye(built.k_states) * 10.0, dims=built.param_dims["P0"])
         built.build_statespace_graph(y)
-    _models(model, ["initial_level_trend", "sigma_level_trend", "sigma_noise"])
+    return of_model(model, ["initial_level_trend", "sigma_level_trend", "sigma_noise"])
 
 
-def _models(model: pm.Model, names: list[str]) -> None:
-    def fitted(fit: Callable, *args: object, **options: object) -> Draws:
+def of_model(model: pm.Model, names: list[str]) -> Case:
+    """A PyMC model by itself: `pm.fit` and `vi.fit`."""
+
+    def fitted(fit: Callable, draws: int = 2000, **options: object) -> Draws:
         with model:
-            approx = fit(*args, random_seed=1, progressbar=False, **options)
-        return judged(approx.sample(2000, random_seed=1), approx)
+            approx = fit(random_seed=1, progressbar=False, **options)
+        return judged(approx.sample(draws, random_seed=1), approx)
 
-    compare(
-        [
-            ("NUTS", lambda: pm.sample(**NUTS, model=model, random_seed=1, progressbar=False)),
-            ("pm.fit()", lambda: fitted(pm.fit)),
-            ('vi.fit(method="fullrank_advi")', lambda: fitted(vi.fit, method="fullrank_advi")),
-            ("vi.fit()", lambda: fitted(vi.fit)),
-        ],
+    def nuts(**options: object) -> Draws:
+        return pm.sample(
+            **NUTS | {"model": model, "random_seed": 1, "progressbar": False} | options
+        )
+
+    return Case(
         names,
+        {
+            "NUTS": nuts,
+            "pm.fit()": partial(fitted, pm.fit),
+            'vi.fit(method="fullrank_advi")': partial(fitted, vi.fit, method="fullrank_advi"),
+            "vi.fit()": partial(fitted, vi.fit),
+        },
+        model=model,
     )
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    for noisy in ("vi", "pymc", "hssm", "pymc_extras"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     parser = argparse.ArgumentParser(description=__doc__)
     PROGRAMS = {f.__name__: f for f in (hssm, mmm, clv, marginal, statespace)}
     parser.add_argument("name", choices=PROGRAMS)
-    PROGRAMS[parser.parse_args().name]()
+    compare(PROGRAMS[parser.parse_args().name]())

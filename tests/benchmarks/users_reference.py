@@ -25,7 +25,7 @@ from scipy.stats import kurtosis
 from systems import seconds_of
 from user_models import INVARIANT, USER_MODELS
 
-__all__ = ["CHAINS", "compared", "errors", "load", "reference"]
+__all__ = ["CHAINS", "compared", "errors", "load", "moments", "reference"]
 
 CHAINS, TUNE, ACCEPTED = 4, 1000, 0.95
 """Shorter steps than usual: funnels."""
@@ -77,11 +77,6 @@ def reference(name: str, draws: int, seed: int, backend: str, jitter: bool) -> d
 
     found, seconds = seconds_of(sample)
     posterior = found["posterior"].to_dataset()[list(compared(name, model))]
-    named = scalars(posterior)
-    values = np.stack(list(named.values()))
-    robust = kurtosis(values, axis=1, fisher=False) > HEAVY
-    location, scale = location_and_scale(values, robust)
-    chains = values.reshape(len(values), CHAINS, -1)
     return {
         "model": name,
         "date": time.strftime("%Y-%m-%d"),
@@ -92,8 +87,18 @@ def reference(name: str, draws: int, seed: int, backend: str, jitter: bool) -> d
         "seconds": round(seconds.wall, 1),
         "processor": round(seconds.processor, 1),
         "diverging": int(found["sample_stats"]["diverging"].sum()),
-        "rhat": _short(np.max(array_stats.rhat(chains)), 5),
-        "ess": int(np.min(array_stats.ess(chains))),
+    } | moments(scalars(posterior), CHAINS)
+
+
+def moments(named: Mapping[str, np.ndarray], chains: int) -> dict[str, Any]:
+    """What is kept of draws of scalars, one chain after the other."""
+    values = np.stack(list(named.values()))
+    robust = kurtosis(values, axis=1, fisher=False) > HEAVY
+    location, scale = location_and_scale(values, robust)
+    chained = values.reshape(len(values), chains, -1)
+    return {
+        "rhat": _short(np.max(array_stats.rhat(chained)), 5),
+        "ess": int(np.min(array_stats.ess(chained))),
         "names": list(named),
         "location": [_short(value) for value in location],
         "scale": [_short(value) for value in scale],

@@ -106,9 +106,6 @@ def test_refusals(three, conjugate, no_package):
         vi.plots.marginals(three, most=0)
     with pytest.raises(ValueError, match="'nobody'"):
         vi.plots.marginals(three, var_names=["nobody"])
-    particles = vi.Empirical(size=10, model=three.model)
-    with pytest.raises(TypeError, match=r"vi\.plots\.marginals weighs .* no density"):
-        vi.plots.marginals(particles)
     no_package("arviz_plots")
     with pytest.raises(ImportError, match=r"pymc-vi\[plots\]"):
         vi.plots.marginals(three)
@@ -128,3 +125,15 @@ def test_points_have_no_panel(three):
     shown = panels(vi.plots.marginals(approx, draws=DRAWS))
     assert len(shown) == 3
     assert all(name.startswith("x") for name in shown)
+
+
+def test_particles_are_drawn_alone(three):
+    """Also those of a fit by ``"auto"`` that ended in chains, whose verdict gives the order."""
+    particles = vi.Empirical(size=10, model=three.model)
+    collection = vi.plots.marginals(particles, draws=DRAWS)
+    assert panels(collection)[:3] == ["x[here]", "x[there]", "x[beyond]"]
+    legend = collection.viz["figure"].item().legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["draws"]
+    found = diagnosis(three, [0.1, -0.5, 0.2, 0.3, -0.4])
+    judged = vi.Approximation.of_record(replace(particles.record, diagnosis=found))
+    assert panels(vi.plots.marginals(judged, draws=DRAWS, most=1)) == ["x[there]"]

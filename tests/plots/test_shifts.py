@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
+from matplotlib.colors import same_color
 
 import vi
 from vi.diagnostics import Diagnosis
@@ -65,7 +66,7 @@ def test_unreliable_weights_are_hollow(rng):
     for k, color in ((0.9, "white"), (0.3, None)):
         left, right = vi.plots.shifts(diagnosis(rng, k=k))
         weights = left.lines[1]
-        assert (weights.get_markerfacecolor() == "white") == (color == "white")
+        assert same_color(weights.get_markerfacecolor(), "white") == (color == "white")
         assert ("(k = 0.9)" in right.get_legend().get_texts()[0].get_text()) == (k == 0.9)
 
 
@@ -96,9 +97,16 @@ def test_of_a_real_fit_on_given_axes(conjugate):
     assert pair[0].get_yticklabels()[0].get_text() == "mu"
 
 
-def test_refusals(rng, conjugate):
-    with pytest.raises(TypeError, match=r"what approx\.diagnose\(\) gives; this is FullRank"):
-        vi.plots.shifts(conjugate)
+def test_of_an_approximation_with_a_verdict(rng, with_record):
+    left, _ = vi.plots.shifts(with_record(diagnosis=diagnosis(rng)))
+    assert left.get_title(loc="left") == "good"
+
+
+def test_refusals(rng, with_record):
+    with pytest.raises(TypeError, match=r"what approx\.diagnose\(\) gives; this is str"):
+        vi.plots.shifts("good")
+    with pytest.raises(ValueError, match=r"no verdict yet: give what approx\.diagnose\(\)"):
+        vi.plots.shifts(with_record(diagnosis=None))
     found = diagnosis(rng)
     with pytest.raises(ValueError, match="most=0"):
         vi.plots.shifts(found, most=0)

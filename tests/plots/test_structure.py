@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
 import vi
-from vi.plots.drawing import BLUE, GREY, ORANGE
+from vi.plots.drawing import palette
 
 
 def pairs(groups):
@@ -36,9 +36,9 @@ def test_every_coordinate_has_a_cell_where_there_are_few():
     a, b = 1 + np.arange(groups), 1 + groups + np.arange(groups)
     inner[a, b] = inner[b, a] = True
     globals_[0, 1:] = globals_[1:, 0] = True
-    np.testing.assert_array_equal(cells(axes, BLUE), inner)
-    np.testing.assert_array_equal(cells(axes, ORANGE), globals_)
-    np.testing.assert_array_equal(cells(axes, GREY), np.eye(dim, dtype=bool))
+    np.testing.assert_array_equal(cells(axes, palette(axes).blue), inner)
+    np.testing.assert_array_equal(cells(axes, palette(axes).red), globals_)
+    np.testing.assert_array_equal(cells(axes, palette(axes).faint), np.eye(dim, dtype=bool))
     names = dict(
         zip([t.get_text() for t in axes.get_yticklabels()], axes.get_yticks(), strict=True)
     )
@@ -48,7 +48,7 @@ def test_every_coordinate_has_a_cell_where_there_are_few():
 
 def test_of_many_several_share_a_cell_and_globals_are_wide():
     axes = vi.plots.plot_structure(pairs(300))
-    blue, orange = cells(axes, BLUE), cells(axes, ORANGE)
+    blue, orange = cells(axes, palette(axes).blue), cells(axes, palette(axes).red)
     side = len(blue)
     assert side < 300
     wide = int(orange[0].argmax())  # the first cells are the scale's own
@@ -75,7 +75,7 @@ def test_dense_on_given_axes():
         pm.Normal("y", z.sum() ** 3, 1.0, observed=0.0)
     _, axes = plt.subplots()
     assert vi.plots.plot_structure(vi.structure(model), ax=axes) is axes
-    np.testing.assert_array_equal(cells(axes, BLUE), ~np.eye(4, dtype=bool))
+    np.testing.assert_array_equal(cells(axes, palette(axes).blue), ~np.eye(4, dtype=bool))
 
 
 def test_refusals():

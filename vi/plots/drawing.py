@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,23 +11,102 @@ import numpy as np
 from vi.approximation import Approximation
 from vi.foundation.extras import needs
 
-__all__ = [
-    "AXES",
-    "BLUE",
-    "GREY",
-    "LIGHT",
-    "ORANGE",
-    "RED",
-    "approximation",
-    "axes_for",
-    "scale_gaps",
-]
-
-BLUE, ORANGE, RED, GREY, LIGHT = "#0072b2", "#e69f00", "#d55e00", "#555555", "#cccccc"
-"""Colours that are told apart without red and green, and by their lightness (Okabe and Ito)."""
+__all__ = ["AXES", "Palette", "approximation", "axes_for", "dress", "palette", "scale_gaps"]
 
 AXES = (6.4, 4.0)
 """Size of a plot in inches, where none is given to draw on."""
+
+
+DARK = 0.18
+"""Relative luminance of a background below which white is read more easily than black."""
+
+ON_LIGHT = ("#0072b2", "#d55e00", "#ba5a80")
+ON_DARK = ("#56b4e9", "#f0803c", "#e6a0b4")
+"""Blue, red and mauve that are told apart without red and green too (after Okabe and Ito)."""
+
+READ, SEEN = 0.7, 0.3
+"""How far from the background towards black or white are texts, and what stands behind."""
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours that can be seen on a background.
+
+    Parameters
+    ----------
+    blue, red, mauve : str
+        What is told apart.
+    text : str
+        Words within a plot, and what needs no colour.
+    faint : str
+        What stands behind: single draws, bands, grids.
+    paper : str
+        The background itself.
+    """
+
+    blue: str
+    red: str
+    mauve: str
+    text: str
+    faint: str
+    paper: str
+
+
+def palette(axes: Any = None) -> Palette:
+    """The colours for some Axes, or for those that a new figure would have.
+
+    Light or dark is what is drawn on, not what a style is called: with ``dark_background``, and on
+    dark Axes within a light notebook.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes, optional
+        Where they are drawn.
+    """
+    colors, mpl = needs("matplotlib.colors", "Plots"), needs("matplotlib", "Plots")
+    layers = (
+        [mpl.rcParams["figure.facecolor"], mpl.rcParams["axes.facecolor"]]
+        if axes is None
+        else [axes.figure.get_facecolor(), axes.get_facecolor()]
+    )
+    words = np.array(colors.to_rgb(mpl.rcParams["text.color"]))
+    # a page that is transparent is as dark as the words on it are light
+    paper = np.zeros(3) if _luminance(words) > DARK else np.ones(3)
+    for layer in layers:
+        *color, alpha = colors.to_rgba(layer)
+        paper = alpha * np.array(color) + (1 - alpha) * paper
+    dark = _luminance(paper) < DARK
+    ink = np.ones(3) if dark else np.zeros(3)
+    mixed = [colors.to_hex(paper + share * (ink - paper)) for share in (READ, SEEN, 0.0)]
+    return Palette(*(ON_DARK if dark else ON_LIGHT), *mixed)
+
+
+def _luminance(color: np.ndarray) -> float:
+    """Relative luminance of sRGB, from 0 to 1."""
+    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def dress(axes: Any, colors: Palette, **legend: Any) -> None:
+    """What all plots look like: two edges, a title as large as its labels, a legend without frame.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        What is drawn, with its title.
+    colors : Palette
+        Its colours.
+    **legend
+        Of ``Axes.legend``; nothing for no legend.
+    """
+    axes.spines[["top", "right"]].set_visible(False)
+    for loc in ("left", "center", "right"):
+        axes.set_title(axes.get_title(loc=loc), loc=loc, fontsize="medium")
+    axes.xaxis.label.set_fontsize("medium")
+    axes.yaxis.label.set_fontsize("medium")
+    if legend:
+        options = {"fontsize": "small", "facecolor": colors.paper, "edgecolor": "none"}
+        axes.legend(**options | {"framealpha": 0.8} | legend)
 
 
 def approximation(given: Any, plot: str) -> Approximation:

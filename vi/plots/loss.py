@@ -10,7 +10,7 @@ import numpy as np
 
 from vi.approximation import Approximation
 from vi.diagnostics.losses import WINDOW, finite, recent, still_falling
-from vi.plots.drawing import BLUE, GREY, LIGHT, approximation, axes_for
+from vi.plots.drawing import Palette, approximation, axes_for, dress, palette
 
 __all__ = ["Running", "in_view", "loss", "running"]
 
@@ -101,6 +101,7 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
         )
         raise ValueError(f"This approximation has no losses: {why}")
     (axes,) = axes_for(ax)
+    colors = palette(axes)
     every = -(-len(losses) // DOTS)
     axes.plot(
         np.arange(1, len(losses) + 1, every),
@@ -108,7 +109,7 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
         linestyle="none",
         marker=".",
         markersize=2.5,
-        color=LIGHT,
+        color=colors.faint,
         label="single steps" if every == 1 else f"one step in {every:,}",
         zorder=1,
     )
@@ -118,21 +119,21 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
             means.steps,
             means.low,
             means.high,
-            color=BLUE,
+            color=colors.blue,
             alpha=0.2,
             linewidth=0,
             label="90 % of the losses",
         )
-    axes.plot(means.steps, means.mean, color=BLUE, label=f"mean of {means.window:,} steps")
+    axes.plot(means.steps, means.mean, color=colors.blue, label=f"mean of {means.window:,} steps")
     low, high = in_view(losses, means)
     axes.set_ylim(low, high)
-    _count_above(axes, losses, high)
+    _count_above(axes, losses, high, colors)
     falls = ", still falling" if still_falling(losses) else ""
     mean = _with_error(finite(recent(losses)))
     axes.set_title(f"{fit.status.ending} at step {fit.status.step:,}{falls}: {mean}")
     name = "loss" if fit.algorithm is None else f"loss ({fit.algorithm.loss_name})"
     axes.set(xlabel="step", ylabel=name, xlim=(0, len(losses) + 1))
-    axes.legend(loc="upper right", markerscale=3)
+    dress(axes, colors, loc="upper right", markerscale=3)
     return axes
 
 
@@ -177,7 +178,7 @@ def _with_error(losses: np.ndarray) -> str:
     return f"{mean:,.{digits}f} ± {error:,.{digits}f}"
 
 
-def _count_above(axes: Any, losses: np.ndarray, high: float) -> None:
+def _count_above(axes: Any, losses: np.ndarray, high: float, colors: Palette) -> None:
     """Say how many losses lie above the view."""
     above = losses[losses > high]
     # a few are what noise is like; a beginning that is cut off is worth a word
@@ -187,7 +188,7 @@ def _count_above(axes: Any, losses: np.ndarray, high: float) -> None:
             (0.02, 0.97),
             xycoords="axes fraction",
             va="top",
-            color=GREY,
+            color=colors.text,
             fontsize="small",
-            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
+            bbox={"facecolor": colors.paper, "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
         )

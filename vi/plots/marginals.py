@@ -15,7 +15,7 @@ from vi.foundation.extras import needs
 from vi.foundation.layout import Layout
 from vi.foundation.numbers import check_count
 from vi.foundation.seeds import resolve_seed
-from vi.plots.drawing import BLUE, RED, approximation
+from vi.plots.drawing import approximation, palette
 
 __all__ = ["marginals", "measured", "moved"]
 
@@ -40,14 +40,15 @@ def marginals(
 
     Where the two differ q is wrong, and where Pareto k is below 0.7 the resampled ones are right
     but for modes that q does not see. The worst come first: those that the diagnosis moves the
-    furthest, or without one those that resampling does.
+    furthest, or without one those that resampling does. Particles, and the chains that a fit by
+    ``"auto"`` can end in, have no weights: their draws are shown alone.
 
     Parameters
     ----------
     approx : vi.Approximation
-        A fit whose q has a density.
+        A fit.
     diagnosis : vi.diagnostics.Diagnosis, optional
-        What ``approx.diagnose()`` gave, for the order.
+        What ``approx.diagnose()`` gave, for the order; by default that of a fit by ``"auto"``.
     draws : int
         Draws behind each marginal; ten times as many are weighed.
     most : int
@@ -69,7 +70,7 @@ def marginals(
     Raises
     ------
     TypeError
-        If this is no approximation, or q has no density.
+        If this is no approximation.
     ValueError
         If ``kind`` or a variable is unknown, or the diagnosis is that of another model.
     ImportError
@@ -91,14 +92,9 @@ def marginals(
     check_count("columns", columns)
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is unknown; use {', '.join(map(repr, KINDS))}.")
-    if not approx.family.has_density:
-        raise TypeError(
-            "vi.plots.marginals weighs draws by p / q, and this q has no density (particles): "
-            "arviz_plots.plot_dist(approx.sample()) shows its marginals."
-        )
     points = set(point_entries(approx.family, approx.ndim).tolist())
-    if diagnosis is not None:
-        sizes = measured(diagnosis, approx.layout, points)
+    diagnosis = approx.diagnosis if diagnosis is None else diagnosis
+    sizes = {} if diagnosis is None else measured(diagnosis, approx.layout, points)
     arviz = needs("arviz_plots", "Plots")
     needs("matplotlib", "Plots")
     seed = resolve_seed(random_seed)
@@ -111,32 +107,35 @@ def marginals(
         "var_names": names,
     }
     raw = approx.sample(draws, resample=None, **options)["posterior"].to_dataset()
-    weighed = approx.sample(draws, resample="psis", **options)["posterior"].to_dataset()
-    distances = {name: moved(raw[name], weighed[name]) for name in map(str, raw.data_vars)}
-    if diagnosis is not None:
-        distances |= {name: values for name, values in sizes.items() if name in distances}
+    shown = {"q" if approx.family.has_density else "draws": raw}
+    distances = {str(name): np.zeros(raw[name].shape[2:]) for name in raw.data_vars}
+    if approx.family.has_density:
+        weighed = approx.sample(draws, resample="psis", **options)["posterior"].to_dataset()
+        distances = {name: moved(raw[name], weighed[name]) for name in distances}
+        shown[f"resampled by p / q (k = {float(weighed.attrs['pareto_k']):.2f})"] = weighed
+    distances |= {name: values for name, values in sizes.items() if name in distances}
     chosen = _worst(distances, most)
-    count = len(chosen)
+    count, colors = len(chosen), palette()
     across = min(columns, count)
     collection = arviz.plot_dist(
-        {"q": _scalars(raw, chosen), "resampled by p / q": _scalars(weighed, chosen)},
+        {label: _scalars(values, chosen) for label, values in shown.items()},
         kind=kind,
         backend="matplotlib",
         aes={"color": ["model"]},
-        color=[BLUE, RED],
+        color=[colors.blue, colors.red][: len(shown)],
         col_wrap=across,
         visuals={
             "point_estimate": False,
             "point_estimate_text": False,
             "credible_interval": False,
-            "title": {"fontsize": 11},
+            "title": {"fontsize": "medium"},
         },
         figure_kwargs={
             "figsize": (PANEL[0] * max(across, 2), PANEL[1] * -(-count // across) + 0.7),
             "layout": "constrained",
         },
     )
-    _describe(collection, float(weighed.attrs["pareto_k"]))
+    _describe(collection, list(shown))
     return collection
 
 
@@ -214,13 +213,15 @@ def _scalars(posterior: xr.Dataset, chosen: Sequence[tuple[str, tuple[int, ...]]
     return xr.DataTree.from_dict({"/posterior": xr.Dataset(entries)})
 
 
-def _describe(collection: Any, k: float) -> None:
+def _describe(collection: Any, labels: list[str]) -> None:
     """The legend, below all panels."""
     figure = collection.viz["figure"].item()
     first = next(iter(collection.viz["dist"].data_vars.values())).to_numpy().ravel()
     figure.legend(
         list(first),
-        ["q", f"resampled by p / q (k = {k:.2f})"],
+        labels,
         loc="outside lower center",
         ncols=2,
+        fontsize="small",
+        frameon=False,
     )

@@ -10,7 +10,7 @@ from vi.approximation import Approximation
 from vi.diagnostics.importance import Weights, largest_reliable, smoothed
 from vi.foundation.numbers import whole
 from vi.foundation.seeds import resolve_seed
-from vi.plots.drawing import BLUE, GREY, RED, approximation, axes_for
+from vi.plots.drawing import approximation, axes_for, dress, palette
 
 __all__ = ["importance_weights", "pareto_k"]
 
@@ -78,6 +78,7 @@ def pareto_k(
         approximation(approx, "pareto_k"), draws, resolve_seed(random_seed)
     )
     (axes,) = axes_for(ax)
+    colors = palette(axes)
     share = np.arange(1, draws + 1) / draws
     # the mean weight is 1
     raw, smooth = (
@@ -87,14 +88,20 @@ def pareto_k(
     smooth *= raw[tail] / smooth[tail]  # just below the tail they are the same
     limit = largest_reliable(draws)
     axes.plot(
-        share, raw, linestyle="none", marker=".", markersize=4, color=GREY, label="draws of q"
+        share,
+        raw,
+        linestyle="none",
+        marker=".",
+        markersize=4,
+        color=colors.text,
+        label="draws of q",
     )
-    axes.plot(share[:tail], smooth[:tail], color=BLUE, linewidth=2, label="smoothed tail")
+    axes.plot(share[:tail], smooth[:tail], color=colors.blue, linewidth=2, label="smoothed tail")
     as_steep = raw[tail - 1] * (share[:tail] / share[tail - 1]) ** -limit
     axes.plot(
         share[:tail],
         as_steep,
-        color=RED,
+        color=colors.red,
         linestyle="--",
         label=f"as steep as k = {limit:.2g}",
     )
@@ -103,7 +110,7 @@ def pareto_k(
     axes.set(xlabel="share of draws with a larger weight", ylabel="weight p / q (mean 1)")
     verdict = "reliable" if weights.reliable else "not reliable"
     axes.set_title(f"k = {weights.k:.2f}, {verdict}: {weights.ess:,.0f} of {draws:,} draws count")
-    axes.legend(loc="upper left")
+    dress(axes, colors, loc="upper left")
     return axes
 
 
@@ -111,7 +118,8 @@ def importance_weights(approx: Approximation, draws: int, seed: int) -> tuple[np
     """Logarithms of the weights ``(S,)`` as they are, and smoothed; both sum to 1."""
     if not approx.family.has_density:
         raise TypeError(
-            "vi.plots.pareto_k weighs draws by p / q, and this q has no density (particles)."
+            "vi.plots.pareto_k weighs draws by p / q, and this q has no density (particles, or "
+            "chains): vi.plots.marginals(approx) shows its draws, approx.diagnosis what was seen."
         )
     if approx.record.data.stream is not None:
         raise TypeError(

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from vi.approximation import Approximation
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.evidence import SMALL
 from vi.diagnostics.importance import RELIABLE
 from vi.foundation.numbers import check_count
-from vi.plots.drawing import BLUE, GREY, LIGHT, RED, axes_for
+from vi.plots.drawing import axes_for, dress, palette
 
 __all__ = ["shifts", "worst"]
 
-SOURCES = {"weights": ("o", BLUE), "chains": ("D", RED)}
+SOURCES = {"weights": ("o", "blue"), "chains": ("D", "red")}
 """What moves q, in the table's words, with its marker and colour."""
 
 LINEAR = 2.0
@@ -27,7 +28,7 @@ LINE, REST = 0.26, 1.3
 """Height of a coordinate's line and of what is above and below all, in inches."""
 
 
-def shifts(diagnosis: Diagnosis, most: int = 20, *, ax: Any = None) -> Any:
+def shifts(diagnosis: Diagnosis | Approximation, most: int = 20, *, ax: Any = None) -> Any:
     """Draw how far q is from the posterior, coordinate by coordinate, the worst first.
 
     Left, how far importance weights and short chains move the means, in standard deviations of q;
@@ -36,8 +37,9 @@ def shifts(diagnosis: Diagnosis, most: int = 20, *, ax: Any = None) -> Any:
 
     Parameters
     ----------
-    diagnosis : vi.diagnostics.Diagnosis
-        What ``approx.diagnose()`` gives.
+    diagnosis : vi.diagnostics.Diagnosis or vi.Approximation
+        What ``approx.diagnose()`` gives, or an approximation that has a verdict, as ``"auto"``
+        makes them.
     most : int
         The largest number of coordinates.
     ax : sequence of two matplotlib.axes.Axes, optional
@@ -51,9 +53,9 @@ def shifts(diagnosis: Diagnosis, most: int = 20, *, ax: Any = None) -> Any:
     Raises
     ------
     TypeError
-        If this is no diagnosis.
+        If this is neither.
     ValueError
-        If neither weights nor chains were looked at.
+        If there is no verdict yet, or neither weights nor chains were looked at.
     ImportError
         If matplotlib is missing (the extra ``plots``).
 
@@ -68,6 +70,12 @@ def shifts(diagnosis: Diagnosis, most: int = 20, *, ax: Any = None) -> Any:
     >>> [axes.get_xlabel() for axes in vi.plots.shifts(found)]
     ['shift of the mean, in sds of q', 'log ratio of sds']
     """
+    if isinstance(diagnosis, Approximation):
+        if diagnosis.diagnosis is None:
+            raise ValueError(
+                "This approximation has no verdict yet: give what approx.diagnose() makes."
+            )
+        diagnosis = diagnosis.diagnosis
     if not isinstance(diagnosis, Diagnosis):
         raise TypeError(
             "vi.plots.shifts takes a diagnosis, what approx.diagnose() gives; this is "
@@ -84,13 +92,14 @@ def shifts(diagnosis: Diagnosis, most: int = 20, *, ax: Any = None) -> Any:
     chosen = worst(diagnosis, most)
     labels = [str(label) for label in table["unconstrained"].to_numpy()[chosen]]
     left, right = axes_for(ax, 2, (8.0, REST + LINE * len(chosen)))
+    colors = palette(left)
     places = np.arange(len(chosen))
     for axes, what in ((left, "mean"), (right, "sd")):
-        axes.axvspan(-SMALL, SMALL, color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
-        axes.axvline(0.0, color=GREY, linewidth=0.8, zorder=1)
+        axes.axvspan(-SMALL, SMALL, color=colors.faint, alpha=0.5, linewidth=0, zorder=0)
+        axes.axvline(0.0, color=colors.text, linewidth=0.8, zorder=1)
         largest = SMALL
         for kind in sources:
-            marker, color = SOURCES[kind]
+            marker, color = SOURCES[kind][0], getattr(colors, SOURCES[kind][1])
             values = table[f"{kind}_{what}"].to_numpy()[chosen]
             reliable = kind != "weights" or diagnosis.pareto_k <= RELIABLE
             axes.plot(
@@ -99,7 +108,7 @@ def shifts(diagnosis: Diagnosis, most: int = 20, *, ax: Any = None) -> Any:
                 linestyle="none",
                 marker=marker,
                 color=color,
-                markerfacecolor=color if reliable else "white",
+                markerfacecolor=color if reliable else colors.paper,
                 label=kind if reliable else f"{kind} (k = {diagnosis.pareto_k:.2g})",
                 clip_on=False,
                 zorder=3,
@@ -110,14 +119,16 @@ def shifts(diagnosis: Diagnosis, most: int = 20, *, ax: Any = None) -> Any:
     right.set(xlabel="log ratio of sds")
     for axes in (left, right):
         axes.set(ylim=(len(chosen) - 0.5, -0.5), yticks=places)
-        axes.grid(axis="y", color=LIGHT, linewidth=0.6)
+        axes.grid(axis="y", color=colors.faint, linewidth=0.6)
         axes.set_axisbelow(True)
     left.set_yticklabels(labels)
     right.set_yticklabels([])
     count = len(table["unconstrained"])
     shown = "" if len(chosen) == count else f", the worst {len(chosen)} of {count:,}"
     left.set_title(f"{diagnosis.verdict}{shown}", loc="left")
-    right.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(sources), frameon=False)
+    dress(left, colors)
+    above = {"bbox_to_anchor": (1.0, 1.0), "ncols": len(sources)}
+    dress(right, colors, loc="lower right", **above)
     return np.array([left, right])
 
 

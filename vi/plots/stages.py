@@ -9,7 +9,7 @@ import numpy as np
 from vi.approximation import Approximation
 from vi.approximation.record.judgement import present_diagnosis
 from vi.foundation.arguments import choice
-from vi.plots.drawing import BLUE, GREY, LIGHT, RED, approximation, axes_for, scale_gaps
+from vi.plots.drawing import approximation, axes_for, dress, palette, scale_gaps
 
 __all__ = ["plot_stages"]
 
@@ -71,6 +71,7 @@ def plot_stages(approx: Approximation, against: str = "gradients", *, ax: Any = 
             "This approximation was not fitted in stages: vi.fit(method='auto') makes one that is."
         )
     (axes,) = axes_for(ax)
+    colors = palette(axes)
     cost = np.cumsum([getattr(stage, against) for stage in fit.stages])
     elbo, error = (np.array([getattr(s, n) for s in fit.stages]) for n in ("elbo", "elbo_error"))
     kept, known = np.array([stage.kept for stage in fit.stages]), np.isfinite(elbo)
@@ -79,11 +80,15 @@ def plot_stages(approx: Approximation, against: str = "gradients", *, ax: Any = 
     bottom = min(1.8 * float(np.min(gaps - bars)), -1.0)
     shown = np.where(known, gaps, bottom)
     joined = known & kept
-    axes.plot(cost[joined], shown[joined], color=LIGHT, zorder=1)
+    axes.plot(cost[joined], shown[joined], color=colors.faint, zorder=1)
     for which, label, style in (
-        (known & kept, "went on from here", {"marker": "o", "color": BLUE}),
-        (known & ~kept, "left out", {"marker": "o", "color": RED, "markerfacecolor": "white"}),
-        (~known, "no ELBO", {"marker": "x", "color": GREY, "markeredgewidth": 2}),
+        (known & kept, "went on from here", {"marker": "o", "color": colors.blue}),
+        (
+            known & ~kept,
+            "left out",
+            {"marker": "o", "color": colors.red, "markerfacecolor": colors.paper},
+        ),
+        (~known, "no ELBO", {"marker": "x", "color": colors.text, "markeredgewidth": 2}),
     ):
         if not which.any():
             continue
@@ -114,8 +119,8 @@ def plot_stages(approx: Approximation, against: str = "gradients", *, ax: Any = 
             ha="center",
             va="bottom" if side > 0 else "top",
             fontsize="small",
-            color=GREY,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+            color=colors.text,
+            bbox={"facecolor": colors.paper, "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
         )
     scale_gaps(axes, bottom, float(np.max(shown + bars)))
     if cost[0] > 0 and cost[-1] > LOGARITHMIC * cost[0]:
@@ -124,6 +129,5 @@ def plot_stages(approx: Approximation, against: str = "gradients", *, ax: Any = 
     axes.set(xlabel=COSTS[against], ylabel=f"ELBO minus the best, {best:,.5g}")
     diagnosis = present_diagnosis(fit)
     axes.set_title("" if diagnosis is None else diagnosis.verdict)
-    if not np.all(joined):
-        axes.legend(loc="best", frameon=False)
+    dress(axes, colors, **({} if np.all(joined) else {"loc": "best"}))
     return axes

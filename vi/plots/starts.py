@@ -9,7 +9,7 @@ import xarray as xr
 
 from vi.approximation import Approximation
 from vi.diagnostics.agreement import NEAR
-from vi.plots.drawing import BLUE, GREY, LIGHT, ORANGE, RED, approximation, axes_for, scale_gaps
+from vi.plots.drawing import approximation, axes_for, dress, palette, scale_gaps
 
 __all__ = ["kinds", "starts"]
 
@@ -20,10 +20,10 @@ ERRORS = 2.0
 """Standard errors that bars show."""
 
 KINDS = {
-    "agrees": ("agree with the best", "o", BLUE),
-    "elsewhere": ("as good, but elsewhere", "D", ORANGE),
-    "worse": ("worse", "s", RED),
-    "diverged": ("diverged", "x", GREY),
+    "agrees": ("agree with the best", "o", "blue"),
+    "elsewhere": ("as good, but elsewhere", "D", "mauve"),
+    "worse": ("worse", "s", "red"),
+    "diverged": ("diverged", "x", "text"),
 }
 """What a start can have come to, with label, marker and colour."""
 
@@ -77,6 +77,7 @@ def starts(approx: Approximation, *, ax: Any = None) -> Any:
             "This approximation was fitted from one start: vi.fit(..., restarts=8) fits from eight."
         )
     (axes,) = axes_for(ax)
+    colors = palette(axes)
     elbo, error = (found[f"restart_{name}"].to_numpy() for name in ("elbo", "elbo_error"))
     distance = found["restart_distance"].to_numpy()
     best = float(elbo[found.attrs["restart_best"]])
@@ -85,7 +86,7 @@ def starts(approx: Approximation, *, ax: Any = None) -> Any:
     fine = np.isfinite(gaps)
     lowest = float(np.min(gaps[fine] - ERRORS * error[fine]))
     bottom = min(1.3 * lowest, -1.0)
-    axes.axhspan(-NEAR, 0.0, color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
+    axes.axhspan(-NEAR, 0.0, color=colors.faint, alpha=0.5, linewidth=0, zorder=0)
     for kind, (label, marker, color) in KINDS.items():
         which = np.flatnonzero(sorts == kind)
         if not len(which):
@@ -99,7 +100,7 @@ def starts(approx: Approximation, *, ax: Any = None) -> Any:
             linestyle="none",
             marker=marker,
             markersize=7,
-            color=color,
+            color=getattr(colors, color),
             capsize=3,
             clip_on=False,
             label=label,
@@ -112,13 +113,13 @@ def starts(approx: Approximation, *, ax: Any = None) -> Any:
             textcoords="offset points",
             ha="center",
             fontsize="small",
-            color=GREY,
+            color=colors.text,
         )
     scale_gaps(axes, bottom, float(np.max(gaps[fine] + ERRORS * error[fine])))
     axes.set(xlim=(-0.5, len(runs) - 0.5), xticks=runs, xlabel="start")
-    axes.set_ylabel(f"ELBO minus that of the best, {best:,.5g}")
+    axes.set_ylabel(f"ELBO minus the best, {best:,.5g}")
     axes.set_title(f"{int((sorts == 'agrees').sum())} of {len(runs)} starts agree")
-    axes.legend(loc="best")
+    dress(axes, colors, loc="best")
     return axes
 
 

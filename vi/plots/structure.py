@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from vi.foundation.arguments import instance
 from vi.foundation.extras import needs
-from vi.plots.drawing import BLUE, GREY, ORANGE, axes_for
+from vi.plots.drawing import axes_for, dress, palette
 from vi.search.structure import Structure
 
 __all__ = ["plot_structure"]
@@ -73,15 +73,17 @@ def plot_structure(structure: Structure, *, ax: Any = None) -> Any:
     place, width = _cells(structure)
     kinds = _kinds(structure, place, width)
     to_rgb = needs("matplotlib.colors", "Plots").to_rgb
-    colours = np.array([to_rgb(colour) for colour in ("white", GREY, BLUE, ORANGE)])
-    axes.imshow(colours[kinds], interpolation="nearest")
+    colors = palette(axes)
+    shown = (colors.paper, colors.faint, colors.blue, colors.red)
+    axes.imshow(np.array([to_rgb(color) for color in shown])[kinds], interpolation="nearest")
     g = len(structure.globals)
     if g:
         for line in (axes.axhline, axes.axvline):
-            line(g * width.max() - 0.5, color=GREY, linewidth=0.6)
+            line(g * width.max() - 0.5, color=colors.text, linewidth=0.6)
     _name(axes, structure, place + 0.5 * (width - 1))
     axes.set_xticks([])
     axes.set_title(_in_words(structure))
+    dress(axes, colors)
     return axes
 
 

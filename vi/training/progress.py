@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vi.diagnostics.losses import average_loss
@@ -15,6 +17,9 @@ from vi.diagnostics.losses import average_loss
 __all__ = ["ProgressBar"]
 
 REFRESH = 0.1
+
+WIDTH = 100
+"""Characters of a line in a notebook."""
 
 
 class ProgressBar:
@@ -33,6 +38,7 @@ class ProgressBar:
     def __init__(self, total: int, label: str, enabled: bool = True) -> None:
         console = Console()
         watched = console.is_terminal or console.is_jupyter
+        self._cell = Cell() if console.is_jupyter else None
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
@@ -49,8 +55,9 @@ class ProgressBar:
         self._drawn = 0.0
 
     def __enter__(self) -> Self:
-        self._progress.start()
-        self._progress.refresh()
+        if self._cell is None:
+            self._progress.start()
+        self._draw()
         return self
 
     def begin(self) -> None:
@@ -72,7 +79,15 @@ class ProgressBar:
             rate=f"{rate:,.0f} steps/s",
             loss=f"loss {average_loss(losses):,.5g}",
         )
-        self._progress.refresh()
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._progress.disable:
+            return
+        if self._cell is None:
+            self._progress.refresh()
+        else:
+            self._cell.draw(self._progress.get_renderable())
 
     def __exit__(
         self,
@@ -80,4 +95,30 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._cell is None:
+            self._progress.stop()
+
+
+class Cell:
+    """One output of a notebook's cell, drawn anew in its place.
+
+    rich draws by a widget there, which needs ipywidgets and is gone from a notebook that was saved
+    and opened again. Text that replaces itself needs nothing, and what is saved is its last state.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def draw(self, renderable: RenderableType) -> None:
+        """Show something in place of what was shown before."""
+        console = Console(
+            file=io.StringIO(), width=WIDTH, force_jupyter=False, force_terminal=False
+        )
+        with console.capture() as drawn:
+            console.print(renderable)
+        data = {"text/plain": drawn.get().rstrip()}
+        if self._handle is None:
+            display = importlib.import_module("IPython.display").display
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
