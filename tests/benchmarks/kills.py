@@ -50,9 +50,20 @@ def model():
     return found
 
 
+def schools():
+    y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
+    with pm.Model() as found:
+        mu, tau = pm.Normal("mu", 0.0, 5.0), pm.HalfCauchy("tau", 5.0)
+        z = pm.Normal("z", 0.0, 1.0, shape=8)
+        pm.Normal("obs", mu + tau * z, [15.0, 10, 16, 11, 9, 11, 10, 18], observed=y)
+    return found
+
+
 def fitted(case, checkpoint=None):
     """A fit of a case."""
     options = {"random_seed": 3, "progressbar": False, "model": model()}
+    if case == "auto":
+        options["model"] = schools()
     if checkpoint is not None:
         options |= {"checkpoint": checkpoint, "every": EVERY}
     if case == "streamed":
@@ -69,11 +80,23 @@ def fitted(case, checkpoint=None):
     if case == "callback":
         check = vi.callbacks.CheckLossConvergence(every=1000, patience=20)
         return vi.fit(N, "advi", callbacks=[check], **options)
+    if case == "auto":
+        return vi.fit(method="auto", **options)
     return vi.fit(N, "advi" if case == "resume" else case, **options)
 
 
-FITS = ("advi", "fullrank_advi", "host", "restarts", "streamed", "svgd", "callback", "resume")
-"""Cases that fit; ``resume`` is the first of them."""
+FITS = (
+    "advi",
+    "fullrank_advi",
+    "host",
+    "restarts",
+    "streamed",
+    "svgd",
+    "callback",
+    "resume",
+    "auto",
+)
+"""Cases that fit; ``resume`` is the first of them, ``auto`` has stages, chains the last."""
 
 CASES = (*FITS, "save", "sample")
 
@@ -166,9 +189,8 @@ def killed_until_it_ends(case, folder, reference, seconds, kills, number, rng):
             until_steps = time.monotonic() - began
         elif case == "resume" and at:
             status = ended(pid, rng.uniform(0.0, until_steps))
-        elif (
-            case != "resume" and rng.random() < 0.25
-        ):  # anywhere: while it is compiled, most likely
+        elif case == "auto" or (case != "resume" and rng.random() < 0.25):
+            # anywhere: while it is compiled, most likely
             status = ended(pid, rng.uniform(0.0, seconds))
         else:
             status = ended_or_stepped(pid, folder, before)

@@ -120,11 +120,11 @@ def test_runs_of_other_data_are_no_rivals_of_a_fit():
         x = pm.Data("x", 6.0)
         pm.NormalMixture("mu", [0.5, 0.5], [-x, x], 1.0)
     approx = vi.fit(500, "advi", model, random_seed=2, restarts=4, **QUIET)
-    before = [found.name for found in restarts_of(approx.record, 0.0)]
+    before = [found.name for found in restarts_of(approx.record, 0.0, approx.target())]
     assert len(before) == 3
     with model:
         pm.set_data({"x": 0.0})
-    assert restarts_of(approx.record, 0.0) == []
+    assert restarts_of(approx.record, 0.0, approx.target()) == []
 
 
 def test_a_callback_is_told_and_nothing_is_kept(fitted):

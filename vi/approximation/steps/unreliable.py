@@ -12,7 +12,7 @@ from vi.approximation.record.parameters import averaged_params, dense_covariance
 from vi.approximation.steps.endless import ADVICE as WITHOUT_A_MODE
 from vi.approximation.steps.endless import endless
 from vi.diagnostics.doubts import about_losses, about_normal, about_widths
-from vi.diagnostics.losses import recent
+from vi.diagnostics.losses import recent, still_falling
 from vi.diagnostics.status import Status
 from vi.families import FullRank
 from vi.families.point import point_entries
@@ -59,7 +59,8 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
     if status.ending not in ENDINGS or fit.local:
         return fit, status
     what, advice = _fault(fit, None if best is None else best.lowest), ADVICE
-    varies, wild = _widths(fit)
+    # far from the optimum losses vary whatever the widths, and the status says that they still fall
+    varies, wild = ("", False) if still_falling(fit.losses) else _widths(fit)
     if not what and (bound := endless(fit)):
         told = f"{bound}; what is reported is where the steps ended. {WITHOUT_A_MODE}"
         return fit, Status("unreliable", status.step, told)
