@@ -12,6 +12,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.blackjax_kernels import Plan
 from vi.approximation.results.chains import agreement, tail_ess
+from vi.approximation.results.one_period import in_one_turn
 from vi.approximation.results.running_chains import RunningChains
 from vi.approximation.results.symmetries import Symmetries, symmetries_of
 from vi.diagnostics.diagnosis import Diagnosis, Verdict, by_coordinate, shifts
@@ -119,8 +120,8 @@ class Attempt:
 
     @property
     def points(self) -> np.ndarray:
-        """The draws ``(C, S, D)``, where they were made."""
-        return np.concatenate(self._points, axis=1)
+        """The draws ``(C, S, D)``, where they were made, of angles in one turn."""
+        return in_one_turn(np.concatenate(self._points, axis=1), self.fit.layout)
 
     @property
     def diverging(self) -> float:
@@ -192,6 +193,11 @@ class Attempt:
             skipped=("the density: chains have none",),
             tails="" if fit.diagnosis is None else fit.diagnosis.tails,
         )
+
+    @property
+    def has_images(self) -> bool:
+        """Whether each draw is at one of its images at random."""
+        return self._moved[0] is not None
 
     @property
     def kind(self) -> str:

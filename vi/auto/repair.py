@@ -13,6 +13,7 @@ from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
 from vi.approximation.results.metric import LARGEST_DENSE, inverse_mass_matrix, starting_points
 from vi.auto.attempt import CHAINS, LEG, LONGEST, Attempt
+from vi.auto.beside_weights import beside_weights
 from vi.auto.ground import Ground
 from vi.auto.mixture import places
 from vi.diagnostics.diagnosis import Diagnosis
@@ -70,11 +71,13 @@ def repair(ground: Ground, found: Diagnosis) -> None:
             return
         attempts = _attempts(ground, found, matrix, starts)
         best = attempts.best
-        held = best.is_better_than_q
+        held, told = best.is_better_than_q, best.found
+        if not best.has_images:
+            told = beside_weights(told, found)
         if held:
-            _hold(ground, best)
+            _hold(ground, best, told)
         gradients = attempts.most - attempts.left
-        write(Stage("", gradients=gradients, outcome=best.found.in_short, kept=held))
+        write(Stage("", gradients=gradients, outcome=told.in_short, kept=held))
 
 
 def why_not(ground: Ground, found: Diagnosis, repair: str | None) -> str:
@@ -199,9 +202,9 @@ def _starts(ground: Ground, found: Diagnosis) -> np.ndarray:
     return moved
 
 
-def _hold(ground: Ground, best: Attempt) -> None:
-    """Let the draws of the chains be the approximation."""
-    flat, found = best.draws, best.found
+def _hold(ground: Ground, best: Attempt, found: Diagnosis) -> None:
+    """Let the draws of the chains be the approximation, with a verdict on them."""
+    flat = best.draws
 
     def held(fit: FitState) -> FitState:
         with precision(fit.dtype):

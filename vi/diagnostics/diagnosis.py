@@ -16,7 +16,10 @@ from vi.foundation.html import card
 
 __all__ = ["Diagnosis", "Verdict", "by_coordinate", "shifts", "weighted_moments"]
 
-NUMBERS = ("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "discrepancy")
+NUMBERS = (
+    *("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "discrepancy"),
+    "wide_ess",
+)
 """The measurements that are one number each."""
 
 TEXTS = ("verdict", "why", "advice", "rival", "improper", "tails")
@@ -70,6 +73,9 @@ class Diagnosis:
         The variables along which log p does not fall, so that it has no integral; empty if none.
     tails : str
         Which moments there are not; empty if nothing is known to lack one.
+    wide_ess : float
+        Effective sample size of the weights of q's draws and wider ones together; NaN where they
+        cannot be relied on, or were not measured.
     """
 
     verdict: Verdict
@@ -88,6 +94,7 @@ class Diagnosis:
     rival: str = ""
     improper: str = ""
     tails: str = ""
+    wide_ess: float = np.nan
 
     @property
     def in_short(self) -> str:

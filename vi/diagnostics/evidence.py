@@ -71,6 +71,8 @@ class Evidence:
         Of particles.
     improper, tails : str
         As in :class:`Diagnosis`.
+    turns : str
+        Angles in which q is wider than a turn.
     some_rows : bool
         Whether it was measured on some of the rows only.
     gradients : int
@@ -94,6 +96,7 @@ class Evidence:
     discrepancy: float = np.nan
     improper: str = ""
     tails: str = ""
+    turns: str = ""
     some_rows: bool = False
     gradients: int = 0
     skipped: Sequence[str] = ()

@@ -31,6 +31,13 @@ def judged(evidence: Evidence) -> Diagnosis:
     """The diagnosis that measurements give."""
     if evidence.improper:
         found = _improper(evidence.improper)
+    elif evidence.turns:
+        found = _Judgement(
+            "do not use",
+            f"q is wider than a turn in {evidence.turns}: so little is known of an angle that no "
+            "normal has its posterior",
+            "pm.sample(); or another parametrisation, by the sine and the cosine, say.",
+        )
     elif evidence.finite < ALL_BUT:
         found = _Judgement(
             "do not use",
@@ -59,6 +66,7 @@ def judged(evidence: Evidence) -> Diagnosis:
         "" if evidence.rival is None else evidence.rival.name,
         evidence.improper,
         evidence.tails,
+        evidence.wide.ess if evidence.wide is not None and evidence.reaches else np.nan,
     )
 
 

@@ -14,6 +14,7 @@ from vi.approximation.results.diagnosis_sizes import LEAST_CHAINS, Sizes
 from vi.approximation.results.drawn_fit import SLOPED, DrawnFit, drawn_fit, elbo_of
 from vi.approximation.results.image_fits import image_fits
 from vi.approximation.results.mixture_parts import images_of_parts
+from vi.approximation.results.one_period import wider_than_a_turn
 from vi.approximation.results.other_fits import other_fits, restarts_of
 from vi.approximation.results.wide_weights import Drawn, regular, wide_weights
 from vi.diagnostics.diagnosis import shifts, weighted_moments
@@ -54,7 +55,8 @@ def measured(record: FitState, rows: Target, target: Target, sizes: Sizes, seed:
     """
     fit = drawn_fit(record, rows, target, sizes, seed)
     finite = float(np.isfinite(fit.of_rows).mean())
-    known = Evidence(fit.table, finite=finite, skipped=sizes.skipped)
+    turns = wider_than_a_turn(fit.std, record.layout)
+    known = Evidence(fit.table, finite=finite, turns=turns, skipped=sizes.skipped)
     known = _with_weights(fit, known)
     known = _with_tails(fit, known)
     if known.improper:

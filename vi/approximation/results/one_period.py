@@ -11,7 +11,10 @@ from vi.foundation.layout import Layout
 from vi.search.tails import PERIODIC
 from vi.targets.base import Batch, Inputs, Target
 
-__all__ = ["OnePeriod", "in_one_period"]
+__all__ = ["OnePeriod", "in_one_period", "in_one_turn", "wider_than_a_turn"]
+
+UNIFORM = np.pi / np.sqrt(3)
+"""The standard deviation of an angle of which nothing is known."""
 
 
 class OnePeriod(Target):
@@ -90,6 +93,24 @@ def in_one_period(centre: np.ndarray, *targets: Target) -> tuple[Target, ...]:
         for target in targets
     }
     return tuple(turned[id(target)] for target in targets)
+
+
+def wider_than_a_turn(std: np.ndarray, layout: Layout) -> str:
+    """The angles whose sds ``(D,)`` are those of a uniform one and more, in words."""
+    angles = _angles(layout)
+    return layout.describe(angles[~(std[angles] < UNIFORM)]) if len(angles) else ""
+
+
+def in_one_turn(points: np.ndarray, layout: Layout) -> np.ndarray:
+    """Draws ``(..., D)``, their angles in the turn around the direction of their mean."""
+    angles = _angles(layout)
+    if not len(angles):
+        return points
+    turned = points.copy()
+    of_angles = points[..., angles].astype(np.float64)
+    centre = np.angle(np.exp(1j * of_angles.reshape(-1, len(angles))).mean(axis=0))
+    turned[..., angles] = centre + np.angle(np.exp(1j * (of_angles - centre)))
+    return turned
 
 
 def _angles(layout: Layout) -> np.ndarray:

@@ -1,0 +1,63 @@
+"""What importance weights know of a posterior that chains have not seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vi.diagnostics.diagnosis import Diagnosis, Verdict
+from vi.diagnostics.evidence import SMALL
+
+__all__ = ["beside_weights"]
+
+FEWEST = 100
+"""Effective draws of the weights below which they say nothing here."""
+
+ERRORS = 3.0
+"""Standard errors of a mean by weights, of which SMALL takes no account."""
+
+ADVICE = (
+    "pm.sample() with more and longer chains, from many starts; a mixture of the places, "
+    "vi.Mixture, where each is known."
+)
+
+
+def beside_weights(found: Diagnosis, before: Diagnosis) -> Diagnosis:
+    """The verdict on chains, beside the weights of draws that were wider than q.
+
+    A hump that has a hundredth of the mass, far off, is hardly ever visited: chains that never were
+    there agree. If it lies within a hundred sds of q, draws that are so wide are in it, and in few
+    dimensions their weights can be relied on.
+
+    Parameters
+    ----------
+    found : Diagnosis
+        The verdict on the chains.
+    before : Diagnosis
+        That on the q from which they began.
+    """
+    known = before.wide_ess >= FEWEST and "wide_mean" in before.table
+    if not known or found.verdict == "do not use" or "chains_mean" not in found.table:
+        return found
+    limit = SMALL + ERRORS / np.sqrt(before.wide_ess)
+    wider = before.table["wide_sd"].to_numpy()
+    apart = before.table["wide_mean"].to_numpy() - found.table["chains_mean"].to_numpy()
+    with np.errstate(all="ignore"):
+        means = np.nan_to_num(np.abs(apart) / np.exp(wider))
+    sds = np.nan_to_num(wider - found.table["chains_sd"].to_numpy())
+    if found.tails:
+        sds = np.zeros_like(sds)  # where there are no moments draws do not agree in them
+    labels = before.table["unconstrained"].to_numpy()
+    verdict: Verdict
+    if means.max() > limit:
+        worst = int(means.argmax())
+        verdict, what = "do not use", f"put the mean of {labels[worst]} {means[worst]:.2g} sds away"
+    elif sds.max() > limit:
+        worst = int(sds.argmax())
+        verdict = "means only"
+        what = f"know an sd of {labels[worst]} that is {np.exp(sds[worst]):.2g} times as large"
+    else:
+        return found
+    why = f"{found.why}; but weights of draws wider than q {what}: there is mass that chains missed"
+    return replace(found, verdict=verdict, why=why, advice=ADVICE)
