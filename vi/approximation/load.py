@@ -10,6 +10,7 @@ import pymc as pm
 import xarray as xr
 
 from vi.approximation.approximation import Approximation
+from vi.approximation.checkpoints.stage_ends import newest
 from vi.approximation.empirical import Empirical
 from vi.approximation.files.read import read
 from vi.approximation.files.save import path_of_file
@@ -35,7 +36,8 @@ def load(
     Parameters
     ----------
     path : path
-        The file.
+        The file. Of a checkpoint of ``method="auto"`` the newest of its files is read: the steps
+        that are going on, or what the stages have come to.
     model : pymc.Model, optional
         The model that was fitted, built again; the one in context by default.
     obj_optimizer : optax.GradientTransformation, optional
@@ -68,7 +70,9 @@ def load(
         isinstance(obj_optimizer, type) or not is_optimizer(obj_optimizer)
     ):
         raise TypeError(f"obj_optimizer={obj_optimizer!r}: give an optax transformation.")
-    record = read(path_of_file("load", path), model, obj_optimizer, family, check_model=check_model)
+    record = read(
+        newest(path_of_file("load", path)), model, obj_optimizer, family, check_model=check_model
+    )
     kind = Empirical if isinstance(record.family, Particles) else Approximation
     return kind.of_record(record)
 

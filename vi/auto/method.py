@@ -170,19 +170,26 @@ class Auto(Inference):
         try:
             with stage_ends(options.checkpoint, self.approx.record, self._limits(options)) as ends:
                 found = self._fitted(ground, Once(ground, ends))
+                self._finish(ground, found)
+                if ends is not None and not ground.stopped and not deadline.ended:
+                    ends.write_result(self.approx.record)
         except BaseException as error:
             self.approx.change(functools.partial(_failed, before=before, error=error))
             raise
         finally:
             see_batches(ground)
+        if options.diagnosis and self.approx.family.has_density:
+            judged(self.approx, options)
+        return self.approx
+
+    def _finish(self, ground: Ground, found: Diagnosis | None) -> None:
+        """Let the record have what the stages come to."""
+        see_batches(ground)
         weighed = found is not None and is_usable(found) and can_be_weighed(ground, found)
         verdict = self.approx.record.diagnosis
         self.approx.change(lambda fit: _ended(fit, found, ground, weighed))
         if verdict is not None:
             self.approx.keep(verdict, self.approx.record)
-        if options.diagnosis and self.approx.family.has_density:
-            judged(self.approx, options)
-        return self.approx
 
     def _limits(self, options: RunOptions) -> dict[str, Any]:
         """What decides how stages end, beside the model and the seed."""

@@ -73,6 +73,26 @@ def test_stages_that_were_finished_are_not_made_again(tmp_path, made):
     killed_after_each(named("auto"), tmp_path / "run.vi", made)
 
 
+def test_the_checkpoint_is_read_as_the_newest_of_its_files(tmp_path, made):
+    """In mid-run the last end of a stage; afterwards the result, as fit has returned it."""
+    fit, path = named("auto"), tmp_path / "run.vi"
+    known, most = made
+    most[0] = 2
+    with pytest.raises(Killed):
+        fit(checkpoint=path)
+    most[0] = np.inf
+    model = fit().model
+    assert list(vi.load(path, model).stages["stage"]) == known[:2]
+    whole = fit(checkpoint=path)
+    assert_same(vi.load(path, model), whole)
+    assert vi.load(path, model).record.resample == whole.record.resample
+    before = sorted(file.name for file in tmp_path.iterdir())
+    assert_same(fit(checkpoint=path), whole)
+    assert sorted(file.name for file in tmp_path.iterdir()) == before
+    with pytest.raises(FileNotFoundError):
+        vi.load(tmp_path / "other.vi", model)
+
+
 @pytest.mark.slow
 def test_steps_are_a_stage_too(tmp_path, made, monkeypatch):
     monkeypatch.setattr(order, "is_near", lambda look: False)
@@ -121,8 +141,9 @@ def finished(tmp_path_factory):
 def test_each_end_is_a_file_of_its_own(finished):
     path, fitted = finished
     assert sorted(file.name for file in path.parent.iterdir()) == [
-        f"run.vi.ended{number + 1}" for number in range(len(fitted.stages))
+        f"run.vi.ended{number + 1}" for number in range(len(fitted.stages) + 1)
     ]
+    # the last one is what all of them come to
     first = vi.load(path.with_name("run.vi.ended1"), model=with_containers())
     assert list(first.stages["stage"]) == ["search"]
 

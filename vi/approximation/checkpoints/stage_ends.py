@@ -7,12 +7,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vi.approximation.checkpoints.asked import Checkpoint
+from vi.approximation.checkpoints.asked import Checkpoint, beside
 from vi.approximation.checkpoints.found import refuse_differences
 from vi.approximation.checkpoints.identity import identity, what_differs
 from vi.approximation.checkpoints.memory import callbacks_known, restore_callbacks
@@ -25,9 +26,12 @@ from vi.approximation.files.save import stored
 from vi.approximation.record.copies import copied
 from vi.approximation.record.fit_state import FitState
 
-__all__ = ["StageEnds", "stage_ends"]
+__all__ = ["StageEnds", "newest", "stage_ends"]
 
 logger = logging.getLogger("vi")
+
+RESULT = "result"
+"""In the place of a stage: what all of them have come to."""
 
 OF_A_STAGE = (
     "family",
@@ -142,6 +146,11 @@ class StageEnds:
         except OSError as error:
             logger.warning("The end of stage %s was not written: %s.", stage, error)
 
+    def write_result(self, fit: FitState) -> None:
+        """Write what all stages have come to, the last of the files, unless it is there."""
+        if self._next(RESULT) is None:
+            self.write(RESULT, fit, {})
+
     def _forget(self) -> None:
         """Remove those that are not read: they follow from a stage that is another one now."""
         for number in range(self._done + 1, 1000):
@@ -186,6 +195,27 @@ def stage_ends(
         return
     with Store(asked.of_stages()):
         yield StageEnds(asked, fit, limits)
+
+
+def newest(path: Path) -> Path:
+    """The newest of the files of a fit in stages: its running steps, or the last end of a stage.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The checkpoint; of any other fit, and where there is nothing, it is the answer.
+    """
+    there = [*_numbered(path, "ended", 1), *_numbered(path, "stage", 2)]
+    there += [path] if path.exists() else []
+    found = max(there, key=lambda file: file.stat().st_mtime_ns, default=path)
+    if found is not path:
+        logger.info("%s is read, the newest of this fit.", found)
+    return found
+
+
+def _numbered(path: Path, kind: str, first: int) -> Iterator[Path]:
+    """The files of a kind that there are, up to the first that is not."""
+    return takewhile(Path.exists, (beside(path, f".{kind}{i}") for i in count(first)))
 
 
 def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
