@@ -231,6 +231,8 @@ def process(number, port):
 
 
 if __name__ == "__main__":
+    # a shell has it ignored in what it starts in the background, and nothing would end such a fit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     mode, *rest = sys.argv[1:]
     if mode == "process":
         number, port = map(int, rest)
