@@ -34,10 +34,11 @@ def test_of_the_unconstrained_density_there_is_one(bathtub):
     assert vi.find_map(bathtub, jacobian=True).status.ending == "converged"
 
 
-def test_a_density_that_rises_from_its_saddle_for_ever_has_no_mode():
+def test_a_density_that_rises_from_its_saddle_for_ever_has_no_mode(caplog):
     found = vi.find_map(density(lambda z: z[1] ** 2 - z[0] ** 2), start={"x": [0.0, 0.0]})
     assert found.status.ending == "stopped"
     assert "rises to an end of x[1], and has no mode there" in found.status.message
+    assert "This is no mode: log p" in caplog.text
     assert not found.converged.any()
 
 

@@ -99,6 +99,8 @@ def marginals(
     needs("matplotlib", "Plots")
     seed = resolve_seed(random_seed)
     spread = [slot.name for slot in approx.layout if slot.start not in points]
+    if not spread and var_names is None:
+        raise ValueError("All variables are point estimates, which have no marginals to draw.")
     names = spread if var_names is None else var_names
     options: dict[str, Any] = {
         "random_seed": seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,8 @@ from vi.targets.model.labels import dims_that_fit, labels_and_dims
 from vi.targets.model.start import not_given, start_point
 
 __all__ = ["MapPoint", "find_map"]
+
+logger = logging.getLogger("vi")
 
 
 class MapPoint(dict[str, np.ndarray]):
@@ -102,7 +105,7 @@ def find_map(
 
     Where a search ends the curvature is looked at: a saddle is no mode, and is left in the
     direction in which log p rises. What has no mode (no bound, a limit at infinity) is said in the
-    status.
+    status, and in a warning of the log.
 
     Parameters
     ----------
@@ -181,6 +184,7 @@ def find_map(
     if fault:
         advice = _advice(fault, target.layout, jacobian)
         status = replace(status, message=f"{status.message} {advice}")
+        logger.warning("This is no mode: %s", status.message)
     optima = target.constrain(modes.points)
     if include_transformed:
         optima |= {

@@ -92,8 +92,8 @@ def test_a_verdict_is_on_its_data(of_data, tmp_path):
     for twin in twins:
         assert twin.diagnosis is None
         for text in (repr(twin), twin.status.message, twin.settings()["status_message"]):
-            assert f"as x was set since that of before ({found.verdict}); approx.diagnose()" in text
-        assert "no verdict on the present data: x was set" in twin._repr_html_()
+            assert f"as that of before is of another x ({found.verdict}); approx.diagnose()" in text
+        assert "no verdict on the present data: the last is of another x" in twin._repr_html_()
         assert "diagnosis" not in twin.sample(5).children
     with of_data.model:
         pm.set_data({"x": [1.0, 3.0]})

@@ -49,7 +49,7 @@ def told_status(fit: FitState) -> Status:
     what = f"verdict: {found}"
     if others:
         what = (
-            f"no verdict on the present data, as {others} was set since that of before "
+            f"no verdict on the present data, as that of before is of another {others} "
             f"({fit.diagnosis.verdict}); approx.diagnose() makes one"
         )
     return replace(fit.status, message=f"{fit.status.message.rstrip(' .')}; {what}")

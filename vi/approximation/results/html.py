@@ -18,7 +18,7 @@ def approximation_html(fit: FitState) -> str:
     colour = colour_of(status.ending if diagnosis is None else diagnosis.verdict)
     said = [] if diagnosis is None else [paragraph(f"{diagnosis.verdict}: {diagnosis.why}")]
     if others := of_other_data(fit):
-        said += [paragraph(f"no verdict on the present data: {others} was set since the last")]
+        said += [paragraph(f"no verdict on the present data: the last is of another {others}")]
     said += [paragraph(f"{status.ending} at step {status.step:,}", faint=True)]
     if fit.stages:
         seconds = sum(stage.seconds for stage in fit.stages)
