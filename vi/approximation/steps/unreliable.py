@@ -65,7 +65,9 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
         told = f"{bound}; what is reported is where the steps ended. {WITHOUT_A_MODE}"
         return fit, Status("unreliable", status.step, told)
     if not what and varies and not wild:
-        return fit, replace(status, message=f"{status.message} But {varies}: {SETTLE}")
+        return fit, replace(
+            status, message=f"{status.message.rstrip(' .')}. But {varies}: {SETTLE}"
+        )
     if not what:
         what, advice = varies, SETTLE
     if not what:
