@@ -14,12 +14,13 @@ from vi.approximation.record.points import points_of
 from vi.families import Family, Part, Product
 from vi.families.point import point_entries
 from vi.foundation.layout import Layout
-from vi.targets.base import Batch, Inputs, Target
+from vi.targets.backends.view import View
+from vi.targets.base import Batch, Target
 
 __all__ = ["GivenPoints", "without_points"]
 
 
-class GivenPoints(Target):
+class GivenPoints(View):
     r"""Log p as a function of some coordinates, the others held where they are.
 
     Parameters
@@ -33,21 +34,8 @@ class GivenPoints(Target):
     """
 
     def __init__(self, target: Target, free: np.ndarray, at: np.ndarray) -> None:
-        self._target, self._free = target, free
-        self._at = np.asarray(at, target.dtype)
-        self.layout, self.dtype = _layout_of(target.layout, free), target.dtype
-        self.names, self.backend = target.names, target.backend
-        self.traceable, self.share = target.traceable, target.share
-        self.has_local = target.has_local
-
-    def watch(self) -> Any:
-        return self._target.watch()
-
-    def stale(self) -> tuple[str, ...]:
-        return self._target.stale()
-
-    def batch(self) -> Inputs:
-        return self._target.batch()
+        super().__init__(target, _layout_of(target.layout, free))
+        self._free, self._at = free, np.asarray(at, target.dtype)
 
     def log_density(self, z: Any, inputs: Batch) -> Any:
         """Log p at one point ``(F,)``, for compiled code."""

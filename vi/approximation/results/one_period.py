@@ -9,7 +9,8 @@ import numpy as np
 
 from vi.foundation.layout import Layout
 from vi.search.tails import PERIODIC
-from vi.targets.base import Batch, Inputs, Target
+from vi.targets.backends.view import View
+from vi.targets.base import Batch, Target
 
 __all__ = ["OnePeriod", "in_one_period", "in_one_turn", "wider_than_a_turn"]
 
@@ -17,7 +18,7 @@ UNIFORM = np.pi / np.sqrt(3)
 """The standard deviation of an angle of which nothing is known."""
 
 
-class OnePeriod(Target):
+class OnePeriod(View):
     r"""Log p within half a turn of a centre, minus infinity beyond.
 
     Angles are unconstrained as they are, so that log p comes back at every turn, and a posterior is
@@ -34,20 +35,8 @@ class OnePeriod(Target):
     """
 
     def __init__(self, target: Target, angles: np.ndarray, centre: np.ndarray) -> None:
-        self._target, self._angles, self._centre = target, angles, np.asarray(centre, np.float64)
-        self.layout, self.dtype = target.layout, target.dtype
-        self.names, self.backend = target.names, target.backend
-        self.traceable, self.share = target.traceable, target.share
-        self.has_local = target.has_local
-
-    def watch(self) -> Any:
-        return self._target.watch()
-
-    def stale(self) -> tuple[str, ...]:
-        return self._target.stale()
-
-    def batch(self) -> Inputs:
-        return self._target.batch()
+        super().__init__(target, target.layout)
+        self._angles, self._centre = angles, np.asarray(centre, np.float64)
 
     def log_density(self, z: Any, inputs: Batch) -> Any:
         """Log p at one point ``(D,)``, for compiled code."""
