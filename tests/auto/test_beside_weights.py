@@ -37,11 +37,11 @@ def of_q(mean, sd, ess):
         ([0.0, 0.0], [0.0, 0.0], 900.0, "good"),
         ([0.0, 0.0], [0.0, 0.8], 900.0, "means only"),
         ([0.9, 0.0], [0.0, 0.8], 900.0, "do not use"),
-        ([0.0, 0.0], [0.0, 0.8], 50.0, "good"),
+        ([0.0, 0.0], [0.0, 0.8], 150.0, "good"),
         ([0.0, 0.0], [0.0, 0.8], np.nan, "good"),
-        # chains that are wider have seen more; three errors of a hundred draws are a third
+        # chains that are wider have seen more; three errors of two hundred draws are a fifth
         ([0.0, 0.0], [0.0, -0.8], 900.0, "good"),
-        ([0.45, 0.0], [0.0, 0.0], 101.0, "good"),
+        ([0.4, 0.0], [0.0, 0.0], 201.0, "good"),
         # in units of the sd that the weights give
         ([0.6, 0.0], [1.5, 0.0], 900.0, "means only"),
     ],

@@ -74,8 +74,8 @@ class Diagnosis:
     tails : str
         Which moments there are not; empty if nothing is known to lack one.
     wide_ess : float
-        Effective sample size of the weights of q's draws and wider ones together; NaN where they
-        cannot be relied on, or were not measured.
+        Effective sample size of draws that are wider than q, by weights of q's draws and these
+        together; NaN where the weights cannot be relied on, or were not measured.
     """
 
     verdict: Verdict

@@ -55,6 +55,8 @@ class Evidence:
         Importance weights, where there are some.
     wide : Weights, optional
         Those of q's draws together with wider ones.
+    beyond : float
+        Effective draws among the wider ones: in many dimensions none of these has a weight.
     nudged : Nudged, optional
         Short chains, where there were some.
     brief : bool
@@ -87,6 +89,7 @@ class Evidence:
     elbo_error: float = np.nan
     weights: Weights | None = None
     wide: Weights | None = None
+    beyond: float = 0.0
     nudged: Nudged | None = None
     brief: bool = False
     slope: Slope | None = None

@@ -66,7 +66,7 @@ def judged(evidence: Evidence) -> Diagnosis:
         "" if evidence.rival is None else evidence.rival.name,
         evidence.improper,
         evidence.tails,
-        evidence.wide.ess if evidence.wide is not None and evidence.reaches else np.nan,
+        evidence.beyond if evidence.reaches else np.nan,
     )
 
 

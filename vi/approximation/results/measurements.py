@@ -132,7 +132,9 @@ def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
         return _without(known, "draws wider than q: no weight of theirs is finite")
     points, weights = found
     fit.note("wide", *shifts(fit.mean, fit.std, *weighted_moments(points, weights)))
-    return replace(known, wide=weights, table=fit.table)
+    beyond = np.exp(weights.log_weights[len(own.points) :])
+    effective = float(beyond.sum() ** 2 / max(np.sum(beyond**2), 1e-300))
+    return replace(known, wide=weights, beyond=effective, table=fit.table)
 
 
 def _with_slope(fit: DrawnFit, known: Evidence) -> Evidence:
