@@ -41,7 +41,7 @@ def of_q(mean, sd, ess):
         ([0.0, 0.0], [0.0, 0.8], np.nan, "good"),
         # chains that are wider have seen more; three errors of two hundred draws are a fifth
         ([0.0, 0.0], [0.0, -0.8], 900.0, "good"),
-        ([0.4, 0.0], [0.0, 0.0], 201.0, "good"),
+        ([0.3, 0.0], [0.0, 0.0], 201.0, "good"),
         # in units of the sd that the weights give
         ([0.6, 0.0], [1.5, 0.0], 900.0, "means only"),
     ],

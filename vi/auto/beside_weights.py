@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from vi.diagnostics.diagnosis import Diagnosis, Verdict
-from vi.diagnostics.evidence import SMALL
 
 __all__ = ["beside_weights"]
 
@@ -15,8 +14,9 @@ FEWEST = 200
 """Effective draws among the wider ones below which they say nothing here. Radon with its 90
 coordinates has 44, whose mean is half an sd off; one coordinate with a far hump has 400 to 700."""
 
-ERRORS = 3.0
-"""Standard errors of a mean by weights, of which SMALL takes no account."""
+PASSES, ERRORS = 0.1, 3.0
+"""What passes, of means in sds and of log sds, beside so many standard errors of the weights:
+chains that agree know a mean to a twentieth of an sd."""
 
 ADVICE = (
     "pm.sample() with more and longer chains, from many starts; a mixture of the places, "
@@ -41,7 +41,7 @@ def beside_weights(found: Diagnosis, before: Diagnosis) -> Diagnosis:
     known = before.wide_ess >= FEWEST and "wide_mean" in before.table
     if not known or found.verdict == "do not use" or "chains_mean" not in found.table:
         return found
-    limit = SMALL + ERRORS / np.sqrt(before.wide_ess)
+    limit = PASSES + ERRORS / np.sqrt(before.wide_ess)
     wider = before.table["wide_sd"].to_numpy()
     apart = before.table["wide_mean"].to_numpy() - found.table["chains_mean"].to_numpy()
     with np.errstate(all="ignore"):
