@@ -59,8 +59,9 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
     if status.ending not in ENDINGS or fit.local:
         return fit, status
     what, advice = _fault(fit, None if best is None else best.lowest), ADVICE
+    varies, wild = _widths(fit)
     # far from the optimum losses vary whatever the widths, and the status says that they still fall
-    varies, wild = ("", False) if still_falling(fit.losses) else _widths(fit)
+    wild &= not still_falling(fit.losses)
     if not what and (bound := endless(fit)):
         told = f"{bound}; what is reported is where the steps ended. {WITHOUT_A_MODE}"
         return fit, Status("unreliable", status.step, told)
