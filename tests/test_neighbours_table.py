@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from json_lines import runs_of
 from neighbour_entries import ENTRIES
-from neighbours_table import HERE, python_of, runs_of, table
+from neighbours_table import HERE, python_of, table
 from users_reference import load
 
 PAGE = Path(__file__).parents[1] / "docs" / "neighbours.md"

@@ -27,6 +27,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "posteriordb"))
 
+from json_lines import append, runs_of  # noqa: E402
 from neighbour_entries import ENTRIES, Entry  # noqa: E402 (what it imports is in posteriordb/)
 from registry import scalars  # noqa: E402
 from users_reference import errors, load, moments  # noqa: E402
@@ -73,12 +74,12 @@ def missing(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             if "error" in run:
                 yield run
                 continue
-            _append(options.references, run)
+            append(options.references, run)
             yield {key: run[key] for key in ("model", "rhat", "ess", "diverging", "processor")}
         for way in ENTRIES[name].ways():
             if (name, way) not in done:
                 run = _process(python, name, way, options.references)
-                _append(options.out, run)
+                append(options.out, run)
                 yield run
 
 
@@ -179,15 +180,6 @@ def _cell(run: dict[str, Any] | None) -> str:
     if "error" in run:
         return "failed"
     return f"{run['mean']:.2f} / {run['sd']:.2f}, {run['processor']:.0f} s"
-
-
-def runs_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
 
 
 def _options() -> argparse.Namespace:

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from json_lines import append, runs_of
 from minibatch_workloads import Setting
 from right_answer_systems import IN_BATCHES, MODULES, SYSTEMS
 from right_answer_targets import TARGETS, Right, errors
@@ -46,7 +47,7 @@ LATEST = 5 * CAP
 
 def main() -> None:
     options = _options()
-    runs = _runs(options.out)
+    runs = runs_of(options.out)
     if options.table or options.picture:
         from right_answer_table import picture, table  # matplotlib is for pictures only
 
@@ -70,8 +71,7 @@ def main() -> None:
                     run = {"target": target, "system": system, "cache": cache}
                     run |= _process(target, system, options.posteriordb, right, folder)
                     done[key] = run
-                    with options.out.open("a") as file:
-                        file.write(json.dumps(run) + "\n")
+                    append(options.out, run)
                     print(json.dumps(run), flush=True)
 
 
@@ -180,10 +180,6 @@ def _minibatch(system: str) -> Any:
     import pymc as pm
 
     return pm.Minibatch
-
-
-def _runs(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _options() -> argparse.Namespace:

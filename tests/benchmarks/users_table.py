@@ -28,6 +28,7 @@ sys.path.insert(0, str(HERE / "posteriordb"))
 
 import users_reference  # noqa: E402 (measures and systems are found in posteriordb/)
 from accuracy_table import LEVELS, error_of  # noqa: E402
+from json_lines import append, runs_of  # noqa: E402
 from one_run import clocks, versions  # noqa: E402
 from registry import scalars  # noqa: E402
 from user_models import INVARIANT, USER_MODELS  # noqa: E402
@@ -56,14 +57,14 @@ def main() -> None:
     if options.one:
         _one(options.one, options.seeds[0], options.references)
     elif options.table:
-        print(table(users_reference.load(options.references), _runs(options.out)))
+        print(table(users_reference.load(options.references), runs_of(options.out)))
     elif options.reference:
         known = users_reference.load(options.references)
         for name in [name for name in options.models if name not in known]:
             line = users_reference.reference(
                 name, options.draws, options.seeds[0], options.backend, not options.no_jitter
             )
-            _append(options.references, line)
+            append(options.references, line)
             shown = ("model", "seconds", "rhat", "ess", "diverging")
             print({key: line[key] for key in shown}, flush=True)
     else:
@@ -73,14 +74,14 @@ def main() -> None:
 def _all(options: argparse.Namespace) -> None:
     """The runs that are missing."""
     known = users_reference.load(options.references)
-    done = {(run["model"], run["seed"]) for run in _runs(options.out)}
+    done = {(run["model"], run["seed"]) for run in runs_of(options.out)}
     for seed in options.seeds:
         for name in options.models:
             if name not in known:
                 print(f"{name} has no reference yet: --reference makes it", file=sys.stderr)
             elif (name, seed) not in done:
                 run = _process(name, seed, options.references, options.cap)
-                _append(options.out, run)
+                append(options.out, run)
                 print(json.dumps(run), flush=True)
 
 
@@ -161,15 +162,6 @@ def _cells(name: str, reference: dict[str, Any], runs: Sequence[dict[str, Any]])
         f"{max(run.get('seconds', 0.0) for run in runs):.1f}",
         ", ".join(stages),
     ]
-
-
-def _runs(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
 
 
 def _options() -> argparse.Namespace:

@@ -10,7 +10,7 @@ import pymc as pm
 import xarray as xr
 
 from vi.approximation.approximation import Approximation
-from vi.approximation.checkpoints.stage_ends import newest
+from vi.approximation.checkpoints.stage_ends import newest_file
 from vi.approximation.empirical import Empirical
 from vi.approximation.files.read import read
 from vi.approximation.files.save import path_of_file
@@ -71,7 +71,11 @@ def load(
     ):
         raise TypeError(f"obj_optimizer={obj_optimizer!r}: give an optax transformation.")
     record = read(
-        newest(path_of_file("load", path)), model, obj_optimizer, family, check_model=check_model
+        newest_file(path_of_file("load", path)),
+        model,
+        obj_optimizer,
+        family,
+        check_model=check_model,
     )
     kind = Empirical if isinstance(record.family, Particles) else Approximation
     return kind.of_record(record)

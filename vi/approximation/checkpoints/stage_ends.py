@@ -26,7 +26,7 @@ from vi.approximation.files.save import stored
 from vi.approximation.record.copies import copied
 from vi.approximation.record.fit_state import FitState
 
-__all__ = ["StageEnds", "newest", "stage_ends"]
+__all__ = ["StageEnds", "newest_file", "stage_ends"]
 
 logger = logging.getLogger("vi")
 
@@ -153,10 +153,7 @@ class StageEnds:
 
     def _forget(self) -> None:
         """Remove those that are not read: they follow from a stage that is another one now."""
-        for number in range(self._done + 1, 1000):
-            path = self._asked.ended(number)
-            if not path.exists():
-                break
+        for path in list(_numbered(self._asked.path, "ended", self._done + 1)):
             path.unlink()
 
     def _next(self, stage: str) -> tuple[Path, dict[str, Any], dict[str, np.ndarray]] | None:
@@ -197,7 +194,7 @@ def stage_ends(
         yield StageEnds(asked, fit, limits)
 
 
-def newest(path: Path) -> Path:
+def newest_file(path: Path) -> Path:
     """The newest of the files of a fit in stages: its running steps, or the last end of a stage.
 
     Parameters

@@ -59,20 +59,18 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
     if status.ending not in ENDINGS or fit.local:
         return fit, status
     what, advice = _fault(fit, None if best is None else best.lowest), ADVICE
-    varies, wild = _widths(fit)
-    # far from the optimum losses vary whatever the widths, and the status says that they still fall
-    wild &= not still_falling(fit.losses)
-    if not what and (bound := endless(fit)):
-        told = f"{bound}; what is reported is where the steps ended. {WITHOUT_A_MODE}"
-        return fit, Status("unreliable", status.step, told)
-    if not what and varies and not wild:
-        return fit, replace(
-            status, message=f"{status.message.rstrip(' .')}. But {varies}: {SETTLE}"
-        )
     if not what:
-        what, advice = varies, SETTLE
-    if not what:
-        return fit, status
+        if bound := endless(fit):
+            told = f"{bound}; what is reported is where the steps ended. {WITHOUT_A_MODE}"
+            return fit, Status("unreliable", status.step, told)
+        what, wild = _widths(fit)
+        advice = SETTLE
+        if not what:
+            return fit, status
+        # far from the optimum losses vary whatever the widths, and the status says that they fall
+        if not wild or still_falling(fit.losses):
+            said = f"{status.message.rstrip(' .')}. But {what}: {advice}"
+            return fit, replace(status, message=said)
     kept = "what is reported is the end."
     if best is not None and best.state is not None and best.step < status.step:
         assert fit.run is not None
