@@ -70,6 +70,8 @@ class Attempt:
         The acceptance rate to which steps are tuned.
     several : bool
         Whether there is more than one mode, of which some may be images of others.
+    **more
+        Of :class:`RunningChains`.
     """
 
     def __init__(
@@ -80,10 +82,11 @@ class Attempt:
         seed: int,
         accept: float = 0.8,
         several: bool = False,
+        **more: Any,
     ) -> None:
         self.fit, self.seed, self.accept, self.several = fit, seed, accept, several
         target, plan = target_of_all_rows(fit), Plan("nuts", None, DEEPEST)
-        self.chains = RunningChains(target, plan, matrix, starts, seed, accept)
+        self.chains = RunningChains(target, plan, matrix, starts, seed, accept, **more)
         self.gradients, self.of_a_leg = 0, 0
         self._tuned = np.empty(0)
         self._points: list[np.ndarray] = []

@@ -8,7 +8,8 @@ from vi.approximation.record.log_density import target_of_row_blocks
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnose import diagnose
 from vi.approximation.results.diagnosis_sizes import DRAWS
-from vi.auto.ground import Ground, Look
+from vi.auto.ground import Ground
+from vi.auto.look import Look
 from vi.diagnostics.diagnosis import Diagnosis, by_coordinate
 from vi.diagnostics.evidence import ENOUGH, Evidence
 from vi.diagnostics.importance import EQUAL, RELIABLE

@@ -87,8 +87,8 @@ class Auto(Inference):
     for, ``Tracker(sd=lambda approx: approx.std.eval())``. Callbacks are called in the stages that
     make steps; ``i`` and the losses count on, and ``StopIteration`` ends the whole fit with the
     best so far, without a check. ``refine`` goes on with the last steps, and not after chains or
-    with scores of batches. ``checkpoint=`` keeps the end of each stage, and within 4, the long one,
-    the state of its steps: the same call reads the ends of the stages that were finished.
+    with scores of batches. ``checkpoint=`` keeps the end of each stage, within 4 the state of its
+    steps, and within 7 what chains have drawn: the same call reads what is there.
 
     Parameters
     ----------

@@ -15,7 +15,8 @@ from vi.approximation.results.diagnosis_sizes import DRAWS
 from vi.approximation.results.mixture_parts import log_parts_at
 from vi.approximation.results.points import draw
 from vi.auto.check import check
-from vi.auto.ground import NOISE, Ground
+from vi.auto.ground import Ground
+from vi.auto.look import NOISE
 from vi.auto.match import matching
 from vi.auto.mixture_weights import gain, mixture_weights
 from vi.diagnostics.diagnosis import Diagnosis

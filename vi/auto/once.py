@@ -26,6 +26,7 @@ class Once:
 
     def __init__(self, ground: Ground, ends: StageEnds | None) -> None:
         self.ground, self.ends = ground, ends
+        ground.legs = None if ends is None else ends.legs
 
     def __call__[**P, R](
         self, stage: Callable[Concatenate[Ground, P], R], *args: P.args, **more: P.kwargs
@@ -37,7 +38,11 @@ class Once:
         name, rows = stage.__name__, len(ground.fit.stages)
         there = ends.next(name, ground.fit)
         if there is None:
-            returned = stage(ground, *args, **more)
+            try:
+                returned = stage(ground, *args, **more)
+            except BaseException:
+                ends.legs.write()
+                raise
             after = ground.fit
             is_verdict = isinstance(returned, Diagnosis) and returned is after.diagnosis
             kind = "verdict" if is_verdict else returned
@@ -45,6 +50,7 @@ class Once:
             if over and (kind is None or isinstance(kind, bool | str)):
                 sees_rows = after.data.some_rows is not None
                 ends.write(name, after, {"returned": kind, "sees_rows": sees_rows})
+            ends.legs.write()  # where that is not an end to be read
             return returned
         ended, told = there
         ground.approx.change(lambda fit: ended)

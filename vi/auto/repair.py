@@ -131,7 +131,8 @@ class _Attempts:
         """Another one, whose steps are tuned."""
         fit = self.ground.fit
         seed = derived_seed(derived_seed(fit.seed, STAGES), len(self.tried))
-        attempt = Attempt(fit, matrix, starts, seed, accept, self.several)
+        more = {} if self.ground.legs is None else {"once": self.ground.legs.once}
+        attempt = Attempt(fit, matrix, starts, seed, accept, self.several, **more)
         self.tried.append(attempt)
         attempt.tune(TUNING)
         return attempt

@@ -11,6 +11,7 @@ from checkpointed import Killed, in_batches, named, with_containers
 from problems import two_signs
 
 import vi
+from vi.approximation.results.running_chains import RunningChains
 from vi.auto import once, order
 from vi.auto.once import Once
 
@@ -192,6 +193,67 @@ def test_ends_that_follow_from_others_are_gone(finished, made):
     most[0] = np.inf
     assert_same(vi.fit(model=with_containers(), **SETTINGS, checkpoint=path), fitted)
     assert known == ["search", "search", "match", "check"]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The legs of chains that were drawn and not read; when there are ``most`` it is killed."""
+    known, most = [], [np.inf]
+    make = RunningChains._made
+
+    def counted(self, given):
+        if len(known) >= most[0]:
+            raise Killed
+        known.append(given["seed"])
+        return make(self, given)
+
+    monkeypatch.setattr(RunningChains, "_made", counted)
+    return known, most
+
+
+def fit_of_a_banana(**more):
+    return vi.fit(model=banana(), **SETTINGS, **more)
+
+
+@pytest.mark.slow
+def test_legs_that_were_drawn_are_not_drawn_again(tmp_path, made, drawn):
+    """Killed after 3 legs, then after 6 more of its own: each leg is drawn once."""
+    known, most = drawn
+    whole = fit_of_a_banana()
+    legs = list(known)
+    assert len(legs) > 9
+    known.clear()
+    for most[0] in (3, 9):
+        with pytest.raises(Killed):
+            fit_of_a_banana(checkpoint=tmp_path / "run.vi", every=100)
+    most[0] = np.inf
+    assert list(tmp_path.glob("*.legs*"))
+    assert_same(fit_of_a_banana(checkpoint=tmp_path / "run.vi", every=100), whole)
+    assert known == legs
+    assert not list(tmp_path.glob("*.legs*"))
+
+
+@pytest.mark.slow
+def test_an_error_keeps_the_legs_before_it(tmp_path, made, drawn, caplog):
+    """Although it is not yet time to write; and a file that is torn is drawn again."""
+    known, most = drawn
+    whole = fit_of_a_banana()
+    legs = list(known)
+    known.clear()
+    most[0] = 5
+    with pytest.raises(Killed):
+        fit_of_a_banana(checkpoint=tmp_path / "run.vi", every="1h")
+    assert [file.name for file in tmp_path.glob("*.legs*")] == ["run.vi.legs1"]
+    most[0] = 7
+    with pytest.raises(Killed):
+        fit_of_a_banana(checkpoint=tmp_path / "run.vi", every="1h")
+    (tmp_path / "run.vi.legs2").write_bytes(b"torn")
+    most[0] = np.inf
+    with caplog.at_level(logging.INFO, "vi"):
+        assert_same(fit_of_a_banana(checkpoint=tmp_path / "run.vi"), whole)
+    assert known == legs[:7] + legs[5:]
+    assert "its draws are made again" in caplog.text
+    assert "5 legs that were drawn before" in caplog.text
 
 
 def test_data_that_were_set_while_it_went_on_are_no_end(tmp_path, made):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 
 from vi.foundation.numbers import whole
 
-__all__ = ["Checkpoint", "checkpoint_from"]
+__all__ = ["Checkpoint", "beside", "checkpoint_from", "numbered"]
 
 EVERY = "10min"
 """How often a checkpoint is written where nobody says."""
@@ -72,6 +74,10 @@ class Checkpoint:
         """The file of what a stage has come to, by its place in their order."""
         return beside(self.path, f".ended{number}")
 
+    def legs(self, number: int) -> Path:
+        """A file of what chains have drawn."""
+        return beside(self.path, f".legs{number}")
+
     def of_stages(self) -> Checkpoint:
         """What is written and locked while a fit in stages goes on."""
         return replace(self, path=beside(self.path, ".stages"))
@@ -80,6 +86,11 @@ class Checkpoint:
 def beside(path: Path, ending: str) -> Path:
     """A file in the same folder, whose name goes on."""
     return path.with_name(path.name + ending)
+
+
+def numbered(path: Callable[[int], Path], first: int = 1) -> Iterator[Path]:
+    """The files of a kind that there are, up to the first that is not."""
+    return takewhile(Path.exists, map(path, count(first)))
 
 
 def checkpoint_from(checkpoint: Any, every: Any, keep: Any, resume: Any) -> Checkpoint | None:

@@ -7,15 +7,15 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vi.approximation.checkpoints.asked import Checkpoint, beside
+from vi.approximation.checkpoints.asked import Checkpoint, beside, numbered
 from vi.approximation.checkpoints.found import refuse_differences
 from vi.approximation.checkpoints.identity import identity, what_differs
+from vi.approximation.checkpoints.legs import Legs
 from vi.approximation.checkpoints.memory import callbacks_known, restore_callbacks
 from vi.approximation.checkpoints.run_data import RunData
 from vi.approximation.checkpoints.store import Store
@@ -74,6 +74,7 @@ class StageEnds:
         self._data = RunData(fit, self._known["model"])
         self._done = 0
         self._reads = bool(asked.resume)
+        self.legs = Legs(asked, self._known)
         if not self._reads:
             self._forget()
         found = self._next("")
@@ -128,6 +129,7 @@ class StageEnds:
         self._done += 1
         self._data.look()
         if self._data.set_since:
+            self.legs.forget()
             return
         arrays, meta = stored(copied(fit), self._known["model"])
         more, of_callbacks = callbacks_known(fit.callbacks)
@@ -145,6 +147,8 @@ class StageEnds:
             write_archive(path, arrays, temporary=self._asked.of_stages().temporary)
         except OSError as error:
             logger.warning("The end of stage %s was not written: %s.", stage, error)
+        else:
+            self.legs.forget()
 
     def write_result(self, fit: FitState) -> None:
         """Write what all stages have come to, the last of the files, unless it is there."""
@@ -153,7 +157,7 @@ class StageEnds:
 
     def _forget(self) -> None:
         """Remove those that are not read: they follow from a stage that is another one now."""
-        for path in list(_numbered(self._asked.path, "ended", self._done + 1)):
+        for path in list(numbered(self._asked.ended, self._done + 1)):
             path.unlink()
 
     def _next(self, stage: str) -> tuple[Path, dict[str, Any], dict[str, np.ndarray]] | None:
@@ -202,17 +206,15 @@ def newest_file(path: Path) -> Path:
     path : pathlib.Path
         The checkpoint; of any other fit, and where there is nothing, it is the answer.
     """
-    there = [*_numbered(path, "ended", 1), *_numbered(path, "stage", 2)]
+    there = [
+        *numbered(lambda number: beside(path, f".ended{number}")),
+        *numbered(lambda number: beside(path, f".stage{number}"), 2),
+    ]
     there += [path] if path.exists() else []
     found = max(there, key=lambda file: file.stat().st_mtime_ns, default=path)
     if found is not path:
         logger.info("%s is read, the newest of this fit.", found)
     return found
-
-
-def _numbered(path: Path, kind: str, first: int) -> Iterator[Path]:
-    """The files of a kind that there are, up to the first that is not."""
-    return takewhile(Path.exists, (beside(path, f".{kind}{i}") for i in count(first)))
 
 
 def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:

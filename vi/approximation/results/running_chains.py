@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -13,7 +14,18 @@ from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAINS, derived_seed, key_from
 from vi.targets.base import Target
 
-__all__ = ["RunningChains"]
+__all__ = ["Arrays", "Once", "RunningChains"]
+
+type Arrays = Mapping[str, np.ndarray]
+"""Arrays by their names."""
+
+type Once = Callable[[Callable[[], Arrays], Arrays, int], Arrays]
+"""Calls a function without arguments, or returns what it once returned with the same given arrays;
+the number is that of its steps."""
+
+
+def _always(make: Callable[[], Arrays], given: Arrays, steps: int) -> Arrays:
+    return make()
 
 
 class RunningChains:
@@ -33,6 +45,8 @@ class RunningChains:
         That of the chains.
     accept : float
         The acceptance rate that the sizes of steps are tuned to.
+    once : callable
+        Makes a call, or knows what it came to in a process before.
     """
 
     def __init__(
@@ -43,8 +57,10 @@ class RunningChains:
         starts: np.ndarray,
         seed: int,
         accept: float,
+        once: Once = _always,
     ) -> None:
         self.target, self.plan, self.matrix, self.accept = target, plan, matrix, accept
+        self._once = once
         self.at = np.asarray(starts, target.dtype)
         self.sizes = np.full(len(starts), first_size(plan.method, target.dim), target.dtype)
         self.seed, self._calls = seed, 0
@@ -59,25 +75,36 @@ class RunningChains:
         statistics : dict of numpy.ndarray
             ``(C, tune + draws)`` each, what tuning took among them.
         """
-        target, dtype = self.target, self.target.dtype
+        dtype = self.target.dtype
         seed = derived_seed(self.seed, self._calls) if self._calls else self.seed
-        with precision(dtype):
-            keys = _keys(key_from(seed, CHAINS), len(self.at), tune, draws)
+        given = {
+            "plan": np.array(repr(self.plan)),
+            "seed": np.array(seed),
+            "at": self.at,
+            "sizes": self.sizes,
+            "matrix": np.asarray(self.matrix, dtype),
+            "tune": np.asarray(tune),
+            "draws": np.asarray(draws),
+            "accept": np.asarray(self.accept, dtype),
+        }
+        made = dict(self._once(functools.partial(self._made, given), given, tune + draws))
+        self._calls += 1
+        points, self.sizes = made.pop("points"), made.pop("sizes")
+        self.at = points[:, -1]
+        return points[:, tune if draws else 0 :], made
+
+    def _made(self, given: Arrays) -> Arrays:
+        """Points ``(C, tune + draws, D)``, sizes of steps ``(C,)``, and statistics of each step."""
+        target, (tune, draws) = self.target, (int(given[name]) for name in ("tune", "draws"))
+        with precision(target.dtype):
+            keys = _keys(key_from(int(given["seed"]), CHAINS), len(self.at), tune, draws)
             points, statistics, sizes = compiled_chains(target, self.plan)(
                 keys,
-                self.at,
-                self.sizes,
-                np.asarray(self.matrix, dtype),
-                np.asarray(tune),
-                np.asarray(self.accept, dtype),
+                *(given[name] for name in ("at", "sizes", "matrix", "tune", "accept")),
                 target.batch(),
             )
-        self._calls += 1
-        made = np.asarray(points)
-        self.at, self.sizes = made[:, -1], np.asarray(sizes)
-        return made[:, tune if draws else 0 :], {
-            name: np.asarray(value) for name, value in statistics.items()
-        }
+        made = {"points": points, "sizes": sizes, **statistics}
+        return {name: np.asarray(value) for name, value in made.items()}
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
