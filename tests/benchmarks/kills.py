@@ -208,7 +208,8 @@ def killed_until_it_ends(case, folder, reference, seconds, kills, number, rng):
 
 
 def assert_nothing_is_left(folder):
-    left = [file.name for file in folder.iterdir() if file.suffix in (".tmp", ".lock")]
+    names = [file.name for file in folder.iterdir()]
+    left = [name for name in names if name.endswith((".tmp", ".lock")) or ".legs" in name]
     assert not left, f"left behind: {left}"
 
 
