@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from vi.diagnostics.losses import finite
 
-__all__ = ["about_losses", "about_normal", "about_widths", "spread"]
+__all__ = ["about_losses", "about_movement", "about_normal", "about_widths", "spread"]
 
 FEWEST = 100
 """Losses below which nothing is said."""
@@ -26,6 +28,11 @@ LOST_NATS = 1e3
 WIDE, WILD = 5.0, 100.0
 """Times that the losses of single draws may vary more than those of a q with the right widths,
 before it is said, and before the fit is unreliable."""
+
+MOVES, RUNS = 0.5, 3.0
+"""Standard deviations of q by which its draws may move from one iterate to a later one, before it
+is said, and before the fit is unreliable. Two iterates about an optimum are the square root of two
+as far apart as each is from it."""
 
 OF_NORMALS = 1.349
 """Distance of the quartiles of a normal, in standard deviations."""
@@ -136,3 +143,35 @@ def about_widths(
         f"widths by {'about' if any_covariance else 'at most'} {right:,.2g}"
     )
     return what, bool(found > WILD * right)
+
+
+def about_movement(
+    moved: np.ndarray, steps: int, describe: Callable[[np.ndarray], str]
+) -> tuple[str, bool]:
+    """What it says that draws of q move with further steps, or nothing; and whether it is wild.
+
+    Parameters
+    ----------
+    moved : numpy.ndarray
+        By how much in each coordinate, in sds of q, ``(D,)``; NaN where nobody knows.
+    steps : int
+        Within how many steps.
+    describe : callable
+        Names coordinates by their numbers.
+
+    Examples
+    --------
+    >>> about_movement(np.array([0.1, 0.7]), 500, lambda where: f"x[{where[0]}]")
+    ('draws of q move by 0.7 of their sd within 500 steps (x[1] the most)', False)
+    >>> about_movement(np.array([0.1, 0.2]), 500, str)
+    ('', False)
+    """
+    if not np.any(moved > MOVES):
+        return "", False
+    where = int(np.nanargmax(moved))
+    most = float(moved[where])
+    what = (
+        f"draws of q move by {most:.2g} of their sd within {steps:,} steps "
+        f"({describe(np.array([where]))} the most)"
+    )
+    return what, most > RUNS

@@ -15,6 +15,7 @@ __all__ = [
     "FIRST_DRAWS",
     "FIXED_DRAWS",
     "INTEGRATED",
+    "LOOKS",
     "MODE_JITTER",
     "MODE_STARTS",
     "OTHER_FITS",
@@ -39,7 +40,7 @@ LIMIT = 2**63
 START, RESTARTS, MODE_STARTS, FIXED_DRAWS, RESPONSE, OTHER_FITS = 1, 2, 3, 4, 5, 6
 CHAIN_STARTS, CHAINS, FIRST_CHAINS, WIDE_DRAWS, PATHS, RESAMPLING = 11, 12, 13, 14, 21, 22
 MODE_JITTER, PRIOR_DRAWS, FIRST_DRAWS = 31, 32, 33
-STAGES, SOME_ROWS, SYMMETRIES, FAR_OUT, INTEGRATED = 41, 42, 43, 52, 61
+STAGES, SOME_ROWS, SYMMETRIES, FAR_OUT, INTEGRATED, LOOKS = 41, 42, 43, 52, 61, 71
 """The independent streams of one seed, the only table of them: what is random in a start; the other
 starts of a fit with restarts; of a search for modes; the draws of deterministic ADVI, and of the
 search before the first step; of a linear response; of the other fits that a verdict looks at; where
@@ -47,7 +48,8 @@ Markov chains start, and what moves them; a verdict's first chains, and its draw
 than q; Pathfinder's draws, and which of them are kept; how far a search for a mode starts from
 where it was told to; draws of the prior, and of q, that look at a start; by which the stages of a
 fit are compared; rows that stand for all of them; at which of its images a draw is put; from where
-it is looked far out; draws of globals by their weights. Stream 0 is the noise of the steps. The
+it is looked far out; draws of globals by their weights; the draws by which it is seen how far q
+still moves. Stream 0 is the noise of the steps. The
 numbers are part of what a seed means: another number is another result."""
 
 

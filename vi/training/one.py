@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -63,6 +65,21 @@ class OneRun(Run):
 
     def agree(self, seconds: float, ending: int) -> tuple[float, int]:
         return seconds, ending
+
+    def ahead(self, steps: int, times: int) -> Iterator[State]:
+        """The states that further steps would come to, one after every so many of them.
+
+        The run stays where it is, and its data are those of now. It ends before a step that is not
+        finite.
+        """
+        inputs, _ = self.supply.at(self.step)
+        state = self._state
+        for _ in range(times):
+            with precision(self._dtype):
+                state, _, finite = self._runner.run(state, inputs, steps)
+            if not finite:
+                return
+            yield state
 
     def skip(self, inputs: Inputs, most: int) -> bool:
         for count in range(1, most + 1):

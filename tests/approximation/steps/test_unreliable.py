@@ -13,8 +13,8 @@ def log_p(x):
 
 
 def too_long_at_last(count):
-    """Steps of 1e-5 at first, which are a hundredth of an sd, and of 3 from step 3,000 on."""
-    return jnp.where(count < 3000, 1e-5, 3.0)
+    """Steps of 1e-5 at first, which are a hundredth of an sd, and of 3 from step 3,400 on."""
+    return jnp.where(count < 3400, 1e-5, 3.0)
 
 
 def fitted(n, **options):

@@ -165,7 +165,7 @@ def _on_target(
         if status.ending == "diverged":  # while the rows of the failing step are still here
             status, lost_in = diagnosed(fit, target, run.supply.last)
         else:
-            fit, status = doubted(fit, _reported(fit, status), best)
+            fit, status = doubted(fit, _reported(fit, status), best, run)
             fit, status = _compared(fit, run, _with_skipped(run, status))
             logger.log(told, "%s", status)
     finally:

@@ -11,6 +11,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import averaged_params, dense_covariance, mean_and_std
 from vi.approximation.steps.endless import ADVICE as WITHOUT_A_MODE
 from vi.approximation.steps.endless import endless
+from vi.approximation.steps.settled import unsettled
 from vi.diagnostics.doubts import about_losses, about_normal, about_widths
 from vi.diagnostics.losses import recent, still_falling
 from vi.diagnostics.status import Status
@@ -19,6 +20,7 @@ from vi.families.point import point_entries
 from vi.objectives import ClosedFormEntropy, MonteCarlo, StickingTheLanding
 from vi.targets.batches.search import has_batches
 from vi.training.best import Best
+from vi.training.run import Run
 
 __all__ = ["doubted"]
 
@@ -44,7 +46,7 @@ OF_ONE_DRAW = (ClosedFormEntropy, StickingTheLanding, MonteCarlo)
 """Objectives whose loss is a mean over single draws, without a bound of several."""
 
 
-def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState, Status]:
+def doubted(fit: FitState, status: Status, best: Best | None, run: Run) -> tuple[FitState, Status]:
     """Record and status; at the best state that was seen, and ``unreliable``, if the end is none.
 
     Parameters
@@ -55,6 +57,8 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
         How the run ended.
     best : Best, optional
         The best state of the run, where it was looked for.
+    run : Run
+        The run, with its data.
     """
     if status.ending not in ENDINGS or fit.local:
         return fit, status
@@ -64,6 +68,9 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
             told = f"{bound}; what is reported is where the steps ended. {WITHOUT_A_MODE}"
             return fit, Status("unreliable", status.step, told)
         what, wild = _widths(fit)
+        if not wild:
+            moves, wild = unsettled(fit, run)
+            what = " and ".join(filter(None, (what, moves)))
         advice = SETTLE
         if not what:
             return fit, status
@@ -79,6 +86,7 @@ def doubted(fit: FitState, status: Status, best: Best | None) -> tuple[FitState,
         kept = (
             f"what is reported, and where refine() goes on, is the state after step {best.step:,}."
         )
+    advice = advice[0].upper() + advice[1:]
     return fit, Status("unreliable", status.step, f"{what}; {kept} {advice}")
 
 
