@@ -4,8 +4,10 @@ flag stays as it was.
 
 import ctypes
 import gc
+import os
 import re
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -75,6 +77,17 @@ Compiled code hangs in cycles of few and small Python objects, of which Python's
 no notice, and JAX keeps 1.4 MB for each operation of each shape: a worker grew by 8 MB a test, to
 several GB.
 """
+
+
+UNTIL = float(os.environ.get("VI_SLOW_TESTS_UNTIL", "inf"))
+"""Seconds since the epoch after which no slow test begins: a machine that is three times slower
+than usual ends with those that it could do, and says how many it left out."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out slow tests once the time is over."""
+    if item.get_closest_marker("slow") and time.time() > UNTIL:
+        pytest.skip("the time is over (VI_SLOW_TESTS_UNTIL)")
 
 
 @pytest.hookimpl(trylast=True)
