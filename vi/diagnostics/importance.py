@@ -9,7 +9,14 @@ import numpy as np
 
 from vi.diagnostics.array_stats import array_stats
 
-__all__ = ["EQUAL", "RELIABLE", "Weights", "largest_reliable", "smoothed"]
+__all__ = [
+    "EQUAL",
+    "RELIABLE",
+    "Weights",
+    "effective_size",
+    "largest_reliable",
+    "smoothed",
+]
 
 RELIABLE = 0.7
 """Pareto k up to which importance weights can be relied on, however many draws there are."""
@@ -45,7 +52,7 @@ class Weights:
 
     @property
     def ess(self) -> float:
-        """Effective sample size: as many equal weights have the same variance."""
+        """Their effective sample size."""
         return float(1.0 / np.sum(np.exp(2 * self.log_weights)))
 
     def resampled(self, draws: int, generator: np.random.Generator) -> np.ndarray:
@@ -63,6 +70,17 @@ class Weights:
         """
         draws = len(self.log_weights)
         return self.k <= largest_reliable(draws) or self.ess >= EQUAL * draws
+
+
+def effective_size(weights: np.ndarray) -> float:
+    r"""How many equal weights have the same relative variance: :math:`(\sum w)^2 / \sum w^2`.
+
+    Examples
+    --------
+    >>> effective_size(np.array([2.0, 2.0, 0.0]))
+    2.0
+    """
+    return float(weights.sum() ** 2 / max(np.sum(weights**2), np.finfo(float).tiny))
 
 
 def largest_reliable(draws: int) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vi.diagnostics.bridge import log_evidence
 from vi.diagnostics.diagnosis import shifts
+from vi.diagnostics.importance import effective_size
 
 __all__ = ["PartRoots", "Parts", "root_of"]
 
@@ -178,7 +179,7 @@ class Parts:
         signs = np.zeros_like(squares)
         parts = zip(shares.T, self.weights, self.means, self.stds, strict=True)
         for own, weight, mean, std in parts:
-            mass, effective = own.sum(), own.sum() ** 2 / max(np.sum(own**2), 1e-300) / per_draw
+            mass, effective = own.sum(), effective_size(own) / per_draw
             if effective < FEWEST:
                 continue
             with np.errstate(all="ignore"):

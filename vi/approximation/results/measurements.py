@@ -21,7 +21,7 @@ from vi.diagnostics.diagnosis import shifts, weighted_moments
 from vi.diagnostics.discrepancy import relative_discrepancy
 from vi.diagnostics.evidence import SMALL, Evidence
 from vi.diagnostics.gradient import slope
-from vi.diagnostics.importance import smoothed
+from vi.diagnostics.importance import effective_size, smoothed
 from vi.diagnostics.modes import Found, rival, table_of_modes
 from vi.diagnostics.nudge import Nudged, nudge
 from vi.diagnostics.parts import Parts
@@ -133,8 +133,7 @@ def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
     points, weights = found
     fit.note("wide", *shifts(fit.mean, fit.std, *weighted_moments(points, weights)))
     beyond = np.exp(weights.log_weights[len(own.points) :])
-    effective = float(beyond.sum() ** 2 / max(np.sum(beyond**2), 1e-300))
-    return replace(known, wide=weights, beyond=effective, table=fit.table)
+    return replace(known, wide=weights, beyond=effective_size(beyond), table=fit.table)
 
 
 def _with_slope(fit: DrawnFit, known: Evidence) -> Evidence:
