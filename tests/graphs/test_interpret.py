@@ -87,3 +87,17 @@ def test_partial_sums_of_partial_sums(rng):
     x = pt.dvector("x")
     (value,) = interpret([x], [pt.add(*[x * i for i in range(31 * 31 + 1)])], [np.ones(2)])
     np.testing.assert_allclose(value, 31 * 31 * (31 * 31 + 1) / 2)
+
+
+def test_what_needs_rewrites_has_them():
+    """NumPy multiplies no more than 31 arrays at once: as written it cannot be evaluated."""
+    x, value = pt.dvector("x"), np.linspace(0.1, 0.4, 3)
+    graph = GRAPHS["product"](x)
+    (found,) = interpret([x], [graph], [value])
+    assert found == interpreted([x], [graph])(value)[0]
+
+
+def test_an_error_is_that_of_the_graph():
+    x = pt.dvector("x")
+    with pytest.raises(AssertionError, match="positive"):
+        interpret([x], [pytensor.raise_op.Assert("positive")(x, pt.all(x > 0))], [-np.ones(2)])

@@ -52,6 +52,9 @@ SPLIT = (dfs_rewriter(_split_wide), 100.0)
 """For ``Mode.register``: at a position after PyTensor's rewrites, which flatten."""
 
 _INTERPRETER = Mode(linker="py", optimizer="fast_compile").register(SPLIT)
+_AS_WRITTEN = Mode(linker="py", optimizer=None)
+"""Without rewrites, which take as long as all the rest of one evaluation."""
+
 _OF_A_LOOP = Mode(VMLinker(use_cloop=False, c_thunks=False), optimizer="fast_compile").register(
     SPLIT
 )
@@ -61,16 +64,36 @@ _OF_A_LOOP = Mode(VMLinker(use_cloop=False, c_thunks=False), optimizer="fast_com
 def interpret(
     inputs: Sequence[Variable], outputs: Sequence[Variable], values: Sequence[np.ndarray]
 ) -> list[Any]:
-    """Values of graphs, without compiling anything."""
-    return list(interpreted(inputs, outputs)(*values))
+    """Values of graphs, without compiling anything.
+
+    As they are written; where that does not work, or gives what is not finite, as they are
+    rewritten: a few operations are there for rewrites alone, and some logarithms need theirs.
+    """
+    graphs = _with_new_constants(inputs, rebuild(outputs, {}, _interpretable))
+    try:
+        results = list(_function(inputs, graphs, _AS_WRITTEN)(*values))
+    except Exception:  # noqa: BLE001 (it is raised again if it is not for want of rewrites)
+        results = []
+    if results and all(map(_is_finite, results)):
+        return results
+    return list(_function(inputs, graphs, _INTERPRETER)(*values))
 
 
 def interpreted(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Callable[..., Any]:
     """A function of the inputs that computes graphs without compiling anything."""
     graphs = _with_new_constants(inputs, rebuild(outputs, {}, _interpretable))
+    return _function(inputs, graphs, _INTERPRETER)
+
+
+def _is_finite(result: Any) -> bool:
+    array = np.asarray(result)
+    return array.dtype.kind not in "fc" or bool(np.all(np.isfinite(array)))
+
+
+def _function(inputs: Sequence[Variable], graphs: Sequence[Any], mode: Mode) -> Callable[..., Any]:
     with compiling():
         function: Callable[..., Any] = pytensor.function(
-            list(inputs), graphs, mode=_INTERPRETER, on_unused_input="ignore"
+            list(inputs), list(graphs), mode=mode, on_unused_input="ignore"
         )
     return function
 
