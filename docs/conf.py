@@ -62,5 +62,5 @@ def setup(app):
 html_theme = "furo"
 html_title = f"pymc-vi {release}"
 html_static_path = ["_static"]
-html_css_files = ["pictures.css"]
+html_css_files = ["pages.css"]
 pygments_dark_style = "github-dark"  # Furo's own underlines modules, as if they were links

@@ -18,7 +18,7 @@ __all__ = ["Page", "browser", "driver", "server", "until", "write"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
-SECONDS = 90.0
+SECONDS = 180.0
 """What anything may take, on a busy machine too."""
 
 PANEL = "jupyterapp.shell.currentWidget"
