@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -93,13 +94,16 @@ def python_of(entry: Entry) -> Path:
 def _process(python: Path, name: str, way: str, references: Path) -> dict[str, Any]:
     run = {"model": name, "way": way, "date": time.strftime("%Y-%m-%d")}
     command = [str(python), __file__, "--one", name, way, "--references", str(references)]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=CAP, check=False)
-    except subprocess.TimeoutExpired:
-        return run | {"error": f"more than {CAP:.0f} s"}
-    lines = ended.stdout.strip().splitlines()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as ended:
+        try:
+            out, errors_of_it = ended.communicate(timeout=CAP)
+        except subprocess.TimeoutExpired:
+            os.killpg(ended.pid, signal.SIGKILL)  # some libraries start processes of their own
+            return run | {"error": f"more than {CAP:.0f} s"}
+    lines = out.strip().splitlines()
     if ended.returncode or not lines:
-        said = ended.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        said = errors_of_it.strip().splitlines()[-1:] or ["it said nothing"]
         return run | {"error": said[0][:300]}
     return run | json.loads(lines[-1])
 
