@@ -85,7 +85,7 @@ def test_a_run_that_ends_early_has_nothing_left(shown):
 
 
 def test_the_bar_has_a_part_that_is_not_done(shown):
-    with ProgressBar(16, "<a & b>") as bar:
-        bar.update(4, np.full(4, 3.0), final=True)
-    assert "━" * 4 + "─" * 12 in shown[0][-1]
+    with ProgressBar(100, "<a & b>") as bar:
+        bar.update(25, np.full(25, 3.0), final=True)
+    assert "━" * 3 + "─" * 9 in shown[0][-1]
     assert shown[0][-1].startswith("<a & b>")

@@ -27,8 +27,8 @@ __all__ = ["ProgressBar"]
 
 REFRESH = 0.1
 
-BAR = 16
-"""Characters of the bar itself."""
+BAR, NARROW = 16, 12
+"""Characters of the bar itself, and in a notebook, whose cells may be narrow."""
 
 WIDTH = 100
 """Characters of a line in a notebook."""
@@ -126,8 +126,8 @@ class PlainBar(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """The share that is done in thick strokes, the rest in thin ones."""
-        done = int(BAR * task.completed / task.total) if task.total else BAR
-        return Text("━" * done + "─" * (BAR - done))
+        done = int(NARROW * task.completed / task.total) if task.total else NARROW
+        return Text("━" * done + "─" * (NARROW - done))
 
 
 class Cell:
