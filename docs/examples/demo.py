@@ -109,6 +109,7 @@ def plot_posterior(draws: dict[str, xr.DataTree], alone: np.ndarray, path: Path)
         backend="matplotlib",
     )
     axes = plot.viz["plot"].sel(column="forest").item()
+    plot.viz["plot"].sel(column="labels").item().set_axis_off()
     figure = plot.viz["figure"].item()
     heights = [text.get_position()[1] for text in plot.viz["age_label"]["slope"].values]
     cross = axes.scatter(alone, heights, marker="x", color=COLORS["alone"], zorder=3)
