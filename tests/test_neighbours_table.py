@@ -10,7 +10,7 @@ import neighbours_table
 import pytest
 from json_lines import runs_of
 from neighbour_entries import ENTRIES
-from neighbours_table import HERE, python_of, table
+from neighbours_table import HERE, TIED, python_of, table
 from users_reference import load
 
 PAGE = Path(__file__).parents[1] / "docs" / "neighbours.md"
@@ -22,9 +22,10 @@ def test_a_row_has_errors_and_processor_seconds_of_each_way():
     ours = RUN | {"way": "ours", "verdict": "good"}
     failed = {"model": "bambi_intercepts", "way": "own", "error": "more than 1,200 s"}
     shown = table({"bambi_intercepts": REFERENCE}, [ours, failed]).splitlines()
-    assert shown[2].startswith("| **bambi 0.21.0, PyMC 6.4.0** |")
-    cells = [cell.strip() for cell in shown[3].replace("\\|", "/").split("|")[1:-1]]
-    assert cells[2:] == ["0.07 / 0.09, 26 s", "good", "failed", "", "", "1.001, 2,090"]
+    assert shown[2].startswith("| **bambi 0.21.0, PyMC 6.4.0**: `vi.bambi.fit(model)` |")
+    row = shown[3].replace("\\|", "/").replace(TIED, " ")
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert cells[1:] == ["0.07 / 0.09, 26 s", "good", "failed", "", "", "1.001, 2,090"]
     assert len({row.replace("\\|", "").count("|") for row in shown}) == 1
 
 
