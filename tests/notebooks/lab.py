@@ -85,6 +85,7 @@ def driver(program: str) -> Iterator[Any]:
     options.add_argument("--window-size=1100,2000")
     service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
     opened = webdriver.Chrome(options=options, service=service)
+    opened.set_script_timeout(SECONDS)
     try:
         yield opened
     finally:
@@ -127,6 +128,8 @@ class Page:
         driver.get(f"{address}/lab/tree/{file.name}?reset")
         until(lambda: self.script("return !!window.jupyterapp?.shell?.currentWidget"))
         until(lambda: self.script(f"return {SESSION}?.kernel?.status === 'idle'"))
+        drawn = "document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length"
+        until(lambda: self.script(f"return {drawn} === {PANEL}.content?.widgets?.length"))
 
     def script(self, text: str, *arguments: Any) -> Any:
         """What JavaScript returns."""

@@ -118,6 +118,9 @@ def seen(tmp_path_factory):
         page.command("docmanager:save")
         found.saved = json.loads(file.read_text(encoding="utf-8"))
         again = Page(opened, address, file)
+        count = sum(len(cell["outputs"]) for cell in found.saved["cells"])
+        drawn = "return document.querySelectorAll('.jp-OutputArea-output').length"
+        until(lambda: again.script(drawn) == count)
         found.reopened = [again.outputs(cell) for cell in range(len(CELLS))]
         yield found
 
