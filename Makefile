@@ -22,7 +22,7 @@ SEEDS ?= 1000 2000
 ROBUST ?= $(addprefix tests/,algorithms approximation data families inference models optimizers training \
     foundation/test_precision.py targets/batches test_correctness.py)
 # the slow tests in parts, each in fresh processes: numba keeps what it compiles, some MB a test
-SLOW := slow and not neighbour
+SLOW := slow and not neighbour and not browser
 OF_MODELS := tests/targets
 AS_USERS := tests/test_determinism.py tests/test_determinism_matrix.py tests/test_examples.py
 OTHERS := tests $(addprefix --ignore=,$(OF_MODELS) $(AS_USERS))
@@ -42,7 +42,7 @@ export UV_COMPILE_BYTECODE := 1
 export PYTHON
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-slow test-all test-robust test-lowest test-neighbours lint format types docs wheel bench bench-peers bench-accuracy clean distclean
+.PHONY: help env demo test test-slow test-all test-robust test-lowest test-neighbours test-notebooks lint format types docs wheel bench bench-peers bench-accuracy clean distclean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -83,7 +83,7 @@ else
 endif
 
 test-all: $(VENV)/.group-test ## every test
-	$(PYTEST) -m "not neighbour" $(TESTS) $(ARGS)
+	$(PYTEST) -m "not neighbour and not browser" $(TESTS) $(ARGS)
 
 test-robust: $(VENV)/.group-test ## tests with tolerances, in the rounding of other processors and from other seeds
 	@failed=; for isa in $(ISAS); do echo "== $$isa =="; \
@@ -112,6 +112,9 @@ test-neighbour-%: .venv-neighbours/%/.created
 	@touch $@
 
 .PRECIOUS: .venv-neighbours/%/.created
+
+test-notebooks: $(VENV)/.group-test $(VENV)/.group-notebooks ## in JupyterLab, in the system's Chromium
+	$(BIN)/pytest -m browser tests/notebooks $(ARGS)
 
 lint: $(VENV)/.group-lint ## formatting and lint rules, without changing anything
 	$(BIN)/ruff format --check .

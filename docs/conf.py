@@ -38,25 +38,29 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
 sys.path.insert(0, str(Path(__file__).parent))
+from api_pages import index, write_pages  # noqa: E402
 from notebooks import linked, write_notebooks  # noqa: E402
-from public_names import completed  # noqa: E402
 
 
 def setup(app):
-    """Complete the API page with the public names that nobody wrote there; offer notebooks."""
+    """Make the pages of the API reference; offer notebooks."""
 
     def complete(app, page, source):
         if page == "api":
-            source[0] = completed(source[0])
+            source[0] = index(source[0])
         source[0] = linked(page, source[0])
 
     def write(app, exception):
         if exception is None and app.builder.format == "html":
             write_notebooks(Path(app.srcdir), Path(app.outdir))
 
+    app.connect("builder-inited", lambda app: write_pages(Path(app.srcdir)))
     app.connect("source-read", complete)
     app.connect("build-finished", write)
 
 
 html_theme = "furo"
 html_title = f"pymc-vi {release}"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+pygments_dark_style = "github-dark"  # Furo's own underlines modules, as if they were links

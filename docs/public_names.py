@@ -16,14 +16,14 @@ MARK = re.compile(r"^\.\. public-names:: ([\w.]+)$", flags=re.MULTILINE)
 ENTRY = re.compile(r"^\.\. (?:(currentmodule)|auto\w+):: ([\w.]+)$", flags=re.MULTILINE)
 
 
-def documented(text: str) -> set[str]:
-    """The full names that the entries of a page document."""
-    names, module = set(), ""
+def documented(text: str) -> list[str]:
+    """The full names that the entries of a page document, in their order."""
+    names, module = [], ""
     for is_module, name in ENTRY.findall(text):
         if is_module:
             module = name
         else:
-            names.add(f"{module}.{name}")
+            names.append(f"{module}.{name}")
     return names
 
 

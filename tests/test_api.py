@@ -174,6 +174,14 @@ def api():
     return SimpleNamespace(**runpy.run_path(str(DOCS / "public_names.py")))
 
 
+@pytest.fixture(scope="module")
+def api_pages():
+    """What makes the pages of the API reference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS))
+        return SimpleNamespace(**runpy.run_path(str(DOCS / "api_pages.py")))
+
+
 @pytest.mark.parametrize("package", PUBLIC)
 def test_every_public_name_is_on_the_api_page(api, package):
     page = api.completed((DOCS / "api.md").read_text())
@@ -187,6 +195,25 @@ def test_every_entry_of_the_api_page_exists_once(api):
         assert api.resolved(name) is not None
     entries = re.findall(r"^\.\. auto(?!summary).*$", page, flags=re.MULTILINE)
     assert len(entries) >= len(api.documented(page)) > 100
+
+
+def test_pages_of_sections_have_all_entries_once(api, api_pages):
+    source = (DOCS / "api.md").read_text()
+    found = [name for page in api_pages.pages(source).values() for name in api.documented(page)]
+    assert found == api.documented(api.completed(source))
+    assert len(set(found)) == len(found)
+
+
+def test_the_index_leads_to_every_page_and_every_name(api, api_pages):
+    source = (DOCS / "api.md").read_text()
+    pages, index = api_pages.pages(source), api_pages.index(source)
+    assert len(pages) > 5
+    assert all(page.startswith("# ") for page in pages.values())
+    linked = set(re.findall(r"\(/generated/api/([\w-]+)\.md\)", index))
+    assert linked == set(pages)
+    assert set(re.findall(r"\{py:obj\}`~([\w.]+)`", index)) == set(
+        api.documented(api.completed(source))
+    )
 
 
 def test_a_name_that_is_on_no_page_is_seen(api):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from pathlib import Path
 
+import neighbours_table
 import pytest
 from json_lines import runs_of
 from neighbour_entries import ENTRIES
-from neighbours_table import HERE, python_of, table
+from neighbours_table import HERE, TIED, python_of, table
 from users_reference import load
 
 PAGE = Path(__file__).parents[1] / "docs" / "neighbours.md"
@@ -19,9 +22,10 @@ def test_a_row_has_errors_and_processor_seconds_of_each_way():
     ours = RUN | {"way": "ours", "verdict": "good"}
     failed = {"model": "bambi_intercepts", "way": "own", "error": "more than 1,200 s"}
     shown = table({"bambi_intercepts": REFERENCE}, [ours, failed]).splitlines()
-    assert shown[2].startswith("| **bambi 0.21.0, PyMC 6.4.0** |")
-    cells = [cell.strip() for cell in shown[3].replace("\\|", "/").split("|")[1:-1]]
-    assert cells[2:] == ["0.07 / 0.09, 26 s", "good", "failed", "", "", "1.001, 2,090"]
+    assert shown[2].startswith("| **bambi 0.21.0, PyMC 6.4.0**: `vi.bambi.fit(model)` |")
+    row = shown[3].replace("\\|", "/").replace(TIED, " ")
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert cells[1:] == ["0.07 / 0.09, 26 s", "good", "failed", "", "", "1.001, 2,090"]
     assert len({row.replace("\\|", "").count("|") for row in shown}) == 1
 
 
@@ -36,6 +40,24 @@ def test_each_row_has_a_way_of_ours_and_of_the_library(name):
     assert list(ways) == ["ours", "own", "NUTS", "other"]
     assert len({(label, *arguments) for label, arguments in ways.values()}) == 4
     assert python_of(ENTRIES[name]).parts[-1].startswith("python")
+
+
+def test_a_run_that_takes_too_long_ends_with_what_it_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(neighbours_table, "CAP", 1.0)
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/started\nwait\n")
+    python.chmod(0o755)
+    run = neighbours_table._process(python, "clv", "own", tmp_path / "references")
+    assert run["error"] == "more than 1 s"
+    started = (tmp_path / "started").read_text().strip()
+    for _ in range(100):  # until it is gone, or waits for its parent to notice
+        found = subprocess.run(
+            ["ps", "-o", "stat=", "-p", started], stdout=subprocess.PIPE, check=False
+        )
+        if found.stdout.strip()[:1] in (b"", b"Z"):
+            return
+        time.sleep(0.05)
+    pytest.fail("what it started goes on")
 
 
 def test_the_docs_show_what_was_run():

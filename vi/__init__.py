@@ -31,6 +31,7 @@ from vi.auto import Auto
 from vi.data import Minibatch
 from vi.foundation.compile_cache import cache_dir
 from vi.foundation.environment import show_versions
+from vi.foundation.messages import MessageHandler as _MessageHandler
 from vi.foundation.version import __version__
 from vi.inference import (
     ADVI,
@@ -143,4 +144,4 @@ __all__ = [
 _logger = _logging.getLogger("vi")
 if not _logging.root.handlers and not _logger.handlers:
     _logger.setLevel(_logging.INFO)
-    _logger.addHandler(_logging.StreamHandler())
+    _logger.addHandler(_MessageHandler())

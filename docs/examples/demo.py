@@ -16,10 +16,11 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 from sklearn.datasets import load_diabetes
+from style import BLUE, GREY, RED
 
 import vi
 
-COLORS = {"mean field": "#2a7fb8", "full rank": "#e07b39", "alone": "#555555"}
+COLORS = {"mean field": BLUE, "full rank": RED, "alone": GREY}
 
 
 def standardise(values: np.ndarray) -> np.ndarray:
@@ -90,10 +91,9 @@ def plot_loss(approxes: dict[str, vi.Approximation], path: Path) -> None:
     axes.set_xlabel("step")
     axes.set_ylabel("loss (minus ELBO)")
     axes.set_title("Loss, mean of the last fifth of the steps so far")
-    axes.legend(frameon=False)
+    axes.legend()
     axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path)
 
 
 def plot_posterior(draws: dict[str, xr.DataTree], alone: np.ndarray, path: Path) -> None:
@@ -109,6 +109,7 @@ def plot_posterior(draws: dict[str, xr.DataTree], alone: np.ndarray, path: Path)
         backend="matplotlib",
     )
     axes = plot.viz["plot"].sel(column="forest").item()
+    plot.viz["plot"].sel(column="labels").item().set_axis_off()
     figure = plot.viz["figure"].item()
     heights = [text.get_position()[1] for text in plot.viz["age_label"]["slope"].values]
     cross = axes.scatter(alone, heights, marker="x", color=COLORS["alone"], zorder=3)
@@ -127,12 +128,11 @@ def plot_posterior(draws: dict[str, xr.DataTree], alone: np.ndarray, path: Path)
         ],
         loc="center left",
         bbox_to_anchor=(0.03, 0.42),
-        frameon=False,
     )
     axes.set_xlim(-0.05, 0.95)
     axes.set_xlabel("slope: standard deviations of progression per one of BMI")
     figure.suptitle("Disease progression against BMI, by age group", y=0.93)
-    figure.savefig(path, dpi=100, bbox_inches="tight")
+    figure.savefig(path, bbox_inches="tight")
 
 
 def main() -> None:

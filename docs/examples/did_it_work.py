@@ -21,7 +21,7 @@ parser.add_argument(
 )
 OUT = parser.parse_args().out
 OUT.mkdir(parents=True, exist_ok=True)
-plt.rcParams.update({"savefig.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
+import style  # noqa: E402, F401 (what pictures look like)
 
 
 def pair():

@@ -30,15 +30,7 @@ parser.add_argument(
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)
 
-plt.rcParams.update(
-    {
-        "savefig.dpi": 80,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
-BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#999999"
+from style import BLUE, FAINT, RED  # noqa: E402
 
 # [data]
 true_signal, true_noise = 1.15, 0.15
@@ -191,13 +183,13 @@ for (name, index), panel in panels.items():
         group[name].values.reshape(-1, *np.shape(truth[name]))[:, *index] for group in (draws, nuts)
     )
     bins = np.linspace(*np.quantile(theirs, [0.001, 0.998]), 35)
-    panel.hist(theirs, bins, density=True, color=GREY, alpha=0.45, label="NUTS")
+    panel.hist(theirs, bins, density=True, color=FAINT, alpha=0.7, label="NUTS")
     panel.hist(
         ours, bins, density=True, color=BLUE, histtype="step", linewidth=1.6, label="full-rank ADVI"
     )
     panel.axvline(
         np.asarray(truth[name])[index],
-        color=ORANGE,
+        color=RED,
         linestyle=":",
         linewidth=2,
         label="simulated with",

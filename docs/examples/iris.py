@@ -27,15 +27,7 @@ parser.add_argument("--splits", type=int, default=1, help="splits for the averag
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)
 
-plt.rcParams.update(
-    {
-        "savefig.dpi": 80,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
-BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
+from style import BLUE, GREY, RED  # noqa: E402
 
 # [model]
 X, y = load_iris(return_X_y=True)
@@ -90,10 +82,10 @@ for panel, low, title in ((axes[0], 0.25, "from the start"), (axes[1], 0.9, "the
     panel.plot(
         steps, tracker["test_accuracy"], color=BLUE, linewidth=1.5, label=f"{len(y_test)} test rows"
     )
-    panel.axvline(100, color=ORANGE, linestyle=":")
+    panel.axvline(100, color=RED, linestyle=":")
     panel.set(xlabel="step", title=title, xlim=(0, 500), ylim=(low, 1.0))
-axes[0].text(95, 0.27, "default", color=ORANGE, ha="right")
-axes[0].text(105, 0.27, "adamax, learning rate 0.1", color=ORANGE)
+axes[0].text(95, 0.27, "default", color=RED, ha="right")
+axes[0].text(105, 0.27, "adamax, learning rate 0.1", color=RED)
 axes[0].set_ylabel("accuracy, mean over 100 draws")
 axes[0].legend(loc="center right")
 figure.savefig(options.out / "iris_accuracy.png")

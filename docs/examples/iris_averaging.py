@@ -77,18 +77,11 @@ for row in wrong:
 # [surest end]
 assert len(wrong) <= 3
 
-BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
-plt.rcParams.update(
-    {
-        "savefig.dpi": 80,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
+from style import BLUE, GREY, RED  # noqa: E402
+
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained", width_ratios=(1, 1.25))
 bins = np.arange(129.5, 151)
-for (method, probs), colour in zip(probabilities.items(), (BLUE, ORANGE), strict=True):
+for (method, probs), colour in zip(probabilities.items(), (BLUE, RED), strict=True):
     right = (probs.argmax(axis=-1) == species).sum(axis=1)
     averaged = (probs[:500].mean(axis=0).argmax(axis=-1) == species).sum()
     name = {"advi": "mean field", "fullrank_advi": "full rank"}[method]
@@ -121,7 +114,7 @@ axes[1].plot(
     np.arange(1, 16),
     own.mean(axis=0),
     "o",
-    color=ORANGE,
+    color=RED,
     markersize=5,
     label="average, which decides",
 )

@@ -86,17 +86,10 @@ if STEPS >= 20_000:
         assert np.abs(approx.mean.eval()[:ITEMS] - difficulty).max() < 0.15
 
 
-plt.rcParams.update(
-    {
-        "savefig.dpi": 80,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
-BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
+from style import BLUE, GREY, RED  # noqa: E402
+
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-for approx, color, name in ((rows, BLUE, "one q a row"), (shared, ORANGE, "encoder")):
+for approx, color, name in ((rows, BLUE, "one q a row"), (shared, RED, "encoder")):
     block = max(1, STEPS // 200)
     loss = approx.hist[: len(approx.hist) // block * block].reshape(-1, block).mean(axis=1)
     axes[0].plot(np.arange(len(loss)) * block * 200 / N, loss / N, color=color, label=name)
@@ -105,7 +98,7 @@ axes[0].set(
 )
 axes[0].legend()
 some = rng.choice(N, 400, replace=False)
-for approx, color, shift in ((rows, BLUE, -0.12), (shared, ORANGE, 0.12)):
+for approx, color, shift in ((rows, BLUE, -0.12), (shared, RED, 0.12)):
     place = scores[some] + shift + 0.08 * rng.uniform(-1, 1, size=400)
     axes[1].scatter(
         place, approx.mean.eval()[ITEMS:][some], s=6, color=color, alpha=0.5, linewidths=0

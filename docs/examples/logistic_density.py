@@ -23,15 +23,7 @@ parser.add_argument(
 options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)
 
-plt.rcParams.update(
-    {
-        "savefig.dpi": 80,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
-BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
+from style import BLUE, GREY, RED  # noqa: E402
 
 # [data]
 np.random.seed(10009)  # noqa: NPY002  # the published run's
@@ -104,7 +96,7 @@ figure, axes = plt.subplots(figsize=(7, 4.8), layout="constrained")
 axes.axline((0, 0), slope=1, color=GREY, linewidth=1, linestyle="--", label="estimate = truth")
 for which, color, label in (
     (~missed, BLUE, "mean of q, 2 sd either way"),
-    (missed, ORANGE, "interval misses the truth"),
+    (missed, RED, "interval misses the truth"),
 ):
     axes.errorbar(
         true_beta[which],

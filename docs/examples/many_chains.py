@@ -90,20 +90,13 @@ for name in ("a", "b", "s"):
         posterior[name].std()
     )
 
-COLOURS = ["#2a7fb8", "#e07b39", "#3a9a6b", "#8a5aa8"]
-plt.rcParams.update(
-    {
-        "savefig.dpi": 80,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
+from style import BLUE, FAINT, GREY, MAUVE, RED  # noqa: E402
+
 figure, axes = plt.subplots(2, 3, figsize=(11, 5.2), layout="constrained", height_ratios=(1, 1.2))
 for column, (name, label) in enumerate((("a", "a, level"), ("b", "b, slope"), ("s", "s, noise"))):
     trace, marginal = axes[0, column], axes[1, column]
     edges = np.linspace(*np.quantile(posterior[name], (0.0005, 0.9995)), 35)
-    for chain, colour in enumerate(COLOURS):
+    for chain, colour in enumerate((BLUE, RED, MAUVE, GREY)):
         values = posterior[name][chain].to_numpy()
         trace.plot(values[:400], color=colour, linewidth=0.8)
         marginal.hist(
@@ -113,7 +106,8 @@ for column, (name, label) in enumerate((("a", "a, level"), ("b", "b, slope"), ("
         q[name].to_numpy().ravel(),
         edges,
         density=True,
-        color="#dddddd",
+        color=FAINT,
+        alpha=0.5,
         label="approximation",
         zorder=0,
     )

@@ -149,15 +149,8 @@ _, distance = report("... after 2,000 steps of vi.Stein", kept)
 # [empirical end]
 assert distance < 0.05
 
-plt.rcParams.update(
-    {
-        "savefig.dpi": 80,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
-BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
+from style import BLUE, GREY, RED  # noqa: E402
+
 figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
 grid = np.linspace(-1, 1.2, 600)
 density = np.sum(
@@ -183,7 +176,7 @@ for row, (name, values) in enumerate(shares.items()):
     axis.scatter(
         values,
         np.full(len(values), -row),
-        color=ORANGE if "SVGD" in name else BLUE,
+        color=RED if "SVGD" in name else BLUE,
         alpha=0.6,
         linewidths=0,
     )

@@ -24,15 +24,7 @@ parser.add_argument(
 OUT = parser.parse_args().out
 OUT.mkdir(parents=True, exist_ok=True)
 
-plt.rcParams.update(
-    {
-        "savefig.dpi": 80,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-)
-BLUE, ORANGE, GREY = "#2a7fb8", "#e07b39", "#555555"
+from style import BLUE, FAINT, GREY, RED  # noqa: E402
 
 # [gamma model]
 data = np.random.default_rng(42).gamma(shape=2.0, scale=2.0, size=200)
@@ -77,7 +69,7 @@ for name, dt in draws.items():
 assert np.corrcoef(*(reference[v].values.ravel() for v in ("alpha", "beta")))[0, 1] > 0.85
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained", sharex=True, sharey=True)
-for panel, (name, color) in zip(axes, {"ADVI": BLUE, "full rank": ORANGE}.items(), strict=True):
+for panel, (name, color) in zip(axes, {"ADVI": BLUE, "full rank": RED}.items(), strict=True):
     for label, style in (
         ("NUTS", {"color": GREY, "alpha": 0.35}),
         (name, {"color": color, "alpha": 0.35}),
@@ -151,7 +143,7 @@ for panel, values, end, title in (
     (axes[2], loss, -np.log(weights[1]), "loss, mean of the last fifth of the steps"),
 ):
     shown = steps >= (100 if panel is axes[2] else 1)
-    panel.axhline(end, color=ORANGE, linewidth=1)
+    panel.axhline(end, color=RED, linewidth=1)
     panel.plot(steps[shown], values[shown], color=BLUE)
     panel.axvline(20_000, color=GREY, linestyle=":", linewidth=1)
     panel.annotate(
@@ -178,7 +170,7 @@ exact_x = exact.normal(means[(kind := (exact.random(10_000) > weights[0]).astype
 for panel, name, values in ((axes[0], "x", exact_x), (axes[1], "x2", exact_x**2)):
     drawn = dt["posterior"][name].values.ravel()
     bins = np.linspace(min(values.min(), drawn.min()), max(values.max(), drawn.max()), 80)
-    panel.hist(values, bins, density=True, color=GREY, alpha=0.4, label="the model")
+    panel.hist(values, bins, density=True, color=FAINT, alpha=0.7, label="the model")
     panel.hist(drawn, bins, density=True, color=BLUE, histtype="step", linewidth=1.5, label="q")
     panel.set(xlabel={"x": "$x$", "x2": "$x^2$"}[name], yticks=[])
     panel.spines["left"].set_visible(False)
@@ -237,11 +229,11 @@ axes.stairs(
     bins,
     baseline=low,
     fill=True,
-    color=ORANGE,
+    color=RED,
     alpha=0.35,
     label="replicated data, 5 to 95 %",
 )
-axes.stairs(middle, bins, color=ORANGE, label="replicated data, median")
+axes.stairs(middle, bins, color=RED, label="replicated data, median")
 axes.hist(data, bins, density=True, histtype="step", color=GREY, linewidth=1.5, label="data")
 axes.set(xlabel="y", ylabel="density", title="Posterior predictive check, full-rank ADVI")
 axes.legend()

@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -47,7 +48,10 @@ DRAWS = 4000
 CAP = 1200.0
 """Seconds that a run may take."""
 
-COLUMNS = ("run", "our line", "ours", "its verdict", "own VI", "own, other", "NUTS", "R-hat, ESS")
+TIED = "\u00a0"
+"""A space at which no line is broken."""
+
+COLUMNS = ("run", "ours", "its verdict", "own VI", "own, other", "NUTS", "R-hat, ESS")
 
 
 def main() -> None:
@@ -93,13 +97,16 @@ def python_of(entry: Entry) -> Path:
 def _process(python: Path, name: str, way: str, references: Path) -> dict[str, Any]:
     run = {"model": name, "way": way, "date": time.strftime("%Y-%m-%d")}
     command = [str(python), __file__, "--one", name, way, "--references", str(references)]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=CAP, check=False)
-    except subprocess.TimeoutExpired:
-        return run | {"error": f"more than {CAP:.0f} s"}
-    lines = ended.stdout.strip().splitlines()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes) as ended:
+        try:
+            out, errors_of_it = ended.communicate(timeout=CAP)
+        except subprocess.TimeoutExpired:
+            os.killpg(ended.pid, signal.SIGKILL)  # some libraries start processes of their own
+            return run | {"error": f"more than {CAP:.0f} s"}
+    lines = out.strip().splitlines()
     if ended.returncode or not lines:
-        said = ended.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        said = errors_of_it.strip().splitlines()[-1:] or ["it said nothing"]
         return run | {"error": said[0][:300]}
     return run | json.loads(lines[-1])
 
@@ -153,19 +160,19 @@ def versions(entry: Entry) -> dict[str, str]:
 
 
 def table(references: dict[str, dict[str, Any]], runs: Sequence[dict[str, Any]]) -> str:
-    """A row a model, below a line for each package."""
+    """A row a model, below a line for each package with what is written for it."""
     rows = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    package = None
+    heading = None
     for name, entry in ENTRIES.items():
         of = {run["way"]: run for run in runs if run["model"] == name}
         if name not in references or not of:
             continue
         line = references[name]
-        if entry.package != package:
-            package, found = entry.package, line["versions"]
-            title = f"**{package} {found[package]}, PyMC {found['pymc']}**"
-            rows.append(f"| {title} " + "| " * (len(COLUMNS) - 1) + "|")
-        cells = [entry.what, entry.line, _cell(of.get("ours"))]
+        if (entry.package, entry.line) != heading:
+            heading, found = (entry.package, entry.line), line["versions"]
+            title = f"**{entry.package} {found[entry.package]}, PyMC {found['pymc']}**"
+            rows.append(f"| {title}: {entry.line} " + "| " * (len(COLUMNS) - 1) + "|")
+        cells = [entry.what, _cell(of.get("ours"))]
         cells.append(of.get("ours", {}).get("verdict", ""))
         cells += [_cell(of.get(way)) for way in ("own", "other", "NUTS")]
         cells.append(f"{line['rhat']:.3f}, {line['ess']:,}")
@@ -174,12 +181,12 @@ def table(references: dict[str, dict[str, Any]], runs: Sequence[dict[str, Any]])
 
 
 def _cell(run: dict[str, Any] | None) -> str:
-    """Errors of mean and log sd, and processor seconds."""
+    """Errors of mean and log sd, and processor seconds; broken after the comma alone."""
     if run is None:
         return ""
     if "error" in run:
         return "failed"
-    return f"{run['mean']:.2f} / {run['sd']:.2f}, {run['processor']:.0f} s"
+    return f"{run['mean']:.2f}{TIED}/{TIED}{run['sd']:.2f}, {run['processor']:.0f}{TIED}s"
 
 
 def _options() -> argparse.Namespace:

@@ -137,7 +137,7 @@ class LowRank(Approximation):
 
 
 class Mixture(Approximation):
-    """Several normals, each with a weight, in the unconstrained space: see `vi.families.Mixture`.
+    """Several normals with weights, in the unconstrained space: :class:`vi.families.Mixture`.
 
     ``method="auto"`` makes one where it finds several modes, weights included. By
     :class:`vi.KLqp` components are moved and weights stay.

@@ -42,13 +42,14 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
     cell = "text-align:left;padding:1px 14px 1px 0;background:none;vertical-align:top"
     lines = []
     if head:
-        names = "".join(f'<th style="{cell};{FAINT}">{escape(name)}</th>' for name in head)
+        style = f"{cell};{FAINT};white-space:nowrap"
+        names = "".join(f'<th style="{style}">{escape(name)}</th>' for name in head)
         lines.append(f'<tr style="background:none">{names}</tr>')
     for name, *values in rows:
         first = f'<th style="{cell};font-weight:500">{escape(name)}</th>'
         rest = "".join(f'<td style="{cell}">{escape(value)}</td>' for value in values)
         lines.append(f'<tr style="background:none">{first}{rest}</tr>')
-    return f'<table style="border-collapse:collapse;margin:2px 0">{"".join(lines)}</table>'
+    return f'<table style="border-collapse:collapse;margin:4px 0">{"".join(lines)}</table>'
 
 
 def sparkline(values: np.ndarray, label: str) -> str:

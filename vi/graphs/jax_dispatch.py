@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+import warnings
 from typing import Any
 
 import jax
@@ -17,9 +18,12 @@ ENTRANCES = ("jax_funcify", "jax_typify")
 _first = BASIC not in sys.modules
 _x64 = bool(jax.config.jax_enable_x64)
 
-# Importing it sets JAX's 64-bit switch for the process, according to floatX.
-from pytensor.link.jax.dispatch import jax_funcify  # noqa: E402
-from pytensor.link.jax.dispatch.shape import JAXShapeTuple  # noqa: E402
+# Importing it sets JAX's 64-bit switch for the process, according to floatX. It imports NumPyro
+# too, where there is one, whose bar warns in notebooks without widgets, and fails there when used.
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    from pytensor.link.jax.dispatch import jax_funcify
+    from pytensor.link.jax.dispatch.shape import JAXShapeTuple
 
 __all__ = ["JAXShapeTuple", "jax_funcify"]
 

@@ -130,7 +130,7 @@ class Inference(Declared):
             :attr:`vi.Approximation.diagnosis`. A run that was interrupted is not judged.
         checkpoint : path, optional
             A file to which the state of the run is written between steps, so that the same call,
-            started again after a crash, goes on from there, bit for bit. See :doc:`long_runs`.
+            started again after a crash, goes on from there, bit for bit. See :doc:`/long_runs`.
         every : int, str or timedelta, optional
             How often: a number of steps, or a time, ``"30s"``, ``"10min"`` (the default), ``"2h"``.
         keep : int, optional

@@ -5,12 +5,21 @@ from __future__ import annotations
 import importlib
 import io
 import time
+from html import escape
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from vi.diagnostics.losses import average_loss
 
@@ -18,8 +27,17 @@ __all__ = ["ProgressBar"]
 
 REFRESH = 0.1
 
+BAR, NARROW = 16, 12
+"""Characters of the bar itself, and in a notebook, whose cells may be narrow."""
+
 WIDTH = 100
 """Characters of a line in a notebook."""
+
+ONE_LINE = (
+    "margin:0;padding:0 0 0 8px;font-size:93%;background:none;"
+    "white-space:pre;overflow:hidden;text-overflow:ellipsis"
+)
+"""Of CSS: as JupyterLab shows text that is printed, but not broken."""
 
 
 class ProgressBar:
@@ -41,7 +59,7 @@ class ProgressBar:
         self._cell = Cell() if console.is_jupyter else None
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=BAR) if self._cell is None else PlainBar(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
             TextColumn("{task.fields[rate]}"),
             TextColumn("{task.fields[loss]}"),
@@ -95,8 +113,21 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        task = self._progress.tasks[self._task]
+        if not task.finished:  # what was left to do will not be done: seconds that it took
+            task.finished_time = task.elapsed
+            self._draw()
         if self._cell is None:
             self._progress.stop()
+
+
+class PlainBar(ProgressColumn):
+    """A bar that is told from what is left without colours."""
+
+    def render(self, task: Task) -> Text:
+        """The share that is done in thick strokes, the rest in thin ones."""
+        done = int(NARROW * task.completed / task.total) if task.total else NARROW
+        return Text("━" * done + "─" * (NARROW - done))
 
 
 class Cell:
@@ -104,6 +135,8 @@ class Cell:
 
     rich draws by a widget there, which needs ipywidgets and is gone from a notebook that was saved
     and opened again. Text that replaces itself needs nothing, and what is saved is its last state.
+    Notebooks break lines of plain text within words where they are narrow; as HTML it stays one
+    line.
     """
 
     def __init__(self) -> None:
@@ -116,7 +149,8 @@ class Cell:
         )
         with console.capture() as drawn:
             console.print(renderable)
-        data = {"text/plain": drawn.get().rstrip()}
+        line = drawn.get().rstrip()
+        data = {"text/plain": line, "text/html": f'<pre style="{ONE_LINE}">{escape(line)}</pre>'}
         if self._handle is None:
             display = importlib.import_module("IPython.display").display
             self._handle = display(data, raw=True, display_id=True)
