@@ -35,6 +35,10 @@ class Wrong(MeanField):
             return z, jax.lax.stop_gradient(log_q)
         return z, log_q + (0.1 if self.fault == "draw_and_log_prob" else 0.0)
 
+    def log_prob_of_draw(self, params, noise, z):
+        log_q = super().log_prob_of_draw(params, noise, z)
+        return log_q + (0.1 if self.fault == "log_prob_of_draw" else 0.0)
+
     def mean(self, params):
         return super().mean(params) + (0.1 if self.fault == "mean" else 0.0)
 
@@ -67,6 +71,7 @@ FAULTS = [
     "normalisation",
     "score",
     "draw_and_log_prob",
+    "log_prob_of_draw",
     "mean",
     "std",
     "units",

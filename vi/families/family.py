@@ -168,6 +168,14 @@ class Family(abc.ABC):
         z = self.draw(params, noise)
         return z, self.log_prob(params, z)
 
+    def log_prob_of_draw(self, params: Params, noise: Noise, z: jax.Array) -> jax.Array:
+        """Return ``log q(z | params)`` of the draw ``z`` of that noise, a function of ``z`` alone.
+
+        Its gradient in ``z`` is the score of q there, that in ``params`` is 0. A family that knows
+        the score from the noise says so here.
+        """
+        return self.log_prob(jax.lax.stop_gradient(params), z)
+
     def entropy(self, params: Params) -> jax.Array | None:
         """Entropy ``-E_q[log q]`` in closed form, a scalar; ``None`` where there is none."""
         return None

@@ -6,12 +6,19 @@ from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax.scipy.linalg import solve_triangular
 
 from vi.families.base_distributions import Base, Normal, check_base
-from vi.families.family import FAMILIES, Family, Frame, Params, inverse_softplus
+from vi.families.family import FAMILIES, Family, Frame, Noise, Params, inverse_softplus
 from vi.families.own_covariance import OwnCovariance
-from vi.families.triangles import diagonal_places, on_diagonal, packed_triangle, triangle
+from vi.families.triangles import (
+    diagonal_places,
+    on_diagonal,
+    packed_triangle,
+    rows_of_entries,
+    triangle,
+    with_diagonal,
+)
 
 __all__ = ["FullRank"]
 
@@ -91,15 +98,24 @@ class FullRank(Family):
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         factor = self.scale_tril(params)
-        standardised = jax.scipy.linalg.solve_triangular(factor, z - params["mu"], lower=True)
+        standardised = solve_triangular(factor, z - params["mu"], lower=True)
         log_q: jax.Array = self.base.log_prob(standardised) - jnp.sum(jnp.log(jnp.diag(factor)))
         return log_q
 
+    def draw_and_log_prob(self, params: Params, noise: Noise) -> tuple[jax.Array, jax.Array]:
+        log_q = self.base.log_prob(noise) - self._log_det(params)
+        return self.draw(params, noise), log_q
+
+    def log_prob_of_draw(self, params: Params, noise: Noise, z: jax.Array) -> jax.Array:
+        params, noise, place = jax.lax.stop_gradient((params, noise, z))
+        log_q, slope = jax.value_and_grad(self.base.log_prob)(noise)
+        # L's transpose is brought into LAPACK's order of entries by a plain copy, L by turning it
+        score = solve_triangular(self.scale_tril(params).T, slope, lower=False)
+        known: jax.Array = log_q - self._log_det(params) + score @ (z - place)
+        return known
+
     def entropy(self, params: Params) -> jax.Array:
-        dim = params["mu"].size
-        diagonal = jax.nn.softplus(params["L_tril"][diagonal_places(dim)])
-        entropy: jax.Array = self.base.entropy(dim) + jnp.sum(jnp.log(diagonal))
-        return entropy
+        return self.base.entropy(params["mu"].size) + self._log_det(params)
 
     def mean(self, params: Params) -> jax.Array:
         return params["mu"]
@@ -118,21 +134,31 @@ class FullRank(Family):
         dim = params["mu"].size
         std = self.std(params)
         diagonal = params["L_tril"][diagonal_places(dim)]
-        rows, columns = np.tril_indices(dim)
         # The i entries of row i move together: each gets 1 / sqrt(i) of the row's standard
         # deviation, so that a step of all of them changes z_i by one unit, however large D is.
         row_unit = std / jnp.sqrt(jnp.arange(1, dim + 1, dtype=std.dtype))
         log_unit = jax.nn.softplus(diagonal) / jax.nn.sigmoid(diagonal)
-        return {"mu": std, "L_tril": jnp.where(rows == columns, log_unit[rows], row_unit[rows])}
+        packed = row_unit.at[rows_of_entries(dim)].get(mode="promise_in_bounds")
+        return {"mu": std, "L_tril": with_diagonal(packed, log_unit)}
 
     def frame(self, params: Params) -> Frame | None:
         if params["mu"].size > LARGEST_FRAME:
             return None
         return OwnCovariance(params, self.scale_tril(params), self.base)
 
+    def _log_det(self, params: Params) -> jax.Array:
+        """The logarithm of the determinant of ``L``."""
+        diagonal = params["L_tril"][diagonal_places(params["mu"].size)]
+        log_det: jax.Array = jnp.sum(jnp.log(jax.nn.softplus(diagonal)))
+        return log_det
+
     def scale_tril(self, params: Params) -> jax.Array:
         """The Cholesky factor ``L``, shape ``(D, D)``."""
         dim = params["mu"].size
         packed = params["L_tril"]
         positive = jax.nn.softplus(packed[diagonal_places(dim)])
+        if dim > LARGEST_FRAME:
+            # one matrix for all that read it, in one order: each would make its own otherwise
+            one: jax.Array = triangle(with_diagonal(packed, positive), dim)
+            return jax.lax.optimization_barrier(one)  # type: ignore[no-any-return]
         return on_diagonal(triangle(packed, dim), positive)

@@ -8,7 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["diagonal_places", "on_diagonal", "packed_product", "packed_triangle", "triangle"]
+__all__ = [
+    "diagonal_places",
+    "on_diagonal",
+    "packed_product",
+    "packed_triangle",
+    "rows_of_entries",
+    "triangle",
+    "with_diagonal",
+]
 
 PART = 44
 """Rows of a product that are taken together, about: with fewer the calls cost what is saved."""
@@ -56,6 +64,31 @@ def on_diagonal(matrix: jax.Array, diagonal: jax.Array) -> jax.Array:
 def diagonal_places(dim: int) -> np.ndarray:
     """Positions of the diagonal entries in the packed lower triangle."""
     return np.cumsum(np.arange(1, dim + 1)) - 1
+
+
+def rows_of_entries(dim: int) -> np.ndarray:
+    """The row of each entry of the packed lower triangle.
+
+    Examples
+    --------
+    >>> rows_of_entries(3).tolist()
+    [0, 1, 1, 2, 2, 2]
+    """
+    return np.repeat(np.arange(dim, dtype=np.int32), np.arange(1, dim + 1))
+
+
+def with_diagonal(packed: jax.Array, diagonal: jax.Array) -> jax.Array:
+    """The packed triangle with another diagonal.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> with_diagonal(jnp.array([1.0, 2.0, 3.0]), jnp.zeros(2)).tolist()
+    [0.0, 2.0, 0.0]
+    """
+    return packed.at[diagonal_places(len(diagonal))].set(
+        diagonal, indices_are_sorted=True, unique_indices=True, mode="promise_in_bounds"
+    )
 
 
 def packed_product(left: jax.Array, right: jax.Array, diagonal: jax.Array) -> jax.Array:

@@ -99,7 +99,7 @@ class StickingTheLanding(_WeightedElbo):
 
     def loss(self, family: Family, params: Params, noises: Noise, log_prob: LogProb) -> jax.Array:
         points = _draws(family, params, noises)
-        log_q = _log_q(family, jax.lax.stop_gradient(params), points)
+        log_q = _log_q(family, params, noises, points)
         return jnp.mean(self.entropy_weight * log_q - log_prob(points))
 
 
@@ -130,5 +130,5 @@ def _draws(family: Family, params: Params, noises: Noise) -> jax.Array:
     return batched(lambda noise: family.draw(params, noise), noises)
 
 
-def _log_q(family: Family, params: Params, points: jax.Array) -> jax.Array:
-    return batched(lambda z: family.log_prob(params, z), points)
+def _log_q(family: Family, params: Params, noises: Noise, points: jax.Array) -> jax.Array:
+    return batched(lambda draw: family.log_prob_of_draw(params, *draw), (noises, points))

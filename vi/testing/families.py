@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -115,6 +116,11 @@ def _check_shapes(family: Family, params: Params, dim: int, seed: int) -> None:
     assert all(np.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(one, two, strict=True)), (
         "the gradient of draw_and_log_prob in the parameters must be that of draw and log_prob, "
         "one after the other"
+    )
+    of_draw = lambda at: family.log_prob_of_draw(params, noise, at)  # noqa: E731
+    one, two = (jax.value_and_grad(f)(z) for f in (of_draw, partial(family.log_prob, params)))
+    assert all(np.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(one, two, strict=True)), (
+        "log_prob_of_draw must be log_prob at the draw, and have its gradient in z"
     )
     jacobian = jax.jacrev(lambda own: family.draw(own, noise))(params)
     for name, slope in jacobian.items():

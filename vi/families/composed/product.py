@@ -141,6 +141,13 @@ class Product(Family):
         ]
         return sum(terms)  # type: ignore[return-value]
 
+    def log_prob_of_draw(self, params: Params, noise: Noise, z: jax.Array) -> jax.Array:
+        terms = [
+            part.weighted(part.family.log_prob_of_draw(of_part, of_noise, z[part.entries]))
+            for part, of_part, of_noise in zip(self.parts, self.split(params), noise, strict=True)
+        ]
+        return sum(terms)  # type: ignore[return-value]
+
     def entropy(self, params: Params) -> jax.Array | None:
         total = jnp.zeros(())
         for part, of_part in zip(self.parts, self.split(params), strict=True):

@@ -70,14 +70,17 @@ def check_gradient(target: JaxTarget, start: np.ndarray) -> None:
 def _looks(target: JaxTarget, start: np.ndarray, inputs: StepInputs) -> Looks:
     """Both modes in one compiled function: they share log p itself, and its compilation."""
 
+    @jax.jit  # of a long model tracing takes seconds, and is kept
     def reverse(point: jax.Array, inputs: StepInputs) -> Any:
         return target.value_and_score(point[None], inputs)
+
+    slope_along = jax.jit(target.slope_along)
 
     def one(point: jax.Array, direction: jax.Array, inputs: StepInputs) -> Any:
         return *reverse(point, inputs), None
 
     def both(point: jax.Array, direction: jax.Array, inputs: StepInputs) -> Any:
-        return *reverse(point, inputs), target.slope_along(point, direction, inputs)
+        return *reverse(point, inputs), slope_along(point, direction, inputs)
 
     # sixteen calls: the compiler's time counts, until there are data by the million
     options = HASTY if entries_of(target) < MANY else None

@@ -38,6 +38,15 @@ A call costs less per point the more it has, until memory for its intermediate a
 that of 256 points of a large model is still moderate.
 """
 
+FEW = 8
+"""Variables up to which a gradient is read by what makes it.
+
+It is a sum of one padded piece for each variable. Where several read it XLA fuses the sum into each
+of them and leaves the pieces, each computed for itself with all that it shares with the others:
+code, and the time of a step, grow with the square of the number of variables. Behind a barrier the
+sum is one array.
+"""
+
 type Placed = dict[Any, tuple[Any, jax.Array]]
 """Data of minibatches on a device: by shared variable, the value that was moved and what it became.
 """
@@ -167,7 +176,10 @@ class JaxTarget(Target):
             isinstance(inputs, StepInputs) and inputs.rows and isinstance(inputs.rows[0], Short)
         ):
             function = jax.value_and_grad(lambda z: self.log_density(z, inputs))
-            return mapped(function, points, self._together(points, inputs))
+            values, scores = mapped(function, points, self._together(points, inputs))
+            if len(self.layout.slots) > FEW:
+                scores = jax.lax.optimization_barrier(scores)
+            return values, scores
         short = inputs.rows[0]
         full = replace(inputs, rows=(short.rows,))
         last = replace(inputs, rows=(short.rows[: short.size],))

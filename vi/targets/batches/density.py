@@ -124,18 +124,16 @@ def _terms(model: pm.Model, variables: Sequence[Any], setting: GraphSetting) -> 
 def _of_all_rows(
     model: pm.Model, variables: Sequence[Any], terms: Sequence[Any], setting: GraphSetting
 ) -> Any:
-    """The log density of a model without batches; PyMC's own graph where nothing is rewritten."""
+    """The log density of a model without batches: PyMC's own sum where nothing is rewritten."""
     tensors = [as_tensor(term, allow_xtensor_conversion=True) for term in terms]
     few = [
         _over_few_rows(model, variable, term) if setting.rewrite else None
         for variable, term in zip(variables, tensors, strict=True)
     ]
-    if all(total is None for total in few) and not setting.points:
-        return model.logp(jacobian=setting.jacobian)
     sums = [
         term.sum() if total is None else total for term, total in zip(tensors, few, strict=True)
     ]
-    return pt.add(*sums)
+    return pt.add(*sums) if len(sums) > 1 else sums[0]
 
 
 def _over_few_rows(model: pm.Model, variable: Any, term: Any) -> Any:

@@ -26,7 +26,7 @@ from vi.graphs.wrapped_jax import with_jax_ops
 from vi.targets.batches.density import in_setting
 from vi.targets.batches.local_rows import of_any_length
 from vi.targets.batches.rows import Rows, StreamedRows
-from vi.targets.batches.search import find_batches
+from vi.targets.batches.search import find_batches, has_batches
 from vi.targets.batches.setting import GraphSetting
 from vi.targets.model.checks import check_variables, refuse_random_inputs, refuse_whole_numbers
 from vi.targets.model.data_watch import DataWatch
@@ -169,7 +169,9 @@ def build_graph(
     outputs = [log_prob, *computable.values(), *read]
     inputs = _unique(graph_inputs(outputs))
     refuse_random_inputs(model, inputs)
-    per_row = set(graph_inputs([data for data, _ in find_batches([model.logp()]).tensors.values()]))
+    # the graphs of a long model take seconds to build
+    tensors = find_batches([model.logp()]).tensors if has_batches(model) else {}
+    per_row = set(graph_inputs([data for data, _ in tensors.values()]))
     replace: dict[Variable, Variable] = dict(zip(values, pieces, strict=True))
     shared: list[SharedVariable] = []
     baked: list[tuple[SharedVariable, Any]] = []
