@@ -117,8 +117,8 @@ def _check_shapes(family: Family, params: Params, dim: int, seed: int) -> None:
         "the gradient of draw_and_log_prob in the parameters must be that of draw and log_prob, "
         "one after the other"
     )
-    of_draw = lambda at: family.log_prob_of_draw(params, noise, at)  # noqa: E731
-    one, two = (jax.value_and_grad(f)(z) for f in (of_draw, partial(family.log_prob, params)))
+    ways = partial(family.log_prob_of_draw, params, noise), partial(family.log_prob, params)
+    one, two = (jax.value_and_grad(way)(z) for way in ways)
     assert all(np.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(one, two, strict=True)), (
         "log_prob_of_draw must be log_prob at the draw, and have its gradient in z"
     )
