@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 import jax.numpy as jnp
-import numpy as np
 
 from vi.families.conditionals import Conditional, Conditionals, Given
 
@@ -17,14 +16,12 @@ class Hierarchy(Conditionals):
 
     def __init__(self, dim):
         self.dim = dim
-        places = [np.arange(1, min(dim, 2))[:, None], np.arange(2, dim)[None]]
-        names = [("effect", places[0]), ("walk", places[1])]
-        self.variables = tuple(Conditional(name, at) for name, at in names if at.size)
-        if dim == 1:
-            self.variables = (Conditional("alone", np.array([[0]])),)
+        both = (Conditional("effect", 1, (1, 1)), Conditional("walk", 2, (1, dim - 2)))
+        alone = (Conditional("alone", 0, (1, 1)),)
+        self.variables = alone if dim == 1 else both[: min(dim - 1, 2)]
 
     def given(self, number, z):
-        shape = self.variables[number].entries.shape
+        shape = self.variables[number].shape
         if self.dim == 1:
             return Given(*(jnp.full(shape, value, z.dtype) for value in (0.3, 2.0, 0.0)))
         location = jnp.full(shape, 0.3) * z[0] + 0.1 * jnp.arange(shape[1])

@@ -45,16 +45,16 @@ def test_its_ends_are_the_centred_and_the_non_centred_parametrisation():
     centre = params["mu"]
     z, _ = own.placed(params, u)
     for number, variable in enumerate(hierarchy(6).variables):
-        at = variable.entries[0]
+        at = slice(variable.start, variable.start + variable.size)
         here, there = (hierarchy(6).given(number, point) for point in (u, centre))
         noise = (u - centre)[at] * here.scale[0] / there.scale[0]
         # what is standard at the centre is standard everywhere, around its own location
         step = (centre[at] - there.location[0]) * here.scale[0] / there.scale[0]
         if variable.is_chain:
-            own_step = there.carry[0, 1:] * centre[at[:-1]]
+            own_step = there.carry[0, 1:] * centre[at][:-1]
             step = step.at[1:].add(-own_step * (here.scale / there.scale)[0, 1:])
         expected = here.location[0] + step + noise
-        for t in range(1, len(at)):
+        for t in range(1, variable.size):
             expected = expected.at[t].add(here.carry[0, t] * expected[t - 1])
         np.testing.assert_allclose(z[at], expected, rtol=1e-5)
 

@@ -25,7 +25,10 @@ def hierarchy(count=4, y=None):
     return model
 
 
-def fitted(model, n=30, family=MeanField(), **options):
+INDEPENDENT = MeanField()
+
+
+def fitted(model, n=30, family=INDEPENDENT, **options):
     return vi.NoncentredADVI(family, model=model, random_seed=1, **options).fit(
         n, progressbar=False
     )
@@ -94,14 +97,18 @@ def test_settings_draws_and_files(tmp_path):
     assert draws["posterior"]["theta"].shape == (1, 10, 4)
     approx.save(tmp_path / "fit.vi")
     again = vi.load(tmp_path / "fit.vi", model=model)
-    for other in (again, copy.deepcopy(approx), cloudpickle.loads(cloudpickle.dumps(approx))):
-        assert repr(other.family) == said
-        other.refine(5, progressbar=False)
-        other.moments = other.mean.eval(), other.std.eval()
-    approx.refine(5, progressbar=False)
-    for other in (again,):
-        np.testing.assert_array_equal(other.moments[0], approx.mean.eval())
-        np.testing.assert_array_equal(other.moments[1], approx.std.eval())
+    assert repr(again.family) == said
+    for fit in (again, approx):
+        fit.refine(5, progressbar=False)
+    np.testing.assert_array_equal(again.mean.eval(), approx.mean.eval())
+
+
+def test_a_copy_and_a_pickle_draw_the_same():
+    approx = fitted(hierarchy(), 5)
+    wanted = approx.sample(5, random_seed=1)["posterior"]["theta"].values
+    for other in (copy.deepcopy(approx), cloudpickle.loads(cloudpickle.dumps(approx))):
+        found = other.sample(5, random_seed=1)["posterior"]["theta"].values
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_logq_and_nodes_are_in_the_models_own_variables():
@@ -109,9 +116,7 @@ def test_logq_and_nodes_are_in_the_models_own_variables():
     approx = fitted(model)
     draws = approx.sample(200, random_seed=3, include_transformed=True, resample=None)
     tau = draws["posterior"]["tau"].values.ravel()
-    np.testing.assert_allclose(
-        np.log(tau), draws["unconstrained_posterior"]["tau_log__"].values.ravel()
-    )
+    np.testing.assert_allclose(np.log(tau), draws["posterior"]["tau_log__"].values.ravel())
     node = approx.sample_node(model["theta"] / model["tau"], size=50, random_seed=1)
     assert node.eval().shape == (50, 4)
     # of independent normals the moments of the first coordinate are in closed form
@@ -188,5 +193,5 @@ def test_models_without_such_variables_are_refused():
     [("low_rank", TypeError), (LowRank, TypeError), (vi.families.Particles(4), TypeError)],
 )
 def test_other_families_are_refused(family, error):
-    with pytest.raises(error, match="vi.families.LowRank"):
+    with pytest.raises(error, match=r"vi\.families\.LowRank"):
         vi.Noncentred(family, model=hierarchy())

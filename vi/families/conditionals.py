@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from vi.foundation.kept import Keeper
 
@@ -34,7 +33,7 @@ class Given(NamedTuple):
     carry: jax.Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Conditional:
     """Where a variable lies, whose location and scale depend on other coordinates.
 
@@ -42,18 +41,34 @@ class Conditional:
     ----------
     name : str
         Its name.
-    entries : numpy.ndarray
-        Its coordinates, ``(chains, length)``; entries that do not follow each other are chains of
-        length 1.
+    start : int
+        Its first coordinate; its others follow.
+    shape : tuple of int
+        ``(chains, length)``; entries that do not follow each other are chains of length 1.
     """
 
     name: str
-    entries: np.ndarray
+    start: int
+    shape: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """The number of its entries."""
+        return self.shape[0] * self.shape[1]
 
     @property
     def is_chain(self) -> bool:
         """Whether entries follow each other."""
-        return self.entries.shape[1] > 1
+        return self.shape[1] > 1
+
+    def of(self, z: jax.Array) -> jax.Array:
+        """Its entries of a vector, in its shape."""
+        return z[self.start : self.start + self.size].reshape(self.shape)
+
+    def put(self, z: jax.Array, entries: jax.Array) -> jax.Array:
+        """The vector with other entries of it."""
+        behind = self.start + self.size
+        return jnp.concatenate([z[: self.start], entries.ravel(), z[behind:]])
 
 
 class Conditionals(Keeper, abc.ABC):
@@ -74,19 +89,16 @@ class Conditionals(Keeper, abc.ABC):
     def given(self, number: int, z: jax.Array) -> Given:
         """Location and scale of the variable of that number at a vector ``(D,)``."""
 
-    @cached_property
-    def entries(self) -> np.ndarray:
-        """The coordinates of all variables, one after the other."""
-        return np.concatenate([variable.entries.ravel() for variable in self.variables])
+    @property
+    def size(self) -> int:
+        """The number of entries of all variables."""
+        return sum(variable.size for variable in self.variables)
 
-    @cached_property
-    def places(self) -> tuple[np.ndarray, ...]:
-        """Where the entries of each variable lie in :attr:`entries`, in the shape of its own."""
-        ends = np.cumsum([variable.entries.size for variable in self.variables])
-        return tuple(
-            np.arange(end - variable.entries.size, end).reshape(variable.entries.shape)
-            for variable, end in zip(self.variables, ends, strict=True)
-        )
+    def of(self, number: int, values: jax.Array) -> jax.Array:
+        """Of values for the entries of all variables, one after the other, those of one."""
+        start = sum(variable.size for variable in self.variables[:number])
+        one = self.variables[number]
+        return values[start : start + one.size].reshape(one.shape)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ class Noncentred(Family):
                 f"The family {self.short_name!r} is one of {self.conditionals.dim} coordinates, "
                 f"not of {mean.size}: it belongs to the model that it was made from."
             )
-        half = jnp.zeros(self.conditionals.entries.size, mean.dtype)
+        half = jnp.zeros(self.conditionals.size, mean.dtype)
         return {**self.family.init(mean, std, key), CENTRING: half}
 
     def noise(self, key: jax.Array, params: Params) -> Noise:
@@ -129,14 +129,13 @@ class Noncentred(Family):
         centre, u = self.family.mean(inner_of(params)), z
         log_det = jnp.zeros((), z.dtype)
         for number, variable in enumerate(self.conditionals.variables):
-            at = variable.entries
             one = self._compared(params, number, centre, z)
             shift = one.shift
             if variable.is_chain:
-                moved = (z - centre)[at[:, :-1]]
+                moved = variable.of(z - centre)[:, :-1]
                 shift = shift.at[:, 1:].add(one.carry[:, 1:] * moved)
-            own = one.centre + (z[at] - one.centre - one.follows * shift) / one.ratio
-            u = u.at[at].set(own)
+            own = one.centre + (variable.of(z) - one.centre - one.follows * shift) / one.ratio
+            u = variable.put(u, own)
             log_det = log_det + jnp.sum(jnp.log(one.ratio))
         return self.family.log_prob(inner_of(params), u) - log_det
 
@@ -145,12 +144,12 @@ class Noncentred(Family):
         centre, z = self.family.mean(inner_of(params)), u
         log_det = jnp.zeros((), u.dtype)
         for number, variable in enumerate(self.conditionals.variables):
-            at = variable.entries
             one = self._compared(params, number, centre, z)
-            own = one.centre + one.ratio * (u[at] - one.centre) + one.follows * one.shift
+            own = one.centre + one.ratio * (variable.of(u) - one.centre) + one.follows * one.shift
             if variable.is_chain:
-                own = centre[at] + _accumulated(one.follows * one.carry, own - centre[at])
-            z = z.at[at].set(own)
+                middle = variable.of(centre)
+                own = middle + _accumulated(one.follows * one.carry, own - middle)
+            z = variable.put(z, own)
             log_det = log_det + jnp.sum(jnp.log(one.ratio))
         return z, log_det
 
@@ -176,10 +175,10 @@ class Noncentred(Family):
         """
         variable = self.conditionals.variables[number]
         there, here = (self.conditionals.given(number, at) for at in (centre, z))
-        share = self.centring(params)[self.conditionals.places[number]]
+        share = self.conditionals.of(number, self.centring(params))
         location, shift = there.location, here.location - there.location
         if variable.is_chain:
-            before = centre[variable.entries[:, :-1]]
+            before = variable.of(centre)[:, :-1]
             location = location.at[:, 1:].add(there.carry[:, 1:] * before)
             shift = shift.at[:, 1:].add((here.carry - there.carry)[:, 1:] * before)
         ratio = jnp.exp((1.0 - share) * (jnp.log(here.scale) - jnp.log(there.scale)))

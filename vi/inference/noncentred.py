@@ -62,6 +62,7 @@ class NoncentredADVI(KLqp):
     """
 
     family_name = "noncentred"
+    fits_any_model = False
 
     def __init__(
         self,

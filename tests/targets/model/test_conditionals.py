@@ -59,7 +59,7 @@ def test_what_is_standardised_has_one_density_whatever_the_parents_are(make):
     conditionals = conditionals_of(model)
     (variable,) = conditionals.variables
     shape = model.initial_point()[model.value_vars[2].name].shape
-    e = np.random.default_rng(1).normal(size=variable.entries.shape)
+    e = np.random.default_rng(1).normal(size=variable.shape)
     found = []
     with precision(FLOAT64):
         for m, log_s in ((0.3, -0.5), (-0.8, 0.9)):

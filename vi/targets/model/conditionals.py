@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pymc.pytensorf import rvs_in_graph
@@ -63,7 +62,7 @@ class ModelConditionals(Conditionals):
 
     def given(self, number: int, z: jax.Array) -> Given:
         function = self.compiled((number, z.dtype.name), lambda: self._function(number))
-        shape = self.variables[number].entries.shape
+        shape = self.variables[number].shape
         found = (jax.numpy.broadcast_to(part, shape).astype(z.dtype) for part in function(z))
         return Given(*found)
 
@@ -161,11 +160,9 @@ def _read(
     }
     graphs = with_jax_ops(clone_replace(graphs, replace={**replaced, **data}, rebuild_strict=False))
     length = 1 if own.carry is None else slot.shape[-1]
-    entries = np.arange(slot.start, slot.stop).reshape(-1, length)
-    location, scale, carry = (
-        pt.broadcast_to(graph, slot.shape).reshape(entries.shape) for graph in graphs
-    )
-    return _Found(Conditional(slot.name, entries), parents, (location, scale, carry))
+    shape = (slot.size // length, length)
+    location, scale, carry = (pt.broadcast_to(graph, slot.shape).reshape(shape) for graph in graphs)
+    return _Found(Conditional(slot.name, slot.start, shape), parents, (location, scale, carry))
 
 
 def _parents_first(found: Mapping[Variable, _Found]) -> list[_Found]:
