@@ -21,6 +21,12 @@ def in_steps(method):
     return kind.stepwise and not kind.staged
 
 
+def fits_any(method):
+    """Whether a method fits every model; others have tests of their own."""
+    kind = vi.METHODS[method] if isinstance(method, str) else method
+    return kind.fits_any_model
+
+
 def is_particles(method):
     """Whether the result is a set of points, which have no density."""
     family = family_of(method)

@@ -12,6 +12,7 @@ import numpy as np
 import pymc as pm
 import pytest
 from methods import (
+    fits_any,
     has_elbo,
     in_steps,
     is_flow_like,
@@ -36,7 +37,7 @@ STEPS = 10_000
 
 AXES = {
     "problem": list(PROBLEMS),
-    "method": [name for name, method in vi.METHODS.items() if in_steps(method)],
+    "method": [n for n, method in vi.METHODS.items() if in_steps(method) and fits_any(method)],
     "estimator": [*ESTIMATORS, None],
     "backend": ["jax", "pytensor"],
     "dtype": ["float64", "float32"],

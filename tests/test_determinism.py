@@ -9,7 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
-from methods import in_steps
+from methods import fits_any, in_steps
 from problems import conjugate_regression
 
 import vi
@@ -19,7 +19,7 @@ BACKENDS = ["jax", "pytensor"]
 METHODS = [
     pytest.param(method, marks=pytest.mark.slow if method is vi.NFVI else ())
     for method in vi.METHODS.values()
-    if in_steps(method)
+    if in_steps(method) and fits_any(method)
 ]
 IN_ONE_GO = [method for method in vi.METHODS.values() if not method.stepwise]
 

@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 from checkpointed import cut
 from covering import covering
-from methods import in_steps
+from methods import fits_any, in_steps
 from problems import conjugate_regression
 
 import vi
 from vi.training import loop
 
 N = 120
-METHODS = [name for name, kind in vi.METHODS.items() if in_steps(kind) and name != "nfvi"]
+METHODS = [
+    name
+    for name, kind in vi.METHODS.items()
+    if in_steps(kind) and fits_any(kind) and name != "nfvi"
+]
 CHUNKS = (None, 1, 7, 64)
 CUTS = ("whole", "refine", "file", "checkpoint")
 TWICE = (False, True)

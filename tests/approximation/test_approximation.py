@@ -14,13 +14,16 @@ import pymc as pm
 import pytensor
 import pytest
 import xarray as xr
+from methods import fits_any
 from problems import PROBLEMS, conjugate_regression, correlated_gaussian
 from scipy import stats
 
 import vi
 
 METHODS = [
-    pytest.param(name, marks=pytest.mark.slow if name == "nfvi" else ()) for name in vi.METHODS
+    pytest.param(name, marks=pytest.mark.slow if name == "nfvi" else ())
+    for name in vi.METHODS
+    if fits_any(name)
 ]
 
 

@@ -104,6 +104,10 @@ BY_NAME: dict[str, Kind | None] = {
     "structure": Kind(
         "what vi.structure() returns", ("3", "'x'", "object()", "w.model", "vi.structure")
     ),
+    "conditionals": Kind(
+        "what vi.Noncentred() reads from a model",
+        ("3", "'x'", "object()", "w.model", "vi.Noncentred"),
+    ),
     "globals": Kind("a tuple of coordinates", ("3", "'x'", "(0, 0)", "(9,)", "(0.5,)", "object()")),
     "parents": Kind(
         "a tuple of tuples of coordinates", ("3", "'x'", "((0,),)", "(1,)", "(('x',),)", "object()")

@@ -19,6 +19,7 @@ import vi
 from vi.diagnostics.diagnosis import Diagnosis
 from vi.diagnostics.stages import Stage
 from vi.inference.profile import Profile
+from vi.targets.model.conditionals import ModelConditionals, conditionals_of
 
 ROWS = 12
 CHANGED = (
@@ -44,6 +45,9 @@ class World:
             mu = pm.Normal("mu", 0.0, 10.0)
             sigma = pm.HalfNormal("sigma", 2.0)
             pm.Normal("y", mu, sigma, observed=data, shape=data.shape)
+        with pm.Model() as self.hierarchy:
+            sigma = pm.HalfNormal("sigma", 2.0)
+            pm.Normal("mu", 0.0, sigma)
         with pm.Model() as self.other_model:
             pm.Normal("elsewhere")
         with pm.Model() as self.empty_model:
@@ -85,6 +89,10 @@ class World:
                 stream.close()
         for name in CHANGED:
             vars(self).pop(name, None)
+
+    @functools.cached_property
+    def conditionals(self) -> ModelConditionals:
+        return conditionals_of(self.hierarchy)
 
     @functools.cached_property
     def inference(self) -> vi.Inference:

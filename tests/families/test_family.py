@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from family_in_brief import check_in_brief
 from seeds import seed
+from small_conditionals import hierarchy
 
 import vi
 from vi.families import (
@@ -21,6 +22,7 @@ from vi.families import (
     LowRank,
     MeanField,
     MultivariateT,
+    Noncentred,
     Part,
     Particles,
     PerRow,
@@ -52,6 +54,7 @@ def structured(dim):
 # Registered families by their names alone; those made of other families have no defaults.
 EXAMPLES = {name: (lambda dim, name=name: FAMILIES[name]()) for name in FAMILIES.standalone}
 EXAMPLES |= {"structured": structured}
+EXAMPLES |= {"noncentred": lambda dim: Noncentred(hierarchy(dim), MeanField())}
 EXAMPLES |= {"product": product, "per_row": lambda dim: PerRow(MeanField(), dim)}
 EXAMPLES |= {"per_row-full_rank": lambda dim: PerRow(FullRank(), 1)}
 EXAMPLES |= {

@@ -13,12 +13,21 @@ from vi.approximation.named import PointOptions, StartOptions
 MODEL = conjugate_normal().model
 QUIET = {"progressbar": False}
 CLASSES = (
-    *(vi.MeanField, vi.FullRank, vi.LowRank, vi.Structured, vi.Mixture, vi.NormalizingFlow),
+    *(
+        vi.MeanField,
+        vi.FullRank,
+        vi.LowRank,
+        vi.Structured,
+        vi.Noncentred,
+        vi.Mixture,
+        vi.NormalizingFlow,
+    ),
     *(
         vi.ADVI,
         vi.FullRankADVI,
         vi.LowRankADVI,
         vi.StructuredADVI,
+        vi.NoncentredADVI,
         vi.NFVI,
         vi.ASVGD,
         vi.BaM,

@@ -31,7 +31,7 @@ def location_scale(unit):
     [
         pytest.param(m, marks=pytest.mark.slow if is_flow_like(m) or not has_elbo(m) else ())
         for m, kind in vi.METHODS.items()
-        if kind.stepwise
+        if kind.stepwise and kind.fits_any_model
     ],
 )
 @pytest.mark.parametrize("unit", UNITS)

@@ -11,6 +11,7 @@ from vi.approximation.named import (
     NormalizingFlow,
     Structured,
 )
+from vi.approximation.noncentred import Noncentred
 from vi.approximation.record.groups import Group
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "LowRank",
     "MeanField",
     "Mixture",
+    "Noncentred",
     "NormalizingFlow",
     "Structured",
     "load",

@@ -20,6 +20,7 @@ from vi.families.full_rank import FullRank
 from vi.families.low_rank import LowRank
 from vi.families.mean_field import MeanField
 from vi.families.mixture import Mixture
+from vi.families.noncentred import Noncentred
 from vi.families.particles import Particles
 from vi.families.point import Point
 from vi.families.structured import Structured
@@ -43,6 +44,7 @@ __all__ = [
     "Mixture",
     "MultivariateT",
     "Noise",
+    "Noncentred",
     "Normal",
     "Params",
     "Part",

@@ -8,6 +8,7 @@ from vi.inference.integrated_laplace import IntegratedLaplace
 from vi.inference.klqp import ADVI, NFVI, FullRankADVI, KLqp, LowRankADVI
 from vi.inference.laplace import Laplace
 from vi.inference.methods import METHODS
+from vi.inference.noncentred import NoncentredADVI
 from vi.inference.pathfinder import Pathfinder
 from vi.inference.profile import Profile
 from vi.inference.run_options import RunOptions
@@ -29,6 +30,7 @@ __all__ = [
     "KLqp",
     "Laplace",
     "LowRankADVI",
+    "NoncentredADVI",
     "Pathfinder",
     "Profile",
     "RunOptions",

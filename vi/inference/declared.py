@@ -46,6 +46,9 @@ class Declared(abc.ABC):
     staged: bool = False
     """Whether a fit is made of stages, of several methods one after the other."""
 
+    fits_any_model: bool = True
+    """Whether there is no model that it refuses for the kinds of its variables."""
+
     takes_groups: bool = False
     """Whether it fits a q made of groups, as a NumPyro model with ``numpyro.param`` needs."""
 

@@ -126,7 +126,8 @@ def fit(
         of a stage that makes steps): 10,000 by default, 60 of ``"bam"``; 0 initialises only.
     method : str, class or instance
         ``"auto"`` (the default, :class:`vi.Auto`), ``"advi"``, ``"fullrank_advi"``,
-        ``"lowrank_advi"``, ``"structured_advi"``, ``"nfvi"``, ``"svgd"``, ``"asvgd"``, ``"bam"``,
+        ``"lowrank_advi"``, ``"structured_advi"``, ``"noncentred_advi"``, ``"nfvi"``, ``"svgd"``,
+        ``"asvgd"``, ``"bam"``,
         ``"dadvi"``, ``"laplace"``, ``"structured_laplace"``, ``"integrated_laplace"``,
         ``"pathfinder"``, an :class:`vi.Inference` class, or an instance of one (which goes on
         from where it is, unless a start or a seed is given). Where it is not given,

@@ -57,7 +57,8 @@ def read(
     """
     arrays, meta = contents(path)
     with refusing(path, MismatchError):
-        family = _family(meta["family"]) if family is None else family
+        if family is None:
+            family = _family(meta["family"], model, check_model=check_model)
         beginning = Beginning(model, family, np.dtype(meta["dtype"]))
     fit = begin(beginning, random_seed=meta["seed"])
     with refusing(path, MismatchError):
@@ -179,9 +180,9 @@ def _run(
     return algorithm, state._replace(average=average)
 
 
-def _family(spec: Any) -> Family:
+def _family(spec: Any, model: pm.Model, *, check_model: bool) -> Family:
     try:
-        family: Family = decode(spec)
+        family: Family = decode(spec, None, model, check_model=check_model)
     except LostError as error:
         raise MismatchError(
             f"The family that was fitted has {error}. Or give it: load(..., family=...)."

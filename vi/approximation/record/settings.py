@@ -11,7 +11,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.judgement import told_status
 from vi.approximation.record.log_density import target_without_rows
 from vi.approximation.record.points import points_of
-from vi.families import Structured
+from vi.families import Noncentred, Structured
 from vi.foundation.version import __version__
 
 __all__ = ["settings"]
@@ -33,6 +33,8 @@ def settings(fit: FitState) -> dict[str, Any]:
     }
     if isinstance(fit.family, Structured):
         known["structure"] = str(fit.family)
+    if isinstance(fit.family, Noncentred):
+        known["noncentred"] = str(fit.family)
     known |= fit.notes
     if fit.algorithm is not None:
         known |= {"algorithm": fit.algorithm.short_name, "loss": fit.algorithm.loss_name}

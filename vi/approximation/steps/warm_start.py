@@ -12,7 +12,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.points import draw_with_density
 from vi.approximation.steps.structured_start import structured_params, structured_start
-from vi.families import Params, Structured
+from vi.families import Noncentred, Params, Structured
 from vi.foundation.precision import precision
 from vi.foundation.seeds import FIXED_DRAWS, generator_from, key_from
 from vi.search.fixed_draws import FixedDrawsFit, NotFiniteError, Until, base_draws, fit_fixed_draws
@@ -56,7 +56,8 @@ def can_warm_start(fit: FitState) -> bool:
     training = fit.data.training
     if training.streamed or has_batches(fit.model, training.replacements.values()):
         return False
-    if not (family.exact_moments or isinstance(family, Structured)):
+    # a flow's moments are estimates too
+    if not (family.exact_moments or isinstance(family, Structured | Noncentred)):
         return False
     return fit.layout.dim <= LARGEST and all(map(family.trains, fit.start))
 

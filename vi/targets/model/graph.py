@@ -33,7 +33,7 @@ from vi.targets.model.data_watch import DataWatch
 from vi.targets.model.layout_from import layout_from
 from vi.targets.sums.derived import Derivation, DerivedVariable
 
-__all__ = ["ModelGraph", "build_graph"]
+__all__ = ["ModelGraph", "build_graph", "pieces_of"]
 
 logger = logging.getLogger("vi")
 
@@ -158,7 +158,7 @@ def build_graph(
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
     model = of_any_length(model, setting.locals)
     values = model.value_vars
-    pieces = _pieces(flat, layout, values)
+    pieces = pieces_of(flat, layout, values)
     names, variables = _variables(model)
     if setting.replacements:
         check_replacements(setting.replacements, [model.logp(), *variables])
@@ -216,7 +216,7 @@ def build_graph(
     )
 
 
-def _pieces(flat: Any, layout: Layout, values: list[Any]) -> list[Any]:
+def pieces_of(flat: Any, layout: Layout, values: list[Any]) -> list[Any]:
     """Each value variable as a piece of the symbolic flat vector, in its own shape and type."""
     pieces = []
     for slot, value in zip(layout, values, strict=True):
