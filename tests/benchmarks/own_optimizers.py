@@ -31,27 +31,31 @@ OPTIMIZERS = ("adam", "adagrad_window", "rmsprop", "adadelta", "sgd")
 STEPS, WRONG = 10_000, 1.0
 
 
-def normal(dim: int, batch: int | None) -> tuple[pm.Model, np.ndarray, np.ndarray]:
+def normal(
+    dim: int, rows: int | None, batch: int | None
+) -> tuple[pm.Model, np.ndarray, np.ndarray]:
     """Correlations of 0.9 between neighbours, variances of 1; there are no rows."""
-    rows = np.arange(dim)
+    places = np.arange(dim)
     mean = np.random.default_rng(0).normal(size=dim)
-    cov = 0.9 ** np.abs(rows[:, None] - rows)
+    cov = 0.9 ** np.abs(places[:, None] - places)
     with pm.Model() as model:
         pm.MvNormal("b", mean, cov=cov)
     return model, mean, cov
 
 
-def regression(dim: int, batch: int | None) -> tuple[pm.Model, np.ndarray, np.ndarray]:
-    """Ten rows a column, at least 500; columns that correlate by a half; known noise."""
-    rng, n = np.random.default_rng(0), max(500, 10 * dim)
+def regression(
+    dim: int, rows: int | None, batch: int | None
+) -> tuple[pm.Model, np.ndarray, np.ndarray]:
+    """By default ten rows a column, at least 500; columns that correlate by a half; known noise."""
+    rng, n = np.random.default_rng(0), rows or max(500, 10 * dim)
     x = rng.normal(size=(n, dim)) + rng.normal(size=(n, 1))
     y = x @ rng.normal(size=dim) + rng.normal(size=n)
     cov = np.linalg.inv(x.T @ x + np.eye(dim) / 25)
     with pm.Model() as model:
         b = pm.Normal("b", 0.0, 5.0, shape=dim)
         if batch:
-            rows, seen = vi.Minibatch(x, y, batch_size=batch)
-            pm.Normal("y", rows @ b, 1.0, observed=seen, total_size=n)
+            some, seen = vi.Minibatch(x, y, batch_size=batch)
+            pm.Normal("y", some @ b, 1.0, observed=seen, total_size=n)
         else:
             pm.Normal("y", x @ b, 1.0, observed=y)
     return model, cov @ (x.T @ y), cov
@@ -62,7 +66,7 @@ TARGETS = {"normal": normal, "regression": regression}
 
 def fitted(run: dict[str, Any]) -> dict[str, Any]:
     """Errors, status and processor seconds of one run."""
-    model, mean, cov = TARGETS[run["target"]](run["dim"], run["batch"])
+    model, mean, cov = TARGETS[run["target"]](run["dim"], run["rows"], run["batch"])
     theirs = run["system"] == "pm.fit"
     maker = getattr(pm if theirs else vi, run["optimizer"])
     options = {
@@ -114,12 +118,23 @@ def table(runs: list[dict[str, Any]]) -> str:
         counts[run["system"]] = [
             a + b for a, b in zip(counts[run["system"]], (1, wrong, silent), strict=True)
         ]
-        keys = ("method", "target", "dim", "optimizer", "rate", "norm", "draws", "batch", "backend")
+        keys = (
+            "method",
+            "target",
+            "dim",
+            "optimizer",
+            "rate",
+            "norm",
+            "draws",
+            "rows",
+            "batch",
+            "backend",
+        )
         key = tuple("" if run[name] is None else run[name] for name in keys)
         shown = "diverged" if status == "diverged" else f"{end[0]:.2g} / {end[1]:.2g}"
         rows[key][run["system"]] = shown + (" !" if silent else "")
-    head = "| method | target | D | optimiser | rate | norm | draws | batch | backend |"
-    lines = [head + " | ".join(f" {s}" for s in systems) + " |", "|---" * (9 + len(systems)) + "|"]
+    head = "| method | target | D | optimiser | rate | norm | draws | rows | batch | backend |"
+    lines = [head + " | ".join(f" {s}" for s in systems) + " |", "|---" * (10 + len(systems)) + "|"]
     for key, ends in rows.items():
         cells = [*map(str, key), *(ends.get(system, "") for system in systems)]
         lines.append(f"| {' | '.join(cells)} |")
@@ -144,6 +159,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 1e-2, 1e-1])
     parser.add_argument("--norms", type=float, nargs="+", default=[0.0, 1.0], help="0: none")
     parser.add_argument("--draws", type=int, nargs="+", default=[1])
+    parser.add_argument("--rows", type=int, nargs="+", default=[0], help="0: as the target says")
     parser.add_argument("--batches", type=int, nargs="+", default=[0], help="0: all rows")
     parser.add_argument("--backends", nargs="+", default=["jax"])
     parser.add_argument("--seed", type=int, default=1)
@@ -161,6 +177,7 @@ def main() -> None:
         "rate",
         "norm",
         "draws",
+        "rows",
         "batch",
         "backend",
         "system",
@@ -168,11 +185,12 @@ def main() -> None:
     done = {tuple(run[name] for name in settings) for run in read(options.out)}
     for values in itertools.product(
         options.methods, options.targets, options.dims, options.optimizers, options.rates,
-        options.norms, options.draws, options.batches, options.backends, options.systems,
+        options.norms, options.draws, options.rows, options.batches,
+        options.backends, options.systems,
     ):  # fmt: skip
         values = tuple(None if value == 0 else value for value in values)
         run = dict(zip(settings, values, strict=True)) | {"seed": options.seed}
-        if values in done or (run["batch"] and run["target"] == "normal"):
+        if values in done or ((run["rows"] or run["batch"]) and run["target"] == "normal"):
             continue
         if run["system"] == "pm.fit" and (run["batch"] or run["backend"] != "jax"):
             continue

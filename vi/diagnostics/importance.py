@@ -53,7 +53,7 @@ class Weights:
     @property
     def ess(self) -> float:
         """Their effective sample size."""
-        return float(1.0 / np.sum(np.exp(2 * self.log_weights)))
+        return effective_size(np.exp(self.log_weights))
 
     def resampled(self, draws: int, generator: np.random.Generator) -> np.ndarray:
         """Numbers of points that stand for draws of p: systematic resampling, in random order."""

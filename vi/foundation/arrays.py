@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from vi.foundation.numbers import shown
 
-__all__ = ["dtype_from", "first_not_finite", "plain_array", "refuse_masked"]
+__all__ = ["Arrays", "dtype_from", "first_not_finite", "plain_array", "refuse_masked"]
+
+type Arrays = Mapping[str, np.ndarray]
+"""Arrays by their names."""
 
 WIDEST = {"f": 8, "c": 16}
 """Bytes of the widest floating-point and complex numbers that compiled code knows."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from vi.approximation.checkpoints.asked import Checkpoint, numbered
 from vi.approximation.files.atomic import write_archive
+from vi.foundation.arrays import Arrays
 from vi.training.signals import Ending, deferred_termination
 
 __all__ = ["Legs"]
@@ -25,9 +26,6 @@ logger = logging.getLogger("vi")
 
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 """What NumPy raises where a file is torn, damaged or another one."""
-
-type Arrays = Mapping[str, np.ndarray]
-"""Arrays by their names."""
 
 
 class Legs:
@@ -90,7 +88,7 @@ class Legs:
         arrays = {"keys": np.array([key for key, _ in new])}
         for number, (_, made) in enumerate(new):
             arrays |= {f"{number}/{name}": value for name, value in made.items()}
-        path = self._path(len(self._files()) + 1)
+        path = self._asked.legs(len(self._files()) + 1)
         try:
             write_archive(path, arrays, temporary=self._asked.of_stages().temporary)
         except OSError as error:
@@ -115,11 +113,8 @@ class Legs:
             found.update(np.ascontiguousarray(value).tobytes())
         return found.hexdigest()
 
-    def _path(self, number: int) -> Path:
-        return self._asked.legs(number)
-
     def _files(self) -> list[Path]:
-        return list(numbered(self._path))
+        return list(numbered(self._asked.legs))
 
     def _read(self, key: str) -> Arrays | None:
         """What a file holds under a key, if one does."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from vi.approximation.results.blackjax_kernels import Plan, compiled_chains, first_size
+from vi.foundation.arrays import Arrays
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAINS, derived_seed, key_from
 from vi.targets.base import Target
 
-__all__ = ["Arrays", "Once", "RunningChains"]
-
-type Arrays = Mapping[str, np.ndarray]
-"""Arrays by their names."""
+__all__ = ["Once", "RunningChains"]
 
 type Once = Callable[[Callable[[], Arrays], Arrays, int], Arrays]
 """Calls a function without arguments, or returns what it once returned with the same given arrays;

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
-import jax
 import numpy as np
 
 from vi.algorithms import Gradient
 from vi.approximation.record.fit_state import FitState
+from vi.approximation.results.points import draw
 from vi.diagnostics.doubts import about_movement
-from vi.families import Family, Params
 from vi.families.point import point_entries
-from vi.foundation.precision import precision
-from vi.foundation.seeds import LOOKS, derived_seed, key_from
+from vi.foundation.seeds import LOOKS, derived_seed
 from vi.training.one import OneRun
 from vi.training.run import Run
 
@@ -55,12 +50,11 @@ def unsettled(fit: FitState, run: Run) -> tuple[str, bool]:
     steps = min(run.step // SHARE, MOST) // LOOKED
     if not steps:
         return "", False
-    key = key_from(derived_seed(fit.seed, LOOKS))
-    with precision(fit.dtype):
-        points = [
-            np.asarray(_draws(fit.family)(state.params, key), np.float64)
-            for state in (run.state, *run.ahead(steps, LOOKED))
-        ]
+    seed = derived_seed(fit.seed, LOOKS)  # the same noise whatever the parameters
+    points = [
+        draw(fit.family, state.params, seed, DRAWS, fit.dtype)[0].astype(np.float64)
+        for state in (run.state, *run.ahead(steps, LOOKED))
+    ]
     if len(points) <= LOOKED:
         return "", False
     now, later = points[0], np.stack(points[1:])
@@ -81,14 +75,3 @@ def _reports_the_last(fit: FitState, run: Run) -> bool:
         and not fit.data.training.streamed  # whose next rows are not here
         and DRAWS * fit.layout.dim <= LARGEST
     )
-
-
-@functools.lru_cache(64)
-def _draws(family: Family) -> Any:
-    """Draws from the same noise whatever the parameters, ``(DRAWS, D)``."""
-
-    def draws(params: Params, key: jax.Array) -> jax.Array:
-        keys = jax.random.split(key, DRAWS)
-        return jax.vmap(lambda key: family.draw(params, family.noise(key, params)))(keys)
-
-    return jax.jit(draws)

@@ -124,7 +124,7 @@ def _terms(model: pm.Model, variables: Sequence[Any], setting: GraphSetting) -> 
 def _of_all_rows(
     model: pm.Model, variables: Sequence[Any], terms: Sequence[Any], setting: GraphSetting
 ) -> Any:
-    """The log density of a model without batches: PyMC's own sum where nothing is rewritten."""
+    """The log density of a model without batches: the sum of its terms."""
     tensors = [as_tensor(term, allow_xtensor_conversion=True) for term in terms]
     few = [
         _over_few_rows(model, variable, term) if setting.rewrite else None
