@@ -76,3 +76,13 @@ def test_langevin_steps_leave_draws_of_p_what_they_are_too():
     assert np.abs((nudged.mean - mean) / sd).max() < 5 / np.sqrt(CHAINS)
     assert np.abs(np.log(nudged.std / sd)).max() < 5 / np.sqrt(2 * CHAINS)
     assert nudged.gradients == CHAINS * (STEPS + 1)
+
+
+def test_what_is_known_where_chains_start_is_not_asked_for_again():
+    mean, cov = correlated(3, 0.5)
+    evaluate, root = normal(mean, cov), np.linalg.cholesky(cov)
+    points = mean + np.random.default_rng(1).standard_normal((64, 3)) @ root.T
+    whole = nudge(evaluate, points, root, np.random.default_rng(2))
+    saved = nudge(evaluate, points, root, np.random.default_rng(2), at_start=evaluate(points))
+    np.testing.assert_array_equal(saved.points, whole.points)
+    assert whole.gradients - saved.gradients == 64

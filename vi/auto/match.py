@@ -31,9 +31,9 @@ AGAIN = 6
 FAR = 1.0
 """Standard deviations by which q is moved and has to be matched anew: the curvature is another."""
 
-EARLY, WIDE = (5, 10), 100
-"""Steps after which it may be over, and from how many dimensions on: there a step takes as many
-gradients as dimensions, by which a normal is known."""
+EARLY, EARLY_IF_WIDE, WIDE = (20, 30), (5, 10, 30), 100
+"""Steps after which it may be over, and from how many dimensions on earlier: there a step takes as
+many gradients as dimensions, by which a normal is known."""
 
 FEWEST, MORE = 32, 1.2
 """Draws of a last step by all rows: some more than dimensions, or scores leave directions out."""
@@ -45,8 +45,8 @@ MOST_WORK = 10**10
 def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     """Match the scores of a full-rank normal, from independent ones.
 
-    Half of the steps are enough where the weights are all but equal by then, and five in many
-    dimensions. Where it ends below its start, by the ELBO, the start comes back: far from a normal
+    A third or half of the steps are enough where the weights are all but equal by then, and five
+    in many dimensions. Where it ends below its start, by the ELBO, the start comes back: far from a normal
     the scores' own divergence can lead away. Of a model in batches steps see some rows, and what
     all of them say comes after that.
     """
@@ -54,9 +54,8 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     family, draws = algorithm.family, algorithm.n_draws
     with ground.stage("match", "a full-rank normal by matched scores") as write:
         start = ground.look()
-        first, *later = [each for each in (*EARLY, (n + 1) // 2, n) if each <= n]
-        if ground.fit.layout.dim < WIDE:
-            first, *later = (n + 1) // 2, n
+        early = EARLY if ground.fit.layout.dim < WIDE else EARLY_IF_WIDE
+        first, *later = sorted({each for each in (*early, n) if each <= n})
         try:
             done = ground.steps(family, ground.at(family, mean, std), algorithm, first)
             for begun, then in itertools.pairwise([first, *later]):

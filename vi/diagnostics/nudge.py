@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,7 @@ def nudge(
     root: np.ndarray | PartRoots,
     generator: np.random.Generator,
     leaps: int = LEAPS,
+    at_start: Sequence[np.ndarray] | None = None,
 ) -> Nudged:
     """Let Hamiltonian Monte Carlo move draws of q, with q's covariance as the metric.
 
@@ -90,13 +91,15 @@ def nudge(
     leaps : int
         Leapfrog steps of a trajectory: with one it is the Metropolis-adjusted Langevin algorithm,
         a fifth of the gradients and of the way.
+    at_start : sequence of numpy.ndarray, optional
+        Values and scores at ``points``, where they are known.
     """
     chains, dim = points.shape
     unit = PartRoots((root,), np.zeros(chains, int)) if isinstance(root, np.ndarray) else root
     forward, back = unit.forward, unit.back
     step = STEP * dim**-0.25
     points = points.astype(np.float64)
-    values, scores = evaluate(points)
+    values, scores = evaluate(points) if at_start is None else at_start
     kept, rates = [], []
     for _ in range(STEPS):
         lengths = step * generator.uniform(1 - JITTER, 1 + JITTER, (chains, 1))
@@ -118,6 +121,5 @@ def nudge(
         step *= float(np.exp(rate.mean() - ACCEPTED))
         kept.append(points)
         rates.append(rate.mean())
-    return Nudged(
-        np.stack(kept[-KEPT:]), float(np.mean(rates[-KEPT:])), chains * (STEPS * leaps + 1)
-    )
+    gradients = chains * (STEPS * leaps + (at_start is None))
+    return Nudged(np.stack(kept[-KEPT:]), float(np.mean(rates[-KEPT:])), gradients)

@@ -42,7 +42,7 @@ def test_the_posterior_itself_is_good(backend, dtype):
     assert found.verdict == "good"
     assert found.elbo == pytest.approx(exact.log_evidence, abs=1e-4)
     assert found.importance_ess == pytest.approx(2000, rel=1e-2)
-    assert found.gradients == 256 * 126 + 64  # and those of the slope
+    assert found.gradients == 256 * 126  # those of the slope are among them
     assert list(found.table["unconstrained"].values) == ["x[0]", "x[1]", "x[2]"]
     # the noise of 256 chains, and of 2,000 draws
     assert float(abs(found.table["chains_mean"]).max()) < 5 / np.sqrt(256)
@@ -58,7 +58,7 @@ def test_few_chains_do_where_weights_are_nearly_equal():
     found = approx.diagnose(starts=0)
     assert found.verdict == "good"
     assert found.why.endswith("100% of the draws count; short chains agree")
-    assert found.gradients == 64 * 26 + 64
+    assert found.gradients == 64 * 26
     # five errors of 64 chains are more than what passes: they are not asked for that
     assert float(abs(found.table["chains_mean"]).max()) < 5 / np.sqrt(64)
 
@@ -120,7 +120,7 @@ def test_the_first_chains_end_it_where_longer_ones_change_nothing():
     approx = vi.MeanField(model=conjugate_regression().model, random_seed=1)
     found = approx.diagnose()
     assert found.verdict == "do not use"
-    assert found.gradients == 64 * 26 + 64
+    assert found.gradients == 64 * 26
     assert found.modes is None
     assert "other fits: short chains had settled it" in found.skipped
 
@@ -303,7 +303,7 @@ def test_large_models_are_looked_at_by_less(monkeypatch):
     approx = vi.fit(method="laplace", model=conjugate_regression().model, random_seed=1)
     monkeypatch.setattr(MODULE, "MOST_WORK", 100 * 126 * entries_of(approx.target()))
     approx = approx.set_params({"mu": np.asarray(approx.reported["mu"]) + 0.3 * approx.std.eval()})
-    assert approx.diagnose(starts=0).gradients == 100 * 126 + 64
+    assert approx.diagnose(starts=0).gradients == 100 * 126
     monkeypatch.setattr(MODULE, "MOST_WORK", 60 * 126 * entries_of(approx.target()))
     approx = approx.set_params({"mu": np.asarray(approx.reported["mu"]) - 0.3 * approx.std.eval()})
     found = approx.diagnose()

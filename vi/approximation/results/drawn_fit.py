@@ -104,11 +104,24 @@ class DrawnFit:
     log_p_wide: np.ndarray | None = None
     answers: Answers | None = None
     columns: dict[str, np.ndarray] = field(default_factory=dict)
+    _at_first: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list, init=False)
 
     @property
     def finite(self) -> np.ndarray:
         """At which draws log p is finite."""
         return np.isfinite(self.log_p)
+
+    def at_first(self, count: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Values and scores at the first draws with a finite log p, and the gradients they took.
+
+        None is asked for twice: where slope and chains both begin there, one has them from the
+        other.
+        """
+        known = sum(len(values) for values, _ in self._at_first)
+        if known < count:
+            self._at_first.append(self.evaluate(self.points[self.finite][known:count]))
+        values, scores = (np.concatenate(part)[:count] for part in zip(*self._at_first, strict=True))
+        return values, scores, max(count - known, 0)
 
     @property
     def root(self) -> np.ndarray:

@@ -23,7 +23,7 @@ from vi.diagnostics.evidence import SMALL, Evidence
 from vi.diagnostics.gradient import slope
 from vi.diagnostics.importance import effective_size, smoothed
 from vi.diagnostics.modes import Found, rival, table_of_modes
-from vi.diagnostics.nudge import Nudged, nudge
+from vi.diagnostics.nudge import LEAPS, Nudged, nudge
 from vi.diagnostics.parts import Parts
 from vi.diagnostics.shape import shape
 from vi.foundation.precision import precision
@@ -147,11 +147,12 @@ def _with_slope(fit: DrawnFit, known: Evidence) -> Evidence:
     if fit.parts is not None:
         return _without(known, "the slope of the ELBO: each component of a mixture has its own")
     if fit.answers is None:
-        _, scores = fit.evaluate(points)
+        _, scores, gradients = fit.at_first(len(points))
     else:
         points, scores = fit.points[: len(fit.answers.scores)], fit.answers.scores
+        gradients = len(points)
     usable = np.all(np.isfinite(scores), axis=1)
-    known = replace(known, gradients=known.gradients + len(points))
+    known = replace(known, gradients=known.gradients + gradients)
     if usable.sum() < 2:
         return _without(known, "the slope of the ELBO: the score of log p is not finite")
     found = slope(points[usable], scores[usable], fit.mean, fit.std, fit.root)
@@ -187,21 +188,32 @@ def _with_chains(fit: DrawnFit, known: Evidence) -> tuple[Evidence, bool]:
     # longer chains could find besides; where the weights say that all is well, and can say it more
     # exactly than chains, these need not be long unless they disagree
     if not known.reliable or (known.nearly_equal and fit.sizes.fewer_may_do):
-        nudged = nudge(fit.evaluate, first, fit.unit_at(first), generator, leaps=1)
-        known = replace(known, gradients=known.gradients + nudged.gradients)
+        known, nudged = _nudged(fit, known, first, generator, leaps=1)
         mean_is_off, sd_is_off = _clearly_off(fit, nudged)
         settled = mean_is_off and not known.reliable
         brief = known.reliable and not (mean_is_off or sd_is_off)
     if not (settled or brief):
         generator = generator_from(fit.seed, CHAIN_STARTS)
-        nudged = nudge(fit.evaluate, starts, fit.unit_at(starts), generator)
-        known = replace(known, gradients=known.gradients + nudged.gradients)
+        known, nudged = _nudged(fit, known, starts, generator)
     moved = shifts(fit.mean, fit.std, nudged.mean, nudged.std)
     if fit.parts is not None:
         moved = _moved_within(fit, fit.parts, starts, nudged)
     fit.note("chains", *moved)
     seen = shape(nudged.points.reshape(-1, fit.target.dim), fit.cov, fit.labels)
     return replace(known, nudged=nudged, brief=brief, shape=seen), settled
+
+
+def _nudged(
+    fit: DrawnFit,
+    known: Evidence,
+    starts: np.ndarray,
+    generator: np.random.Generator,
+    leaps: int = LEAPS,
+) -> tuple[Evidence, Nudged]:
+    """Short chains from the first draws, and their gradients counted."""
+    *at_starts, gradients = fit.at_first(len(starts))
+    nudged = nudge(fit.evaluate, starts, fit.unit_at(starts), generator, leaps, at_starts)
+    return replace(known, gradients=known.gradients + gradients + nudged.gradients), nudged
 
 
 def _moved_within(
