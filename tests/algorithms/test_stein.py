@@ -250,6 +250,7 @@ def test_pymcs_kernel_is_understood():
     assert kernel_from(rbf) == RBF()
 
 
+@pytest.mark.slow
 def test_hist_says_what_it_is():
     approx = vi.fit(5, method="svgd", model=mixture(), random_seed=1, progressbar=False)
     settings = approx.sample(3)["fit"].attrs

@@ -109,6 +109,7 @@ def test_draws_are_weighted_where_that_can_be_relied_on():
     assert abs(table["mean"]["mean"] - Y.mean()) < 7.5 * sd / np.sqrt(4000)
 
 
+@pytest.mark.slow
 def test_chains_take_over_where_no_normal_will_do():
     """Of y = x^2 + 0.5 e mean and variance are 1 and 2.25."""
     approx = vi.fit(model=banana(), **QUIET)

@@ -43,7 +43,7 @@ def two_normals(dim, separation):
     return log_p, mean, np.tensordot(WEIGHTS, covs, 1) + (apart.T * WEIGHTS) @ apart
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("separation", [6.0, 10.0])
 @pytest.mark.parametrize("dim", [1, 2, 5])

@@ -31,6 +31,7 @@ def test_is_the_v_statistic_over_its_diagonal(rng):
         assert relative_discrepancy(points, scores) == pytest.approx(direct(points, scores))
 
 
+@pytest.mark.slow
 def test_draws_have_about_one_and_others_more(rng):
     """Of draws of p the expectation is 1; the statistic is one of positive terms."""
     points = rng.normal(size=(500, 3))

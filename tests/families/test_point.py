@@ -129,6 +129,7 @@ def test_chains_are_told_that_points_have_no_width(ask, family):
         getattr(approx, ask)()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_points_alone_are_the_mode(backend):
     """Steps without noise, against the search for the mode; 0.05 / sqrt(1 + 999 / 200) is the last
@@ -146,6 +147,7 @@ def test_points_alone_are_the_mode(backend):
         approx.diagnose()
 
 
+@pytest.mark.slow
 def test_several_starts_differ_and_agree():
     approx = fitted(3000, restarts=3)
     first = approx.record.starts["restart_mean"].to_numpy()[:, 0]

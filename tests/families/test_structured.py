@@ -30,6 +30,7 @@ def test_contract(name):
     vi.testing.check_family(family, len(family.globals) + len(family.parents))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_without_slopes_it_is_a_normal(name):
     """Of the covariance that its linear draws have."""

@@ -107,6 +107,7 @@ def test_a_float32_model_is_fitted_in_float32():
     assert floating_dtypes(approx.state) == {"float32"}
 
 
+@pytest.mark.few(2)
 @BACKENDS
 @DTYPES
 def test_other_jax_code_stays_as_it_was(model, backend, dtype):

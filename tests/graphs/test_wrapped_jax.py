@@ -353,6 +353,7 @@ def test_blockwise():
         np.testing.assert_allclose(score, expected, rtol=20 * np.finfo(dtype).eps)
 
 
+@pytest.mark.slow
 def test_predictions_by_pymc():
     """PyMC's own functions loop over draws; nothing is lost there."""
     with pm.Model() as model:

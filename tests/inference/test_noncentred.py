@@ -139,6 +139,7 @@ def test_the_same_numbers_on_both_backends():
     np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_single_precision_batches_and_callbacks():
     rows = np.random.default_rng(1).normal(size=(60, 3)).astype("float64")
     with pm.Model() as model:
@@ -161,6 +162,7 @@ def test_single_precision_batches_and_callbacks():
     assert approx.mean.eval().dtype == np.float32
 
 
+@pytest.mark.slow
 def test_a_file_knows_the_data_in_its_locations_and_scales(tmp_path):
     def model_of(x):
         with pm.Model() as model:

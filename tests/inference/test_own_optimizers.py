@@ -25,6 +25,7 @@ def regression(dim=10):
 LANDING, CLOSED = "StickingTheLanding(", "ClosedFormEntropy("
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("options", "objective"),
     [

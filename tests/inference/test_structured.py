@@ -47,6 +47,22 @@ def test_the_scale_of_a_centred_hierarchy():
     assert np.abs(found["advi"]).max() > 0.05
 
 
+def test_of_many_globals_the_search_is_the_start(caplog):
+    """Differences over 24 globals would take some 4,000 summits; the steps begin elsewhere."""
+    y = np.random.default_rng(1).normal(size=(120, 22))
+    with pm.Model() as model:
+        sigma, tau = pm.HalfNormal("sigma"), pm.HalfNormal("tau")
+        item = pm.Normal("item", shape=22)
+        person = pm.Normal("person", 0.0, tau, shape=120)
+        pm.Normal("y", person[:, None] + item, sigma, observed=y)
+    with caplog.at_level("INFO", logger="vi"):
+        approx = vi.fit(1, method="structured_advi", model=model, **QUIET)
+    assert approx.settings()["structure"].startswith("<Structured of 24 globals and 120 others")
+    assert "of 24 globals it would take longer than the steps" in caplog.text
+    assert "found by" in caplog.text
+
+
+@pytest.mark.slow
 def test_settings_and_files_say_the_structure(tmp_path):
     model = hierarchy()
     approx = vi.fit(50, method="structured_advi", model=model, **QUIET)

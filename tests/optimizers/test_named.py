@@ -48,7 +48,7 @@ def test_equal_settings_make_equal_objects(name):
         OPTIMIZERS[name](no_such_setting=1.0)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_contract(name):
     """Alone, and as an ordinary transformation in a chain with others."""

@@ -64,6 +64,7 @@ def exact(log_likelihood):
     return mean, np.sqrt(p @ (GRID - mean) ** 2 / p.sum()), np.log(evidence)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("model", "likelihood", "others"),
     [(normal_hierarchy, of_normal, "exact"), (poisson_hierarchy, of_poisson, "weighed")],

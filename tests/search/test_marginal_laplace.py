@@ -31,6 +31,7 @@ def hierarchy_without_effects():
     return model
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("backend", ["jax", "pytensor"])
 def test_globals_are_those_of_the_model_without_effects(backend):
     """Effects are normal given the globals, so that integrating them out is exact.

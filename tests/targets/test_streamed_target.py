@@ -80,6 +80,7 @@ def test_blocks_add_up_to_all_rows(rows, backend, dtype, monkeypatch):
     assert target.pace().blocks == 3
 
 
+@pytest.mark.slow
 def test_what_a_steps_terms_are_multiplied_by_is_not_what_all_rows_come_to(rows):
     stream = Stream(ArraySource(rows), B)
     compared(fitted(rows, stream, scale={"rows": 3.0, "answer": 0.5}), rows)
@@ -89,6 +90,7 @@ def test_a_total_size_counts_once(rows):
     compared(fitted(rows, Stream(ArraySource(rows), B), total_size=N), rows)
 
 
+@pytest.mark.slow
 def test_a_loader_is_read_by_an_iterator_of_its_own(rows, monkeypatch):
     """In the middle of an epoch, and in batches of other lengths than blocks."""
     monkeypatch.setattr(MODULE, "BLOCK_ROWS", 33)

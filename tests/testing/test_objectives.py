@@ -118,6 +118,7 @@ def declared(kind, **attributes):
     return type("Declared", (kind,), attributes)()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("objective", "match"),
     [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pymc as pm
+import pytest
 
 import vi
 from vi.families.full_rank import LARGEST_FRAME
@@ -28,6 +29,7 @@ def scalars(count):
     return model
 
 
+@pytest.mark.slow
 def test_a_step_has_no_kernel_a_variable():
     """As many of 12 variables as of 24, each with a slope in which all the others are."""
     few, many = (
@@ -37,6 +39,7 @@ def test_a_step_has_no_kernel_a_variable():
     assert many - few < 6
 
 
+@pytest.mark.slow
 def test_full_rank_of_many_dimensions_solves_once_a_step():
     """For the score of q at a draw; what q's density is there its noise says."""
     dim = LARGEST_FRAME + 1

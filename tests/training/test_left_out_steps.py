@@ -34,6 +34,7 @@ def fitted(n, edge, backend="auto", **options):
     )
 
 
+@pytest.mark.slow
 def test_a_rare_one_is_left_out_and_counted():
     """Beyond 3 sds lies 1 draw of 741: 5.4 of 4,000; none with chance 5e-3, over 17 with 1e-5."""
     approx = fitted(4000, BEYOND)

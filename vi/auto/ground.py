@@ -136,7 +136,8 @@ class Ground:
             assert new.run is not None
             with precision(fit.dtype):
                 run = new.run._replace(step=jnp.asarray(done, new.run.step.dtype))
-            return replace(new, run=run, losses=fit.losses, warm_start=False)
+            new = replace(new, losses=fit.losses, losses_before=len(fit.losses))
+            return replace(new, run=run, warm_start=False)
 
         self._advance(planned, n, () if until is None else (until,), checkpoint)
         return self.fit.status.step - done
@@ -191,10 +192,11 @@ class Ground:
     def back_to(self, before: FitState) -> None:
         """Hold what an earlier record reported; what is told of the stages since then stays."""
 
-        def back(fit: FitState) -> FitState:
-            return replace(before, stages=fit.stages, losses=fit.losses, status=fit.status)
+        def returned(fit: FitState) -> FitState:
+            back = replace(before, losses=fit.losses, losses_before=len(fit.losses))
+            return replace(back, stages=fit.stages, status=fit.status)
 
-        self.approx.change(back)
+        self.approx.change(returned)
 
     def look(self) -> Look:
         """Fresh draws of the present record; their noise is the same for all stages.

@@ -46,9 +46,9 @@ def match(ground: Ground, mean: np.ndarray, std: np.ndarray) -> None:
     """Match the scores of a full-rank normal, from independent ones.
 
     A third or half of the steps are enough where the weights are all but equal by then, and five
-    in many dimensions. Where it ends below its start, by the ELBO, the start comes back: far from a normal
-    the scores' own divergence can lead away. Of a model in batches steps see some rows, and what
-    all of them say comes after that.
+    in many dimensions. Where it ends below its start, by the ELBO, the start comes back: far from a
+    normal the scores' own divergence can lead away. Of a model in batches steps see some rows, and
+    what all of them say comes after that.
     """
     before, (algorithm, n) = ground.fit, matching(ground)
     family, draws = algorithm.family, algorithm.n_draws

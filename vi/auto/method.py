@@ -238,7 +238,8 @@ def _begun(fit: FitState, ground: Ground, restart: Mapping[str, Any] | None) -> 
     mean, std = mean_and_std(fit)
     start = ground.at(family, mean, std)
     bare = replace(fit, family=family, start=start, run=None, algorithm=None)
-    return replace(bare, free_mean=None, given_std=None, losses=np.empty(0), notes={})
+    bare = replace(bare, losses=np.empty(0), losses_before=0, notes={})
+    return replace(bare, free_mean=None, given_std=None)
 
 
 def _failed(fit: FitState, before: FitState, error: BaseException) -> FitState:

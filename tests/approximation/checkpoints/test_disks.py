@@ -28,6 +28,7 @@ def assert_went_on(folder, path, approx):
     assert not list(folder.glob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow_for_a_while(tmp_path, caplog):
     """The system refuses to write beyond some bytes: states and losses are both too long then."""
     resource = pytest.importorskip("resource")

@@ -217,6 +217,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused(path, monkeypatch):
         fit(checkpoint=path)
 
 
+@pytest.mark.slow
 def test_a_data_file_that_vanishes_and_comes_back(path, tmp_path, monkeypatch):
     files = {name: tmp_path / f"{name}.npy" for name in ("x", "y")}
     for name, array in rows(2).items():

@@ -63,6 +63,7 @@ def test_other_data_of_the_model(tmp_path):
         of_model(lambda: with_containers(3))(checkpoint=path)
 
 
+@pytest.mark.slow
 def test_other_data_of_the_fit(tmp_path):
     path = tmp_path / "run.vi"
     of_model(with_containers, data=rows(2), batch_size=10)(checkpoint=path)

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pymc as pm
 
 import vi
 
@@ -63,3 +64,22 @@ def test_the_cut_of_a_run_has_no_say():
     watched = fitted(4000, callbacks=[lambda approx, losses, i: seen.append(i)])
     assert len(seen) == 4000
     np.testing.assert_array_equal(watched.mean.eval(), fitted(4000).mean.eval())
+
+
+def test_losses_of_another_algorithm_say_nothing_of_this_one(tmp_path):
+    """A tenth of the last thousand are wild ones, which the second fit has nothing of."""
+    with pm.Model() as model:
+        pm.Normal("x", 0, SCALE, shape=2)
+    inference = vi.ADVI(model=model, start_sigma={"x": SCALE}, random_seed=1)
+    quiet = {"progressbar": False}
+    approx = inference.fit(3500, obj_optimizer=vi.adam(too_long_at_last), **quiet)
+    assert approx.status.ending == "unreliable"
+    approx = inference.fit(900, obj_optimizer=vi.adam(1e-6), **quiet)
+    assert approx.status.ending == "max_steps", approx.status
+    assert len(approx.hist) == 4400
+    approx.save(tmp_path / "fit.npz")
+    loaded = vi.load(tmp_path / "fit.npz", model=approx.model, obj_optimizer=vi.adam(1e-6))
+    loaded.refine(100, **quiet)
+    approx.refine(100, **quiet)
+    assert loaded.status == approx.status
+    assert approx.status.ending == "max_steps", approx.status

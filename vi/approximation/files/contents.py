@@ -45,6 +45,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "encoders": (bool, type(None)),
     "judged_data": (dict,),
     "losses": (int,),
+    "losses_before": (int,),
     "missing": (str, type(None)),
     "notes": (dict,),
     "log_p_of_mean": (float,),

@@ -102,6 +102,7 @@ def _filled(
         resample=meta.get("resample"),
         log_p_of_mean=meta.get("log_p_of_mean", np.nan),
         losses=np.asarray(arrays["history"], np.float64),
+        losses_before=meta.get("losses_before", 0),
         status=Status(**meta["status"]),
         starts=compared(restarts, fit.layout) if restarts else None,
         diagnosis=diagnosis_from(arrays, meta.get("diagnosis"), judged_labels(fit)),

@@ -95,6 +95,7 @@ def stored(fit: FitState, of_model: dict[str, Any]) -> tuple[dict[str, np.ndarra
         "backend": fit.backend,
         "status": asdict(fit.status),
         "losses": len(fit.losses),
+        "losses_before": fit.losses_before,
         "score": fit.keep_losses,
         "warm_start": fit.warm_start,
         "include_transformed": fit.include_transformed,

@@ -148,9 +148,10 @@ def with_algorithm(fit: FitState, algorithm: Algorithm) -> FitState:
         if fit.run is None:
             # what was found in one go is the start, not a part of the run
             run = algorithm.init(fit.start, key_from(fit.seed))
-            return replace(fit, algorithm=algorithm, run=run, losses=np.empty(0), notes={})
+            bare = replace(fit, losses=np.empty(0), losses_before=0, notes={})
+            return replace(bare, algorithm=algorithm, run=run)
         run = algorithm.init(fit.run.params, fit.run.key)._replace(step=fit.run.step)
-        return replace(fit, algorithm=algorithm, run=run)
+        return replace(fit, algorithm=algorithm, run=run, losses_before=len(fit.losses))
 
 
 def _check_batches(fit: FitState, algorithm: Algorithm) -> None:

@@ -78,6 +78,9 @@ class FitState(Keeper):
         Whether draws hold the unconstrained values too.
     losses : numpy.ndarray
         The loss of every step so far, ``(steps,)``, read-only.
+    losses_before : int
+        How many of these are of other stages or algorithms, which say nothing of the present
+        one.
     seconds : float
         What the steps took in this process, by the clock on the wall.
     status : Status
@@ -118,6 +121,7 @@ class FitState(Keeper):
     keep_losses: bool = True
     include_transformed: bool = False
     losses: np.ndarray = field(default_factory=lambda: np.empty(0))
+    losses_before: int = 0
     seconds: float = 0.0
     status: Status = NOTHING_YET
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -128,6 +132,11 @@ class FitState(Keeper):
     diagnosis: Diagnosis | None = None
     judged_data: Mapping[str, str] = field(default_factory=dict)
     compared_data: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def own_losses(self) -> np.ndarray:
+        """The losses of the present stage and algorithm."""
+        return self.losses[self.losses_before :]
 
     @property
     def model(self) -> pm.Model:

@@ -120,7 +120,9 @@ class DrawnFit:
         known = sum(len(values) for values, _ in self._at_first)
         if known < count:
             self._at_first.append(self.evaluate(self.points[self.finite][known:count]))
-        values, scores = (np.concatenate(part)[:count] for part in zip(*self._at_first, strict=True))
+        values, scores = (
+            np.concatenate(part)[:count] for part in zip(*self._at_first, strict=True)
+        )
         return values, scores, max(count - known, 0)
 
     @property

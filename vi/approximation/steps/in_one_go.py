@@ -49,6 +49,7 @@ def settled(
         run=None,
         algorithm=None,
         losses=np.asarray(losses, np.float64),
+        losses_before=0,
         status=status,
         notes=dict(notes),
     )

@@ -16,6 +16,10 @@ __all__ = ["structured_params", "structured_start"]
 
 logger = logging.getLogger("vi")
 
+MOST_GLOBALS = 20
+"""Globals up to which the approximation is looked for: the Hessian of their marginal density is
+made of differences, about four of its values for each square of their number, and twice."""
+
 
 def structured_start(
     family: Structured, target: Target, mean: np.ndarray
@@ -31,6 +35,13 @@ def structured_start(
     mean : numpy.ndarray
         ``(D,)``.
     """
+    if len(family.globals) > MOST_GLOBALS:
+        logger.info(
+            "No structured Laplace approximation to start from: of %d globals it would take longer "
+            "than the steps from elsewhere.",
+            len(family.globals),
+        )
+        return None
     try:
         return marginal_laplace(target, family, mean)
     except NoSummitError as error:

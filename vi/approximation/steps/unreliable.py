@@ -75,7 +75,7 @@ def doubted(fit: FitState, status: Status, best: Best | None, run: Run) -> tuple
         if not what:
             return fit, status
         # far from the optimum losses vary whatever the widths, and the status says that they fall
-        if not wild or still_falling(fit.losses):
+        if not wild or still_falling(fit.own_losses):
             said = f"{status.message.rstrip(' .')}. But {what}: {advice}"
             return fit, replace(status, message=said)
     kept = "what is reported is the end."
@@ -102,14 +102,14 @@ def _widths(fit: FitState) -> tuple[str, bool]:
         return "", False
     dim = fit.layout.dim - len(point_entries(fit.family, fit.layout.dim))
     draws = algorithm.n_draws // 2 if algorithm.antithetic else algorithm.n_draws
-    return about_widths(recent(fit.losses), dim, draws, isinstance(fit.family, FullRank))
+    return about_widths(recent(fit.own_losses), dim, draws, isinstance(fit.family, FullRank))
 
 
 def _fault(fit: FitState, lowest: tuple[float, float] | None) -> str:
     """What speaks against the end of a run, if anything does."""
     eps = float(np.finfo(fit.dtype).eps)
     has_elbo = fit.algorithm is not None and fit.algorithm.has_elbo
-    what = about_losses(recent(fit.losses), eps, lowest) if has_elbo else ""
+    what = about_losses(recent(fit.own_losses), eps, lowest) if has_elbo else ""
     if what:
         return what
     if not fit.family.exact_moments or not fit.family.has_density:
