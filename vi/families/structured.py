@@ -98,8 +98,9 @@ class Structured(Family):
 
     def __repr__(self) -> str:
         what = "inverse " if self.inverse else ""
+        one = "" if len(self.globals) == 1 else "s"
         return (
-            f"<Structured of {len(self.globals):,} global and {len(self.parents):,} others with "
+            f"<Structured of {len(self.globals):,} global{one} and {len(self.parents):,} others with "
             f"{self.ties.count:,} {what}ties>"
         )
 
