@@ -100,8 +100,8 @@ class Structured(Family):
         what = "inverse " if self.inverse else ""
         one = "" if len(self.globals) == 1 else "s"
         return (
-            f"<Structured of {len(self.globals):,} global{one} and {len(self.parents):,} others with "
-            f"{self.ties.count:,} {what}ties>"
+            f"<Structured of {len(self.globals):,} global{one} and {len(self.parents):,} others "
+            f"with {self.ties.count:,} {what}ties>"
         )
 
     @cached_property
