@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 from small_conditionals import hierarchy
 
-from vi.families import Flow, FullRank, LowRank, MeanField, Noncentred, Particles, Point
+from vi.families import (
+    Flow,
+    FullRank,
+    LowRank,
+    MeanField,
+    Noncentred,
+    Part,
+    Particles,
+    PerRow,
+    Point,
+    Product,
+)
 
 
 def moved(family, dim, centring):
@@ -68,18 +79,28 @@ def test_the_centre_stays_where_it_is_for_every_share():
         assert abs(float(log_det)) < 1e-6
 
 
+def beside(family):
+    """A product of independent normals and a part of that family."""
+    return Product((Part("first", MeanField(), ((0, 1),)), Part("others", family, ((1, 3),))))
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda: Noncentred(3), r"what vi\.Noncentred\(model=model\) reads"),
         (lambda: Noncentred(hierarchy(3), "mean_field"), r"give vi\.families\.LowRank\(\)"),
-        (lambda: Noncentred(hierarchy(3), Particles(5)), "a density and a mean in closed form"),
-        (lambda: Noncentred(hierarchy(3), Point()), "a density and a mean in closed form"),
-        (lambda: Noncentred(hierarchy(3), Flow()), "a density and a mean in closed form"),
+        (lambda: Noncentred(hierarchy(3), Particles(5)), "a density, a width"),
+        (lambda: Noncentred(hierarchy(3), Point()), "a density, a width"),
+        (lambda: Noncentred(hierarchy(3), Flow()), "a density, a width"),
         (
             lambda: Noncentred(hierarchy(3), Noncentred(hierarchy(3))),
-            "a density and a mean in closed form",
+            "and a mean in closed form",
         ),
+        # a part of a product is seen too
+        (lambda: Noncentred(hierarchy(3), beside(Flow())), "and a mean in closed form"),
+        (lambda: Noncentred(hierarchy(3), beside(Point())), "a width in every coordinate"),
+        (lambda: Noncentred(hierarchy(3), PerRow(Flow(), 3)), "and a mean in closed form"),
+        (lambda: Noncentred(hierarchy(3), PerRow(Point(), 3)), "a width in every coordinate"),
     ],
 )
 def test_other_settings_are_refused(make, says):
@@ -90,3 +111,5 @@ def test_other_settings_are_refused(make, says):
 def test_a_vector_of_another_length_is_refused():
     with pytest.raises(ValueError, match="one of 3 coordinates, not of 5"):
         Noncentred(hierarchy(3)).init(jnp.zeros(5), jnp.ones(5), jax.random.key(0))
+    with pytest.raises(ValueError, match=r"parts of the product cover 3 entries.* has 5 here"):
+        beside(MeanField()).init(jnp.zeros(5), jnp.ones(5), jax.random.key(0))

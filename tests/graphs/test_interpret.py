@@ -101,3 +101,22 @@ def test_an_error_is_that_of_the_graph():
     x = pt.dvector("x")
     with pytest.raises(AssertionError, match="positive"):
         interpret([x], [pytensor.raise_op.Assert("positive")(x, pt.all(x > 0))], [-np.ones(2)])
+
+
+@pytest.mark.parametrize(
+    ("graph", "at", "expected"),
+    [
+        (lambda x: pt.log(1 + pt.exp(x)).sum(), [800.0], 800.0),
+        (lambda x: pt.log(1 - pt.sigmoid(x)).sum(), [50.0], -50.0),
+        (lambda x: pt.log(pt.exp(x).sum()), [900.0, 900.0], 900.0 + np.log(2.0)),
+        (lambda x: pt.log(pt.special.softmax(x)).sum(), [900.0, -900.0], -1800.0),
+        (lambda x: pm.logp(pm.Bernoulli.dist(logit_p=x), 0).sum(), [900.0], -900.0),
+        (lambda x: pt.log(x * pytensor.shared(1.0)).sum(), [0.0], -np.inf),
+    ],
+    ids=["softplus", "sigmoid", "sum of exponentials", "softmax", "Bernoulli", "none"],
+)
+def test_logarithms_that_compiled_code_has_finite_are_finite(graph, at, expected):
+    """A start was refused there: these are finite with PyTensor's rewrites alone."""
+    x = pt.dvector("x")
+    (found,) = interpret([x], [graph(x)], [np.array(at)])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

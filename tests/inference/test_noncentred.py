@@ -202,3 +202,10 @@ def test_models_without_such_variables_are_refused():
 def test_other_families_are_refused(family, error):
     with pytest.raises(error, match=r"vi\.families\.LowRank"):
         vi.Noncentred(family, model=hierarchy())
+
+
+def test_an_entropy_that_there_is_not_is_refused_before_a_search():
+    """Of every family that has none; the search for a start came first, and was lost."""
+    for approx in (vi.Noncentred(model=hierarchy()), vi.Mixture(model=hierarchy())):
+        with pytest.raises(TypeError, match="no closed-form entropy; use estimator='sticking_the_"):
+            vi.KLqp(approx, estimator="closed_form")

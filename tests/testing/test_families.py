@@ -10,7 +10,7 @@ import pytest
 
 import vi
 from vi.families import MeanField
-from vi.testing.densities import check_gradient
+from vi.testing.densities import check_gradient, check_symmetry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,3 +161,31 @@ class Elsewhere(MeanField):
 def test_a_density_of_something_else_is_seen(dim):
     with pytest.raises(AssertionError, match="log_prob"):
         vi.testing.check_family(Elsewhere(), dim)
+
+
+@dataclasses.dataclass(frozen=True)
+class Skewed(MeanField):
+    """A normal that says of noise that lies above 0 that it is as likely below."""
+
+    fault: str = "one-sided"
+
+    def noise(self, key, params):
+        e = super().noise(key, params)
+        return jnp.abs(e) if self.fault == "one-sided" else e**2 - 1.0  # of mean 0, and skewed
+
+
+@pytest.mark.parametrize("fault", ["one-sided", "skewed"])
+def test_noise_that_is_not_symmetric_is_seen(fault):
+    family = Skewed(fault=fault)
+    params = family.init(jnp.zeros(2), jnp.ones(2), jax.random.key(0))
+    with pytest.raises(AssertionError, match="noise, which is symmetric"):
+        check_symmetry(family, params, 4_000, 0)
+    check_symmetry(MeanField(), params, 4_000, 0)
+
+
+def test_keys_have_no_negative():
+    family = dataclasses.replace(vi.families.Flow())
+    object.__setattr__(family, "symmetric", True)
+    params = family.init(jnp.zeros(2), jnp.ones(2), jax.random.key(0))
+    with pytest.raises(AssertionError, match="floating numbers, which have a negative"):
+        check_symmetry(family, params, 10, 0)

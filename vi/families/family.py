@@ -141,6 +141,11 @@ class Family(abc.ABC):
     exact_moments: bool = True
     """Whether ``mean``, ``std`` and ``cov`` are exact; the default ones are taken from draws."""
 
+    @property
+    def exact_mean(self) -> bool:
+        """Whether ``mean`` is exact; the default one is taken from draws."""
+        return type(self).mean is not Family.mean
+
     @abc.abstractmethod
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         """Parameters of a start around ``mean`` with scale ``std``, both ``(D,)``.

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from vi.families.conditionals import Conditionals
 from vi.families.family import FAMILIES, Family, Frame, Noise, Params
 from vi.families.low_rank import LowRank
+from vi.families.point import point_entries
 from vi.foundation.arguments import instance
 
 __all__ = ["Noncentred"]
@@ -61,7 +62,7 @@ class Noncentred(Family):
     Raises
     ------
     TypeError
-        If the inner family has no density, no width, or a mean that is an estimate.
+        If the inner family has no density, no width in a coordinate, or a mean that is an estimate.
 
     Examples
     --------
@@ -88,12 +89,13 @@ class Noncentred(Family):
         what = "what vi.Noncentred(model=model) reads from a model"
         instance("Noncentred(conditionals", self.conditionals, Conditionals, what)
         inner = instance("Noncentred(family", self.family, Family, "vi.families.LowRank(), say")
-        suits = inner.has_density and inner.has_width and type(inner).mean is not Family.mean
-        if isinstance(inner, Noncentred) or not suits:
+        # a point's density counts 0, which it does no longer after a change of variables
+        points = not inner.has_width or len(point_entries(inner, self.conditionals.dim))
+        if points or not (inner.has_density and inner.exact_mean):
             raise TypeError(
-                f"Noncentred(family={inner!r}): give a family with a density and a mean in closed "
-                "form, vi.families.LowRank(), FullRank(), MeanField() or "
-                "vi.structure(model).family."
+                f"Noncentred(family={inner!r}): give a family with a density, a width in every "
+                "coordinate and a mean in closed form, vi.families.LowRank(), FullRank(), "
+                "MeanField() or vi.structure(model).family."
             )
 
     def __repr__(self) -> str:
@@ -104,6 +106,16 @@ class Noncentred(Family):
     def default_draws(self) -> int:  # type: ignore[override]
         """As many as the inner family's."""
         return self.family.default_draws
+
+    @property
+    def symmetric(self) -> bool:  # type: ignore[override]
+        """Whether the inner family's noise is."""
+        return self.family.symmetric
+
+    @property
+    def pairs_in_batches(self) -> bool:  # type: ignore[override]
+        """Whether the inner family wants them."""
+        return self.family.pairs_in_batches
 
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         if mean.size != self.conditionals.dim:

@@ -84,8 +84,8 @@ class Structured(Family):
     short_name = "structured"
     default_estimator = "sticking_the_landing"
     default_draws = 2
-    symmetric = False
-    pairs_in_batches = False
+    symmetric = True
+    pairs_in_batches = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "globals", coordinates("globals", self.globals))

@@ -14,6 +14,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.graph.traversal import graph_inputs
 from pytensor.link.vm import VMLinker
 from pytensor.scalar.basic import Add, Mul
@@ -55,6 +56,14 @@ _INTERPRETER = Mode(linker="py", optimizer="fast_compile").register(SPLIT)
 _AS_WRITTEN = Mode(linker="py", optimizer=None)
 """Without rewrites, which take as long as all the rest of one evaluation."""
 
+_STABLE = Mode(
+    linker="py",
+    optimizer=RewriteDatabaseQuery(
+        include=["fast_run"], exclude=["cxx_only", "BlasOpt", "fusion", "inplace"]
+    ),
+)
+"""The rewrites that compiled code has: logarithms of what overflows or is 0 need these."""
+
 _OF_A_LOOP = Mode(VMLinker(use_cloop=False, c_thunks=False), optimizer="fast_compile").register(
     SPLIT
 )
@@ -67,7 +76,8 @@ def interpret(
     """Values of graphs, without compiling anything.
 
     As they are written; where that does not work, or gives what is not finite, as they are
-    rewritten: a few operations are there for rewrites alone, and some logarithms need theirs.
+    rewritten: a few operations are there for rewrites alone, and some logarithms need theirs. What
+    is not finite then is not finite in compiled code either.
     """
     graphs = _with_new_constants(inputs, rebuild(outputs, {}, _interpretable))
     try:
@@ -76,13 +86,36 @@ def interpret(
         results = []
     if results and all(map(_is_finite, results)):
         return results
-    return list(_function(inputs, graphs, _INTERPRETER)(*values))
+    results = list(_function(inputs, graphs, _INTERPRETER)(*values))
+    if all(map(_is_finite, results)):
+        return results
+    inputs, graphs = _stabilised(inputs, outputs)
+    return list(_function(inputs, rebuild(graphs, {}, _interpretable), _INTERPRETER)(*values))
 
 
 def interpreted(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Callable[..., Any]:
     """A function of the inputs that computes graphs without compiling anything."""
     graphs = _with_new_constants(inputs, rebuild(outputs, {}, _interpretable))
     return _function(inputs, graphs, _INTERPRETER)
+
+
+def _stabilised(
+    inputs: Sequence[Variable], outputs: Sequence[Variable]
+) -> tuple[list[Variable], list[Variable]]:
+    """Inputs and outputs of the graph after all rewrites.
+
+    Operations with a graph in them are whole until then: a softmax, for example, is one whose
+    logarithm PyTensor knows.
+    """
+    outputs = _with_new_constants(inputs, outputs)
+    others = [
+        variable
+        for variable in graph_inputs(outputs, blockers=inputs)
+        if not isinstance(variable, Constant) and variable not in inputs
+    ]
+    graph = FunctionGraph([*inputs, *others], outputs, clone=True)
+    _STABLE.optimizer.rewrite(graph)
+    return list(graph.inputs[: len(inputs)]), list(graph.outputs)
 
 
 def _is_finite(result: Any) -> bool:

@@ -13,7 +13,7 @@ from vi.foundation.numbers import flag
 from vi.inference.gradient_steps import gradient_steps
 from vi.inference.inference import Inference
 from vi.inference.methods import METHODS
-from vi.inference.options import check_prior, objective_from
+from vi.inference.options import check_entropy, check_prior, objective_from
 from vi.inference.run_options import RunOptions
 from vi.objectives import ESTIMATORS, Objective
 from vi.optimizers.named import knows_frames
@@ -62,7 +62,8 @@ class KLqp(Inference):
     Raises
     ------
     TypeError
-        If the approximation has no density (particles).
+        If the approximation has no density (particles), or no entropy in closed form and the
+        estimator needs one.
     ValueError
         If `beta` is not 1, and the model a log density whose prior is not known.
     """
@@ -93,6 +94,7 @@ class KLqp(Inference):
         if estimator is None and family.estimator_of_plain_steps:
             self._of_plain_steps = objective_from(family.estimator_of_plain_steps, beta)
         check_prior(approx.model, self.objective)
+        check_entropy(approx, self.objective)
         self.warm_start = flag("warm_start", warm_start)
 
     def algorithm(self, options: RunOptions) -> Gradient:

@@ -6,14 +6,23 @@ import inspect
 from functools import partial
 from typing import Any
 
+import jax
 import optax
 
+from vi.approximation import Approximation
 from vi.foundation.numbers import number
+from vi.foundation.precision import precision
 from vi.models.density_model import DensityModel
 from vi.objectives import ESTIMATORS, Objective
 from vi.optimizers import AVERAGINGS, OPTIMIZERS, Averaging, PolynomialAverage, scale_free_adam
 
-__all__ = ["averaging_from", "check_prior", "objective_from", "optimizer_from"]
+__all__ = [
+    "averaging_from",
+    "check_entropy",
+    "check_prior",
+    "objective_from",
+    "optimizer_from",
+]
 
 
 def objective_from(estimator: Any, beta: float) -> Objective:
@@ -45,6 +54,19 @@ def check_prior(model: Any, objective: Objective) -> None:
             "does not say what its prior is. Let it return the pair (log_prior, log_likelihood); "
             "or weigh the entropy alone, estimator=vi.objectives.MonteCarlo(entropy_weight="
             f"{objective.prior_weight:g})."
+        )
+
+
+def check_entropy(approx: Approximation, objective: Objective) -> None:
+    """Refuse an objective that needs an entropy in closed form, of a family that has none."""
+    if not objective.needs_entropy:
+        return
+    with precision(approx.dtype):
+        found = jax.eval_shape(approx.family.entropy, approx.reported)
+    if found is None:
+        raise TypeError(
+            f"The family {approx.family.short_name!r} has no closed-form entropy; use "
+            "estimator='sticking_the_landing' or 'monte_carlo'."
         )
 
 

@@ -79,7 +79,7 @@ def check_family(family: Family, dim: int = 3, *, draws: int = 20_000, seed: int
         elif family.has_density:
             check_density(family, params, draws, seed)
             check_gradient(family, params, draws, seed)
-            check_symmetry(family, params, seed)
+            check_symmetry(family, params, draws, seed)
         _check_moments(family, params, draws, seed)
         check_units(family, params)
         check_frame(family, params, seed)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -69,11 +71,15 @@ class OneRun(Run):
     def ahead(self, steps: int, times: int) -> Iterator[State]:
         """The states that further steps would come to, one after every so many of them.
 
-        The run stays where it is, and its data are those of now. It ends before a step that is not
-        finite.
+        The run stays where it is, and its data are those of its last step. Rates are those of the
+        last steps too: one that was planned for this many may be any number beyond, below 0 or NaN.
+        It ends before a step that is not finite.
         """
-        inputs, _ = self.supply.at(self.step)
-        state = self._state
+        inputs, state = self.supply.last, self._state
+        with precision(self._dtype):
+            after, _, _ = self._runner.run(state, inputs, 1)
+        counts = _set_back(state.optimizer, after.optimizer, steps * times)
+        state = state._replace(optimizer=counts)
         for _ in range(times):
             with precision(self._dtype):
                 state, _, finite = self._runner.run(state, inputs, steps)
@@ -94,3 +100,15 @@ class OneRun(Run):
                     self.history.extend(np.full(count, np.nan))
                 return True
         return False
+
+
+def _set_back(now: Any, after: Any, steps: int) -> Any:
+    """An optimiser's state with its counts of steps, which go on by one in each, set back."""
+
+    def one(count: Any, next_one: Any) -> Any:
+        is_count = jnp.ndim(count) == 0 and jnp.issubdtype(jnp.result_type(count), jnp.integer)
+        if not is_count or int(next_one) - int(count) != 1 or int(count) < steps:
+            return count
+        return count - jnp.asarray(steps, count.dtype)
+
+    return jax.tree.map(one, now, after)

@@ -57,7 +57,7 @@ class Run(abc.ABC):
         self._dtype = dtype
         self.supply = supply
         self.history = history
-        self.step = step
+        self.first = self.step = step
         self.skipped = 0
 
     @property

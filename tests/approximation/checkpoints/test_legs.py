@@ -114,3 +114,16 @@ def test_a_disk_that_is_full_is_no_end(tmp_path, caplog):
     folder.rmdir()
     legs.once(Draws(), given(), 3)
     assert "was not written" in caplog.text
+
+
+def test_a_file_in_which_a_byte_is_another_is_never_taken_for_what_was_drawn(tmp_path):
+    """In the archive's directory: names, sizes, kinds of compression that there are not."""
+    Legs(asked(tmp_path), {}).once(Draws(), given(), 3)
+    (path,) = tmp_path.iterdir()
+    whole, expected = path.read_bytes(), Draws()()
+    start = whole.index(b"PK\x01\x02")
+    for place in range(start, len(whole)):
+        byte = bytes([whole[place] ^ 0x31])
+        path.write_bytes(whole[:place] + byte + whole[place + 1 :])
+        again = Legs(asked(tmp_path, steps=10**6), {}).once(Draws(), given(), 3)
+        assert_equal(again, expected)

@@ -7,6 +7,7 @@ import pymc as pm
 import pytest
 
 import vi
+from vi.training.one import OneRun
 
 ROWS = 20_000
 
@@ -79,3 +80,70 @@ def test_a_movement_of_known_size():
     found = float(approx.status.message.partition("move by ")[2].split()[0])
     assert moved / 1.5 < found < moved * 1.5
     assert "(x[0] the most)" in approx.status.message
+
+
+@pytest.mark.parametrize(
+    ("rate", "moves"),
+    [
+        (lambda t: 0.01 * (1 - t / 2000), False),  # below 0 beyond, and up the hill again
+        (lambda t: 0.01 * (1 - t / 2000) ** 0.9, False),  # NaN beyond
+        (lambda t: 0.01 * (t > 1500), True),
+    ],
+    ids=["a line", "a power", "large at the end"],
+)
+def test_rates_beyond_the_steps_they_were_planned_for_do_not_count(rate, moves):
+    """A normal of sd 0.007: with a line, as it is written by hand, draws moved by 1.7 sds."""
+    approx = vi.fit(
+        lambda x: -0.5 * jnp.sum((x / 0.007) ** 2),
+        2000,
+        "fullrank_advi",
+        init=np.zeros(3),
+        start_sigma={"x": 0.007},
+        random_seed=1,
+        progressbar=False,
+        obj_optimizer=optax.adam(rate),
+    )
+    assert ("draws of q move by" in approx.status.message) is moves
+
+
+def looked(monkeypatch):
+    """The numbers of steps that looks will have taken."""
+    found = []
+    ahead = OneRun.ahead
+    monkeypatch.setattr(
+        OneRun, "ahead", lambda run, *steps: found.append(steps) or ahead(run, *steps)
+    )
+    return found
+
+
+def test_who_goes_on_by_few_steps_waits_for_few(of_batches, monkeypatch):
+    found = looked(monkeypatch)
+    approx = fitted(of_batches[0], n=1000, obj_optimizer=vi.adam(0.03))
+    for n in (10, 80, 4000):
+        approx.refine(n, progressbar=False)
+    assert found == [(5, 10), (2, 10), (25, 10)]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("a factor is singular")])
+def test_what_is_raised_in_the_look_undoes_no_step(of_batches, monkeypatch, error):
+    def ahead(run, *steps):
+        raise error
+
+    monkeypatch.setattr(OneRun, "ahead", ahead)
+    approx = fitted(of_batches[0], n=400, obj_optimizer=vi.adam(0.03))
+    assert approx.status.ending == "max_steps"
+    assert len(approx.hist) == 400
+
+
+def test_data_that_are_set_after_the_last_step_are_those_of_the_next_one():
+    """The look is one at the last step's data; whether others would do is asked by the next fit."""
+    with pm.Model() as model:
+        x = pm.Data("x", np.ones(3))
+        pm.Normal("y", pm.Normal("mu", shape=x.shape), 1.0, observed=np.ones(3))
+
+    def longer(approx, losses, i):
+        if i == 400:
+            model["x"].set_value(np.ones(4))
+
+    approx = fitted(model, n=400, obj_optimizer=vi.adam(0.03), callbacks=[longer])
+    assert approx.status.ending == "max_steps"

@@ -6,8 +6,6 @@ import hashlib
 import json
 import logging
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,9 +21,6 @@ from vi.training.signals import Ending, deferred_termination
 __all__ = ["Legs"]
 
 logger = logging.getLogger("vi")
-
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What NumPy raises where a file is torn, damaged or another one."""
 
 
 class Legs:
@@ -86,6 +81,7 @@ class Legs:
             return
         self._steps, self._last = 0, time.monotonic()
         arrays = {"keys": np.array([key for key, _ in new])}
+        arrays["sums"] = np.array([_sum(made) for _, made in new])
         for number, (_, made) in enumerate(new):
             arrays |= {f"{number}/{name}": value for name, value in made.items()}
         path = self._asked.legs(len(self._files()) + 1)
@@ -107,11 +103,7 @@ class Legs:
         return time.monotonic() - self._last >= self._asked.seconds
 
     def _key(self, given: Arrays) -> str:
-        found = hashlib.sha256(self._known)
-        for name, value in sorted(given.items()):
-            found.update(f"{name} {value.dtype} {value.shape}".encode())
-            found.update(np.ascontiguousarray(value).tobytes())
-        return found.hexdigest()
+        return _sum(given, self._known)
 
     def _files(self) -> list[Path]:
         return list(numbered(self._asked.legs))
@@ -126,10 +118,13 @@ class Legs:
         try:
             with np.load(path, allow_pickle=False) as file:
                 start = f"{number}/"
-                return {n.removeprefix(start): file[n] for n in file.files if n.startswith(start)}
-        except UNREADABLE as error:
+                made = {n.removeprefix(start): file[n] for n in file.files if n.startswith(start)}
+                if _sum(made) != file["sums"][number]:
+                    raise ValueError("its arrays are not those that were written")
+        except Exception as error:  # noqa: BLE001 (a damaged archive raises what it will)
             self._lament(path, error)
             return None
+        return made
 
     def _table(self) -> dict[str, tuple[Path, int]]:
         """Where each leg is that was drawn before."""
@@ -138,7 +133,7 @@ class Legs:
             try:
                 with np.load(path, allow_pickle=False) as file:
                     keys = file["keys"].tolist()
-            except UNREADABLE as error:
+            except Exception as error:  # noqa: BLE001
                 self._lament(path, error)
             else:
                 there |= {key: (path, number) for number, key in enumerate(keys)}
@@ -148,3 +143,12 @@ class Legs:
 
     def _lament(self, path: Path, error: Exception) -> None:
         logger.warning("%s cannot be read, and its draws are made again: %s", path, error)
+
+
+def _sum(arrays: Arrays, known: bytes = b"") -> str:
+    """A hash of arrays with their names, beside what else is known."""
+    found = hashlib.sha256(known)
+    for name, value in sorted(arrays.items()):
+        found.update(f"{name} {value.dtype} {value.shape}".encode())
+        found.update(np.ascontiguousarray(value).tobytes())
+    return found.hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from vi.algorithms import Gradient
@@ -18,6 +20,9 @@ __all__ = ["unsettled"]
 SHARE, MOST, LOOKED = 20, 500, 10
 """A twentieth of the steps that were made, at most so many, are made for the look, and q is looked
 at so often meanwhile."""
+
+SHARE_OF_CALL = 4
+"""Of the steps of this call no more than a quarter: who goes on by ten steps waits for no 500."""
 
 DRAWS = 32
 """Draws of q that are followed: of what moves, a tenth of an sd is seen in each coordinate."""
@@ -47,14 +52,18 @@ def unsettled(fit: FitState, run: Run) -> tuple[str, bool]:
     if not _reports_the_last(fit, run):
         return "", False
     assert isinstance(run, OneRun)
-    steps = min(run.step // SHARE, MOST) // LOOKED
+    made = run.step - run.first
+    steps = min(run.step // SHARE, MOST, made // SHARE_OF_CALL) // LOOKED
     if not steps:
         return "", False
     seed = derived_seed(fit.seed, LOOKS)  # the same noise whatever the parameters
-    points = [
-        draw(fit.family, state.params, seed, DRAWS, fit.dtype)[0].astype(np.float64)
-        for state in (run.state, *run.ahead(steps, LOOKED))
-    ]
+    points = []
+    # the steps that were asked for are made: neither Ctrl-C nor what further ones raise undoes them
+    with suppress(Exception, KeyboardInterrupt):
+        points += [
+            draw(fit.family, state.params, seed, DRAWS, fit.dtype)[0].astype(np.float64)
+            for state in (run.state, *run.ahead(steps, LOOKED))
+        ]
     if len(points) <= LOOKED:
         return "", False
     now, later = points[0], np.stack(points[1:])

@@ -129,6 +129,11 @@ class Encoded(Family):
         )
         return rows
 
+    @property
+    def exact_mean(self) -> bool:
+        """Whether the mean of a row is exact."""
+        return self.family.exact_mean
+
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         return {
             name: jnp.asarray(value, mean.dtype) for name, value in self.encoder.initial.items()

@@ -73,6 +73,11 @@ class PerRow(Family):
         """Whether the moments of a row are exact."""
         return self.family.exact_moments
 
+    @property
+    def exact_mean(self) -> bool:
+        """Whether the mean of a row is exact."""
+        return self.family.exact_mean
+
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
         keys = jax.random.split(key, self.rows)
         params: Params = self._each(self.family.init, self._rows(mean), self._rows(std), keys)

@@ -108,7 +108,18 @@ class Product(Family):
         """Whether every part's moments are exact."""
         return all(part.family.exact_moments for part in self.parts)
 
+    @property
+    def exact_mean(self) -> bool:
+        """Whether every part's mean is exact."""
+        return all(part.family.exact_mean for part in self.parts)
+
     def init(self, mean: jax.Array, std: jax.Array, key: jax.Array) -> Params:
+        covered = sum(len(part.entries) for part in self.parts)
+        if mean.size != covered:
+            raise ValueError(
+                f"The parts of the product cover {covered} entries of the flat vector, which has "
+                f"{mean.size} here: {', '.join(f'{p.name} {p.ranges}' for p in self.parts)}."
+            )
         keys = jax.random.split(key, len(self.parts))
         return self._join(
             [
