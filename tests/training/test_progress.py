@@ -93,18 +93,18 @@ def test_the_bar_has_a_part_that_is_not_done(shown):
     assert shown[0][-1].startswith("<a & b>")
 
 
-def two_stages():
-    with in_one_place():
-        for stage, n in (("match", 50), ("climb", 100)):
-            with in_one_place(stage), ProgressBar(n, "full_rank:") as bar:
+def stage_in_two_parts():
+    with in_one_place("match"):
+        for n in (50, 100):
+            with ProgressBar(n, "full_rank:") as bar:
                 bar.update(n, np.full(n, 3.0), final=True)
 
 
-def test_a_fit_in_stages_has_one_output_that_says_the_stage(shown):
-    two_stages()
+def test_a_stage_has_one_output_that_says_it(shown):
+    stage_in_two_parts()
     (states,) = shown
-    assert any("match, full_rank:" in state and "50/50" in state for state in states)
-    assert "climb, full_rank:" in states[-1]
+    assert all(state.startswith("match, full_rank:") for state in states)
+    assert any("50/50" in state for state in states)
     assert "100/100" in states[-1]
     with ProgressBar(10, "full_rank:") as bar:  # of a fit after it
         bar.update(10, np.full(10, 3.0), final=True)
@@ -128,18 +128,18 @@ def left_on_screen(written):
     return [line for line in lines if line.strip()]
 
 
-def test_a_fit_in_stages_leaves_one_line_on_a_terminal(monkeypatch):
+def test_a_stage_leaves_one_line_on_a_terminal(monkeypatch):
     terminal = io.StringIO()
     console = Console(file=terminal, force_terminal=True, width=120, _environ={})
     monkeypatch.setattr("vi.training.progress.Console", lambda: console)
-    two_stages()
+    stage_in_two_parts()
     (line,) = left_on_screen(terminal.getvalue())
-    assert "climb, full_rank:" in line
+    assert "match, full_rank:" in line
     assert "100/100" in line
-    assert "match, full_rank:" in terminal.getvalue()
+    assert "50/50" in terminal.getvalue()
 
 
-def test_an_error_within_stages_ends_the_place(shown):
+def test_an_error_within_a_stage_ends_the_place(shown):
     with pytest.raises(RuntimeError), in_one_place("match"):
         raise RuntimeError
     with ProgressBar(10, "full_rank:"):

@@ -36,7 +36,6 @@ from vi.inference.judged import judged
 from vi.inference.klqp import KLqp
 from vi.inference.methods import METHODS
 from vi.inference.run_options import RunOptions, check_run
-from vi.training.progress import in_one_place
 
 __all__ = ["Auto"]
 
@@ -169,9 +168,7 @@ class Auto(Inference):
         if options.steps == 0:
             return self.approx
         try:
-            limits = self._limits(options)
-            stages = stage_ends(options.checkpoint, self.approx.record, limits)
-            with in_one_place(), stages as ends:
+            with stage_ends(options.checkpoint, self.approx.record, self._limits(options)) as ends:
                 found = self._fitted(ground, Once(ground, ends))
                 self._finish(ground, found)
                 if ends is not None and not ground.stopped and not deadline.ended:

@@ -23,6 +23,10 @@ STYLES = ("-", "--", ":")
 LINES = 9
 """Entries that get a line each, of three colours and three styles. Of more, quantiles are drawn."""
 
+MANY, COLUMNS, ROOM = 4, 3, 0.1
+"""Lines from which on the legend has a place above them, its columns, and the share of the height
+of the lines that one of its rows takes."""
+
 WIDE, HALF = (0.05, 0.95), (0.25, 0.75)
 """The shares of entries that the two bands hold."""
 
@@ -105,8 +109,7 @@ def plot_tracked(
     for name, values, at in recorded(tracker, var_names, steps):
         few = np.unique(np.linspace(0, len(values) - 1, POINTS).astype(int))
         panels += [(at[few], path) for path in paths_of(name, values, few, layout)]
-    count = len(panels)
-    across = min(columns, count)
+    count, across = len(panels), min(columns, len(panels))
     size = (PANEL[0] * across, PANEL[1] * -(-count // across)) if count > 1 else (6.4, 4.0)
     every = axes_for(ax, count, size, columns)
     for axes, (at, path) in zip(every, panels, strict=True):
@@ -117,10 +120,17 @@ def plot_tracked(
         else:
             _bands(axes, at, path, colors, alone)
         axes.set(title=path.title, xlabel="step")
-        count = len(path.labels)
-        legend = {"loc": "best", "ncols": 3 if 4 < count <= LINES else 1}
-        dress(axes, colors, **(legend if count > 1 else {}))
+        dress(axes, colors, **_legend(axes, len(path.labels)))
     return np.array(every)
+
+
+def _legend(axes: Any, entries: int) -> dict[str, Any]:
+    """Where the legend is; above many lines, which it would lie upon, with room made for it."""
+    if not MANY < entries <= LINES:
+        return {"loc": "best"} if entries > 1 else {}
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + ROOM * -(-entries // COLUMNS) * (high - low))
+    return {"loc": "upper center", "ncols": COLUMNS}
 
 
 def _lines(axes: Any, at: np.ndarray, path: Path, colors: Palette, marker: Any) -> None:

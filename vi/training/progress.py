@@ -46,7 +46,7 @@ ONE_LINE = (
 
 @dataclass
 class Place:
-    """Where the bars of one fit in stages are drawn, one after the other.
+    """Where the bars of one stage of a fit are drawn, one after the other.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Place:
         The last bar of a terminal.
     """
 
-    stage: str = ""
+    stage: str
     cell: Cell | None = None
     last: Progress | None = None
 
@@ -67,23 +67,14 @@ _place: ContextVar[Place | None] = ContextVar("place", default=None)
 
 
 @contextmanager
-def in_one_place(stage: str = "") -> Iterator[None]:
+def in_one_place(stage: str) -> Iterator[None]:
     """Draw the bars within as one, which says the stage: the last one is what remains.
 
     Parameters
     ----------
     stage : str
-        What is shown before the labels of the bars within. Within another such block it is the
-        stage of that one.
+        What is shown before the labels of the bars.
     """
-    outer = _place.get()
-    if outer is not None:
-        before, outer.stage = outer.stage, stage
-        try:
-            yield
-        finally:
-            outer.stage = before
-        return
     place = Place(stage)
     token = _place.set(place)
     try:
@@ -111,7 +102,7 @@ class ProgressBar:
         console = Console()
         watched = console.is_terminal or console.is_jupyter
         self._place = place = _place.get()
-        if place is not None and place.stage:
+        if place is not None:
             label = f"{place.stage}, {label}"
         self._cell = _cell_for(place) if console.is_jupyter else None
         self._progress = Progress(
