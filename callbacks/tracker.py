@@ -21,7 +21,8 @@ class Tracker(Callback):
     Each function is called with no arguments if its signature allows that (or cannot be read), and
     otherwise with ``(approx, losses, i)``; this is decided at construction, so that an error inside
     a function is seen as what it is. One that takes ``*args`` could mean either: it is called
-    without arguments, and with the three where that raises.
+    without arguments, and with the three where that raises. ``hist`` has the values by name, and
+    ``steps`` the steps after which they were recorded; :func:`vi.plots.plot_tracked` draws them.
 
     Parameters
     ----------
@@ -45,16 +46,17 @@ class Tracker(Callback):
     ...     mean=advi.approx.mean.eval, loss=lambda approx, losses, i: losses[-1]
     ... )
     >>> _ = advi.fit(10, callbacks=[tracker], progressbar=False)
-    >>> len(tracker["mean"]), len(tracker["loss"])
-    (10, 10)
+    >>> len(tracker["mean"]), len(tracker["loss"]), tracker.steps[-1]
+    (10, 10, 10)
     """
 
     def __init__(self, *, every: int = 1, **fns: Callable[..., Any]) -> None:
         super().__init__(every)
         self._functions = {name: _with_three_arguments(name, fn) for name, fn in fns.items()}
-        self.hist: dict[str, list[Any]] = collections.defaultdict(list)
+        self.clear()
 
     def __call__(self, approx: Any, losses: np.ndarray, i: int) -> None:
+        self.steps.append(int(i))
         for name, function in self._functions.items():
             self.hist[name].append(function(approx, losses, i))
 
@@ -62,7 +64,8 @@ class Tracker(Callback):
 
     def clear(self) -> None:
         """Forget everything recorded so far."""
-        self.hist = collections.defaultdict(list)
+        self.hist: dict[str, list[Any]] = collections.defaultdict(list)
+        self.steps: list[int] = []
 
     def __getitem__(self, name: str) -> list[Any]:
         """The values recorded under a name."""

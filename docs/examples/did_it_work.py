@@ -246,3 +246,27 @@ vi.plots.plot_stages(chosen)
 # [stages end]
 plt.gcf().savefig(OUT / "did_it_work_stages.png")
 assert chosen.diagnosis.verdict == "good"
+
+# [way]
+rng = np.random.default_rng(3)
+shop, price = rng.integers(20, size=20_000), rng.normal(size=20_000)
+liking = rng.normal(size=20)
+sold = (rng.random(20_000) < 1 / (1 + np.exp(0.7 * price - liking[shop]))).astype("int64")
+
+at, asked, bought = vi.Minibatch(shop, price, sold, batch_size=200)
+with pm.Model(coords={"shop": np.arange(20)}) as shops:
+    spread = pm.HalfNormal("spread", 1)
+    effect = pm.Normal("effect", 0, spread, dims="shop")
+    slope = pm.Normal("slope", 0, 1)
+    pm.Bernoulli("sold", logit_p=effect[at] + slope * asked, observed=bought, total_size=20_000)
+
+tracker = vi.callbacks.Tracker(every=20, mean=lambda approx, losses, i: approx.mean_data)
+approx = vi.fit(4_000, method="advi", model=shops, callbacks=[tracker], random_seed=1)
+vi.plots.plot_tracked(tracker)
+vi.plots.plot_epochs(approx)
+# [way end]
+
+figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+vi.plots.plot_tracked(tracker, ax=axes[:2])
+vi.plots.plot_epochs(approx, ax=axes[2])
+figure.savefig(OUT / "did_it_work_way.png")

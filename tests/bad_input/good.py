@@ -114,6 +114,8 @@ GOOD_HERE: dict[str, dict[str, str]] = {
     "vi.kernels.PairKernel": {"function": "lambda x, y: -jnp.sum((x - y) ** 2)"},
     "vi.plots.starts": {"approx": "w.starts"},
     "vi.plots.plot_stages": {"approx": "w.staged"},
+    "vi.plots.plot_epochs": {"approx": "w.on_batches"},
+    "vi.plots.plot_tracked": {"tracker": "w.tracked"},
     "vi.plots.plot_structure": {"structure": "vi.structure(w.model)"},
     "vi.plots.marginals": {"draws": "30"},
     "vi.plots.pareto_k": {"draws": "100"},

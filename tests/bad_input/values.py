@@ -258,6 +258,13 @@ ONE_BY_ONE: dict[tuple[str, str], Kind | None] = {
     ),
     ("vi.targets.from_numpyro", "model"): Kind("a model", ("3", "'x'", "object()", "[]")),
     ("vi.plots.marginals", "diagnosis"): OBJECT,
+    ("vi.plots.plot_tracked", "tracker"): Kind(
+        "a tracker or a mapping of lists",
+        ("3", "'x'", "object()", "None", "{}", "[1.0]", "{'a': 3}", "{'a': ['x']}", "w.tracker"),
+    ),
+    ("vi.plots.plot_tracked", "steps"): Kind(
+        "nothing, for a tracker", ("3", "'x'", "[1]", "object()")
+    ),
     ("vi.targets.from_function", "init"): Kind(
         "a pytree of real numbers",
         ("'x'", "object()", "None", "{}", "[]", "{'a': 'x'}", "{'a': nan}", "1j"),

@@ -157,6 +157,21 @@ class World:
         return vi.callbacks.Tracker(mean=lambda approx, losses, i: i)
 
     @functools.cached_property
+    def tracked(self) -> vi.callbacks.Tracker:
+        """A tracker that has recorded something."""
+        tracker = vi.callbacks.Tracker(mean=lambda approx, losses, i: np.zeros(2))
+        for step in (1, 2):
+            tracker(None, np.ones(step), step)
+        return tracker
+
+    @functools.cached_property
+    def on_batches(self) -> vi.Approximation:
+        """A fit on minibatches."""
+        fresh = vi.MeanField(model=self.model, random_seed=1)
+        options = {"data": {"x": self.x}, "batch_size": 4, "scale": "rows"}
+        return vi.KLqp(fresh, warm_start=False).fit(2, progressbar=False, **options)
+
+    @functools.cached_property
     def profile(self) -> Profile:
         return Profile(1.0, 0.1, 3)
 

@@ -1,6 +1,7 @@
 """Models in the style of NumPyro's examples, fitted here and by NumPyro's own SVI.
 
     python tests/benchmarks/numpyro_models.py [--steps 5000] [--only vae prodlda]
+    python tests/benchmarks/numpyro_models.py --only vae --learning-rate 0.1 --network-sigma 0.1
 
 Written from their maths, on generated data. Losses are minus the ELBO: of NumPyro and of our steps
 by one draw a step, averaged over the last tenth of the steps; of what we report by fresh draws and
@@ -189,8 +190,10 @@ EXAMPLES = {
 }
 
 
-def ours(example: Example, steps: int, encoded: bool, **options: Any) -> Any:
-    """A fit here."""
+def ours(
+    example: Example, steps: int, encoded: bool, network: float | None = None, **options: Any
+) -> Any:
+    """A fit here; ``network`` is the unit of the steps of what ``numpyro.module`` trains."""
     model = vi.targets.from_numpyro(example.model, *example.args)
     groups: Any = "mean_field"
     if encoded:
@@ -205,7 +208,9 @@ def ours(example: Example, steps: int, encoded: bool, **options: Any) -> Any:
         groups = [
             vi.Group([example.site], encoder=(leaves, encode), inputs=model.rows_of(example.rows))
         ]
-    approx = vi.Approximation(groups, model=model, random_seed=1)
+    trained = [v.name for v in model.free_RVs if "$params" in v.name]
+    sigma = None if network is None else dict.fromkeys(trained, network)
+    approx = vi.Approximation(groups, model=model, random_seed=1, start_sigma=sigma)
     return vi.KLqp(approx).fit(steps, progressbar=False, **options)
 
 
@@ -240,6 +245,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--only", nargs="+", choices=EXAMPLES, default=list(EXAMPLES))
+    parser.add_argument("--learning-rate", type=float, help="of our optimiser, 0.05 by default")
+    parser.add_argument("--draws", type=int, default=1, help="of our steps each")
+    parser.add_argument("--network-sigma", type=float, help="start_sigma of networks' weights")
     given = parser.parse_args()
     print("| model | q | NumPyro | ours | our steps | with its Adam | seconds | of NumPyro |")
     print("|---|---|---|---|---|---|---|---|")
@@ -248,7 +256,9 @@ def main() -> None:
         for encoded in (False, True) if example.encoder else (False,):
             arguments = (example, given.steps, encoded)
             start = time.process_time()
-            approx = ours(*arguments)
+            rate = given.learning_rate
+            own = {} if rate is None else {"obj_optimizer": vi.scale_free_adam(rate)}
+            approx = ours(*arguments, given.network_sigma, obj_n_mc=given.draws, **own)
             middle = time.process_time()
             theirs = numpyros(*arguments)
             seconds = middle - start, time.process_time() - middle

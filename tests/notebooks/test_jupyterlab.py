@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -34,11 +35,12 @@ print(bool(np.isfinite(stopped.sample(10)["posterior"].to_dataset().to_array()).
 group, target = vi.Group([mu], family="full_rank"), vi.targets.from_pymc(model)
 display(approx, approx.status, approx.diagnose(), group, vi.structure(model), target)
 """,
+    'chosen = vi.fit(model=model, random_seed=1, inf_kwargs={"repair": None})',
 )
-MODEL, FIT, STOPPED, KEPT, SHOWN = range(len(CELLS))
+MODEL, FIT, STOPPED, KEPT, SHOWN, CHOSEN = range(len(CELLS))
 
 CARDS = 6
-"""What the last cell shows."""
+"""What the cell before the last one shows."""
 
 READ = 4.5
 """Least contrast of text that is read by all (WCAG 2.2, 1.4.3 at level AA)."""
@@ -110,6 +112,7 @@ def seen(tmp_path_factory):
         until(lambda: page.ended(STOPPED))
         found.stopped, found.kept = page.outputs(STOPPED), page.ran(KEPT)
         found.shown = page.ran(SHOWN)
+        found.chosen = page.ran(CHOSEN)
         found.red = page.script(RED)
         found.contrasts = {}
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
@@ -126,7 +129,7 @@ def seen(tmp_path_factory):
 
 
 def bars(outputs):
-    return [text for text in outputs if "mean_field:" in text]
+    return [text for text in outputs if re.search("[━─]{12}", text)]
 
 
 def test_the_bar_is_one_line_that_is_replaced(seen):
@@ -137,6 +140,16 @@ def test_the_bar_is_one_line_that_is_replaced(seen):
     assert all("\n" not in line.strip() for line in lines)
     (last,) = bars(seen.fit)
     assert "400,000/400,000" in last
+
+
+def test_each_stage_has_one_bar_that_says_it(seen):
+    """Scores are matched in two parts here, with a look between them."""
+    match, climb = bars(seen.chosen)
+    assert match.startswith("match, full_rank:")
+    assert climb.startswith("climb, full_rank:")
+    assert "3,000/3,000" in climb
+    before = seen.chosen[seen.chosen.index(climb) - 1]
+    assert before.endswith("Stage climb begins: steps of full_rank along the ELBO.\n")
 
 
 def test_nothing_is_said_in_red(seen):
@@ -168,6 +181,7 @@ def test_a_notebook_that_is_opened_again_shows_the_same(seen):
     assert seen.reopened[FIT] == seen.fit
     assert seen.reopened[STOPPED] == seen.stopped
     assert seen.reopened[SHOWN] == seen.shown
+    assert seen.reopened[CHOSEN] == seen.chosen
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])

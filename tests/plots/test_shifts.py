@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pymc as pm
 import pytest
 import xarray as xr
 from matplotlib import pyplot as plt
@@ -95,6 +96,14 @@ def test_of_a_real_fit_on_given_axes(conjugate):
     drawn = vi.plots.shifts(found, ax=pair)
     assert list(drawn) == list(pair)
     assert pair[0].get_yticklabels()[0].get_text() == "mu"
+
+
+def test_entries_have_the_labels_of_the_model():
+    with pm.Model(coords={"place": ["here", "there"]}) as model:
+        pm.Normal("x", 0.0, [1.0, 0.1], dims="place")
+    found = vi.Approximation("mean_field", model=model, random_seed=1).diagnose(200, chains=0)
+    left, _ = vi.plots.shifts(found)
+    assert {text.get_text() for text in left.get_yticklabels()} == {"x[here]", "x[there]"}
 
 
 def test_of_an_approximation_with_a_verdict(rng, with_record):

@@ -14,10 +14,13 @@ from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.text import Annotation
 
 import vi
+from vi.approximation.record.training_data import TrainingData
 from vi.diagnostics import Diagnosis
 from vi.diagnostics.agreement import compared
 from vi.diagnostics.stages import Stage
 from vi.plots.drawing import ON_DARK, ON_LIGHT, palette
+from vi.targets.batches.rows import StreamedRows
+from vi.targets.batches.setting import GraphSetting
 
 pytest.importorskip("arviz_plots")  # which brings styles
 
@@ -76,6 +79,10 @@ def drawn(with_record, conjugate, rng):
     )
     losses = 5.0 + rng.normal(size=1_000)
     losses[:30] = 1e6  # a beginning that is counted in a corner
+    hundred = TrainingData(GraphSetting(streamed=StreamedRows({}, n_rows=100, size=1)))
+    epochs = with_record(losses=losses, data=hundred)
+    hardly = with_record(losses=losses[:250], data=hundred)
+    tracked = {"few": rng.normal(size=(20, 9)), "many": rng.normal(size=(20, 90))}
     full = with_record(losses=losses, starts=compared(runs, conjugate.layout), stages=stages)
     return {
         "loss": lambda: vi.plots.loss(full),
@@ -83,6 +90,9 @@ def drawn(with_record, conjugate, rng):
         "shifts": lambda: vi.plots.shifts(found),
         "starts": lambda: vi.plots.starts(full),
         "plot_stages": lambda: vi.plots.plot_stages(full),
+        "plot_epochs": lambda: vi.plots.plot_epochs(epochs),
+        "plot_epochs, two": lambda: vi.plots.plot_epochs(hardly),
+        "plot_tracked": lambda: vi.plots.plot_tracked(tracked),
         "marginals": lambda: vi.plots.marginals(conjugate, draws=50),
         "plot_structure": lambda: vi.plots.plot_structure(groups()),
     }

@@ -87,7 +87,7 @@ def test_slots_say_what_the_model_says():
         "plain",
         "scale[2]",
         "weights[0]",
-        "grid[2, 1]",
+        "grid[2, b]",
     ]
     assert layout["scale_log__"] is layout["scale"]
     assert layout.describe(np.arange(13), limit=2) == "plain, scale[0] and 11 more"

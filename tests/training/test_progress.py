@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from types import SimpleNamespace
@@ -9,8 +10,9 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from vi.training.progress import ProgressBar
+from vi.training.progress import ProgressBar, in_one_place
 
 
 def checked(data):
@@ -89,3 +91,57 @@ def test_the_bar_has_a_part_that_is_not_done(shown):
         bar.update(25, np.full(25, 3.0), final=True)
     assert "━" * 3 + "─" * 9 in shown[0][-1]
     assert shown[0][-1].startswith("<a & b>")
+
+
+def stage_in_two_parts():
+    with in_one_place("match"):
+        for n in (50, 100):
+            with ProgressBar(n, "full_rank:") as bar:
+                bar.update(n, np.full(n, 3.0), final=True)
+
+
+def test_a_stage_has_one_output_that_says_it(shown):
+    stage_in_two_parts()
+    (states,) = shown
+    assert all(state.startswith("match, full_rank:") for state in states)
+    assert any("50/50" in state for state in states)
+    assert "100/100" in states[-1]
+    with ProgressBar(10, "full_rank:") as bar:  # of a fit after it
+        bar.update(10, np.full(10, 3.0), final=True)
+    assert len(shown) == 2
+    assert shown[1][-1].startswith("full_rank:")
+
+
+def left_on_screen(written):
+    """Lines that a terminal shows in the end, of text with cursor movements."""
+    lines, row = [""], 0
+    for part in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", written):
+        if part == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif part.endswith("A") and part[0] == "\x1b":
+            row -= int(part[2:-1] or 1)
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part[0] not in "\x1b\r":
+            lines[row] += part
+    return [line for line in lines if line.strip()]
+
+
+def test_a_stage_leaves_one_line_on_a_terminal(monkeypatch):
+    terminal = io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=120, _environ={})
+    monkeypatch.setattr("vi.training.progress.Console", lambda: console)
+    stage_in_two_parts()
+    (line,) = left_on_screen(terminal.getvalue())
+    assert "match, full_rank:" in line
+    assert "100/100" in line
+    assert "50/50" in terminal.getvalue()
+
+
+def test_an_error_within_a_stage_ends_the_place(shown):
+    with pytest.raises(RuntimeError), in_one_place("match"):
+        raise RuntimeError
+    with ProgressBar(10, "full_rank:"):
+        pass
+    assert shown[0][-1].startswith("full_rank:")

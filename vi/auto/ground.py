@@ -32,6 +32,7 @@ from vi.foundation.precision import precision
 from vi.foundation.seeds import STAGES, derived_seed, key_from
 from vi.inference.run_options import RunOptions
 from vi.training.loop import Callback
+from vi.training.progress import in_one_place
 
 __all__ = ["Ground"]
 
@@ -102,7 +103,8 @@ class Ground:
         if self.options.progressbar:
             logger.info("Stage %s begins%s.", name, f": {what}" if what else "")
         written: list[Stage] = []
-        yield written.append
+        with in_one_place(name):
+            yield written.append
         for row in written:
             row = replace(row, stage=name, seconds=time.perf_counter() - began)
             done = (*self.fit.stages, row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,9 @@ class Slot:
         Name of the transform, ``None`` where the variable is unconstrained.
     dims : tuple of (str or None)
         Names of the dimensions of the constrained variable, empty if the model names none.
+    labels : tuple of (sequence of str or None)
+        Names of the entries along each axis of the unconstrained value, ``None`` where these are
+        indices; empty if all are.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Slot:
     constrained_shape: tuple[int, ...]
     transform: str | None = None
     dims: tuple[str | None, ...] = ()
+    labels: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def slice(self) -> slice:
@@ -58,6 +62,17 @@ class Slot:
     def size(self) -> int:
         """Number of entries in the flat vector."""
         return self.stop - self.start
+
+    def entry(self, number: int) -> str:
+        """Where an entry lies, by its number: ``"2, b"`` with labels, and empty of a scalar."""
+        if not self.shape:
+            return ""
+        at = np.unravel_index(number, self.shape)
+        axes = self.labels or (None,) * len(at)
+        return ", ".join(
+            str(int(i)) if axis is None else str(axis[int(i)])
+            for i, axis in zip(at, axes, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -125,16 +140,15 @@ class Layout:
         }
 
     def label(self, index: int) -> str:
-        """Name of one entry of the flat vector, with indices into the unconstrained value.
+        """Name of one entry of the flat vector, as a table of draws has it.
 
-        ``"beta[2, 0]"`` for example.
+        ``"effect[Kyoto]"`` where the model has labels that fit the unconstrained value, and
+        ``"beta[2, 0]"`` with indices into it elsewhere.
         """
         for slot in self.slots:
             if slot.start <= index < slot.stop:
-                if not slot.shape:
-                    return slot.name
-                position = np.unravel_index(index - slot.start, slot.shape)
-                return f"{slot.name}[{', '.join(str(int(i)) for i in position)}]"
+                entry = slot.entry(index - slot.start)
+                return f"{slot.name}[{entry}]" if entry or slot.shape else slot.name
         raise IndexError(f"Entry {index} is outside the flat vector of length {self.dim}.")
 
     @property

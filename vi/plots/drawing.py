@@ -127,7 +127,9 @@ def approximation(given: Any, plot: str) -> Approximation:
     return given
 
 
-def axes_for(ax: Any, count: int = 1, size: tuple[float, float] = AXES) -> list[Any]:
+def axes_for(
+    ax: Any, count: int = 1, size: tuple[float, float] = AXES, columns: int | None = None
+) -> list[Any]:
     """So many Axes beside each other: those that were given, or those of a new figure.
 
     Parameters
@@ -138,11 +140,17 @@ def axes_for(ax: Any, count: int = 1, size: tuple[float, float] = AXES) -> list[
         How many are needed.
     size : tuple of float
         Width and height of a new figure, in inches.
+    columns : int, optional
+        The largest number of them in a row of a new figure; all by default.
     """
     pyplot = needs("matplotlib.pyplot", "Plots")
     if ax is None:
-        _, grid = pyplot.subplots(1, count, figsize=size, layout="constrained", squeeze=False)
-        return list(grid[0])
+        across = min(count, columns or count)
+        options = {"figsize": size, "layout": "constrained", "squeeze": False}
+        _, grid = pyplot.subplots(-(-count // across), across, **options)
+        for left_over in grid.flat[count:]:
+            left_over.remove()
+        return list(grid.flat[:count])
     several = isinstance(ax, Iterable) and not isinstance(ax, pyplot.Axes)
     given = list(ax) if several else [ax]
     if len(given) != count or not all(isinstance(one, pyplot.Axes) for one in given):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from vi.approximation import Approximation
+from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.losses import WINDOW, finite, recent, still_falling
 from vi.plots.drawing import Palette, approximation, axes_for, dress, palette
 
-__all__ = ["Running", "in_view", "loss", "running"]
+__all__ = ["Running", "count_above", "in_view", "known_losses", "loss", "running", "with_error"]
 
 POINTS = 500
 """Places at which the running mean is drawn."""
@@ -92,14 +93,7 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
     'step'
     """
     fit = approximation(approx, "loss").record
-    losses = np.asarray(fit.losses, np.float64)
-    if not np.isfinite(losses).any():
-        why = (
-            "score=False keeps none; fit without it."
-            if not fit.keep_losses
-            else "it has done no steps: fit it, or the method finds q without a loss (Laplace)."
-        )
-        raise ValueError(f"This approximation has no losses: {why}")
+    losses = known_losses(fit)
     (axes,) = axes_for(ax)
     colors = palette(axes)
     every = -(-len(losses) // DOTS)
@@ -125,16 +119,29 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
             label="90 % of the losses",
         )
     axes.plot(means.steps, means.mean, color=colors.blue, label=f"mean of {means.window:,} steps")
-    low, high = in_view(losses, means)
+    low, high = in_view(losses, means.mean)
     axes.set_ylim(low, high)
-    _count_above(axes, losses, high, colors)
+    count_above(axes, losses, high, colors)
     falls = ", still falling" if still_falling(losses) else ""
-    mean = _with_error(finite(recent(losses)))
+    mean = with_error(finite(recent(losses)))
     axes.set_title(f"{fit.status.ending} at step {fit.status.step:,}{falls}: {mean}")
     name = "loss" if fit.algorithm is None else f"loss ({fit.algorithm.loss_name})"
     axes.set(xlabel="step", ylabel=name, xlim=(0, len(losses) + 1))
     dress(axes, colors, loc="upper right", markerscale=3)
     return axes
+
+
+def known_losses(fit: FitState) -> np.ndarray:
+    """The losses of a record, or a refusal of one that has none."""
+    losses = np.asarray(fit.losses, np.float64)
+    if not np.isfinite(losses).any():
+        why = (
+            "score=False keeps none; fit without it."
+            if not fit.keep_losses
+            else "it has done no steps: fit it, or the method finds q without a loss (Laplace)."
+        )
+        raise ValueError(f"This approximation has no losses: {why}")
+    return losses
 
 
 def running(losses: np.ndarray) -> Running:
@@ -149,7 +156,7 @@ def running(losses: np.ndarray) -> Running:
     return Running(window, ends, mean, *quantiles)
 
 
-def in_view(losses: np.ndarray, means: Running) -> tuple[float, float]:
+def in_view(losses: np.ndarray, means: np.ndarray) -> tuple[float, float]:
     """The losses between which one looks: those of the second half, and some room.
 
     There is room for the running mean, up to two heights of what the second half takes.
@@ -158,7 +165,7 @@ def in_view(losses: np.ndarray, means: Running) -> tuple[float, float]:
     half = half[np.isfinite(half)] if np.isfinite(half).any() else losses[np.isfinite(losses)]
     low, high = np.quantile(half, (0.005, 0.995))
     height = max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-12)
-    mean = means.mean[np.isfinite(means.mean)]
+    mean = means[np.isfinite(means)]
     above = max(float(mean.max()) - high, 0.0) if len(mean) else 0.0
     below = max(low - float(mean.min()), 0.0) if len(mean) else 0.0
     room = HEADROOM * height
@@ -168,7 +175,7 @@ def in_view(losses: np.ndarray, means: Running) -> tuple[float, float]:
     )
 
 
-def _with_error(losses: np.ndarray) -> str:
+def with_error(losses: np.ndarray) -> str:
     """The mean of losses and its standard error, to the first digit of the error."""
     with np.errstate(all="ignore"):
         mean, error = float(losses.mean()), float(losses.std() / np.sqrt(len(losses)))
@@ -178,13 +185,15 @@ def _with_error(losses: np.ndarray) -> str:
     return f"{mean:,.{digits}f} ± {error:,.{digits}f}"
 
 
-def _count_above(axes: Any, losses: np.ndarray, high: float, colors: Palette) -> None:
-    """Say how many losses lie above the view."""
+def count_above(
+    axes: Any, losses: np.ndarray, high: float, colors: Palette, what: str = "losses"
+) -> None:
+    """Say how many losses, or means of them, lie above the view."""
     above = losses[losses > high]
     # a few are what noise is like; a beginning that is cut off is worth a word
     if len(above) > 0.01 * len(losses):
         axes.annotate(
-            f"↑ {len(above):,} losses above, up to {above.max():,.3g}",
+            f"↑ {len(above):,} {what} above, up to {above.max():,.3g}",
             (0.02, 0.97),
             xycoords="axes fraction",
             va="top",

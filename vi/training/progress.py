@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 import io
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from html import escape
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +27,7 @@ from rich.text import Text
 
 from vi.diagnostics.losses import average_loss
 
-__all__ = ["ProgressBar"]
+__all__ = ["ProgressBar", "in_one_place"]
 
 REFRESH = 0.1
 
@@ -38,6 +42,47 @@ ONE_LINE = (
     "white-space:pre;overflow:hidden;text-overflow:ellipsis"
 )
 """Of CSS: as JupyterLab shows text that is printed, but not broken."""
+
+
+@dataclass
+class Place:
+    """Where the bars of one stage of a fit are drawn, one after the other.
+
+    Parameters
+    ----------
+    stage : str
+        What is going on.
+    cell : Cell or None
+        The output of a notebook that the last bar had.
+    last : Progress or None
+        The last bar of a terminal.
+    """
+
+    stage: str
+    cell: Cell | None = None
+    last: Progress | None = None
+
+
+_place: ContextVar[Place | None] = ContextVar("place", default=None)
+
+
+@contextmanager
+def in_one_place(stage: str) -> Iterator[None]:
+    """Draw the bars within as one, which says the stage: the last one is what remains.
+
+    Parameters
+    ----------
+    stage : str
+        What is shown before the labels of the bars.
+    """
+    place = Place(stage)
+    token = _place.set(place)
+    try:
+        yield
+    finally:
+        _place.reset(token)
+        if place.last is not None:
+            place.last.console.print(place.last.get_renderable())
 
 
 class ProgressBar:
@@ -56,7 +101,10 @@ class ProgressBar:
     def __init__(self, total: int, label: str, enabled: bool = True) -> None:
         console = Console()
         watched = console.is_terminal or console.is_jupyter
-        self._cell = Cell() if console.is_jupyter else None
+        self._place = place = _place.get()
+        if place is not None:
+            label = f"{place.stage}, {label}"
+        self._cell = _cell_for(place) if console.is_jupyter else None
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=BAR) if self._cell is None else PlainBar(),
@@ -66,6 +114,7 @@ class ProgressBar:
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             auto_refresh=False,
+            transient=place is not None,
             disable=not (enabled and watched),
         )
         self._task = self._progress.add_task(label, total=total, rate="compiling", loss="")
@@ -119,6 +168,16 @@ class ProgressBar:
             self._draw()
         if self._cell is None:
             self._progress.stop()
+            if self._place is not None and not self._progress.disable:
+                self._place.last = self._progress
+
+
+def _cell_for(place: Place | None) -> Cell:
+    """An output of its own, or that of the bars before."""
+    if place is None:
+        return Cell()
+    place.cell = place.cell or Cell()
+    return place.cell
 
 
 class PlainBar(ProgressColumn):

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+from pymc.distributions.transforms import ordered
 
 import vi
+from vi.targets.model.labels import axis_labels
 
 
 class Thing:
@@ -55,7 +57,52 @@ def test_draws_have_labels(name, caplog):
     assert posterior["x"].dims == posterior["twice"].dims == ("chain", "draw", "g")
     expected = [np.datetime64(label) if name == "dates" else label for label in expected]
     assert list(posterior["g"].values) == expected
-    assert len(approx.summary(draws=10)) == 6
+    rows = list(approx.summary(draws=10).index)
+    assert len(rows) == 6
+    assert approx.layout.labels == rows[:3]
+
+
+def test_coordinates_are_called_as_in_the_summary():
+    """By the model's labels wherever they fit the unconstrained value, and by indices elsewhere."""
+    coords = {"place": ["here", "there"], "year": [2024, 2025, 2026], "kind": list("abc")}
+    with pm.Model(coords=coords) as model:
+        pm.Normal("level")
+        pm.HalfNormal("scale", dims=("place", "year"))
+        pm.Normal("free", shape=2)
+        pm.Dirichlet("share", np.ones(3), dims="kind")  # two numbers for three labels
+        pm.Normal("ordered", [0, 1, 2], dims="kind", transform=ordered)
+    approx = vi.MeanField(model=model, random_seed=1)
+    labels = approx.layout.labels
+    known = [label for label in labels if not label.startswith("share")]
+    rows = approx.summary(10).index
+    assert known == [row for row in rows if not row.startswith("share")]
+    assert known[:3] == ["level", "scale[here, 2024]", "scale[here, 2025]"]
+    assert [label for label in labels if label.startswith("share")] == ["share[0]", "share[1]"]
+
+
+def test_labels_of_axes_are_made_when_they_are_asked_for(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "vi.targets.model.labels.labels_for_draws",
+        lambda coords: made.append(1) or (dict(coords), []),
+    )
+    found = axis_labels(approximation({"g": ["x", "y", "z"]}, "g").model, {"x": (3,)})
+    made.clear()
+    (axis,) = found["x"]
+    assert not made
+    assert [axis[i] for i in range(len(axis))] == ["x", "y", "z"]
+    assert len(made) == 1
+
+
+def test_a_verdict_calls_coordinates_as_the_summary_does():
+    with pm.Model(coords={"place": ["here", "there"]}) as model:
+        cov = np.array([[1.0, 0.9], [0.9, 1.0]])
+        pm.MvNormal("x", np.zeros(2), cov, dims="place")
+    approx = vi.fit(method="dadvi", model=model, random_seed=1)
+    found = approx.diagnose(500, chains=64)
+    assert list(found.table["unconstrained"].to_numpy()) == ["x[here]", "x[there]"]
+    assert "correlated: x[here] and x[there]" in found.why
+    assert list(approx.cov_lr()["unconstrained"].to_numpy()) == list(approx.summary(10).index)
 
 
 def test_a_slash_in_the_name_of_a_dim(caplog):

@@ -148,7 +148,8 @@ def _on_target(
         # a gradient that JAX loses is no exception: another backend has it
         return fit.backend != "auto" or not diagnosed(fit, target, run.supply.last).lost_in
 
-    label = f"{fit.family.short_name}:"
+    # a second bar of one fit, after JAX has lost a gradient, says what is another
+    label = fit.family.short_name + (", pytensor:" if fit.backend == "pytensor" else ":")
     try:
         saver = None if keeper is None else keeper.watch(run, best, lambda: fit)
         with ProgressBar(n, label, around.progressbar and run.leads) as progress:

@@ -4,21 +4,57 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from numbers import Number
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import xarray as xr
-from pymc.backends.arviz import coords_and_dims_for_inferencedata
 
-__all__ = ["dim_name", "dims_that_fit", "labels_and_dims", "labels_for_draws", "say_changed_labels"]
+__all__ = [
+    "AxisLabels",
+    "axis_labels",
+    "dim_name",
+    "dims_that_fit",
+    "labels_and_dims",
+    "labels_for_draws",
+    "say_changed_labels",
+]
 
 logger = logging.getLogger("vi")
 
 PLAIN = (str, bytes, Number, np.generic, date, timedelta)
 """What labels can be: xarray joins arrays by label, which takes values that can be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class AxisLabels:
+    """Labels along an axis as texts, those that a table of draws has.
+
+    They are made when one is asked for: there can be millions, and most fits need none.
+
+    Parameters
+    ----------
+    given : sequence
+        Labels as the model has them.
+    """
+
+    given: Sequence[Any]
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def __getitem__(self, index: int) -> str:
+        return str(self._held[index])
+
+    @cached_property
+    def _held(self) -> np.ndarray:
+        labels, _ = labels_for_draws({"dim": _together(self.given)})
+        held = xr.Dataset(coords={"dim": ("dim", np.asarray(labels["dim"]))})
+        return held["dim"].to_numpy()
 
 
 def dim_name(name: str) -> str:
@@ -56,16 +92,46 @@ def labels_and_dims(model: pm.Model) -> tuple[dict[str, Any], dict[str, list[str
     A value has the dims of its variable; a transform to another length (a simplex has an entry less
     in the unconstrained space) leaves a dim that no longer fits: see :func:`dims_that_fit`.
     """
-    own_labels, own_dims = coords_and_dims_for_inferencedata(model)
-    # PyMC has made a table of labels that are tuples: the model has them as they were given
-    given = {d: v if np.ndim(v) < 2 else model.coords[d] for d, v in own_labels.items()}
-    labels, _ = labels_for_draws(given)
-    dims = {name: [d if d is None else dim_name(d) for d in row] for name, row in own_dims.items()}
+    own = {dim: _together(row) for dim, row in model.coords.items() if row is not None}
+    labels, _ = labels_for_draws(own)
+    return labels, _dims(model)
+
+
+def axis_labels(
+    model: pm.Model, shapes: Mapping[str, Sequence[int]]
+) -> dict[str, list[AxisLabels | None]]:
+    """Labels along each axis of unconstrained values, by the names of those that have some.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    shapes : mapping of {str: sequence of int}
+        Shapes by name.
+    """
+    given = {dim_name(dim): row for dim, row in model.coords.items() if row is not None}
+    dims = dims_that_fit(shapes, given, _dims(model))
+    texts = {dim: AxisLabels(row) for dim, row in given.items()}
+    return {name: [texts.get(dim or "") for dim in row] for name, row in dims.items()}
+
+
+def _dims(model: pm.Model) -> dict[str, list[str | None]]:
+    """Dims by the names of variables, and of unconstrained values with as many axes."""
+    dims = {
+        name: [d if d is None else dim_name(d) for d in row]
+        for name, row in model.named_vars_to_dims.items()
+    }
     for variable in model.free_RVs:
         value = model.rvs_to_values[variable]
         if variable.name in dims and value.ndim == variable.ndim:
             dims.setdefault(value.name, dims[variable.name])
-    return labels, dims
+    return dims
+
+
+def _together(labels: Sequence[Any]) -> Any:
+    """Labels as an array, but as they are where each is several values itself."""
+    table = np.array(labels) if isinstance(labels, tuple) else labels
+    return table if np.ndim(table) < 2 else labels
 
 
 def dims_that_fit(
