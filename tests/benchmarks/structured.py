@@ -4,7 +4,9 @@ Run with ``python tests/benchmarks/structured.py [--models radon volatility] [--
 A line for each model and method: seconds of the whole fit (compilation included) and of the
 processors, microseconds a step, the ELBO from 1,000 draws, and the largest errors over the globals,
 of means in NUTS' sds and of log sds. NUTS' moments are those of ``structured_references.json``, of
-4 chains of 3,000 draws; ``--references`` makes them anew, and needs nutpie.
+4 chains of 3,000 draws; ``--references`` makes them anew, and needs nutpie. ``--ratio`` gives
+processor seconds of a step of ``structured_advi`` beside mean field's instead, by turns in one
+process; with one thread (``taskset -c 0``) none are spent waiting.
 """
 
 from __future__ import annotations
@@ -260,11 +262,15 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
     parser.add_argument("--references", action="store_true")
+    parser.add_argument("--ratio", action="store_true")
     parser.add_argument("--out")
     asked = parser.parse_args()
     logging.getLogger("vi").setLevel(logging.ERROR)
     references = json.loads(REFERENCES.read_text()) if REFERENCES.exists() else {}
     for name in asked.models:
+        if asked.ratio:
+            write(asked.out, ratio(name))
+            continue
         if asked.references:
             references[name] = nuts(name)
             REFERENCES.write_text(json.dumps(references, indent=1) + "\n")
@@ -284,6 +290,37 @@ def main() -> None:
                 mean, sd = errors(found, reference["moments"], globals_)
                 line |= {"globals_mean": round(mean, 3), "globals_log_sd": round(sd, 3)}
             write(asked.out, line)
+
+
+def ratio(name: str, rounds: int = 9, seconds: float = 0.3) -> dict[str, Any]:
+    """Processor microseconds of a step, mean field's and the structured family's, by turns."""
+    kinds: tuple[Any, ...] = (vi.ADVI, vi.StructuredADVI)
+    made = [kind(model=MODELS[name][0](), random_seed=1, warm_start=False) for kind in kinds]
+    counts = []
+    for inference in made:
+        inference.fit(10, progressbar=False)
+        n = 20
+        while (took := step_seconds(inference, n)) * n < seconds / 4:
+            n *= 4
+        counts.append(max(1, round(seconds / took)))
+    times = [
+        [1e6 * step_seconds(own, n) for own, n in zip(made, counts, strict=True)]
+        for _ in range(rounds)
+    ]
+    mean_field, structured = np.transpose(times)
+    return {
+        "model": name,
+        "us_mean_field": round(float(mean_field.min()), 1),
+        "us_structured": round(float(structured.min()), 1),
+        "ratio": round(float(np.median(structured / mean_field)), 2),
+    }
+
+
+def step_seconds(inference: Any, n: int) -> float:
+    """Processor seconds of a step, of so many more."""
+    began = time.process_time()
+    inference.refine(n, progressbar=False)
+    return (time.process_time() - began) / n
 
 
 def write(path: str | None, line: dict[str, Any]) -> None:

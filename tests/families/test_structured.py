@@ -49,6 +49,21 @@ def test_without_slopes_it_is_a_normal(name):
     np.testing.assert_allclose(family.entropy(params), entropy, rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_score_from_the_noise_is_that_of_the_density(name):
+    family = EXAMPLES[name]
+    dim = len(family.globals) + len(family.parents)
+    params = perturbed(family, dim, 3, np.dtype("float64"))
+    noise = jnp.linspace(-1.5, 1.0, dim)
+    z = family.draw(params, noise)
+    right = jax.value_and_grad(lambda z: family.log_prob(params, z))(z)
+    found = jax.value_and_grad(lambda z: family.log_prob_of_draw(params, noise, z))(z)
+    np.testing.assert_allclose(found[0], right[0], rtol=1e-12)
+    np.testing.assert_allclose(found[1], right[1], atol=1e-12 * np.abs(right[1]).max())
+    nothing = jax.grad(lambda p: family.log_prob_of_draw(p, noise, z))(params)
+    assert all(not np.any(value) for value in nothing.values())
+
+
 def test_scales_follow_the_globals():
     """Given the global noise, an effect's log sd is a + b e: its variance is a lognormal's mean."""
     family = Structured((0,), ((),))

@@ -7,16 +7,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from vi.algorithms.base import Algorithm, State
 from vi.families.family import Family, Frame, Noise, Params
 from vi.foundation.batching import batched
+from vi.foundation.fusion import in_memory
 from vi.foundation.numbers import flag, positive, whole
 from vi.optimizers.averaging import Averaging
 from vi.optimizers.named import is_optimizer, name_of
 
 __all__ = ["Descent"]
+
+LAST_STEP = np.uint32(2**32 - 1)
+"""The largest number of a step, which no run comes to, though compiled code cannot know it."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class Descent(Algorithm):
     def noises(self, state: State) -> Noise:
         """The noise of this step's draws, a leading axis of ``n_draws``; of pairs, halves."""
         noises = batched(lambda key: self.family.noise(key, state.params), self._keys(state))
+        noises = in_memory(noises, state.step < LAST_STEP)
         if not self.antithetic:
             return noises
         return jax.tree.map(lambda noise: jnp.concatenate([noise, -noise]), noises)

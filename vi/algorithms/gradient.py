@@ -12,6 +12,7 @@ from vi.algorithms.base import ALGORITHMS, Question, Rows, State
 from vi.algorithms.descent import Descent
 from vi.families.family import Family, Frame, Params
 from vi.foundation.batching import batched
+from vi.foundation.slopes import with_slope
 from vi.objectives.base import LogProb, Objective
 from vi.objectives.elbo import StickingTheLanding
 
@@ -88,7 +89,7 @@ class Gradient(Descent):
                     f"shape {jnp.shape(z)}; it is known at the draws alone, all "
                     f"{len(question.points)} of them in one call: {question.points.shape}."
                 )
-            return log_prob + jnp.sum(score * (z - jax.lax.stop_gradient(question.points)), axis=-1)
+            return with_slope(log_prob, score, z)
 
         def loss_of(family: Family, params: Params, log_prob: LogProb) -> jax.Array:
             loss = self.objective.loss(family, params, question.noise, log_prob)

@@ -19,6 +19,7 @@ from vi.families.triangles import (
     triangle,
     with_diagonal,
 )
+from vi.foundation.slopes import with_slope
 
 __all__ = ["FullRank"]
 
@@ -107,12 +108,11 @@ class FullRank(Family):
         return self.draw(params, noise), log_q
 
     def log_prob_of_draw(self, params: Params, noise: Noise, z: jax.Array) -> jax.Array:
-        params, noise, place = jax.lax.stop_gradient((params, noise, z))
+        params, noise = jax.lax.stop_gradient((params, noise))
         log_q, slope = jax.value_and_grad(self.base.log_prob)(noise)
         # L's transpose is brought into LAPACK's order of entries by a plain copy, L by turning it
         score = solve_triangular(self.scale_tril(params).T, slope, lower=False)
-        known: jax.Array = log_q - self._log_det(params) + score @ (z - place)
-        return known
+        return with_slope(log_q - self._log_det(params), score, z)
 
     def entropy(self, params: Params) -> jax.Array:
         return self.base.entropy(params["mu"].size) + self._log_det(params)

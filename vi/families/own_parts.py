@@ -10,10 +10,21 @@ from vi.families.family import Params
 from vi.families.runs import taken
 from vi.families.ties import Ties
 
-__all__ = ["centres", "noise_of", "own_parts", "shape_given"]
+__all__ = [
+    "centres",
+    "density_of_noise",
+    "noise_of",
+    "own_parts",
+    "shape_given",
+    "squares",
+    "variances",
+]
 
 CENTRES = 512
 """Values of the global noise over which moments are averaged that have no closed form, in pairs."""
+
+FEW_ROWS = 16
+"""Globals over which a sum is written out."""
 
 
 def centres(globals_: int, dtype: np.dtype) -> jax.Array:
@@ -24,8 +35,18 @@ def centres(globals_: int, dtype: np.dtype) -> jax.Array:
 
 def shape_given(full: Params, at: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Scales ``(n,)`` and weights ``(k,)`` given the global noise."""
-    log_scale = full["log_scale"] + full["log_scale_slope"] @ at
-    return jnp.exp(log_scale), full["weight"] + full["weight_slope"] @ at
+    log_scale = full["log_scale"] + at @ full["log_scale_slope"]
+    return jnp.exp(log_scale), full["weight"] + at @ full["weight_slope"]
+
+
+def squares(slopes: jax.Array) -> jax.Array:
+    """The sums ``(n,)`` of the squares of slopes ``(g, n)``.
+
+    Of few rows row by row, which one loop takes; a sum over an axis is a call of its own.
+    """
+    if len(slopes) > FEW_ROWS:
+        return jnp.sum(jnp.square(slopes), axis=0)
+    return sum(map(jnp.square, slopes), jnp.zeros_like(slopes, shape=slopes.shape[1:]))
 
 
 def own_parts(
@@ -69,3 +90,50 @@ def noise_of(
         if not inverse:
             known = jnp.concatenate([known, part])
     return jnp.concatenate(found) if found else parts
+
+
+def variances(ties: Ties, inverse: bool, full: Params) -> jax.Array:
+    """Variances of the parts; of an inverse one with ties as if the weights were fixed."""
+    square = jnp.exp(2.0 * (full["log_scale"] + squares(full["log_scale_slope"])))
+    if inverse:
+        return ties.variances(square, full["weight"])
+    return square + ties.sums(jnp.square(full["weight"]) + squares(full["weight_slope"]))
+
+
+def density_of_noise(
+    ties: Ties, inverse: bool, full: Params, factor: jax.Array, noise: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    r"""The log determinant of :math:`J = dz / de` at a draw, and the score of q there.
+
+    .. math:: \nabla \log q(z) = -J^{-\top} (e + \nabla_e \log |J|)
+
+    Parameters
+    ----------
+    ties, inverse
+        See :func:`own_parts`.
+    full : dict
+        The parameters of the family, all of them.
+    factor : jax.Array
+        The Cholesky factor of the globals, ``(g, g)``.
+    noise : jax.Array
+        ``(D,)``, that of the globals first.
+
+    Returns
+    -------
+    tuple of jax.Array
+        A scalar, and ``(D,)`` in the order of globals and ties.
+    """
+    at, own = jnp.split(noise, [len(factor)])
+    bent = jnp.sum(full["log_scale_slope"], axis=1)
+    log_det = jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(full["log_scale"]) + bent @ at
+    scale, weight = shape_given(full, at)
+    (others,) = jax.linear_transpose(
+        lambda parts: noise_of(ties, inverse, scale, weight, parts), own
+    )(-own)
+
+    def following(at: jax.Array) -> jax.Array:
+        return at @ full["cross"] + own_parts(ties, inverse, *shape_given(full, at), own)
+
+    (felt,) = jax.vjp(following, at)[1](others)
+    ends = jax.scipy.linalg.solve_triangular(factor.T, -at - bent - felt, lower=False)
+    return log_det, jnp.concatenate([ends, others])

@@ -40,13 +40,13 @@ class OwnShape(Frame):
         found = {"mu": mu}
         if "cross" in gradient:
             back = jax.linear_transpose(self.own, jnp.zeros_like(self.mu[self.globals :]))
-            found["cross"] = jax.vmap(lambda c: back(c)[0])(gradient["cross"].T).T * self._unit
+            found["cross"] = jax.vmap(lambda c: back(c)[0])(gradient["cross"]) * self._unit
         return found
 
     def change(self, step: Params) -> Params:
         found = {"mu": self.moved(step["mu"])}
         if "cross" in step:
-            found["cross"] = jax.vmap(self.own)(step["cross"].T).T * self._unit
+            found["cross"] = jax.vmap(self.own)(step["cross"]) * self._unit
         return found
 
     @property

@@ -12,11 +12,20 @@ import numpy as np
 
 from vi.families.family import FAMILIES, Family, Frame, Params
 from vi.families.full_rank import FullRank
-from vi.families.own_parts import centres, noise_of, own_parts, shape_given
+from vi.families.own_parts import (
+    centres,
+    density_of_noise,
+    noise_of,
+    own_parts,
+    shape_given,
+    squares,
+    variances,
+)
 from vi.families.own_shape import OwnShape
 from vi.families.runs import taken
 from vi.families.ties import Ties, coordinates, lists_of_coordinates, ties_of
 from vi.foundation.numbers import flag
+from vi.foundation.slopes import with_slope
 
 __all__ = ["Structured"]
 
@@ -40,8 +49,8 @@ class Structured(Family):
 
     Parameters, ``g`` being the number of globals, ``n`` of the others, ``k`` of ties: ``mu``
     ``(D,)``, ``L_tril`` of the globals as in :class:`FullRank`; in the order of :attr:`order`:
-    ``cross`` ``(n, g)``, ``log_scale`` ``(n,)`` and ``log_scale_slope`` ``(n, g)``; ``weight``
-    ``(k,)`` and ``weight_slope`` ``(k, g)``. Those without entries are left out. Time and memory
+    ``cross`` ``(g, n)``, ``log_scale`` ``(n,)`` and ``log_scale_slope`` ``(g, n)``; ``weight``
+    ``(k,)`` and ``weight_slope`` ``(g, k)``. Those without entries are left out. Time and memory
     are ``O((n + k) g + g^2)``.
 
     ``log_prob``, entropy and mean are in closed form, ``std`` and ``cov`` too but for inverse ones
@@ -68,7 +77,7 @@ class Structured(Family):
     >>> family = Structured((0,), ((), (1,), (), (3,)))  # a scale, and two groups of two
     >>> params = family.init(jnp.zeros(5), jnp.ones(5), jax.random.key(0))
     >>> {name: value.shape for name, value in params.items()}["weight_slope"]
-    (2, 1)
+    (1, 2)
     >>> family.std(params).round(3).tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0]
 
@@ -130,7 +139,7 @@ class Structured(Family):
                 f"The family {self.short_name!r} is one of {own.dim} coordinates, not of "
                 f"{mean.size}: it belongs to the model whose structure it was made from."
             )
-        n, g, k = len(own.order), len(self.globals), own.count
+        g = len(self.globals)
         params = {
             "mu": mean,
             "L_tril": FullRank().init(mean[:g], taken(std, np.array(self.globals, int)), key)[
@@ -138,21 +147,15 @@ class Structured(Family):
             ],
             "log_scale": jnp.log(taken(std, own.order)),
         }
-        for name, shape in {
-            "cross": (n, g),
-            "log_scale_slope": (n, g),
-            "weight": (k,),
-            "weight_slope": (k, g),
-        }.items():
-            params[name] = jnp.zeros(shape, mean.dtype)
+        for name, shape in self._shapes.items():
+            params.setdefault(name, jnp.zeros(shape, mean.dtype))
         return {name: value for name, value in params.items() if value.size}
 
     def at(self, scale_tril: jax.Array, params: Params) -> Params:
         """Parameters with this Cholesky factor of the globals, ``(g, g)``."""
         mean = taken(params["mu"], np.array(self.globals, int))
         factor = FullRank().at(mean, scale_tril)["L_tril"]
-        own = {**params, "L_tril": factor}
-        return {name: value for name, value in own.items() if value.size}
+        return {n: value for n, value in (params | {"L_tril": factor}).items() if value.size}
 
     def noise(self, key: jax.Array, params: Params) -> jax.Array:
         return jax.random.normal(key, params["mu"].shape, params["mu"].dtype)
@@ -173,12 +176,19 @@ class Structured(Family):
             factor, taken(off, np.array(self.globals, int)), lower=True
         )
         scale, weight = shape_given(full, at)
-        left = taken(off, own.order) - full["cross"] @ at
+        left = taken(off, own.order) - at @ full["cross"]
         square = jnp.sum(jnp.square(at)) + jnp.sum(
             jnp.square(noise_of(self.ties, self.inverse, scale, weight, left))
         )
         log_det = jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(jnp.log(scale))
         return -0.5 * (square + z.size * LOG_2PI) - log_det
+
+    def log_prob_of_draw(self, params: Params, noise: jax.Array, z: jax.Array) -> jax.Array:
+        params, noise = jax.lax.stop_gradient((params, noise))
+        full, factor = self._filled(params), self._factor(self._filled(params))
+        log_det, score = density_of_noise(self.ties, self.inverse, full, factor, noise)
+        log_q = -0.5 * (jnp.sum(jnp.square(noise)) + z.size * LOG_2PI) - log_det
+        return with_slope(log_q, taken(score, self.ties.back), z)
 
     def entropy(self, params: Params) -> jax.Array:
         # the logarithms of scales are linear in noise of mean 0
@@ -191,15 +201,17 @@ class Structured(Family):
 
     def std(self, params: Params) -> jax.Array:
         full = self._filled(params)
-        if self.exact_moments:
-            return self._std(full, self._variances(full))
 
         def given(at: jax.Array) -> jax.Array:
             scale, weight = shape_given(full, at)
             return self.ties.variances(jnp.square(scale), weight)
 
-        found = jax.lax.map(given, centres(len(self.globals), params["mu"].dtype), batch_size=32)
-        return self._std(full, jnp.mean(found, axis=0))
+        if self.exact_moments:
+            own = variances(self.ties, self.inverse, full)
+        else:
+            values = centres(len(self.globals), params["mu"].dtype)
+            own = jnp.mean(jax.lax.map(given, values, batch_size=32), axis=0)
+        return taken(jnp.concatenate(self._stds(full, own)), self.ties.back)
 
     def cov(self, params: Params) -> jax.Array:
         full, own = self._filled(params), self.ties
@@ -219,31 +231,28 @@ class Structured(Family):
             among = jax.lax.fori_loop(
                 0, len(values), lambda i, sum_: sum_ + given(values[i]), jnp.zeros_like(eye)
             ) / len(values)
-        cross = jnp.concatenate([self._factor(full), full["cross"]])
-        whole = cross @ cross.T
-        g = len(self.globals)
-        whole = whole.at[g:, g:].add(among)
+        cross, g = jnp.concatenate([self._factor(full).T, full["cross"]], axis=1), len(self.globals)
+        whole = (cross.T @ cross).at[g:, g:].add(among)
         return whole[own.back][:, own.back]
 
     def units(self, params: Params) -> Params:
         full, own = self._filled(params), self.ties
         g = len(self.globals)
-        std = self._std(full, self._variances(full))
-        local = taken(std, own.order)
+        ends, local = self._stds(full, variances(self.ties, self.inverse, full))
         root = math.sqrt(max(g, 1))
-        inner = {"mu": taken(std, np.array(self.globals, int)), "L_tril": full["L_tril"]}
+        inner = {"mu": ends, "L_tril": full["L_tril"]}
         weight = own.weight_units(local, self.inverse)
         # shapes follow what is known of the globals: a slope is of the size of one per unit of a
         # logarithm, and a global that is known well bends nothing by its noise
-        slope = jnp.minimum(1.0, jnp.diag(self._factor(full))) / root
+        slope = jnp.minimum(1.0, jnp.diag(self._factor(full)))[:, None] / root
         units = {
-            "mu": std,
+            "mu": taken(jnp.concatenate([ends, local]), own.back),
             "L_tril": FullRank().units(inner)["L_tril"] if g else full["L_tril"],
             "log_scale": jnp.ones_like(full["log_scale"]),
-            "cross": jnp.broadcast_to(local[:, None] / root, full["cross"].shape),
+            "cross": jnp.broadcast_to(local / root, full["cross"].shape),
             "log_scale_slope": jnp.broadcast_to(slope, full["log_scale_slope"].shape),
             "weight": weight,
-            "weight_slope": weight[:, None] * slope,
+            "weight_slope": weight * slope,
         }
         return {name: units[name] for name in params}
 
@@ -261,41 +270,32 @@ class Structured(Family):
 
     def _filled(self, params: Params) -> Params:
         """The parameters, with arrays of no entries where one is left out."""
-        own, dtype = self.ties, params["mu"].dtype
-        n, g, k = len(own.order), len(self.globals), own.count
-        shapes = {
+        return {n: jnp.zeros(s, params["mu"].dtype) for n, s in self._shapes.items()} | params
+
+    @property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """The parameters' but for the location's; of the factor that of one that is left out."""
+        n, g, k = len(self.parents), len(self.globals), self.ties.count
+        return {
             "L_tril": (0,),
+            "cross": (g, n),
             "log_scale": (n,),
-            "cross": (n, g),
-            "log_scale_slope": (n, g),
+            "log_scale_slope": (g, n),
             "weight": (k,),
-            "weight_slope": (k, g),
+            "weight_slope": (g, k),
         }
-        return {n: jnp.zeros(shape, dtype) for n, shape in shapes.items()} | params
 
     def _factor(self, full: Params) -> jax.Array:
         """The Cholesky factor of the globals, ``(g, g)``."""
-        g = len(self.globals)
-        inner = {"mu": full["mu"][:g], "L_tril": full["L_tril"]}
+        inner = {"mu": full["mu"][: len(self.globals)], "L_tril": full["L_tril"]}
         return FullRank().scale_tril(inner)
 
     def _spread(self, full: Params, at: jax.Array, own: jax.Array) -> jax.Array:
         """The change of the vector that this global noise and these own parts make."""
-        both = jnp.concatenate([self._factor(full) @ at, full["cross"] @ at + own])
+        both = jnp.concatenate([self._factor(full) @ at, at @ full["cross"] + own])
         return taken(both, self.ties.back)
 
-    def _variances(self, full: Params) -> jax.Array:
-        """Variances of the own parts; of an inverse one with ties as if the weights were fixed."""
-        square = jnp.exp(
-            2.0 * (full["log_scale"] + jnp.sum(jnp.square(full["log_scale_slope"]), axis=1))
-        )
-        if self.inverse:
-            return self.ties.variances(square, full["weight"])
-        each = jnp.square(full["weight"]) + jnp.sum(jnp.square(full["weight_slope"]), axis=1)
-        return square + self.ties.sums(each)
-
-    def _std(self, full: Params, variances: jax.Array) -> jax.Array:
-        """The sds of the vector, from variances of the own parts."""
+    def _stds(self, full: Params, own: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The sds of globals and others, from variances of the own parts."""
         ends = jnp.linalg.norm(self._factor(full), axis=1)
-        others = jnp.sqrt(variances + jnp.sum(jnp.square(full["cross"]), axis=1))
-        return taken(jnp.concatenate([ends, others]), self.ties.back)
+        return ends, jnp.sqrt(own + squares(full["cross"]))

@@ -114,7 +114,7 @@ class Ties:
         """The covariance of the own parts ``(n, n)`` where weights are those of the noise."""
         n = len(self.order)
         slope = full["log_scale_slope"]
-        shift = jnp.sum(jnp.square(slope), axis=1)
+        shift = jnp.sum(jnp.square(slope), axis=0)
 
         def placed(values: jax.Array) -> jax.Array:
             blank = jnp.zeros((n, n), values.dtype)
@@ -122,11 +122,11 @@ class Ties:
 
         factor = placed(full["weight"])
         found = factor @ factor.T + jnp.diag(jnp.exp(2.0 * (full["log_scale"] + shift)))
-        for own in full["weight_slope"].T:
+        for own in full["weight_slope"]:
             found = found + placed(own) @ placed(own).T
         # of a weight that is linear and a scale that is log-linear in the same normal noise
         scale = jnp.exp(full["log_scale"] + 0.5 * shift)[self.parent]
-        tilted = full["weight"] + jnp.sum(full["weight_slope"] * slope[self.parent], axis=1)
+        tilted = full["weight"] + jnp.sum(full["weight_slope"] * slope[:, self.parent], axis=0)
         once = placed(scale * tilted)
         return found + once + once.T
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from vi.foundation.exponential import exponential
 from vi.foundation.numbers import number
 from vi.optimizers.named import OPTIMIZERS, with_settings
 
@@ -83,6 +84,8 @@ def scale_free_adam(
     number("scale_free_adam(stride_threshold", stride_threshold, least=0.0, below=1.0)
     number("scale_free_adam(max_stride", max_stride, least=1.0)
 
+    longest = max(1.0, stride_threshold / (1 - stride_threshold))
+
     @jax.jit  # one compilation in place of one for each kind of array
     def init(params: optax.Params) -> Any:
         flat, _ = ravel_pytree(params)
@@ -109,17 +112,16 @@ def scale_free_adam(
             inside = frame.gradient(updates)
             updates = updates | inside
             units = units | jax.tree.map(jnp.ones_like, inside)
-        gradient, restore = ravel_pytree(updates)
-        unit, _ = ravel_pytree(units)
+        # units stay apart: of many parameters they are one number each, and together an array
+        scaled, restore = ravel_pytree(jax.tree.map(jnp.multiply, updates, units))
         count, first, second, stride = state
         count = count + 1
         # rate, forget and correction need no more digits, and powers in float64 are slow
         step = count.astype(jnp.float32)
-        rate = (learning_rate * jax.lax.rsqrt(1 + (step - 1) / decay_steps)).astype(gradient.dtype)
-        forget = (step**-memory).astype(gradient.dtype)
-        correction = (1 - beta1**step).astype(gradient.dtype)
+        rate = (learning_rate * jax.lax.rsqrt(1 + (step - 1) / decay_steps)).astype(scaled.dtype)
+        forget = (step**-memory).astype(scaled.dtype)
+        correction = (1 - beta1**step).astype(scaled.dtype)
 
-        scaled = gradient * unit
         first = first + (1 - beta1) * (scaled - first)
         second = second + forget * (jnp.square(scaled) - second)
         size = jnp.sqrt(second)
@@ -129,8 +131,14 @@ def scale_free_adam(
         straightness = (jnp.minimum(jnp.abs(direction), 1) - stride_threshold) / (
             1 - stride_threshold
         )
-        stride = jnp.clip(stride * jnp.exp(stride_growth * straightness), 1, max_stride)
-        steps = restore(-rate * unit * stride * direction)
+        growth = exponential(stride_growth * straightness, stride_growth * longest)
+        stride = jnp.clip(stride * growth, 1, max_stride)
+        steps = jax.tree.map(
+            lambda unit, stride, direction: -rate * unit * stride * direction,
+            units,
+            restore(stride),
+            restore(direction),
+        )
         if frame is not None:
             steps = steps | frame.change(steps)
         return steps, (count, first, second, stride)

@@ -139,7 +139,7 @@ class GivenGlobals:
             if "cross" in params:
                 off = (at[part] - params["mu"][self.inner.globals]).T
                 noise = np.linalg.solve(params["lower"], off)
-                begun += params["cross"] @ np.clip(noise, -FAR, FAR)
+                begun += params["cross"].T @ np.clip(noise, -FAR, FAR)
             yield part, summits(self.inner, at[part], begun, quadratic=self.normal)
 
     def _candidates(

@@ -195,7 +195,7 @@ def _as_params(
         above, below = (
             shape(inner.summit(centre + side * step, summit.others)) for side in (1.0, -1.0)
         )
-        for name, column in slopes.items():
-            column.append(0.5 * (above[name] - below[name]))
-    params |= {name: np.stack(columns, 1) for name, columns in slopes.items() if columns}
+        for name, rows in slopes.items():
+            rows.append(0.5 * (above[name] - below[name]))
+    params |= {name: np.stack(rows) for name, rows in slopes.items() if rows}
     return {"lower": lower} | params
