@@ -50,7 +50,12 @@ def squares(slopes: jax.Array) -> jax.Array:
 
 
 def own_parts(
-    ties: Ties, inverse: bool, scale: jax.Array, weight: jax.Array, noise: jax.Array
+    ties: Ties,
+    inverse: bool,
+    full: Params,
+    scale: jax.Array,
+    weight: jax.Array,
+    noise: jax.Array,
 ) -> jax.Array:
     """The parts ``u`` of noise, ``(n,)``: what the others are besides following the globals.
 
@@ -60,6 +65,8 @@ def own_parts(
         Who takes from whom.
     inverse : bool
         Whether it is the parents' parts that are taken from, and not their noise.
+    full : dict
+        The parameters of the family.
     scale, weight, noise : jax.Array
         ``(n,)``, ``(k,)`` and ``(n,)``, in the order of the ties.
     """
@@ -71,12 +78,17 @@ def own_parts(
             part = part + w * taken(source, column)
         parts.append(part)
         if inverse:
-            known = jnp.concatenate([known, part])
+            known = ties.cut(jnp.concatenate([known, part]), _true_of(full))
     return jnp.concatenate(parts) if parts else noise
 
 
 def noise_of(
-    ties: Ties, inverse: bool, scale: jax.Array, weight: jax.Array, parts: jax.Array
+    ties: Ties,
+    inverse: bool,
+    full: Params,
+    scale: jax.Array,
+    weight: jax.Array,
+    parts: jax.Array,
 ) -> jax.Array:
     """The noise behind such parts: the inverse of :func:`own_parts`."""
     found, known = [], parts[:0]
@@ -88,8 +100,13 @@ def noise_of(
         part = part / scale[block.place]
         found.append(part)
         if not inverse:
-            known = jnp.concatenate([known, part])
+            known = ties.cut(jnp.concatenate([known, part]), _true_of(full))
     return jnp.concatenate(found) if found else parts
+
+
+def _true_of(full: Params) -> jax.Array:
+    """A scalar that is true, which compilation does not know, and the same for all draws."""
+    return full["mu"][0] != jnp.inf
 
 
 def variances(ties: Ties, inverse: bool, full: Params) -> jax.Array:
@@ -128,11 +145,11 @@ def density_of_noise(
     log_det = jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(full["log_scale"]) + bent @ at
     scale, weight = shape_given(full, at)
     (others,) = jax.linear_transpose(
-        lambda parts: noise_of(ties, inverse, scale, weight, parts), own
+        lambda parts: noise_of(ties, inverse, full, scale, weight, parts), own
     )(-own)
 
     def following(at: jax.Array) -> jax.Array:
-        return at @ full["cross"] + own_parts(ties, inverse, *shape_given(full, at), own)
+        return at @ full["cross"] + own_parts(ties, inverse, full, *shape_given(full, at), own)
 
     (felt,) = jax.vjp(following, at)[1](others)
     ends = jax.scipy.linalg.solve_triangular(factor.T, -at - bent - felt, lower=False)

@@ -163,10 +163,8 @@ class Structured(Family):
     def draw(self, params: Params, noise: jax.Array) -> jax.Array:
         full = self._filled(params)
         at, own = jnp.split(noise, [len(self.globals)])
-        scale, weight = shape_given(full, at)
-        return params["mu"] + self._spread(
-            full, at, own_parts(self.ties, self.inverse, scale, weight, own)
-        )
+        parts = own_parts(self.ties, self.inverse, full, *shape_given(full, at), own)
+        return params["mu"] + self._spread(full, at, parts)
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
         full, own = self._filled(params), self.ties
@@ -178,7 +176,7 @@ class Structured(Family):
         scale, weight = shape_given(full, at)
         left = taken(off, own.order) - at @ full["cross"]
         square = jnp.sum(jnp.square(at)) + jnp.sum(
-            jnp.square(noise_of(self.ties, self.inverse, scale, weight, left))
+            jnp.square(noise_of(self.ties, self.inverse, full, scale, weight, left))
         )
         log_det = jnp.sum(jnp.log(jnp.diag(factor))) + jnp.sum(jnp.log(scale))
         return -0.5 * (square + z.size * LOG_2PI) - log_det
@@ -221,9 +219,9 @@ class Structured(Family):
             eye = jnp.eye(len(own.order), dtype=params["mu"].dtype)
 
             def given(at: jax.Array) -> jax.Array:
-                scale, weight = shape_given(full, at)
+                shape = shape_given(full, at)
                 rows = jax.vmap(
-                    lambda unit: own_parts(self.ties, self.inverse, scale, weight, unit)
+                    lambda unit: own_parts(self.ties, self.inverse, full, *shape, unit)
                 )(eye)
                 return rows.T @ rows
 
@@ -261,7 +259,7 @@ class Structured(Family):
         scale, g = jnp.exp(full["log_scale"]), len(self.globals)
 
         def own(noise: jax.Array) -> jax.Array:
-            return own_parts(self.ties, self.inverse, scale, full["weight"], noise)
+            return own_parts(self.ties, self.inverse, full, scale, full["weight"], noise)
 
         def moved(noise: jax.Array) -> jax.Array:
             return self._spread(full, noise[:g], own(noise[g:]))

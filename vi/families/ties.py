@@ -12,6 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from vi.families.runs import taken
+from vi.foundation.fusion import in_memory
+
+FEW_BLOCKS = 16
+"""Blocks up to which compiled code may fuse them: what makes a block is made anew in each that
+reads it, and the gradient of 24 blocks took minutes to compile."""
 
 __all__ = ["Block", "Ties", "coordinates", "lists_of_coordinates", "ties_of"]
 
@@ -74,6 +79,18 @@ class Ties:
     def count(self) -> int:
         """Number of ties."""
         return len(self.child)
+
+    def cut[T](self, known: T, always: jax.Array) -> T:
+        """What is known after a block: in memory, where there are many.
+
+        Parameters
+        ----------
+        known : pytree of arrays
+            What the next blocks read.
+        always : jax.Array
+            As in :func:`vi.foundation.fusion.in_memory`, the same for all draws.
+        """
+        return in_memory(known, always) if len(self.blocks) > FEW_BLOCKS else known
 
     def sums(self, of_ties: jax.Array) -> jax.Array:
         """Sums over the ties of each coordinate, ``(n,)``."""
