@@ -180,3 +180,21 @@ def test_elimination_of_a_chain_is_sparse_and_shallow():
     parents = eliminated(sp.csr_array(band))
     assert sum(map(len, parents)) <= 2 * dim
     assert eliminated(sp.csr_array(band), most=10) is None
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e6])
+def test_units_have_no_say(scale):
+    """A local linear trend is the same chain whatever its data are measured in."""
+    y = scale * (20.0 + np.cumsum(np.random.default_rng(1).normal(0.2, 0.3, 20)))
+    with pm.Model() as model:
+        sd_slope, sd_level = (pm.HalfNormal(name, scale) for name in ("sd_slope", "sd_level"))
+        first = pm.Normal.dist(0.0, scale)
+        slope = pm.GaussianRandomWalk("slope", sigma=sd_slope, init_dist=first, shape=19)
+        first = pm.Normal.dist(y[0], scale)
+        level = pm.GaussianRandomWalk("level", mu=slope, sigma=sd_level, init_dist=first, shape=20)
+        pm.Normal("y", level, pm.HalfNormal("sigma", scale), observed=y)
+    found = vi.structure(model)
+    assert (found.kind, len(found.globals), found.groups) == ("chain", 3, 1)
+    # each slope with the one before and two levels, each level with the one before
+    others = [i for i in range(found.layout.dim) if i not in found.globals]
+    assert found.pattern[others][:, others].nnz == 2 * (18 + 2 * 19 + 19)

@@ -13,6 +13,7 @@ from vi.families import Structured
 from vi.inference.gradient_steps import gradient_steps
 from vi.objectives import StickingTheLanding
 from vi.search.structure import structure_of
+from vi.targets.model.start import start_point
 
 __all__ = ["FEWEST", "structured"]
 
@@ -32,8 +33,10 @@ def structured(ground: Ground) -> bool:
     with ground.stage("structure", "which coordinates interact, and a normal that has that") as row:
         target = target_of_all_rows(fit)
         mean, std = mean_and_std(fit)
+        # as vi.structure: where the search has ended in the pit of a scale, nothing else is seen
+        initial = fit.layout.flatten(start_point(fit.model, None, fit.seed), target.dtype)
         try:
-            found = structure_of(target, mean)
+            found = structure_of(target, initial)
         except ValueError as error:
             row(Stage("", outcome=f"left out: {error}", kept=False))
             return False
@@ -43,7 +46,9 @@ def structured(ground: Ground) -> bool:
             return False
         before, spent = ground.look(), found.products
         params = ground.at(family, mean, std)
-        laplace = structured_start(family, target, mean)
+        laplace = structured_start(family, target, initial)
+        if laplace is None:
+            laplace = structured_start(family, target, mean)
         if laplace is not None:
             params = structured_params(family, fit.dtype, laplace)
             spent += laplace.products

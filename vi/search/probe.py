@@ -18,6 +18,13 @@ WIDTHS = (0.5, 0.1, 0.01, 0.001)
 BLOCK = 16
 """Directions of one compiled call."""
 
+WIDE = 100.0
+"""Units from which on points lie as far from the start as a coordinate's own unit is long. In units
+of 1e6 a step of 1 moves nothing: what depends on the place would not be seen."""
+
+ROUNDS, LONGEST = 12, 1e12
+"""Rounds that look for units, each of which may change them by the root of what is off."""
+
 
 class Probe:
     """Products with the Hessian at one random point after the other, counted."""
@@ -27,23 +34,48 @@ class Probe:
         self.rng = np.random.default_rng(0)
         self.products = hessian_products(target)
         self.count = 0
+        self._units = self._of_coordinates()
+        self._steps = np.where(self._units > WIDE, self._units, 1.0)
 
     def next(self) -> Any:
-        """The product of a fresh point, at which it is finite."""
+        """The product of a fresh point, at which it is finite, in units of the coordinates.
+
+        In these no entry of the Hessian is small but those that are small beside the others.
+        """
         shift = self.rng.standard_normal(self.start.size)
         bad = np.empty(0, int)
-        for width in WIDTHS:
-            point = self.start + width * shift
+        units = self._units
+        steps = [width * self._steps for width in WIDTHS]
+        if np.any(self._steps > 1.0):
+            steps += [np.full(self.start.size, width) for width in WIDTHS]
+        for step in steps:
+            point = self.start + step * shift
             ones = self._times(point, np.ones((1, self.start.size)))[0]
             self.count -= 1  # a look, and no part of what is found
             bad = np.flatnonzero(~np.isfinite(ones))
             if not len(bad):
-                return lambda directions: self._times(point, directions)
+                return lambda directions: units * self._times(point, units * directions)
         raise ValueError(
             "Products with the Hessian of log p are not finite near the start, in "
             f"{self.target.layout.describe(bad)}: give these variables another initval, or find "
             "out why their gradient is not finite."
         )
+
+    def _of_coordinates(self) -> np.ndarray:
+        """Units in which the rows of the Hessian at the start are about one.
+
+        Rows and columns are divided by the root of their sizes, round by round (Ruiz 2001).
+        """
+        units, counted = np.ones(self.start.size), self.count
+        signs = np.random.default_rng(1).choice([-1.0, 1.0], (ROUNDS, 2, self.start.size))
+        for both in signs:
+            size = np.max(np.abs(units * self._times(self.start, units * both)), axis=0)
+            if not np.all(np.isfinite(size)):
+                break
+            units = np.where(size > 0, units / np.sqrt(np.where(size > 0, size, 1.0)), units)
+            units = np.clip(units, 1 / LONGEST, LONGEST)
+        self.count = counted  # a look, too
+        return units
 
     def _times(self, point: np.ndarray, directions: np.ndarray) -> np.ndarray:
         self.count += len(directions)
