@@ -48,7 +48,7 @@ def test_the_scale_of_a_centred_hierarchy():
 
 
 def test_of_many_globals_the_search_is_the_start(caplog):
-    """Differences over 24 globals would take some 4,000 summits; the steps begin elsewhere."""
+    """Differences over 24 globals would take some 2,300 summits; the steps begin elsewhere."""
     y = np.random.default_rng(1).normal(size=(120, 22))
     with pm.Model() as model:
         sigma, tau = pm.HalfNormal("sigma"), pm.HalfNormal("tau")

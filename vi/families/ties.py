@@ -14,11 +14,11 @@ import numpy as np
 from vi.families.runs import taken
 from vi.foundation.fusion import in_memory
 
+__all__ = ["Block", "Ties", "coordinates", "lists_of_coordinates", "ties_of"]
+
 FEW_BLOCKS = 16
 """Blocks up to which compiled code may fuse them: what makes a block is made anew in each that
 reads it, and the gradient of 24 blocks took minutes to compile."""
-
-__all__ = ["Block", "Ties", "coordinates", "lists_of_coordinates", "ties_of"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from vi.approximation import Approximation
 from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.losses import finite, recent, still_falling
 from vi.plots.drawing import Palette, approximation, axes_for, dress, palette
-from vi.plots.loss import DOTS, count_above, in_view, known_losses, with_error
+from vi.plots.loss import count_above, draw_steps, in_view, known_losses, with_error
 from vi.targets.batches.rows import Rows
 from vi.targets.batches.search import find_batches
 
@@ -153,17 +153,7 @@ def _steps(
     axes: Any, losses: np.ndarray, epoch: Epoch, means: Means, colors: Palette
 ) -> tuple[float, float]:
     """Draw the single steps of a fit that has hardly begun, and an epoch that has ended."""
-    every = -(-len(losses) // DOTS)
-    axes.plot(
-        np.arange(1, len(losses) + 1, every) / epoch.steps,
-        losses[::every],
-        linestyle="none",
-        marker=".",
-        markersize=2.5,
-        color=colors.faint,
-        label="single steps" if every == 1 else f"one step in {every:,}",
-        zorder=1,
-    )
+    draw_steps(axes, losses, colors, epoch.steps)
     if len(means.ends):
         style = {"linestyle": "none", "marker": "o", "markersize": 6}
         axes.plot(means.ends, means.loss, color=colors.blue, label="mean of an epoch", **style)

@@ -13,7 +13,16 @@ from vi.approximation.record.fit_state import FitState
 from vi.diagnostics.losses import WINDOW, finite, recent, still_falling
 from vi.plots.drawing import Palette, approximation, axes_for, dress, palette
 
-__all__ = ["Running", "count_above", "in_view", "known_losses", "loss", "running", "with_error"]
+__all__ = [
+    "Running",
+    "count_above",
+    "draw_steps",
+    "in_view",
+    "known_losses",
+    "loss",
+    "running",
+    "with_error",
+]
 
 POINTS = 500
 """Places at which the running mean is drawn."""
@@ -96,17 +105,7 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
     losses = known_losses(fit)
     (axes,) = axes_for(ax)
     colors = palette(axes)
-    every = -(-len(losses) // DOTS)
-    axes.plot(
-        np.arange(1, len(losses) + 1, every),
-        losses[::every],
-        linestyle="none",
-        marker=".",
-        markersize=2.5,
-        color=colors.faint,
-        label="single steps" if every == 1 else f"one step in {every:,}",
-        zorder=1,
-    )
+    draw_steps(axes, losses, colors)
     means = running(losses)
     if means.window > 1:
         axes.fill_between(
@@ -129,6 +128,21 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
     axes.set(xlabel="step", ylabel=name, xlim=(0, len(losses) + 1))
     dress(axes, colors, loc="upper right", markerscale=3)
     return axes
+
+
+def draw_steps(axes: Any, losses: np.ndarray, colors: Palette, unit: float = 1.0) -> None:
+    """Draw the losses of single steps, some of very many, over steps in a unit."""
+    every = -(-len(losses) // DOTS)
+    axes.plot(
+        np.arange(1, len(losses) + 1, every) / unit,
+        losses[::every],
+        linestyle="none",
+        marker=".",
+        markersize=2.5,
+        color=colors.faint,
+        label="single steps" if every == 1 else f"one step in {every:,}",
+        zorder=1,
+    )
 
 
 def known_losses(fit: FitState) -> np.ndarray:

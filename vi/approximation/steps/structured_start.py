@@ -18,7 +18,7 @@ logger = logging.getLogger("vi")
 
 MOST_GLOBALS = 20
 """Globals up to which the approximation is looked for: the Hessian of their marginal density is
-made of differences, about four of its values for each square of their number, and twice."""
+made of differences, about two of its values for each square of their number, and twice."""
 
 
 def structured_start(
