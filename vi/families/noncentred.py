@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -138,32 +137,15 @@ class Noncentred(Family):
         return z, log_q - log_det
 
     def log_prob(self, params: Params, z: jax.Array) -> jax.Array:
-        centre, u = self.family.mean(inner_of(params)), z
-        log_det = jnp.zeros((), z.dtype)
-        for number, variable in enumerate(self.conditionals.variables):
-            one = self._compared(params, number, centre, z)
-            shift = one.shift
-            if variable.is_chain:
-                moved = variable.of(z - centre)[:, :-1]
-                shift = shift.at[:, 1:].add(one.carry[:, 1:] * moved)
-            own = one.centre + (variable.of(z) - one.centre - one.follows * shift) / one.ratio
-            u = variable.put(u, own)
-            log_det = log_det + jnp.sum(jnp.log(one.ratio))
-        return self.family.log_prob(inner_of(params), u) - log_det
+        inner = inner_of(params)
+        shares, centre = self.centring(params), self.family.mean(inner)
+        u, log_det = self.conditionals.from_model(z, shares, centre)
+        return self.family.log_prob(inner, u) - log_det
 
     def placed(self, params: Params, u: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The point of q for one of the inner family, and the log Jacobian determinant."""
-        centre, z = self.family.mean(inner_of(params)), u
-        log_det = jnp.zeros((), u.dtype)
-        for number, variable in enumerate(self.conditionals.variables):
-            one = self._compared(params, number, centre, z)
-            own = one.centre + one.ratio * (variable.of(u) - one.centre) + one.follows * one.shift
-            if variable.is_chain:
-                middle = variable.of(centre)
-                own = middle + _accumulated(one.follows * one.carry, own - middle)
-            z = variable.put(z, own)
-            log_det = log_det + jnp.sum(jnp.log(one.ratio))
-        return z, log_det
+        centre = self.family.mean(inner_of(params))
+        return self.conditionals.to_model(u, self.centring(params), centre)
 
     def centring(self, params: Params) -> jax.Array:
         r""":math:`\lambda` of each entry of each variable, from 0 (non-centred) to 1 (centred)."""
@@ -180,48 +162,10 @@ class Noncentred(Family):
     def trains(self, name: str) -> bool:
         return name == CENTRING or self.family.trains(name)
 
-    def _compared(self, params: Params, number: int, centre: jax.Array, z: jax.Array) -> _Compared:
-        """A variable's location and scale at a point, beside those at the centre.
-
-        What it takes from its own entries is that of the centre.
-        """
-        variable = self.conditionals.variables[number]
-        there, here = (self.conditionals.given(number, at) for at in (centre, z))
-        share = self.conditionals.of(number, self.centring(params))
-        location, shift = there.location, here.location - there.location
-        if variable.is_chain:
-            before = variable.of(centre)[:, :-1]
-            location = location.at[:, 1:].add(there.carry[:, 1:] * before)
-            shift = shift.at[:, 1:].add((here.carry - there.carry)[:, 1:] * before)
-        ratio = jnp.exp((1.0 - share) * (jnp.log(here.scale) - jnp.log(there.scale)))
-        return _Compared(location, shift, ratio, 1.0 - share * ratio, here.carry)
-
-
-class _Compared(NamedTuple):
-    """A variable at a point and at the centre: arrays of the shape of its entries."""
-
-    centre: jax.Array  # c
-    shift: jax.Array  # l - c
-    ratio: jax.Array  # r
-    follows: jax.Array  # 1 - lambda r
-    carry: jax.Array
-
 
 def inner_of(params: Params) -> Params:
     """The parameters of the inner family."""
     return {name: value for name, value in params.items() if name != CENTRING}
-
-
-def _accumulated(carry: jax.Array, added: jax.Array) -> jax.Array:
-    """The ``d`` with ``d[t] = carry[t] d[t - 1] + added[t]`` along each row, from ``added``."""
-
-    def after(
-        one: tuple[jax.Array, jax.Array], other: tuple[jax.Array, jax.Array]
-    ) -> tuple[jax.Array, jax.Array]:
-        return one[0] * other[0], other[0] * one[1] + other[1]
-
-    found: jax.Array = jax.lax.associative_scan(after, (carry, added), axis=1)[1]
-    return found
 
 
 @dataclass(frozen=True)
