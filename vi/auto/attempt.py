@@ -11,11 +11,14 @@ import numpy as np
 from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.blackjax_kernels import Plan
-from vi.approximation.results.chains import agreement, tail_ess
+from vi.approximation.results.chains import agreement
 from vi.approximation.results.one_period import in_one_turn
+from vi.approximation.results.partly_centred import PartlyCentred
 from vi.approximation.results.running_chains import RunningChains
 from vi.approximation.results.symmetries import Symmetries, symmetries_of
-from vi.diagnostics.diagnosis import Diagnosis, Verdict, by_coordinate, shifts
+from vi.auto.centring import nearer_to_normal
+from vi.auto.worth import AGREED, DIVERGING, ENOUGH, NEARLY, WORTH, worth
+from vi.diagnostics.diagnosis import Diagnosis
 
 __all__ = ["CHAINS", "LEG", "LONGEST", "Attempt"]
 
@@ -30,20 +33,8 @@ DEEPEST = 8
 the ridges of a neural network, as many gradients in shorter ones gave as many effective draws, and
 a leg takes a thirtieth of the default budget at most."""
 
-AGREED, ENOUGH = 1.01, 400
-"""R-hat and effective draws from which on chains count as arrived (Vehtari et al. 2021)."""
-
-ADVICE = "Longer chains, approx.sample_mcmc() or pm.sample(); or another parametrisation."
-
-NEARLY, SOME, MANY = 1.05, 100, 0.1
-"""When means are worth something: R-hat and the share of diverging steps at most so much, effective
-draws at least so many."""
-
-WORTH: tuple[Verdict, ...] = ("do not use", "means only", "good")
-"""The verdicts on chains, upwards."""
-
-DIVERGING = 0.005
-"""The largest share of steps that diverge: what they leave out is about as much."""
+CHOICES = 2
+"""How often coordinates are chosen: the first draws are made in the worse ones."""
 
 FARTHER = 4
 """How many times as many draws as there are may be made before another attempt is begun."""
@@ -70,6 +61,9 @@ class Attempt:
         The acceptance rate to which steps are tuned.
     several : bool
         Whether there is more than one mode, of which some may be images of others.
+    coordinates : PartlyCentred, optional
+        Those that the matrix is in, and the steps are made in, where there are others than the
+        model's.
     **more
         Of :class:`RunningChains`.
     """
@@ -90,8 +84,7 @@ class Attempt:
         self.gradients, self.of_a_leg = 0, 0
         self._tuned = np.empty(0)
         self._points: list[np.ndarray] = []
-        self._log_p: list[np.ndarray] = []
-        self._diverging: list[np.ndarray] = []
+        self._statistics: list[dict[str, np.ndarray]] = []
 
     def tune(self, legs: int) -> None:
         """Legs in which the steps find their lengths."""
@@ -107,14 +100,38 @@ class Attempt:
             points, statistics = self.chains.go_on(LEG)
             self._count(statistics)
             self._points.append(points)
-            self._log_p.append(statistics["lp"])
-            self._diverging.append(statistics["diverging"])
+            self._statistics.append(statistics)
         for name in ("found", "_moved") if legs else ():
             self.__dict__.pop(name, None)
 
     def _count(self, statistics: dict[str, np.ndarray]) -> None:
         self.of_a_leg = int(np.sum(statistics["n_steps"]))
         self.gradients += self.of_a_leg
+
+    def recentre(self, legs: int) -> None:
+        """Go on in coordinates that follow locations and scales, where these are nearer to normal.
+
+        What the first steps have seen says which; what is seen in these says it once more.
+        """
+        if self.coordinates is None:
+            return
+        for _ in range(CHOICES):
+            found, spread, gradients = nearer_to_normal(self.coordinates, self._tuned)
+            self.gradients += gradients
+            if found is None:
+                return
+            self.chains.coordinates, self.chains.matrix = found, spread
+            self.tune(legs)
+
+    @property
+    def coordinates(self) -> PartlyCentred | None:
+        """Those in which the steps are made; None are the model's."""
+        return self.chains.coordinates
+
+    @property
+    def moved(self) -> str:
+        """The variables that are not in the model's coordinates; empty if there are none."""
+        return "" if self.coordinates is None else self.coordinates.moved
 
     @property
     def made(self) -> int:
@@ -126,10 +143,14 @@ class Attempt:
         """The draws ``(C, S, D)``, where they were made, of angles in one turn."""
         return in_one_turn(np.concatenate(self._points, axis=1), self.fit.layout)
 
+    def _all(self, name: str) -> np.ndarray:
+        """A statistic of all steps, ``(C, S)``."""
+        return np.concatenate([one[name] for one in self._statistics], axis=1)
+
     @property
     def diverging(self) -> float:
         """The share of steps that diverged."""
-        return float(np.mean(np.concatenate(self._diverging, axis=1)))
+        return float(np.mean(self._all("diverging")))
 
     @property
     def diverges(self) -> bool:
@@ -149,52 +170,22 @@ class Attempt:
         points = self.points
         if not self.several:
             return None, points
-        flat, log_p = points.reshape(-1, points.shape[-1]), np.concatenate(self._log_p, axis=1)
+        flat, log_p = points.reshape(-1, points.shape[-1]), self._all("lp")
         found = symmetries_of(self.chains.target, flat, log_p.ravel())
         return found, points if found is None else found.told_apart(points)
 
     @cached_property
     def found(self) -> Diagnosis:
         """What they are worth, and how far q was from them."""
-        fit, (symmetries, points), draws = self.fit, self._moved, self.draws
-        rhat, ess = agreement(points)
-        ess = np.minimum(ess, tail_ess(points))
-        largest, least = float(np.max(rhat)), float(np.min(ess))
-        if symmetries is not None:
-            # what is the same at all images has to agree as well
-            of_log_p, _ = agreement(np.concatenate(self._log_p, axis=1)[..., None])
-            largest = max(largest, float(of_log_p[0]))
-        verdict: Verdict = "do not use"
-        if largest <= AGREED and least >= ENOUGH and not self.diverges:
-            verdict = "good"
-        elif largest <= NEARLY and least >= SOME and self.diverging <= MANY:
-            verdict = "means only"
-        why = f"{len(points)} chains: R-hat {largest:.3f}, {least:,.0f} effective draws at least"
-        steps = points.shape[0] * points.shape[1]
-        if self.diverging:
-            why += f", {round(self.diverging * steps):,} of {steps:,} steps diverged"
-        if symmetries is not None:
-            why += "; of images with the same log p (" + symmetries.images[0].name
-            why += ", say) each draw is at one at random"
-        mean, std = draws.mean(axis=0, dtype=np.float64), draws.std(axis=0, dtype=np.float64)
-        columns: dict[str, Any] = {"mean": mean, "sd": std, "rhat": rhat, "ess": ess}
-        if fit.diagnosis is not None:
-            # how far the normal was from them, in its own standard deviations
-            q_mean, q_std = (fit.diagnosis.table[what].to_numpy() for what in ("mean", "sd"))
-            columns["chains_mean"], columns["chains_sd"] = shifts(q_mean, q_std, mean, std)
-        return Diagnosis(
-            verdict=verdict,
-            why=why,
-            advice="" if verdict == "good" else ADVICE,
-            elbo=np.nan,
-            elbo_error=np.nan,
-            pareto_k=np.nan,
-            importance_ess=np.nan,
-            table=by_coordinate(columns, fit.layout.labels),
-            acceptance=np.nan,
-            gradients=self.gradients,
-            skipped=("the density: chains have none",),
-            tails="" if fit.diagnosis is None else fit.diagnosis.tails,
+        symmetries, points = self._moved
+        return worth(
+            self.fit,
+            points,
+            self.draws,
+            {name: self._all(name) for name in ("lp", "energy", "diverging")},
+            self.gradients,
+            image="" if symmetries is None else symmetries.images[0].name,
+            moved=self.moved,
         )
 
     @property
@@ -285,8 +276,9 @@ class Attempt:
         return learned
 
     def _seen(self) -> np.ndarray:
-        """The draws, or while there are none those of the last leg that tuned."""
-        return self._moved[1] if self._points else self._tuned
+        """The draws, or if there are none those of the last leg that tuned, as steps see them."""
+        points = self._moved[1] if self._points else self._tuned
+        return points if self.coordinates is None else self.coordinates.from_model(points)[0]
 
     def measure_by(self, matrix: np.ndarray) -> None:
         """Measure the steps anew from here on."""

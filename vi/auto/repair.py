@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +13,10 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.diagnosis_sizes import MOST_WORK
 from vi.approximation.results.metric import LARGEST_DENSE, inverse_mass_matrix, starting_points
+from vi.approximation.results.partly_centred import PartlyCentred
 from vi.auto.attempt import CHAINS, LEG, LONGEST, Attempt
 from vi.auto.beside_weights import beside_weights
+from vi.auto.centring import model_coordinates
 from vi.auto.ground import Ground
 from vi.auto.mixture import places
 from vi.diagnostics.diagnosis import Diagnosis
@@ -127,11 +130,19 @@ class _Attempts:
         """The one that is worth most."""
         return max(self.tried, key=lambda attempt: attempt.rank)
 
-    def begun(self, matrix: np.ndarray, starts: np.ndarray, accept: float) -> Attempt:
+    def begun(
+        self,
+        matrix: np.ndarray,
+        starts: np.ndarray,
+        accept: float,
+        coordinates: PartlyCentred | None,
+    ) -> Attempt:
         """Another one, whose steps are tuned."""
         fit = self.ground.fit
         seed = derived_seed(derived_seed(fit.seed, STAGES), len(self.tried))
-        more = {} if self.ground.legs is None else {"once": self.ground.legs.once}
+        more: dict[str, Any] = {"coordinates": coordinates}
+        if self.ground.legs is not None:
+            more["once"] = self.ground.legs.once
         attempt = Attempt(fit, matrix, starts, seed, accept, self.several, **more)
         self.tried.append(attempt)
         attempt.tune(TUNING)
@@ -144,18 +155,24 @@ def _attempts(
     """Chains by q's matrix; where they do not do, by what they have seen, and on with the best."""
     several = bool(found.rival) or isinstance(ground.fit.family, Mixture)
     attempts = _Attempts(ground, several, ground.affordable)
-    first = attempts.begun(matrix, starts, BOLD)
+    first = attempts.begun(matrix, starts, BOLD, model_coordinates(ground.fit))
+    first.recentre(TUNING)
     first.go_on(ROUND, FIRST * attempts.most)
     if attempts.several and first.apart > STUCK:
         return attempts
     if not attempts.over:
         first.go_on(first.legs_to_go(attempts.left), first.gradients + attempts.left)
     _learn(attempts, first)
+    if not attempts.over and first.moved and not any(one.is_on_its_way for one in attempts.tried):
+        own = attempts.begun(matrix, first.chains.at, CAREFUL, model_coordinates(ground.fit))
+        own.go_on(ROUND, TRIAL * attempts.most)
     best = attempts.best
     if attempts.over or best.apart > HOPELESS:
         return attempts
     if best.diverges and best.accept < MORE_CAREFUL:
-        best = attempts.begun(best.learned(best.kind), best.chains.at, MORE_CAREFUL)
+        best = attempts.begun(
+            best.learned(best.kind), best.chains.at, MORE_CAREFUL, best.coordinates
+        )
         best.go_on(ROUND, best.gradients + attempts.left)
     while not attempts.over and best.of_a_leg <= attempts.left and best.made < LONGEST:
         best.go_on(ROUND, best.gradients + attempts.left)
@@ -175,7 +192,7 @@ def _learn(attempts: _Attempts, first: Attempt) -> None:
     for kind in reversed(kinds) if first.diverges else kinds:
         if attempts.over or (last is not first and last.is_on_its_way):
             return
-        last = attempts.begun(first.learned(kind), first.chains.at, CAREFUL)
+        last = attempts.begun(first.learned(kind), first.chains.at, CAREFUL, first.coordinates)
         last.measure_by(last.learned(kind))
         last.tune(TUNING)
         last.go_on(ROUND, TRIAL * attempts.most)

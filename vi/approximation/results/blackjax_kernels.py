@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vi.approximation.results.partly_centred import PartlyCentred
 from vi.foundation.compiling import jitted
 from vi.foundation.extras import needs
 from vi.targets.backends.traceable import traceable_density
@@ -24,7 +25,7 @@ class Plan(NamedTuple):
     doublings: int = 10
 
 
-def compiled_chains(target: Target, plan: Plan) -> Callable[..., Any]:
+def compiled_chains(target: Target | PartlyCentred, plan: Plan) -> Callable[..., Any]:
     """Steps of chains as one compiled call, kept with the target.
 
     It takes keys ``(C, T)``, starts ``(C, D)``, sizes of steps ``(C,)``, the inverse mass matrix,
@@ -34,7 +35,9 @@ def compiled_chains(target: Target, plan: Plan) -> Callable[..., Any]:
     """
 
     def make() -> Callable[..., Any]:
-        density = traceable_density(target)
+        density: Callable[..., Any] = (
+            target.log_density if isinstance(target, PartlyCentred) else traceable_density(target)
+        )
 
         def run(
             keys: jax.Array,

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from vi.approximation.results.blackjax_kernels import Plan, compiled_chains, first_size
+from vi.approximation.results.partly_centred import PartlyCentred
 from vi.foundation.arrays import Arrays
 from vi.foundation.precision import precision
 from vi.foundation.seeds import CHAINS, derived_seed, key_from
@@ -45,6 +46,8 @@ class RunningChains:
         The acceptance rate that the sizes of steps are tuned to.
     once : callable
         Makes a call, or knows what it came to in a process before.
+    coordinates : PartlyCentred, optional
+        Those in which the steps are made, and the matrix is; points are always the model's.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class RunningChains:
         seed: int,
         accept: float,
         once: Once = _always,
+        coordinates: PartlyCentred | None = None,
     ) -> None:
         self.target, self.plan, self.matrix, self.accept = target, plan, matrix, accept
+        self.coordinates = coordinates
         self._once = once
         self.at = np.asarray(starts, target.dtype)
         self.sizes = np.full(len(starts), first_size(plan.method, target.dim), target.dtype)
@@ -85,6 +90,8 @@ class RunningChains:
             "draws": np.asarray(draws),
             "accept": np.asarray(self.accept, dtype),
         }
+        if self.coordinates is not None:
+            given |= {"shares": self.coordinates.shares, "centre": self.coordinates.centre}
         made = dict(self._once(functools.partial(self._made, given), given, tune + draws))
         self._calls += 1
         points, self.sizes = made.pop("points"), made.pop("sizes")
@@ -93,14 +100,20 @@ class RunningChains:
 
     def _made(self, given: Arrays) -> Arrays:
         """Points ``(C, tune + draws, D)``, sizes of steps ``(C,)``, and statistics of each step."""
-        target, (tune, draws) = self.target, (int(given[name]) for name in ("tune", "draws"))
+        moved, (tune, draws) = self.coordinates, (int(given[name]) for name in ("tune", "draws"))
+        target = self.target if moved is None else moved
+        at = given["at"] if moved is None else moved.from_model(given["at"])[0]
         with precision(target.dtype):
             keys = _keys(key_from(int(given["seed"]), CHAINS), len(self.at), tune, draws)
             points, statistics, sizes = compiled_chains(target, self.plan)(
                 keys,
-                *(given[name] for name in ("at", "sizes", "matrix", "tune", "accept")),
+                at,
+                *(given[name] for name in ("sizes", "matrix", "tune", "accept")),
                 target.batch(),
             )
+        if moved is not None:
+            points, log_det = moved.to_model(np.asarray(points))
+            statistics = statistics | {"lp": np.asarray(statistics["lp"]) - log_det}
         made = {"points": points, "sizes": sizes, **statistics}
         return {name: np.asarray(value) for name, value in made.items()}
 
