@@ -152,7 +152,7 @@ def test_chains_leave_a_funnel():
     approx = vi.fit(model=funnel(), **QUIET)
     found = approx.diagnosis
     assert found.verdict == "good"
-    assert "partly non-centred coordinates (x)" in found.why
+    assert "partly centred coordinates (x)" in found.why
     flat = np.asarray(approx.sample(4000, random_seed=1)["posterior"]["log_scale"]).ravel()
     # drawn from the particles with replacement: two errors
     errors = 1 / found.table["ess"].min().item() + 1 / 4000

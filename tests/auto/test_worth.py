@@ -45,7 +45,7 @@ def walking(share):
 def test_chains_that_agree(fit):
     found = verdict(fit, *chains(), moved="x")
     assert found.verdict == "good"
-    assert found.why.startswith("4 chains in partly non-centred coordinates (x): R-hat 1.00")
+    assert found.why.startswith("4 chains in partly centred coordinates (x): R-hat 1.00")
     assert found.gradients == 100
 
 

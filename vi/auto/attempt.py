@@ -12,6 +12,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.blackjax_kernels import Plan
 from vi.approximation.results.chains import agreement
+from vi.approximation.results.metric import LARGEST_DENSE
 from vi.approximation.results.one_period import in_one_turn
 from vi.approximation.results.partly_centred import PartlyCentred
 from vi.approximation.results.running_chains import RunningChains
@@ -113,15 +114,19 @@ class Attempt:
 
         What the first steps have seen says which; what is seen in these says it once more.
         """
-        if self.coordinates is None:
-            return
-        for _ in range(CHOICES):
+        kind = "dense" if self.fit.layout.dim <= LARGEST_DENSE else "diagonal"
+        for _ in range(CHOICES if self.coordinates is not None else 0):
+            assert self.coordinates is not None
             found, spread, gradients = nearer_to_normal(self.coordinates, self._tuned)
             self.gradients += gradients
             if found is None:
                 return
             self.chains.coordinates, self.chains.matrix = found, spread
+            self.measure_by(self.learned(kind))
             self.tune(legs)
+        if self.moved:
+            self.measure_by(self.learned(kind))
+            self.tune(1)
 
     @property
     def coordinates(self) -> PartlyCentred | None:

@@ -12,7 +12,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.partly_centred import PartlyCentred
 from vi.families.conditionals import Conditionals
-from vi.targets.model.conditionals import conditionals_of
+from vi.targets.model.conditionals import scaled_by_others
 
 __all__ = ["model_coordinates", "nearer_to_normal"]
 
@@ -121,14 +121,9 @@ class _Compared:
 
 
 def _conditionals(fit: FitState) -> Conditionals | None:
-    """Locations and scales of the model's variables, where there are any that are known."""
-    if fit.model is None:
-        return None
-    try:
-        found = conditionals_of(fit.model)
-    except ValueError:
-        return None
-    return found if found.dim == fit.layout.dim else None
+    """What follows others in the model, where there is anything that is known."""
+    found = None if fit.model is None else scaled_by_others(fit.model)
+    return found if found is not None and found.dim == fit.layout.dim else None
 
 
 def _entries(conditionals: Conditionals) -> Iterator[tuple[slice, slice]]:

@@ -80,7 +80,7 @@ def worth(
         verdict = "good"
     elif largest <= NEARLY and least >= SOME and diverging <= MANY and changed >= HARDLY:
         verdict = "means only"
-    where = f" in partly non-centred coordinates ({moved})" if moved else ""
+    where = f" in partly centred coordinates ({moved})" if moved else ""
     why = f"{len(points)} chains{where}: R-hat {largest:.3f}, {least:,.0f} effective draws at least"
     steps = points.shape[0] * points.shape[1]
     if diverging:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pymc.pytensorf import rvs_in_graph
@@ -23,10 +24,18 @@ from vi.targets.batches.search import is_batch
 from vi.targets.model.facts import fact
 from vi.targets.model.graph import pieces_of
 from vi.targets.model.layout_from import layout_from
-from vi.targets.model.location_scale import distribution_name, location_scale
+from vi.targets.model.location_scale import (
+    distribution_name,
+    is_untransformed,
+    location_scale,
+)
+from vi.targets.model.multiplied import factors_in
 from vi.targets.model.shapes import initial_point
 
-__all__ = ["ModelConditionals", "conditionals_of"]
+__all__ = ["ModelConditionals", "conditionals_of", "scaled_by_others"]
+
+TRIED, WIDE = 16, 2.0
+"""Random points at which a factor has to be positive, and how wide they lie."""
 
 LISTED = 8
 """Variables that a message names; of more, how many."""
@@ -112,9 +121,75 @@ def conditionals_of(model: pm.Model) -> ModelConditionals:
     return fact(model, "conditionals", lambda: _conditionals(model, layout))
 
 
-def _conditionals(model: pm.Model, layout: Layout) -> ModelConditionals:
+def scaled_by_others(model: pm.Model) -> ModelConditionals | None:
+    """Those, and variables that are multiplied with others: non-centred offsets.
+
+    An offset ``e`` with a factor ``s`` counts as one with the location 0 and the scale ``1 / s``:
+    a share of 1 is the model's coordinate here too, and a share of 0 is ``s e`` in units of s at
+    the centre, the effect. That is no distribution of the model's, but coordinates like others.
+    Factors that change their sign at one of a few random points do not count.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+
+    Returns
+    -------
+    ModelConditionals or None
+        None where there are neither, or one cannot run in JAX.
+    """
+    layout = layout_from(model, initial_point(model, 0))
+    return fact(model, "scaled by others", lambda: _scaled_by_others(model, layout))
+
+
+def _scaled_by_others(model: pm.Model, layout: Layout) -> ModelConditionals | None:
+    flat, replaced = _flat(model, layout)
+    found: dict[Variable, _Found] = {}
+    factor = factors_in(model)
+    for slot, variable in zip(layout, model.free_RVs, strict=True):
+        one = _read(model, variable, slot, replaced)
+        if isinstance(one, str) and slot.size and is_untransformed(model, variable):
+            one = _multiplied(model, factor(variable), slot, flat, replaced)
+        if isinstance(one, _Found):
+            found[model.rvs_to_values[variable]] = one
+    order = _parents_first(found)
+    conditionals = ModelConditionals(flat, layout.dim, order)
+    try:
+        conditionals.check_jax()
+    except ValueError:
+        return None
+    return conditionals if order else None
+
+
+def _multiplied(
+    model: pm.Model, factor: Any, slot: Slot, flat: Any, replaced: Mapping[Variable, Variable]
+) -> _Found | str:
+    """A variable with a factor that is positive, as one of location 0 and scale 1 / factor."""
+    if factor is None:
+        return "it is not multiplied"
+    one = _given(model, slot, (0.0, 1.0 / factor, 0.0), replaced)
+    if isinstance(one, _Found):
+        try:
+            scale = jax_function([flat], [one.graphs[1]])
+            points = np.random.default_rng(0).normal(0.0, WIDE, (TRIED, flat.type.shape[0]))
+            positive = all(np.all(np.asarray(scale(point)[0]) > 0) for point in points)
+        except ConversionError:
+            return "its factor has no conversion"
+        if not positive:
+            return "its factor changes its sign"
+    return one
+
+
+def _flat(model: pm.Model, layout: Layout) -> tuple[Any, dict[Variable, Variable]]:
+    """The symbolic vector, and the values of the variables as its pieces."""
     flat = pt.vector("z", dtype="float64", shape=(layout.dim,))
-    replaced = dict(zip(model.value_vars, pieces_of(flat, layout, model.value_vars), strict=True))
+    pieces = pieces_of(flat, layout, model.value_vars)
+    return flat, dict(zip(model.value_vars, pieces, strict=True))
+
+
+def _conditionals(model: pm.Model, layout: Layout) -> ModelConditionals:
+    flat, replaced = _flat(model, layout)
     found: dict[Variable, _Found] = {}
     reasons: list[str] = []
     for slot, variable in zip(layout, model.free_RVs, strict=True):
@@ -145,11 +220,23 @@ def _read(
     own = location_scale(variable, transform, slot.shape) if slot.size else None
     if own is None:
         return "no location and scale that are known"
+    length = 1 if own.carry is None else slot.shape[-1]
     carry = 0.0 if own.carry is None else own.carry
-    graphs = model.replace_rvs_by_values([pt.as_tensor(g) for g in (own[0], own[1], carry)])
+    return _given(model, slot, (own.location, own.scale, carry), replaced, length)
+
+
+def _given(
+    model: pm.Model,
+    slot: Slot,
+    parts: tuple[Any, Any, Any],
+    replaced: Mapping[Variable, Variable],
+    length: int = 1,
+) -> _Found | str:
+    """From graphs of location, scale and carry, which have random variables in them."""
+    graphs = model.replace_rvs_by_values([pt.as_tensor(part) for part in parts])
     behind = set(ancestors(graphs))
     parents = tuple(value for value in model.value_vars if value in behind)
-    if not parents and own.carry is None:
+    if not parents and length == 1:
         return "location and scale are constants"
     if any(map(is_batch, behind)) or rvs_in_graph(graphs):
         return "location or scale are those of a batch, or random by themselves"
@@ -159,7 +246,6 @@ def _read(
         if isinstance(each, SharedVariable)
     }
     graphs = with_jax_ops(clone_replace(graphs, replace={**replaced, **data}, rebuild_strict=False))
-    length = 1 if own.carry is None else slot.shape[-1]
     shape = (slot.size // length, length)
     location, scale, carry = (pt.broadcast_to(graph, slot.shape).reshape(shape) for graph in graphs)
     return _Found(Conditional(slot.name, slot.start, shape), parents, (location, scale, carry))
@@ -170,5 +256,7 @@ def _parents_first(found: Mapping[Variable, _Found]) -> list[_Found]:
     left, order = dict(found), []
     while left:
         free = [v for v, one in left.items() if not any(p in left for p in one.parents)]
+        if not free:
+            break  # factors of each other
         order += [left.pop(value) for value in free]
     return order

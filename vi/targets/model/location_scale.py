@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.continuous import HalfCauchyRV, MoyalRV, SkewNormalRV
 from pymc.distributions.timeseries import AutoRegressiveRV, RandomWalkRV
@@ -21,7 +22,7 @@ from pytensor.tensor.random.basic import (
     StudentTRV,
 )
 
-__all__ = ["LocationScale", "distribution_name", "location_scale"]
+__all__ = ["LocationScale", "distribution_name", "is_untransformed", "location_scale"]
 
 PLACES: dict[type, tuple[int, int]] = {
     NormalRV: (0, 1),
@@ -78,6 +79,12 @@ def location_scale(variable: Any, transform: Any, shape: tuple[int, ...]) -> Loc
     if isinstance(op, AutoRegressiveRV) and transform is None and shape[-1] > 1:
         return _of_autoregression(variable.owner, shape)
     return _of_node(variable.owner, transform)
+
+
+def is_untransformed(model: pm.Model, variable: Any) -> bool:
+    """Whether a variable with a location and a scale is fitted as it is."""
+    op = variable.owner.op
+    return model.rvs_to_transforms.get(variable) is None and type(op) in PLACES
 
 
 def distribution_name(variable: Any) -> str:
