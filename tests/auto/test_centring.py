@@ -106,3 +106,15 @@ def test_shares_of_others_do_not_matter_where_it_begins(shares):
     (first, _, _), (other, _, _) = (nearer_to_normal(one, points) for one in (own, begun))
     np.testing.assert_array_equal(first.shares, other.shares)
     assert target_of_all_rows(fit) is first.target
+
+
+def test_many_variables_are_chosen_at_once():
+    with pm.Model() as model:
+        log_scale = pm.Normal("log_scale", 0.0, 1.0)
+        for number in range(12):
+            pm.Normal(f"x{number}", 0.0, pm.math.exp(log_scale))
+    found, _, gradients = nearer_to_normal(
+        model_coordinates(record_of(model)), prior_draws(200, 13)
+    )
+    np.testing.assert_array_equal(found.shares, np.zeros(12))
+    assert gradients == 200 * 7

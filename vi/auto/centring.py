@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -21,6 +20,9 @@ LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 POINTS = 200
 """Draws at which they are."""
+
+MOST_APART = 8
+"""Variables whose shares are chosen one after the other."""
 
 GAIN = 1.0
 """By how many nats half that sum has to fall for other coordinates to be taken."""
@@ -50,7 +52,7 @@ def nearer_to_normal(
     With draws :math:`u` of a density and its scores :math:`g`, :math:`\mathrm{Var}(u_i)
     \mathrm{Var}(g_i)` is 1 at the least, and 1 for independent normals of any width alone. The
     sum of its logarithms is made small over the shares of centring, of one variable after the
-    other, children first.
+    other, children first; of more than eight, of all at once.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def nearer_to_normal(
         return compared[-1]
 
     first = best = seen(own.shares)
-    for entries, of in reversed(list(_entries(own.conditionals))):
+    for entries, of in _together(own.conditionals):
         tried = [seen(_with(best.shares, of, level)) for level in LEVELS]
         of_each = np.argmin([one.excess[entries] for one in tried], axis=0)
         tried.append(seen(_with(best.shares, of, np.array(LEVELS)[of_each])))
@@ -126,15 +128,20 @@ def _conditionals(fit: FitState) -> Conditionals | None:
     return found if found is not None and found.dim == fit.layout.dim else None
 
 
-def _entries(conditionals: Conditionals) -> Iterator[tuple[slice, slice]]:
-    """Where the entries of each variable are, in the flat vector and among all shares."""
-    begin = 0
-    for one in conditionals.variables:
-        yield slice(one.start, one.start + one.size), slice(begin, begin + one.size)
-        begin += one.size
+def _together(conditionals: Conditionals) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Entries whose shares are chosen together, in the flat vector and among all shares.
+
+    Those of a variable, children first; of many variables all, as each takes gradients.
+    """
+    of = np.arange(conditionals.size)
+    entries = [np.arange(one.start, one.start + one.size) for one in conditionals.variables]
+    if len(entries) > MOST_APART:
+        return [(np.concatenate(entries), of)]
+    behind = np.cumsum([len(each) for each in entries])
+    return list(zip(entries, np.split(of, behind[:-1]), strict=True))[::-1]
 
 
-def _with(shares: np.ndarray, of: slice, level: float | np.ndarray) -> np.ndarray:
+def _with(shares: np.ndarray, of: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     changed = shares.copy()
     changed[of] = level
     return changed
