@@ -52,6 +52,14 @@ def test_what_the_weights_know(mean, sd, ess, verdict):
     assert ("there is mass that chains missed" in found.why) == (verdict != "good")
 
 
+def test_chains_that_went_farther_than_the_draws():
+    """The scale of effects that are hardly there: its logarithm has a tail of a hundred sds of q."""
+    weights = of_q([-40.0, 0.0], [2.0, 0.0], 900.0)
+    assert beside_weights(of_chains([-60.0, 0.0], [2.0, 0.0]), weights).verdict == "do not use"
+    far = of_chains([-60.0, 0.0], [np.log(50.0), 0.0])
+    assert beside_weights(far, weights) is far
+
+
 def test_what_is_left_alone():
     away = of_q([9.0, 0.0], [0.0, 0.0], 900.0)
     bad = of_chains([0.0, 0.0], [0.0, 0.0], "do not use")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from vi.diagnostics.diagnosis import Diagnosis, Verdict
+from vi.diagnostics.wide_draws import SCALES
 
 __all__ = ["beside_weights"]
 
@@ -29,7 +30,7 @@ def beside_weights(found: Diagnosis, before: Diagnosis) -> Diagnosis:
 
     A hump that has a hundredth of the mass, far off, is hardly ever visited: chains that never were
     there agree. If it lies within a hundred sds of q, draws that are so wide are in it, and in few
-    dimensions their weights can be relied on.
+    dimensions their weights can be relied on. Where chains went farther they say nothing.
 
     Parameters
     ----------
@@ -41,12 +42,18 @@ def beside_weights(found: Diagnosis, before: Diagnosis) -> Diagnosis:
     known = before.wide_ess >= FEWEST and "wide_mean" in before.table
     if not known or found.verdict == "do not use" or "chains_mean" not in found.table:
         return found
+    of_chains = (found.table[name].to_numpy() for name in ("chains_mean", "chains_sd"))
+    mean_of_chains, sd_of_chains = of_chains
+    with np.errstate(all="ignore"):
+        farthest = np.abs(mean_of_chains) + np.exp(sd_of_chains)
+    if np.max(farthest) > SCALES[-1]:
+        return found  # the draws did not get there: it is they that miss mass
     limit = PASSES + ERRORS / np.sqrt(before.wide_ess)
     wider = before.table["wide_sd"].to_numpy()
-    apart = before.table["wide_mean"].to_numpy() - found.table["chains_mean"].to_numpy()
+    apart = before.table["wide_mean"].to_numpy() - mean_of_chains
     with np.errstate(all="ignore"):
         means = np.nan_to_num(np.abs(apart) / np.exp(wider))
-    sds = np.nan_to_num(wider - found.table["chains_sd"].to_numpy())
+    sds = np.nan_to_num(wider - sd_of_chains)
     if found.tails:
         sds = np.zeros_like(sds)  # where there are no moments draws do not agree in them
     labels = before.table["unconstrained"].to_numpy()
