@@ -53,7 +53,7 @@ def test_what_the_weights_know(mean, sd, ess, verdict):
 
 
 def test_chains_that_went_farther_than_the_draws():
-    """The scale of effects that are hardly there: its logarithm has a tail of a hundred sds of q."""
+    """The scale of effects that are hardly there: a tail of a hundred sds of q."""
     weights = of_q([-40.0, 0.0], [2.0, 0.0], 900.0)
     assert beside_weights(of_chains([-60.0, 0.0], [2.0, 0.0]), weights).verdict == "do not use"
     far = of_chains([-60.0, 0.0], [np.log(50.0), 0.0])

@@ -36,7 +36,7 @@ def test_a_funnel_is_left():
     fit = record_of(effects(np.full(3, 1e3)))  # no data to speak of: the prior
     found, spread, gradients = nearer_to_normal(model_coordinates(fit), prior_draws(200, 4))
     np.testing.assert_array_equal(found.shares, np.zeros(3))
-    assert found.moved == "x"
+    assert found.moved == ("x",)
     # in these the density is normal, with the scale at the centre: each number is of 200 draws
     scale = np.exp(found.centre[0])
     assert np.all(np.abs(np.log(np.sqrt(spread) / [1.0, *[scale] * 3])) < 5 / np.sqrt(2 * 200))
@@ -94,7 +94,7 @@ def test_precision_is_that_of_the_fit():
     assert own.shares.dtype == own.centre.dtype == np.float32
     found, _, _ = nearer_to_normal(own, prior_draws(200, 4).astype("float32"))
     assert found.shares.dtype == found.centre.dtype == np.float32
-    assert found.moved == "x"
+    assert found.moved == ("x",)
 
 
 @pytest.mark.parametrize("shares", [0.0, 0.5])

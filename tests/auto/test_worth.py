@@ -43,10 +43,12 @@ def walking(share):
 
 
 def test_chains_that_agree(fit):
-    found = verdict(fit, *chains(), moved="x")
+    found = verdict(fit, *chains(), moved=["x"])
     assert found.verdict == "good"
     assert found.why.startswith("4 chains in partly centred coordinates (x): R-hat 1.00")
     assert found.gradients == 100
+    more = verdict(fit, *chains(), moved=["a", "b", "c", "d", "e"]).why
+    assert "(a, b, c and 2 more)" in more
 
 
 def test_chains_apart(fit):

@@ -134,9 +134,9 @@ class Attempt:
         return self.chains.coordinates
 
     @property
-    def moved(self) -> str:
-        """The variables that are not in the model's coordinates; empty if there are none."""
-        return "" if self.coordinates is None else self.coordinates.moved
+    def moved(self) -> tuple[str, ...]:
+        """The variables that are not in the model's coordinates."""
+        return () if self.coordinates is None else self.coordinates.moved
 
     @property
     def made(self) -> int:

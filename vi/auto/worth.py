@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,9 @@ ADVICE = "Longer chains, approx.sample_mcmc() or pm.sample(); or another paramet
 NEARLY, SOME, MANY = 1.05, 100, 0.1
 """When means are worth something: R-hat and the share of diverging steps at most so much, effective
 draws at least so many."""
+
+NAMED = 3
+"""Variables that a sentence names; of more, how many."""
 
 WORTH: tuple[Verdict, ...] = ("do not use", "means only", "good")
 """The verdicts on chains, upwards."""
@@ -43,7 +46,7 @@ def worth(
     statistics: Mapping[str, np.ndarray],
     gradients: int,
     image: str = "",
-    moved: str = "",
+    moved: Sequence[str] = (),
 ) -> Diagnosis:
     """The verdict on chains.
 
@@ -62,8 +65,8 @@ def worth(
         What they took.
     image : str
         The name of the first image, if there are images.
-    moved : str
-        The variables that were not in the model's coordinates, if any.
+    moved : sequence of str
+        The variables that were not in the model's coordinates.
     """
     rhat, ess = agreement(points)
     ess = np.minimum(ess, tail_ess(points))
@@ -80,7 +83,8 @@ def worth(
         verdict = "good"
     elif largest <= NEARLY and least >= SOME and diverging <= MANY and changed >= HARDLY:
         verdict = "means only"
-    where = f" in partly centred coordinates ({moved})" if moved else ""
+    names = ", ".join(moved[:NAMED]) + f" and {len(moved) - NAMED} more" * (len(moved) > NAMED)
+    where = f" in partly centred coordinates ({names})" if moved else ""
     why = f"{len(points)} chains{where}: R-hat {largest:.3f}, {least:,.0f} effective draws at least"
     steps = points.shape[0] * points.shape[1]
     if diverging:

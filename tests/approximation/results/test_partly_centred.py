@@ -81,8 +81,8 @@ def test_density_and_scores(halfway, target, conditionals):
 
 def test_names_of_what_is_moved(target, conditionals):
     own = PartlyCentred(target, conditionals, np.ones(3), CENTRE)
-    assert own.moved == ""
-    assert PartlyCentred(target, conditionals, np.array([1.0, 1.0, 0.75]), CENTRE).moved == "x"
+    assert own.moved == ()
+    assert PartlyCentred(target, conditionals, np.array([1.0, 1.0, 0.75]), CENTRE).moved == ("x",)
 
 
 def test_chains_give_the_points_and_densities_of_the_model(target, conditionals):

@@ -61,8 +61,20 @@ def test_the_factor_of_an_offset(build, expected):
         lambda offset, scale: (scale + offset)[GROUP],
         lambda offset, scale: offset[GROUP] * pt.stack([scale] * 6) ** np.arange(6),
         lambda offset, scale: (offset * pm.math.log(scale))[GROUP],
+        lambda offset, scale: (offset[None, :] * (scale + np.ones((3, 1)))).sum(0)[GROUP],
     ],
-    ids=["none", "constant", "divides", "square", "itself", "twice", "sum", "per row", "sign"],
+    ids=[
+        "none",
+        "constant",
+        "divides",
+        "square",
+        "itself",
+        "twice",
+        "sum",
+        "per row",
+        "sign",
+        "spread",
+    ],
 )
 def test_what_has_no_factor(build):
     model = effects(build)
@@ -81,6 +93,15 @@ def test_a_factor_for_each_entry():
     values = jnp.log(jnp.array([2.0, 1.0, 3.0, 5.0]))
     given = found.given(0, jnp.concatenate([values, jnp.zeros(3)]))
     np.testing.assert_allclose(given.scale.ravel(), 1 / np.array([2.0, 6.0, 10.0]), rtol=1e-6)
+
+
+def test_what_a_variable_is_spread_over_is_no_factor():
+    """Scores times loadings: the product has a row for each score and a column for each loading."""
+    with pm.Model() as model:
+        loading = pm.HalfNormal("loading", 1.0, shape=(1, 6))
+        score = pm.Normal("score", 0.0, 1.0, shape=(8, 1))
+        pm.Normal("y", score * loading, 1.0, observed=np.zeros((8, 6)))
+    assert scaled_by_others(model) is None
 
 
 def test_a_hierarchy_and_an_offset_in_one_model():

@@ -55,12 +55,12 @@ class PartlyCentred:
         return self.target.dtype
 
     @property
-    def moved(self) -> str:
+    def moved(self) -> tuple[str, ...]:
         """Names of the variables that are not as the model has them."""
         behind = np.cumsum([variable.size for variable in self.conditionals.variables])
         of_each = np.split(self.shares, behind[:-1])
         own = zip(self.conditionals.names, of_each, strict=True)
-        return ", ".join(name for name, shares in own if np.any(shares < 1))
+        return tuple(name for name, shares in own if np.any(shares < 1))
 
     def compiled[T](self, key: Hashable, make: Callable[[], T]) -> T:
         """What is kept with the target, under a key of its own."""

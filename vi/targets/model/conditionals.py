@@ -168,17 +168,18 @@ def _multiplied(
     """A variable with a factor that is positive, as one of location 0 and scale 1 / factor."""
     if factor is None:
         return "it is not multiplied"
-    one = _given(model, slot, (0.0, 1.0 / factor, 0.0), replaced)
-    if isinstance(one, _Found):
-        try:
-            scale = jax_function([flat], [one.graphs[1]])
-            points = np.random.default_rng(0).normal(0.0, WIDE, (TRIED, flat.type.shape[0]))
-            positive = all(np.all(np.asarray(scale(point)[0]) > 0) for point in points)
-        except ConversionError:
-            return "its factor has no conversion"
-        if not positive:
-            return "its factor changes its sign"
-    return one
+    try:
+        one = _given(model, slot, (0.0, 1.0 / factor, 0.0), replaced)
+        if isinstance(one, str):
+            return one
+        scale = jax_function([flat], [one.graphs[1]])
+        points = np.random.default_rng(0).normal(0.0, WIDE, (TRIED, flat.type.shape[0]))
+        positive = all(np.all(np.asarray(scale(point)[0]) > 0) for point in points)
+    except ConversionError:
+        return "its factor has no conversion"
+    except (TypeError, ValueError):  # what a variable is spread over is no factor of its entries
+        return "its factor has another shape"
+    return one if positive else "its factor changes its sign"
 
 
 def _flat(model: pm.Model, layout: Layout) -> tuple[Any, dict[Variable, Variable]]:
