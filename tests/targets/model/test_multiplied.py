@@ -6,6 +6,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+from pytensor import wrap_py
 
 from vi.targets.model.conditionals import scaled_by_others
 from vi.targets.model.multiplied import factors_in
@@ -135,3 +136,15 @@ def test_the_coordinate_of_an_offset_is_its_effect():
         moved, slope = np.asarray(z), float(log_det)
     np.testing.assert_allclose(moved[1:], u[1:] * np.exp(-0.3), rtol=1e-12)
     np.testing.assert_allclose(slope, -4 * 0.3, rtol=1e-12)
+
+
+def test_what_jax_cannot_compute_is_left_and_others_stay():
+    @wrap_py(itypes=[pt.dscalar], otypes=[pt.dscalar])
+    def doubled(x):
+        return np.asarray(2.0 * x)
+
+    with pm.Model() as model:
+        scale = pm.HalfNormal("scale", 1.0)
+        pm.Normal("a", 0.0, doubled(scale), shape=2)
+        pm.Normal("b", 0.0, scale, shape=2)
+    assert scaled_by_others(model).names == ("b",)

@@ -137,7 +137,7 @@ def scaled_by_others(model: pm.Model) -> ModelConditionals | None:
     Returns
     -------
     ModelConditionals or None
-        None where there are neither, or one cannot run in JAX.
+        Of those that can run in JAX; None where there are none.
     """
     layout = layout_from(model, initial_point(model, 0))
     return fact(model, "scaled by others", lambda: _scaled_by_others(model, layout))
@@ -151,15 +151,19 @@ def _scaled_by_others(model: pm.Model, layout: Layout) -> ModelConditionals | No
         one = _read(model, variable, slot, replaced)
         if isinstance(one, str) and slot.size and is_untransformed(model, variable):
             one = _multiplied(model, factor(variable), slot, flat, replaced)
-        if isinstance(one, _Found):
+        if isinstance(one, _Found) and _runs(flat, one):
             found[model.rvs_to_values[variable]] = one
     order = _parents_first(found)
-    conditionals = ModelConditionals(flat, layout.dim, order)
+    return ModelConditionals(flat, layout.dim, order) if order else None
+
+
+def _runs(flat: Any, found: _Found) -> bool:
+    """Whether JAX can compute it."""
     try:
-        conditionals.check_jax()
-    except ValueError:
-        return None
-    return conditionals if order else None
+        jax_function([flat], list(found.graphs))
+    except ConversionError:
+        return False
+    return True
 
 
 def _multiplied(
