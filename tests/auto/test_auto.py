@@ -161,6 +161,24 @@ def test_chains_leave_a_funnel():
 
 
 @pytest.mark.slow
+def test_chains_that_come_to_nothing_go_back_to_the_coordinates_of_the_model(monkeypatch):
+    tried = []
+    begun = repair._Attempts.begun
+
+    def recorded(self, *args):
+        tried.append(begun(self, *args))
+        return tried[-1]
+
+    monkeypatch.setattr(repair._Attempts, "begun", recorded)
+    monkeypatch.setattr(attempt.Attempt, "is_good", property(lambda self: False))
+    monkeypatch.setattr(attempt.Attempt, "is_on_its_way", property(lambda self: False))
+    monkeypatch.setattr(attempt.Attempt, "legs_to_go", lambda self, left: 0)
+    monkeypatch.setattr(repair, "LONGEST", 1000)
+    vi.fit(model=funnel(), **QUIET)
+    assert [one.moved for one in tried] == [("x",), ("x",), ("x",), ()]
+
+
+@pytest.mark.slow
 def test_the_best_attempt_of_chains_is_kept(monkeypatch):
     """Attempts that come to nothing do not take the place of one that did."""
     attempts = []

@@ -5,7 +5,8 @@
 For each model: q as ``vi.fit(model)`` leaves it without chains, then three times four chains of
 1,000 draws from it, with as many steps before that tune. *model*: in the model's coordinates, by
 q's covariance, and once more by what those have seen. *partly centred*: as :mod:`vi.auto` has them.
-Effective draws are the fewest of all coordinates, of the bulk and the tails. A line of JSON each.
+Effective draws are the fewest of all coordinates, of the bulk and the tails. A line of JSON each;
+``--table FILE`` makes a table of such lines.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ sys.path.insert(0, str(HERE))
 
 import noncentring  # noqa: E402
 from user_models import USER_MODELS  # noqa: E402
+
+KINDS = ("model", "model, again", "partly centred")
 
 CENTRED = ("schools", "radon", "slopes", "walk")
 """Models of ``noncentring.py``; the first three need posteriordb's data."""
@@ -52,14 +56,14 @@ def compared(name: str, model: pm.Model, seed: int) -> list[dict[str, Any]]:
     matrix, starts = inverse_mass_matrix(fit, None), starting_points(fit, 4, seed)
     first = Attempt(fit, matrix, starts, seed, BOLD)
     first.tune(2 * TUNING)
-    lines = [_drawn(first, "model")]
+    lines = [_drawn(first, KINDS[0])]
     again = Attempt(fit, first.learned("dense"), first.chains.at, seed + 1, BOLD)
     again.tune(2 * TUNING)
-    lines.append(_drawn(again, "model, again"))
+    lines.append(_drawn(again, KINDS[1]))
     moved = Attempt(fit, matrix, starts, seed, BOLD, coordinates=model_coordinates(fit))
     moved.tune(TUNING)
     moved.recentre(TUNING)
-    lines.append(_drawn(moved, "partly centred"))
+    lines.append(_drawn(moved, KINDS[2]))
     return [{"model": name, "seed": seed, "dim": fit.layout.dim} | line for line in lines]
 
 
@@ -71,7 +75,7 @@ def _drawn(attempt: Attempt, chains: str) -> dict[str, Any]:
     ess = float(table["ess"].min())
     return {
         "chains": chains,
-        "moved": attempt.moved,
+        "moved": ", ".join(attempt.moved),
         "rhat": round(float(table["rhat"].max()), 3),
         "ess": round(ess),
         "gradients": of_draws,
@@ -82,13 +86,37 @@ def _drawn(attempt: Attempt, chains: str) -> dict[str, Any]:
     }
 
 
+def table(lines: Sequence[dict[str, Any]]) -> str:
+    """A row a model and seed, as they were run."""
+    columns = ["model", "D", "follow others"]
+    for kind in KINDS:
+        columns += [f"{kind}: R-hat", "diverging", "draws / 1,000 gradients"]
+    runs: dict[tuple[str, int], dict[str, Any]] = {}
+    for line in lines:
+        runs.setdefault((line["model"], line["seed"]), {})[line["chains"]] = line
+    rows = []
+    for (name, _), of in runs.items():
+        last = of[KINDS[-1]]
+        cells = [name, str(last["dim"]), (last["moved"] or "none").replace("|", r"\|")]
+        for one in (of[kind] for kind in KINDS):
+            share = f"{100 * one['diverging']:.1f} %"
+            cells += [f"{one['rhat']:.3f}", share, f"{one['ess_per_1000']:.2f}"]
+        rows.append(cells)
+    header = [columns, ["---"] * len(columns)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in header + rows)
+
+
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="*", default=["funnel", *CENTRED, *USER_MODELS])
     parser.add_argument("--posteriordb", type=Path)
+    parser.add_argument("--table", type=Path)
     parser.add_argument("--seeds", nargs="*", type=int, default=[1])
     options = parser.parse_args()
+    if options.table is not None:
+        print(table([json.loads(line) for line in options.table.read_text().splitlines()]))
+        return
     logging.disable(logging.WARNING)
     for name in options.models:
         if name == "funnel":
