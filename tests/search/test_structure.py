@@ -263,3 +263,12 @@ def test_products_of_lost_directions_are_none():
     found = products(points, short)
     np.testing.assert_allclose(found[0], [-2.0, 0.0], rtol=1e-6)
     assert np.isnan(found[1]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_mixed_columns_in_either_precision(dtype, monkeypatch):
+    monkeypatch.setattr(by_columns, "LARGEST_BY_COLUMNS", 100)
+    found = vi.structure(groups(200, rows=2), dtype=dtype)
+    assert (found.kind, found.globals, found.groups, found.size) == ("groups", (0, 1), 200, 2)
+    assert found.pattern.nnz == 2 * (2 * 200 + 200)
+    assert found.products < 400

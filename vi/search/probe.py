@@ -45,7 +45,9 @@ class Probe:
         self._tolerance = float(np.finfo(target.dtype).eps) ** (1 / 3)
         self._at, self._step = self.start, self._steps
         # differences of gradients have an error of this square, and rounding of that order
-        self.error = 1e-5 if target.traceable else max(1e-5, 100 * self._tolerance**2)
+        rounding = float(np.finfo(target.dtype).eps)
+        own = rounding if target.traceable else rounding ** (2 / 3)
+        self.error = max(1e-5, own * (1000 if target.traceable else 100))
 
     def next(self) -> Any:
         """The product of a fresh point, at which it is finite, in units of the coordinates.

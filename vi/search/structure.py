@@ -229,7 +229,7 @@ def structure_of(target: Target, start: np.ndarray) -> Structure:
     pattern = sp.csr_array((dim, dim), dtype=bool)
     own: Partition | None = None
     try:
-        pattern = interactions(probe.next(), dim, probe.rng)
+        pattern = interactions(probe.next(), dim, probe.rng, probe.error)
         own = partition(pattern, short)
         checked, attempts = 0, 1
         while own is not None and checked < CHECKS:
@@ -250,7 +250,7 @@ def structure_of(target: Target, start: np.ndarray) -> Structure:
             attempts, checked = attempts + 1, 0
             note = f"{seen} ({where}): the union of those found"
             if not kinks:
-                pattern = sp.csr_array(pattern + interactions(product, dim, probe.rng))
+                pattern = sp.csr_array(pattern + interactions(product, dim, probe.rng, probe.error))
             if by_columns:  # a switch is where it changes, and so is a kink
                 pattern = sp.csr_array(pattern + interactions(probe.differences(), dim, probe.rng))
             own = partition(pattern, short)
