@@ -62,27 +62,31 @@ class CheckLossConvergence(Callback):
         self.patience = whole("patience", patience, 1)
         self.errors = number("errors", errors, least=0.0)
         self.lowest: tuple[float, float] | None = None
-        self.waited = self.looked = 0
+        self.waited = self.looked = self.before = 0
 
     def get_state(self) -> dict[str, Any]:
         """What it knows of the run, for a checkpoint."""
-        return {"lowest": self.lowest, "waited": self.waited, "looked": self.looked}
+        names = ("lowest", "waited", "looked", "before")
+        return {name: getattr(self, name) for name in names}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on where the callback was that gave this state."""
         lowest = state["lowest"]
         self.lowest = None if lowest is None else (lowest[0], lowest[1])
         self.waited, self.looked = state["waited"], state["looked"]
+        self.before = state.get("before", 0)  # of an older version
 
     def __call__(self, approx: Any, losses: np.ndarray | None, i: int) -> None:
         if losses is None:
             raise TypeError("CheckLossConvergence reads the losses: leave score=False out.")
         length = max(self.every, 2 * BATCHES)
-        if len(losses) < length:
+        # losses of another stage may be of another kind: the evidence's bound, a tempered ELBO
+        before = getattr(getattr(approx, "record", None), "losses_before", 0)
+        if len(losses) - before < length:
             return
-        if i <= self.looked:  # another run, of which the last one says nothing
+        if i <= self.looked or before != self.before:  # another run: the last one says nothing
             self.lowest, self.waited = None, 0
-        self.looked = i
+        self.looked, self.before = i, before
         window = losses[-length:]
         means = [np.nanmean(part) for part in np.array_split(window, BATCHES)]
         mean, error = float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(BATCHES))

@@ -1,5 +1,7 @@
 """Settings of the convergence check are refused where it is made, not at its second call."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from problems import conjugate_normal
@@ -75,3 +77,25 @@ def test_the_check_begins_anew_with_another_run(rng):
     low, high = (rng.normal(level, 1.0, 10_000) for level in (0.0, 1000.0))
     first, _ = called(check, low)
     assert called(check, high)[0] == first == 400
+
+
+def test_the_check_reads_the_losses_of_one_stage(rng):
+    """Another algorithm's loss may lie below all that come now."""
+    losses = np.append(rng.normal(0.0, 1.0, 450), 10.0 + rng.normal(0.0, 1.0, 1000))
+    losses[450:] += np.linspace(500.0, 0.0, 1000)
+    for check in (CheckLossConvergence(every=100), CheckLossConvergence(every=100)):
+        for i in range(500, len(losses) + 1, 100):
+            record = SimpleNamespace(losses_before=450)
+            check(SimpleNamespace(record=record), losses[:i], i)
+
+
+def test_the_check_begins_anew_with_another_stage(rng):
+    """The same one, whose steps count on."""
+    check = CheckLossConvergence(every=100, patience=1)
+    losses = np.append(rng.normal(0.0, 1.0, 200), np.linspace(500.0, 100.0, 1000))
+    for i in range(100, len(losses) + 1, 100):
+        before = 0 if i <= 100 else 200
+        check(SimpleNamespace(record=SimpleNamespace(losses_before=before)), losses[:i], i)
+    again = CheckLossConvergence(every=100)
+    again.set_state(check.get_state())
+    assert vars(again) == vars(check) | {"patience": 3}

@@ -84,6 +84,14 @@ def test_the_title_says_how_it_ended(with_record, rng):
     assert axes.get_ylabel() == "loss (minus the ELBO)"
 
 
+def test_the_title_is_of_the_last_stage(with_record, rng):
+    losses = np.append(rng.normal(90.0, 1.0, 400), rng.normal(10.0, 0.1, 100))
+    title = vi.plots.loss(with_record(losses=losses, losses_before=400)).get_title()
+    assert "falling" not in title
+    last = losses[-25:]  # a quarter of its hundred
+    assert float(title.split(": ")[1].split(" ")[0]) == pytest.approx(last.mean(), abs=0.05)
+
+
 def test_it_draws_where_it_is_told(conjugate):
     _, axes = plt.subplots()
     assert vi.plots.loss(conjugate, ax=axes) is axes

@@ -10,7 +10,9 @@ import scipy.sparse as sp
 
 import vi
 from vi.families import FullRank, Structured
+from vi.search import hessian_products as by_products
 from vi.search import interactions as by_columns
+from vi.search import structure as structures
 from vi.search.coloured import colouring, outside
 from vi.search.elimination import eliminated
 from vi.search.interactions import TooDenseError, interactions
@@ -198,3 +200,75 @@ def test_units_have_no_say(scale):
     # each slope with the one before and two levels, each level with the one before
     others = [i for i in range(found.layout.dim) if i not in found.globals]
     assert found.pattern[others][:, others].nnz == 2 * (18 + 2 * 19 + 19)
+
+
+def kinked(dim=12, rows=60):
+    """A regression with Laplace errors: its second derivatives are those of the prior alone."""
+    rng = np.random.default_rng(1)
+    with pm.Model() as model:
+        b = pm.Normal("b", shape=dim)
+        pm.Laplace("y", rng.normal(size=(rows, dim)) @ b, 1.0, observed=rng.normal(size=rows))
+    return model
+
+
+BACKENDS = pytest.mark.parametrize("backend", ["jax", "pytensor"])
+
+
+@BACKENDS
+def test_kinks_interact(backend):
+    found = vi.structure(kinked(), backend=backend)
+    assert found.kind == "dense"
+    assert found.pattern.nnz == 12 * 11
+    assert "log p has kinks or switches" in found.note
+
+
+@BACKENDS
+def test_kinks_of_neighbours_are_a_chain(backend):
+    with pm.Model() as model:
+        scale = pm.HalfNormal("scale")
+        x = pm.Normal("x", shape=60)
+        pm.Potential("p", -pm.math.sum(abs(x[1:] - x[:-1])) / scale)
+    found = vi.structure(model, backend=backend)
+    assert (found.kind, found.globals, found.bandwidth) == ("chain", (0,), 1)
+    assert found.pattern.nnz == 2 * (60 + 59)
+
+
+def test_many_kinks_are_dense(monkeypatch):
+    """Beyond some dimensions columns are not computed."""
+    monkeypatch.setattr(structures, "LARGEST_BY_COLUMNS", 10)
+    found = vi.structure(kinked())
+    assert found.kind == "dense"
+    assert found.note.startswith("log p has kinks or switches (b[0], b[1], b[2] and 9 more)")
+
+
+def test_what_switches_is_seen():
+    with pm.Model() as model:
+        x = pm.Normal("x", shape=8)
+        pm.Potential("p", pm.math.switch(x[0] > 0, x[1] * x[2], x[3] * x[4]))
+    assert vi.structure(model).pattern.toarray()[0].tolist() == [False, *[True] * 4, *[False] * 3]
+
+
+def test_differences_that_rounding_swallows():
+    """A walk whose steps are far below the distance of its places, in single precision."""
+    with pm.Model() as model:
+        pm.GaussianRandomWalk("w", sigma=1e-8, init_dist=pm.Normal.dist(), steps=29)
+    found = vi.structure(model, backend="pytensor", dtype="float32")
+    assert (found.kind, found.bandwidth, found.pattern.nnz) == ("chain", 1, 2 * 29)
+
+
+def test_products_of_lost_directions_are_none():
+    model = vi.targets.from_function(lambda z: -jnp.sum(z["a"] ** 2), {"a": np.zeros(2)})
+    products = by_products._by_differences(vi.targets.from_pymc(model))
+    points, short = np.full((2, 2), 1e3), np.array([[1.0, 0.0], [1e-12, 0.0]])
+    found = products(points, short)
+    np.testing.assert_allclose(found[0], [-2.0, 0.0], rtol=1e-6)
+    assert np.isnan(found[1]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_mixed_columns_in_either_precision(dtype, monkeypatch):
+    monkeypatch.setattr(by_columns, "LARGEST_BY_COLUMNS", 100)
+    found = vi.structure(groups(200, rows=2), dtype=dtype)
+    assert (found.kind, found.globals, found.groups, found.size) == ("groups", (0, 1), 200, 2)
+    assert found.pattern.nnz == 2 * (2 * 200 + 200)
+    assert found.products < 400

@@ -78,3 +78,17 @@ def test_warming_up_is_no_step(backend):
     losses, finite = run.advance(inputs, 3)
     assert (len(losses), finite, run.step, int(run.state.step)) == (3, True, 10, 10)
     assert int(approx.state.step) == 7, "the approximation follows when the state is committed"
+
+
+@BACKENDS
+def test_the_end_is_told_of_the_losses_of_one_stage(backend):
+    """Those of a tempered ELBO are of another kind."""
+    exact = conjugate_normal()
+    options = {"backend": backend, "progressbar": False}
+    first = vi.ADVI(model=exact.model, random_seed=1, beta=100.0).fit(400, **options)
+    second = vi.KLqp(first).fit(100, **options)
+    message = second.status.message
+    assert message.startswith(f"average loss {np.mean(second.hist[-25:]):,.5g}; refine()")
+    second.refine(100, progressbar=False)
+    message = second.status.message
+    assert message.startswith(f"average loss {np.mean(second.hist[-50:]):,.5g}; refine()")

@@ -38,6 +38,8 @@ def exponential(x: jax.Array, largest: float) -> jax.Array:
 
 def _terms(largest: float, eps: float) -> int:
     """Terms after the 1 that leave a remainder below half a rounding."""
+    if not largest < MOST_TERMS:  # NaN, too
+        return MOST_TERMS + 1
     terms, left = 0, math.inf
     while left > 0.5 * eps and terms <= MOST_TERMS:
         terms += 1

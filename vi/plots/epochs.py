@@ -11,9 +11,8 @@ import numpy as np
 
 from vi.approximation import Approximation
 from vi.approximation.record.fit_state import FitState
-from vi.diagnostics.losses import finite, recent, still_falling
 from vi.plots.drawing import Palette, approximation, axes_for, dress, palette
-from vi.plots.loss import count_above, draw_steps, in_view, known_losses, with_error
+from vi.plots.loss import count_above, draw_steps, how_it_ended, in_view, known_losses
 from vi.targets.batches.rows import Rows
 from vi.targets.batches.search import find_batches
 
@@ -130,10 +129,8 @@ def plot_epochs(approx: Approximation, *, ax: Any = None) -> Any:
         low, high = _steps(axes, losses, epoch, means, colors)
     axes.set_ylim(low, high)
     done = len(losses) / epoch.steps
-    falls = ", still falling" if still_falling(losses) else ""
     name = "epoch" if f"{done:.3g}" == "1" else "epochs"
-    mean = with_error(finite(recent(losses)))
-    axes.set_title(f"{fit.status.ending} after {_number(done)} {name}{falls}: {mean}")
+    axes.set_title(f"{fit.status.ending} after {_number(done)} {name}{how_it_ended(fit)}")
     axes.set(xlabel=f"epoch ({epoch.rows:,} rows in steps of {epoch.size:,})", ylabel=label)
     axes.set_xlim(0, done * (1 + 1 / len(losses)))
     dress(axes, colors, **({"loc": "upper right"} if few else {}))

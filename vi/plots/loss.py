@@ -17,6 +17,7 @@ __all__ = [
     "Running",
     "count_above",
     "draw_steps",
+    "how_it_ended",
     "in_view",
     "known_losses",
     "loss",
@@ -121,9 +122,7 @@ def loss(approx: Approximation, *, ax: Any = None) -> Any:
     low, high = in_view(losses, means.mean)
     axes.set_ylim(low, high)
     count_above(axes, losses, high, colors)
-    falls = ", still falling" if still_falling(losses) else ""
-    mean = with_error(finite(recent(losses)))
-    axes.set_title(f"{fit.status.ending} at step {fit.status.step:,}{falls}: {mean}")
+    axes.set_title(f"{fit.status.ending} at step {fit.status.step:,}{how_it_ended(fit)}")
     name = "loss" if fit.algorithm is None else f"loss ({fit.algorithm.loss_name})"
     axes.set(xlabel="step", ylabel=name, xlim=(0, len(losses) + 1))
     dress(axes, colors, loc="upper right", markerscale=3)
@@ -156,6 +155,13 @@ def known_losses(fit: FitState) -> np.ndarray:
         )
         raise ValueError(f"This approximation has no losses: {why}")
     return losses
+
+
+def how_it_ended(fit: FitState) -> str:
+    """Whether the loss still falls, and its average; of the last stage, whose loss it is."""
+    own = fit.own_losses if np.isfinite(fit.own_losses).any() else fit.losses
+    falls = ", still falling" if still_falling(own) else ""
+    return f"{falls}: {with_error(finite(recent(own)))}"
 
 
 def running(losses: np.ndarray) -> Running:

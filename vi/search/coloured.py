@@ -95,15 +95,18 @@ def colouring(pattern: sp.csr_array, wide: np.ndarray) -> Colouring:
     return Colouring(np.asarray(wide, int), np.array(colour), whole)
 
 
-def outside(own: Colouring, product: Product, rng: np.random.Generator) -> np.ndarray:
+def outside(
+    own: Colouring, product: Product, rng: np.random.Generator, tolerance: float = 1e-5
+) -> np.ndarray:
     """Rows in which the Hessian has entries outside of the pattern.
 
-    The Hessian that the pattern allows is multiplied with a random vector, and so is the true one.
+    The Hessian that the pattern allows is multiplied with a random vector, and so is the true one;
+    they differ by more than a share `tolerance`.
     """
     hessian = own.hessian(product)
     vector = rng.uniform(0.5, 1.5, len(own.colour)) * rng.choice([-1.0, 1.0], len(own.colour))
     true = product(vector[None])[0]
     size = abs(hessian) @ np.abs(vector)
-    wrong = np.abs(true - hessian @ vector) > 1e-5 * np.maximum(size, np.abs(true))
+    wrong = np.abs(true - hessian @ vector) > tolerance * np.maximum(size, np.abs(true))
     found: np.ndarray = np.flatnonzero(wrong & (np.abs(true) > 0))
     return found

@@ -20,6 +20,9 @@ __all__ = ["Products", "hessian_products"]
 TOGETHER = 64
 """Points whose products are computed together, at the most; fewer where caches hold fewer."""
 
+LOST = 0.5
+"""Share of a direction's entry that rounding may take where products are differences."""
+
 type Products = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Takes points and directions, both ``(K, D)``; returns the products ``(K, D)``."""
 
@@ -28,7 +31,8 @@ def hessian_products(target: Target) -> Products:
     """A function of points and directions: the Hessian of log p at each times its direction.
 
     By JAX's forward over reverse mode where the density traces, otherwise by central differences
-    of the score; directions should then have about the length of a standard deviation.
+    of the score; directions should then have about the length of a standard deviation. Those that
+    are too short for the precision to tell their ends apart have products of NaN.
 
     Parameters
     ----------
@@ -84,8 +88,13 @@ def _by_differences(target: Target) -> Products:
     evaluate = evaluation(target)
 
     def products(points: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        above, below = (evaluate(points + side * directions)[1] for side in (step, -step))
+        ends = [(points + side * directions).astype(target.dtype) for side in (step, -step)]
+        above, below = (evaluate(end)[1] for end in ends)
         found: np.ndarray = (above - below) / (2 * step)
+        # a direction that rounding swallows has no product, least of all 0
+        made = (ends[0].astype(np.float64) - ends[1]) / (2 * step)
+        lost = np.any(np.abs(made - directions) > LOST * np.abs(directions), axis=-1)
+        found[lost] = np.nan
         return found
 
     return products

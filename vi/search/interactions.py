@@ -29,11 +29,13 @@ class TooDenseError(ValueError):
     """So many coordinates interact that mixed columns cannot be told apart."""
 
 
-def interactions(product: Product, dim: int, rng: np.random.Generator) -> sp.csr_array:
+def interactions(
+    product: Product, dim: int, rng: np.random.Generator, error: float = 1e-5
+) -> sp.csr_array:
     """Where the Hessian at a point is not zero, the diagonal left out; symmetric ``(D, D)``.
 
     Up to 2,000 dimensions column by column. Beyond, coordinates are thrown into 32 sets, and three
-    products with each set take the place of its columns: of ones, of numbers 1, 2, 3, ..., and of
+    products with each set take the place of its columns: of ones, of its numbers 1, 2, ..., and of
     random numbers. Of a row in which one coordinate of a set has an entry, the second product over
     the first says which, and the third confirms it. Rows in which most sets have several
     are of coordinates that interact with many, whose columns are computed; the others are thrown
@@ -47,6 +49,8 @@ def interactions(product: Product, dim: int, rng: np.random.Generator) -> sp.csr
         ``D``.
     rng : numpy.random.Generator
         Throws the sets.
+    error : float
+        Relative error of products that counts as none; a hundredth of it is no entry.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def interactions(product: Product, dim: int, rng: np.random.Generator) -> sp.csr
     columns = sp.csr_array((dim, dim))
     found = sp.csr_array((dim, dim))
     for turn in range(ROUNDS):
-        entries, unclear = _decoded(product, columns + found, wide, rng)
+        entries, unclear = _decoded(product, columns + found, wide, rng, error)
         if turn == 0:
             many = unclear.sum(axis=0) > COLOURS // 2
             columns = _of_wide(product, many, wide, columns)
@@ -102,13 +106,22 @@ def _without(entries: sp.csr_array, wide: np.ndarray) -> sp.csr_array:
 
 
 def _decoded(
-    product: Product, known: sp.csr_array, wide: np.ndarray, rng: np.random.Generator
+    product: Product,
+    known: sp.csr_array,
+    wide: np.ndarray,
+    rng: np.random.Generator,
+    error: float,
 ) -> tuple[sp.csr_array, np.ndarray]:
     """Entries of narrow rows and columns, and which sets are unclear in which rows ``(C, D)``."""
     dim = wide.size
     colour = rng.integers(COLOURS, size=dim)
     colour[wide] = -1
-    weights = np.stack([np.ones(dim), 1.0 + np.arange(dim), rng.uniform(0.5, 1.5, dim)])
+    # numbers within a set: single precision does not tell those of many thousands apart
+    order = np.argsort(colour, kind="stable")
+    first = np.searchsorted(colour[order], np.arange(COLOURS))
+    number = np.empty(dim, int)
+    number[order] = np.arange(dim) - np.append(first, 0)[colour[order]]
+    weights = np.stack([np.ones(dim), 1.0 + number, rng.uniform(0.5, 1.5, dim)])
     sets = colour[None] == np.arange(COLOURS)[:, None]
     answers = []
     for weight in weights:
@@ -117,17 +130,16 @@ def _decoded(
         answers.append((whole, whole - (known @ directions.T).T))
     size = np.max(np.abs(answers[0][0]), axis=0)
     ones, numbers, random = (left for _, left in answers)
-    least = NOTHING * np.maximum(size, np.finfo(float).tiny)
+    least = 1e-2 * error * np.maximum(size, np.finfo(float).tiny)
     there = (np.abs(ones) > least) | (np.abs(random) > least)
     there[:, wide] = False
     with np.errstate(all="ignore"):
         place = numbers / ones - 1.0
-    column = np.where(np.isfinite(place), np.rint(np.clip(place, -1, dim)), -1).astype(int)
-    inside = (column >= 0) & (column < dim)
-    safe = np.where(inside, column, 0)
-    own = colour[safe] == np.arange(COLOURS)[:, None]
-    agrees = np.abs(random - ones * weights[2][safe]) <= 1e-5 * np.abs(ones)
-    clear = there & inside & own & agrees & (np.abs(place - column) < 0.05)
+    which = np.where(np.isfinite(place), np.rint(np.clip(place, -1, dim)), -1).astype(int)
+    inside = (which >= 0) & (which < sets.sum(axis=1)[:, None])
+    column = order[np.where(inside, first[:, None] + which, 0)]
+    agrees = np.abs(random - ones * weights[2][column]) <= error * np.abs(ones)
+    clear = there & inside & agrees & (np.abs(place - which) < 0.05)
     sets_of, rows = np.nonzero(clear)
     entries = sp.csr_array((ones[clear], (rows, column[sets_of, rows])), (dim, dim))
     return entries, there & ~clear

@@ -15,7 +15,7 @@ from vi.foundation.html import card, table
 from vi.foundation.layout import Layout
 from vi.foundation.precision import resolve_dtype
 from vi.search.coloured import colouring, outside
-from vi.search.interactions import TooDenseError, interactions
+from vi.search.interactions import LARGEST_BY_COLUMNS, TooDenseError, interactions
 from vi.search.partition import Partition, partition
 from vi.search.probe import Probe
 from vi.targets.base import Target
@@ -32,6 +32,12 @@ CHECKS = 2
 
 ATTEMPTS = 4
 """Patterns that are joined before a model counts as dense: it changes from point to point."""
+
+KINKS = {
+    True: "log p has kinks or switches",
+    False: "log p has kinks or switches, or scales that differences of gradients do not resolve",
+}
+"""What the Hessian does not show; its products may be differences, where nothing traces."""
 
 SHORT = 8
 """Entries of a variable that are rather globals, and in no more than a tenth of all."""
@@ -152,7 +158,10 @@ def structure(
     Two coordinates interact where the Hessian of log p has an entry for them. It is multiplied with
     unit vectors at a random point, up to 2,000 dimensions; beyond, with sums of them from which its
     entries can be told. At fresh points nothing outside of the pattern may be found; what is found
-    there is added (a ``switch``, say), and looked at again. The same model gives the same result.
+    there is added (a ``switch``, say), and looked at again. Kinks (of a Laplace likelihood, of a
+    rectifier) have no second derivative: where the gradient of a coordinate depends on more than
+    was found, up to 2,000 dimensions changes of the gradient take the Hessian's place, and beyond
+    the model counts as dense. The same model gives the same result.
 
     Coordinates that interact with many others become the globals, given which the others fall into
     groups, chains or other sparse patterns; where the covariance's factor in that pattern would
@@ -220,24 +229,30 @@ def structure_of(target: Target, start: np.ndarray) -> Structure:
     pattern = sp.csr_array((dim, dim), dtype=bool)
     own: Partition | None = None
     try:
-        pattern = interactions(probe.next(), dim, probe.rng)
+        pattern = interactions(probe.next(), dim, probe.rng, probe.error)
         own = partition(pattern, short)
         checked, attempts = 0, 1
         while own is not None and checked < CHECKS:
             colours = colouring(pattern, np.array(own.globals, int))
-            product = probe.next()
-            wrong = outside(colours, product, probe.rng)
+            product, seen = probe.next(), "interactions change from point to point"
+            wrong = outside(colours, product, probe.rng, probe.error)
+            by_columns, kinks = dim <= LARGEST_BY_COLUMNS, not len(wrong)
+            if kinks:
+                wrong, seen = probe.untold(pattern), KINKS[target.traceable]
             if not len(wrong):
                 checked += 1
                 continue
             where = target.layout.describe(wrong, 3)
-            if attempts == ATTEMPTS:
-                note = f"interactions change from point to point ({where}): taken as dense"
+            if attempts == ATTEMPTS or (kinks and not by_columns):
+                note = f"{seen} ({where}): taken as dense"
                 own = None
                 break
             attempts, checked = attempts + 1, 0
-            note = f"interactions change from point to point ({where}): the union of those found"
-            pattern = sp.csr_array(pattern + interactions(product, dim, probe.rng))
+            note = f"{seen} ({where}): the union of those found"
+            if not kinks:
+                pattern = sp.csr_array(pattern + interactions(product, dim, probe.rng, probe.error))
+            if by_columns:  # a switch is where it changes, and so is a kink
+                pattern = sp.csr_array(pattern + interactions(probe.differences(), dim, probe.rng))
             own = partition(pattern, short)
     except TooDenseError as error:
         note = str(error)

@@ -10,6 +10,13 @@ __all__ = ["History"]
 class History:
     """Losses of all steps so far, appended in amortised constant time and read as a view.
 
+    Parameters
+    ----------
+    values : numpy.ndarray, optional
+        The losses there are already.
+    before : int
+        How many of these are of other stages or algorithms, whose losses may be of another kind.
+
     Examples
     --------
     >>> history = History()
@@ -19,7 +26,10 @@ class History:
     ([3.0, 2.0, 1.0], 3)
     """
 
-    def __init__(self, values: np.ndarray | None = None) -> None:
+    before = 0
+
+    def __init__(self, values: np.ndarray | None = None, before: int = 0) -> None:
+        self.before = before
         start = np.empty(0) if values is None else np.asarray(values, dtype=np.float64)
         self._buffer = start.copy()
         self._length = len(start)
@@ -40,6 +50,11 @@ class History:
         view = self._buffer[: self._length]
         view.flags.writeable = False
         return view
+
+    @property
+    def own(self) -> np.ndarray:
+        """Those of the present stage and algorithm, which alone say how it goes."""
+        return self.values[self.before :]
 
     def __len__(self) -> int:
         return self._length

@@ -109,7 +109,7 @@ def train(
             step = run.step
             watch.see(losses, run)
             commit()
-            trace = run.losses
+            trace = run.own_losses
             progress.update(step - start, losses if trace is None else trace, final=step == goal)
             if not finite:
                 if not (exception() and _left_out(run, inputs, available)):
@@ -142,7 +142,7 @@ def train(
             if until == limit:
                 # where beginning a chunk takes long, chunks do too: it costs a fifth at the most
                 limit = _next_limit(limit, seconds - fixed, max(CHUNK_SECONDS, 4 * fixed))
-    return _all_done(run.step, run.losses)
+    return _all_done(run.step, run.own_losses)
 
 
 def _warmed_up(run: Run, inputs: Inputs, interrupted: Ending) -> float:

@@ -65,6 +65,11 @@ class Run(abc.ABC):
         """The losses of all steps so far; ``None`` where they are not kept."""
         return None if self.history is None else self.history.values
 
+    @property
+    def own_losses(self) -> np.ndarray | None:
+        """Those of the present stage and algorithm; ``None`` where they are not kept."""
+        return None if self.history is None else self.history.own
+
     def warm_up(self, inputs: Inputs) -> None:
         """Do all that a chunk does but for steps: compile at the first time, copy the state."""
         with precision(self._dtype):

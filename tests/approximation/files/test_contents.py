@@ -94,6 +94,11 @@ FAULTS = {
         lambda s: s | {"history.npy": npy(np.zeros(4))},
         "it has 4 losses, and says that there are 5",
     ),
+    "losses of others": (
+        lambda s: with_meta(s, losses_before=6),
+        "it has 5 losses, and says that 6 are of other steps",
+    ),
+    "fewer than none": (lambda s: with_meta(s, losses_before=-1), "says that -1 are of other"),
     "no JSON": (lambda s: s | {"meta.npy": npy(np.array("{"))}, "JSONDecodeError"),
     "no table": (lambda s: s | {"meta.npy": npy(np.array("3"))}, "its text is a int"),
     "no status": (lambda s: with_meta(s, status=...), "says nothing of status"),

@@ -185,3 +185,6 @@ def _check_trace(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
         raise ValueError(
             f"it has {len(history)} losses, and says that there are {min(wanted, step)}"
         )
+    before = meta.get("losses_before", 0)
+    if not 0 <= before <= len(history):
+        raise ValueError(f"it has {len(history)} losses, and says that {before} are of other steps")

@@ -206,7 +206,7 @@ def run_of(
     )
     if restarts > 1:
         return SeveralRuns(target, algorithm, states, supply)
-    history = History(fit.losses) if fit.keep_losses else None
+    history = History(fit.losses, fit.losses_before) if fit.keep_losses else None
     if fit.devices is not None:
         return SharedRun(target, algorithm, state, supply, history, fit.devices)
     return OneRun(target, algorithm, state, supply, history)
