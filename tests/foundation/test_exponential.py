@@ -21,3 +21,9 @@ def test_exponential_to_rounding(dtype, largest):
     # of large numbers it is the library's own, whose error grows with the number
     few = 4 if largest <= 1.0 else 4 * (1 + largest)
     np.testing.assert_allclose(found, right, rtol=few * np.finfo(dtype).eps)
+
+
+def test_numbers_of_which_nothing_is_known():
+    x = jnp.array([0.5, 2.0])
+    for largest in (800.0, np.inf, np.nan):
+        np.testing.assert_array_equal(exponential(x, largest), jnp.exp(x))

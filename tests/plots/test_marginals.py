@@ -137,3 +137,14 @@ def test_particles_are_drawn_alone(three):
     found = diagnosis(three, [0.1, -0.5, 0.2, 0.3, -0.4])
     judged = vi.Approximation.of_record(replace(particles.record, diagnosis=found))
     assert panels(vi.plots.marginals(judged, draws=DRAWS, most=1)) == ["x[there]"]
+
+
+def test_labels_of_any_kind_have_a_panel_each():
+    """Slashes, dollars, and the name of another variable."""
+    with pm.Model(coords={"place": ["N/A", r"$\frac$", "b"]}) as model:
+        pm.Normal("x", 0.0, [1.0, 0.7, 0.1], dims="place")
+        pm.Normal("x[b]")
+    approx = vi.Approximation("mean_field", model=model, random_seed=1)
+    found = vi.plots.marginals(approx)
+    found.viz["figure"].item().canvas.draw()
+    assert set(panels(found)) == {"x[N∕A]", r"x[$\frac$]", "x[b]", "x[b], the variable"}

@@ -106,6 +106,15 @@ def test_entries_have_the_labels_of_the_model():
     assert {text.get_text() for text in left.get_yticklabels()} == {"x[here]", "x[there]"}
 
 
+def test_labels_are_no_formulas():
+    with pm.Model(coords={"place": [r"$\frac$", "there"]}) as model:
+        pm.Normal("x", 0.0, [1.0, 0.1], dims="place")
+    found = vi.Approximation("mean_field", model=model, random_seed=1).diagnose(200, chains=0)
+    left, _ = vi.plots.shifts(found)
+    left.figure.canvas.draw()
+    assert r"x[$\frac$]" in {text.get_text() for text in left.get_yticklabels()}
+
+
 def test_of_an_approximation_with_a_verdict(rng, with_record):
     left, _ = vi.plots.shifts(with_record(diagnosis=diagnosis(rng)))
     assert left.get_title(loc="left") == "good"

@@ -195,3 +195,19 @@ def test_refusals(fit, what):
     with pytest.raises(kind, match=message):
         vi.plots.plot_tracked(given(fit[1]), **options)
     assert not plt.get_fignums()
+
+
+def test_names_stand_as_they_are_written():
+    """A dollar begins no formula, and an underscore hides no entry."""
+    sites = ["_a", r"$5 \frac$", "c"]
+    record = xr.DataArray([1.0, 2.0, 3.0], coords={"site": sites})
+    axes, scalars = vi.plots.plot_tracked({"cost $x_{$": [record], "y": [{"$a_{": 1.0, "b": 2.0}]})
+    axes.figure.canvas.draw()
+    assert [label.strip() for label in labels(axes)] == sites
+    assert axes.get_title() == "cost $x_{$"
+    assert labels(scalars) == ["$a_{", "b"]
+
+
+def test_rows_of_several_lengths_are_refused():
+    with pytest.raises(TypeError, match=r"'x' has a value \[\[1\], \[1, 2\]\], whose rows are of"):
+        vi.plots.plot_tracked({"x": [[[1], [1, 2]]]})

@@ -100,13 +100,35 @@ def dress(axes: Any, colors: Palette, **legend: Any) -> None:
         Of ``Axes.legend``; nothing for no legend.
     """
     axes.spines[["top", "right"]].set_visible(False)
-    for loc in ("left", "center", "right"):
+    texts = [
         axes.set_title(axes.get_title(loc=loc), loc=loc, fontsize="medium")
+        for loc in ("left", "center", "right")
+    ]
     axes.xaxis.label.set_fontsize("medium")
     axes.yaxis.label.set_fontsize("medium")
+    texts += [axes.xaxis.label, axes.yaxis.label]
     if legend:
         options = {"fontsize": "small", "facecolor": colors.paper, "edgecolor": "none"}
-        axes.legend(**options | {"framealpha": 0.8} | legend)
+        own = axes.legend(**options | {"framealpha": 0.8} | legend)
+        texts += own.get_texts()
+    as_written(texts)
+
+
+def as_written(texts: Iterable[Any]) -> None:
+    """Let texts stand as they are: a dollar in the name of a variable begins no formula.
+
+    Parameters
+    ----------
+    texts : iterable of matplotlib.text.Text
+        Texts in which there are names of the user's.
+    """
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def entry(label: str) -> str:
+    """A label as the legend shows it: one that begins with an underscore is left out there."""
+    return f" {label}" if label.startswith("_") else label
 
 
 def approximation(given: Any, plot: str) -> Approximation:

@@ -15,7 +15,7 @@ from vi.foundation.extras import needs
 from vi.foundation.layout import Layout
 from vi.foundation.numbers import check_count
 from vi.foundation.seeds import resolve_seed
-from vi.plots.drawing import approximation, palette
+from vi.plots.drawing import approximation, as_written, palette
 
 __all__ = ["marginals", "measured", "moved"]
 
@@ -211,6 +211,11 @@ def _scalars(posterior: xr.Dataset, chosen: Sequence[tuple[str, tuple[int, ...]]
         where = zip(values.dims[2:], index, strict=True)
         labels = [str(values[dim].to_numpy()[i]) for dim, i in where]
         label = f"{name}[{', '.join(labels)}]" if labels else name
+        # a slash is a group of the table; labels may be equal, and those of other variables
+        label = label.replace("/", "∕")
+        if label in entries:
+            which = f"entry {', '.join(map(str, index))}" if labels else "the variable"
+            label = f"{label}, {which}"
         entries[label] = (("chain", "draw"), values[(..., *index)].to_numpy())
     return xr.DataTree.from_dict({"/posterior": xr.Dataset(entries)})
 
@@ -218,6 +223,7 @@ def _scalars(posterior: xr.Dataset, chosen: Sequence[tuple[str, tuple[int, ...]]
 def _describe(collection: Any, labels: list[str]) -> None:
     """The legend, below all panels."""
     figure = collection.viz["figure"].item()
+    as_written(text for axes in figure.axes for text in (axes.title, axes.xaxis.label))
     first = next(iter(collection.viz["dist"].data_vars.values())).to_numpy().ravel()
     figure.legend(
         list(first),

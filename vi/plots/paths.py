@@ -159,11 +159,11 @@ def _grouped(
 
 def _stacked(name: str, values: Sequence[Any], few: np.ndarray) -> np.ndarray:
     """Some records as one array, after a look at all of them."""
-    shape = np.shape(values[0])
+    shape = _shape(name, values[0])
     for number, value in enumerate(values):
-        if np.shape(value) != shape:
+        if _shape(name, value) != shape:
             raise ValueError(
-                f"{name!r} changes its shape: {shape} at first, {np.shape(value)} in record "
+                f"{name!r} changes its shape: {shape} at first, {_shape(name, value)} in record "
                 f"{number + 1:,}. Track it by a quantity of one shape."
             )
     array = np.array([np.asarray(values[i]) for i in few])
@@ -174,6 +174,16 @@ def _stacked(name: str, values: Sequence[Any], few: np.ndarray) -> np.ndarray:
     if not array.size:
         raise ValueError(f"{name!r} has no entries (its shape is {shape}): nothing to draw.")
     return array.astype(float)
+
+
+def _shape(name: str, value: Any) -> tuple[int, ...]:
+    try:
+        return np.shape(value)
+    except ValueError:
+        raise TypeError(
+            f"{name!r} has a value {value!r:.60}, whose rows are of several lengths: track a "
+            "number, an array, or a mapping of names to these."
+        ) from None
 
 
 def _coordinates(value: Any) -> list[str]:

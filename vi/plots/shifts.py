@@ -121,7 +121,7 @@ def shifts(diagnosis: Diagnosis | Approximation, most: int = 20, *, ax: Any = No
         axes.set(ylim=(len(chosen) - 0.5, -0.5), yticks=places)
         axes.grid(axis="y", color=colors.faint, linewidth=0.6)
         axes.set_axisbelow(True)
-    left.set_yticklabels(labels)
+    left.set_yticklabels(labels, parse_math=False)
     right.set_yticklabels([])
     count = len(table["unconstrained"])
     shown = "" if len(chosen) == count else f", the worst {len(chosen)} of {count:,}"

@@ -135,7 +135,7 @@ def _name(axes: Any, structure: Structure, middle: np.ndarray) -> None:
         else:
             ticks.append([tick])
             names.append(name)
-    axes.set_yticks([float(np.mean(each)) for each in ticks], names)
+    axes.set_yticks([float(np.mean(each)) for each in ticks], names, parse_math=False)
 
 
 def _in_words(structure: Structure) -> str:

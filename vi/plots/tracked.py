@@ -11,7 +11,7 @@ import numpy as np
 from vi.approximation import Approximation
 from vi.callbacks import Tracker
 from vi.foundation.numbers import check_count
-from vi.plots.drawing import Palette, axes_for, dress, palette
+from vi.plots.drawing import Palette, axes_for, dress, entry, palette
 from vi.plots.paths import Path, paths_of, recorded
 
 __all__ = ["plot_tracked"]
@@ -138,7 +138,7 @@ def _lines(axes: Any, at: np.ndarray, path: Path, colors: Palette, marker: Any) 
     hues = (colors.blue, colors.red, colors.mauve)
     for i, (label, values) in enumerate(zip(path.labels, path.values.T, strict=True)):
         style, color = STYLES[i // len(hues)], hues[i % len(hues)]
-        axes.plot(at, values, color=color, linestyle=style, marker=marker, label=label)
+        axes.plot(at, values, color=color, linestyle=style, marker=marker, label=entry(label))
 
 
 def _bands(axes: Any, at: np.ndarray, path: Path, colors: Palette, marker: Any) -> None:

@@ -148,3 +148,24 @@ def test_bytes_that_were_changed(sound, tmp_path, rng):
 
 def test_the_sound_one_is_read(sound, tmp_path):
     assert vi.load(written(tmp_path / "fit.npz", sound), model()).status.step == 5
+
+
+@pytest.mark.parametrize("others", [2, 3])
+def test_slopes_of_a_development_version(others, tmp_path):
+    """They were the other way round, which square ones do not show."""
+    with pm.Model() as hierarchy:
+        scale = pm.HalfNormal("scale", shape=2)
+        pm.Normal("effect", scale[0], scale[1], shape=others)
+    family = vi.families.Structured((0, 1), ((),) * others)
+    approx = vi.Approximation(family, model=hierarchy, random_seed=1)
+    path = tmp_path / "fit.npz"
+    approx.save(path)
+    vi.load(path, hierarchy)
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members = with_meta(members, slopes=...)
+    for name in members:
+        if name.endswith(("cross.npy", "log_scale_slope.npy")):
+            members[name] = npy(np.load(io.BytesIO(members[name])).T)
+    with pytest.raises(ValueError, match="written by a development version of pymc-vi; fit again"):
+        vi.load(written(path, members), hierarchy)

@@ -50,6 +50,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "notes": (dict,),
     "log_p_of_mean": (float,),
     "resample": (str, type(None)),
+    "slopes": (str,),
     "stages": (list,),
     "warm_start": (bool,),
 }
@@ -80,9 +81,7 @@ def contents(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             "Update."
         )
     if meta["format"] < FORMAT:
-        raise ValueError(
-            f"{str(path)!r} was written by a development version of pymc-vi; fit again."
-        )
+        raise _of_development(path)
     with refusing(path), zipfile.ZipFile(path) as file:
         _check_types(meta, KINDS | {key: kind for key, kind in OPTIONAL.items() if key in meta})
         arrays = {name: _array(file, member) for name, member in members.items() if name != "meta"}
@@ -91,7 +90,21 @@ def contents(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays["traces"] = read_trace(path, table)
             arrays["history"] = arrays["traces"][: meta["losses"], int(table["leader"])]
         _check_trace(arrays, meta)
+    if _has_old_slopes(arrays, meta):
+        raise _of_development(path)
     return arrays, meta
+
+
+def _of_development(path: Path) -> ValueError:
+    return ValueError(f"{str(path)!r} was written by a development version of pymc-vi; fit again.")
+
+
+def _has_old_slopes(arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> bool:
+    """Whether slopes may be the other way round, as they were: square ones would pass."""
+    if "slopes" in meta or '"structured"' not in json.dumps(meta["family"]):
+        return False
+    slopes = [value.shape for name, value in arrays.items() if name.endswith("cross")]
+    return any(len(shape) == 2 and shape[0] >= shape[1] for shape in slopes)
 
 
 @contextlib.contextmanager

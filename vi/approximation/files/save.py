@@ -108,6 +108,7 @@ def stored(fit: FitState, of_model: dict[str, Any]) -> tuple[dict[str, np.ndarra
         "stages": [asdict(stage) for stage in fit.stages],
         "resample": fit.resample,
         "log_p_of_mean": fit.log_p_of_mean,
+        "slopes": "by globals",
         "diagnosis": None if fit.diagnosis is None else dict(fit.diagnosis.to_dataset().attrs),
         "judged_data": dict(fit.judged_data),
         "compared_data": dict(fit.compared_data),
