@@ -148,3 +148,10 @@ def test_what_jax_cannot_compute_is_left_and_others_stay():
         pm.Normal("a", 0.0, doubled(scale), shape=2)
         pm.Normal("b", 0.0, scale, shape=2)
     assert scaled_by_others(model).names == ("b",)
+
+
+def test_a_single_entry_is_no_hierarchy():
+    with pm.Model() as model:
+        first = pm.Normal("first", 0.0, 1.0)
+        pm.Normal("y", first * pm.HalfNormal("scale", 1.0), 1.0, observed=0.0)
+    assert scaled_by_others(model) is None

@@ -127,7 +127,8 @@ def scaled_by_others(model: pm.Model) -> ModelConditionals | None:
     An offset ``e`` with a factor ``s`` counts as one with the location 0 and the scale ``1 / s``:
     a share of 1 is the model's coordinate here too, and a share of 0 is ``s e`` in units of s at
     the centre, the effect. That is no distribution of the model's, but coordinates like others.
-    Factors that change their sign at one of a few random points do not count.
+    Factors that change their sign at one of a few random points do not count, nor do those of a
+    variable with a single entry.
 
     Parameters
     ----------
@@ -149,7 +150,8 @@ def _scaled_by_others(model: pm.Model, layout: Layout) -> ModelConditionals | No
     factor = factors_in(model)
     for slot, variable in zip(layout, model.free_RVs, strict=True):
         one = _read(model, variable, slot, replaced)
-        if isinstance(one, str) and slot.size and is_untransformed(model, variable):
+        # a product with one entry is no hierarchy: other coordinates would be compiled in vain
+        if isinstance(one, str) and slot.size > 1 and is_untransformed(model, variable):
             one = _multiplied(model, factor(variable), slot, flat, replaced)
         if isinstance(one, _Found) and _runs(flat, one):
             found[model.rvs_to_values[variable]] = one
