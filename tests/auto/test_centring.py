@@ -40,7 +40,7 @@ def test_a_funnel_is_left():
     # in these the density is normal, with the scale at the centre: each number is of 200 draws
     scale = np.exp(found.centre[0])
     assert np.all(np.abs(np.log(np.sqrt(spread) / [1.0, *[scale] * 3])) < 5 / np.sqrt(2 * 200))
-    assert gradients == 200 * 7
+    assert gradients == 200
 
 
 def test_effects_that_are_known_stay_as_they_are():
@@ -108,7 +108,7 @@ def test_shares_of_others_do_not_matter_where_it_begins(shares):
     assert target_of_all_rows(fit) is first.target
 
 
-def test_many_variables_are_chosen_at_once():
+def test_many_variables_with_one_scale():
     with pm.Model() as model:
         log_scale = pm.Normal("log_scale", 0.0, 1.0)
         for number in range(12):
@@ -117,4 +117,4 @@ def test_many_variables_are_chosen_at_once():
         model_coordinates(record_of(model)), prior_draws(200, 13)
     )
     np.testing.assert_array_equal(found.shares, np.zeros(12))
-    assert gradients == 200 * 7
+    assert gradients == 200

@@ -114,9 +114,10 @@ class Attempt:
 
         What the first steps have seen says which; what is seen in these says it once more.
         """
+        if self.coordinates is None:
+            return
         kind = "dense" if self.fit.layout.dim <= LARGEST_DENSE else "diagonal"
-        for _ in range(CHOICES if self.coordinates is not None else 0):
-            assert self.coordinates is not None
+        for _ in range(CHOICES):
             found, spread, gradients = nearer_to_normal(self.coordinates, self._tuned)
             self.gradients += gradients
             if found is None:

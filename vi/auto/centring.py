@@ -11,6 +11,7 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.results.partly_centred import PartlyCentred
 from vi.families.conditionals import Conditionals
+from vi.targets.backends.evaluation import evaluation
 from vi.targets.model.conditionals import scaled_by_others
 
 __all__ = ["model_coordinates", "nearer_to_normal"]
@@ -20,9 +21,6 @@ LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 POINTS = 200
 """Draws at which they are."""
-
-MOST_APART = 8
-"""Variables whose shares are chosen one after the other."""
 
 GAIN = 1.0
 """By how many nats half that sum has to fall for other coordinates to be taken."""
@@ -52,7 +50,7 @@ def nearer_to_normal(
     With draws :math:`u` of a density and its scores :math:`g`, :math:`\mathrm{Var}(u_i)
     \mathrm{Var}(g_i)` is 1 at the least, and 1 for independent normals of any width alone. The
     sum of its logarithms is made small over the shares of centring, of one variable after the
-    other, children first; of more than eight, of all at once.
+    other, children first. Scores are taken in the model's coordinates, once for all shares.
 
     Parameters
     ----------
@@ -74,22 +72,20 @@ def nearer_to_normal(
     flat = points.reshape(-1, points.shape[-1])
     flat = flat[:: max(1, len(flat) // POINTS)][:POINTS]
     own = replace(own, shares=np.ones_like(own.shares), centre=flat.mean(axis=0))
-    compared: list[_Compared] = []
+    _, scores = evaluation(own.target)(flat)
 
     def seen(shares: np.ndarray) -> _Compared:
-        compared.append(_Compared.at(replace(own, shares=shares), flat))
-        return compared[-1]
+        return _Compared.at(replace(own, shares=shares), flat, scores)
 
     first = best = seen(own.shares)
-    for entries, of in _together(own.conditionals):
+    for entries, of in reversed(_entries(own.conditionals)):
         tried = [seen(_with(best.shares, of, level)) for level in LEVELS]
         of_each = np.argmin([one.excess[entries] for one in tried], axis=0)
         tried.append(seen(_with(best.shares, of, np.array(LEVELS)[of_each])))
         best = min([best, *tried], key=lambda one: one.total)
-    gradients = len(compared) * len(flat)
     if not first.total - best.total > GAIN:
-        return None, first.spread, gradients
-    return best.coordinates, best.spread, gradients
+        return None, first.spread, len(flat)
+    return best.coordinates, best.spread, len(flat)
 
 
 @dataclass(frozen=True)
@@ -101,10 +97,9 @@ class _Compared:
     spread: np.ndarray  # the variance of a normal with that ratio of draws and scores
 
     @classmethod
-    def at(cls, coordinates: PartlyCentred, z: np.ndarray) -> Self:
-        """From draws ``(n, D)`` in the model's coordinates."""
-        u, _ = coordinates.from_model(z)
-        g = coordinates.scores(u)
+    def at(cls, coordinates: PartlyCentred, z: np.ndarray, scores: np.ndarray) -> Self:
+        """From draws and scores ``(n, D)`` in the model's coordinates."""
+        u, g = coordinates.moved_scores(z, scores)
         with np.errstate(all="ignore"):
             of_u, of_g = (np.log(each.var(axis=0, dtype=np.float64)) for each in (u, g))
             excess = np.nan_to_num(0.5 * (of_u + of_g), nan=np.inf, posinf=np.inf, neginf=0.0)
@@ -128,20 +123,17 @@ def _conditionals(fit: FitState) -> Conditionals | None:
     return found if found is not None and found.dim == fit.layout.dim else None
 
 
-def _together(conditionals: Conditionals) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Entries whose shares are chosen together, in the flat vector and among all shares.
-
-    Those of a variable, children first; of many variables all, as each takes gradients.
-    """
-    of = np.arange(conditionals.size)
-    entries = [np.arange(one.start, one.start + one.size) for one in conditionals.variables]
-    if len(entries) > MOST_APART:
-        return [(np.concatenate(entries), of)]
-    behind = np.cumsum([len(each) for each in entries])
-    return list(zip(entries, np.split(of, behind[:-1]), strict=True))[::-1]
+def _entries(conditionals: Conditionals) -> list[tuple[slice, slice]]:
+    """Where the entries of each variable are, in the flat vector and among all shares."""
+    found, begin = [], 0
+    for one in conditionals.variables:
+        of = slice(begin, begin + one.size)
+        found.append((slice(one.start, one.start + one.size), of))
+        begin = of.stop
+    return found
 
 
-def _with(shares: np.ndarray, of: np.ndarray, level: float | np.ndarray) -> np.ndarray:
+def _with(shares: np.ndarray, of: slice, level: float | np.ndarray) -> np.ndarray:
     changed = shares.copy()
     changed[of] = level
     return changed

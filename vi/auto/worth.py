@@ -32,8 +32,8 @@ WORTH: tuple[Verdict, ...] = ("do not use", "means only", "good")
 CHANGED, HARDLY = 0.2, 0.1
 """Fraction of the energy that the momenta of a step have to change (E-BFMI; Betancourt 2016), for
 draws to be good and for means to be worth something. Where it is less, chains walk at random from
-where the density is high to where it is low: in funnels that they agreed to leave out it was 0.01
-to 0.1, and in one whose draws were 0.2 sds off 0.2."""
+where the density is high to where it is low, and may agree on a neck of a funnel that they leave
+out. Below 0.2 draws are suspect (Betancourt); half of that is what means may bear."""
 
 DIVERGING = 0.005
 """The largest share of steps that diverge: what they leave out is about as much."""

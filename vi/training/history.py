@@ -26,8 +26,6 @@ class History:
     ([3.0, 2.0, 1.0], 3)
     """
 
-    before = 0
-
     def __init__(self, values: np.ndarray | None = None, before: int = 0) -> None:
         self.before = before
         start = np.empty(0) if values is None else np.asarray(values, dtype=np.float64)

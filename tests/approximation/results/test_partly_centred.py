@@ -12,6 +12,7 @@ from vi.approximation.results.blackjax_kernels import Plan
 from vi.approximation.results.chains import agreement
 from vi.approximation.results.partly_centred import PartlyCentred
 from vi.approximation.results.running_chains import RunningChains
+from vi.targets.backends.evaluation import evaluation
 from vi.targets.model.conditionals import conditionals_of
 
 STEPS = 200
@@ -68,7 +69,9 @@ def test_density_and_scores(halfway, target, conditionals):
         dense = [np.linalg.slogdet(np.asarray(one))[1] for one in jacobians]
         found = [float(halfway.log_density(jnp.asarray(one), halfway.batch())) for one in u]
     np.testing.assert_allclose(found, target.log_prob(z) + dense, rtol=1e-10)
-    scores, step = halfway.scores(u), 1e-6
+    again, scores = halfway.moved_scores(z, evaluation(target)(z)[1])
+    np.testing.assert_allclose(again, u, atol=1e-12)
+    step = 1e-6
     with jax.enable_x64(True):
         for i in range(4):
             ahead, behind = (

@@ -116,14 +116,15 @@ def test_a_hierarchy_and_an_offset_in_one_model():
     assert found.names == ("effect", "offset")
 
 
-def test_factors_of_each_other_are_left():
+def test_factors_of_each_other_are_none():
+    """Each changes its sign."""
     with pm.Model() as model:
-        a = pm.Normal("a", 0.0, 1.0)
-        b = pm.Normal("b", 0.0, 1.0)
-        pm.Potential("p", -((a * pm.math.exp(b)) ** 2))
-        pm.Potential("q", -b * 0.0)
-    found = scaled_by_others(model)
-    assert found is None or "b" not in found.names
+        a, b = (pm.Normal(name, 0.0, 1.0, shape=2) for name in "ab")
+        pm.Normal("y", a * b, 1.0, observed=np.zeros(2))
+    factor = factors_in(model)
+    assert factor(model["a"]) is model["b"]
+    assert factor(model["b"]) is model["a"]
+    assert scaled_by_others(model) is None
 
 
 def test_the_coordinate_of_an_offset_is_its_effect():

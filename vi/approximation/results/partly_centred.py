@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vi.families.conditionals import Conditionals
+from vi.foundation.compiling import jitted
 from vi.foundation.precision import precision
 from vi.targets.backends.traceable import traceable_density
 from vi.targets.base import Batch, Target
 
 __all__ = ["PartlyCentred"]
-
-AT_ONCE = 16
-"""Points whose scores are computed together: the rows of data are in memory as often."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,32 +78,40 @@ class PartlyCentred:
 
     def to_model(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points ``(..., D)`` in the model's coordinates, and log determinants of dz/du."""
-        return self._mapped("to_model", u)
+        return self._mapped("to_model", self.conditionals.to_model, u)
 
     def from_model(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points ``(..., D)`` in these coordinates, and log determinants of dz/du."""
-        return self._mapped("from_model", z)
+        return self._mapped("from_model", self.conditionals.from_model, z)
 
-    def scores(self, u: np.ndarray) -> np.ndarray:
-        """Gradients of :meth:`log_density` at points ``(n, D)``."""
+    def moved_scores(self, z: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points ``(n, D)`` in these coordinates, with the gradients of :meth:`log_density` there.
+
+        Parameters
+        ----------
+        z, scores : numpy.ndarray
+            Points in the model's coordinates, and the target's gradients there, ``(n, D)``.
+        """
+
+        def of_a_point(z: jax.Array, score: jax.Array, *at: jax.Array) -> Any:
+            u, log_det = self.conditionals.from_model(z, *at)
+            _, pulled = jax.vjp(lambda u: self.conditionals.to_model(u, *at), u)
+            return u, pulled((score, jnp.ones_like(log_det)))[0]
+
+        return self._mapped("scores", of_a_point, z, scores)
+
+    def _mapped(
+        self, name: str, of_a_point: Callable[..., Any], *points: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A map of single points and shares and centre, at points ``(..., D)``."""
 
         def make() -> Callable[..., Any]:
-            def scores(u: jax.Array, inputs: Any) -> Any:
-                of_a_point = jax.grad(self.log_density)
-                return jax.lax.map(lambda one: of_a_point(one, inputs), u, batch_size=AT_ONCE)
+            axes = (*(0 for _ in points), None, None)
+            return jitted(jax.vmap(of_a_point, in_axes=axes))
 
-            return jax.jit(scores)
-
+        flat = [np.asarray(each, self.dtype).reshape(-1, self.dim) for each in points]
         with precision(self.dtype):
-            return np.asarray(self.compiled("scores", make)(u, self.batch()))
-
-    def _mapped(self, name: str, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        def make() -> Callable[..., Any]:
-            of_a_point = getattr(self.conditionals, name)
-            return jax.jit(jax.vmap(of_a_point, in_axes=(0, None, None)))
-
-        flat = np.asarray(points, self.dtype).reshape(-1, self.dim)
-        with precision(self.dtype):
-            moved, log_det = self.compiled(name, make)(flat, self.shares, self.centre)
-        before = points.shape[:-1]
-        return np.asarray(moved).reshape(points.shape), np.asarray(log_det).reshape(before)
+            found = self.compiled(name, make)(*flat, self.shares, self.centre)
+        before = points[0].shape[:-1]
+        first, second = (np.asarray(each) for each in found)
+        return first.reshape(*before, self.dim), second.reshape(*before, *second.shape[1:])

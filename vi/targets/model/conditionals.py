@@ -149,7 +149,7 @@ def _scaled_by_others(model: pm.Model, layout: Layout) -> ModelConditionals | No
     found: dict[Variable, _Found] = {}
     factor = factors_in(model)
     for slot, variable in zip(layout, model.free_RVs, strict=True):
-        one = _read(model, variable, slot, replaced)
+        one: _Found | str | None = _read(model, variable, slot, replaced)
         # a product with one entry is no hierarchy: other coordinates would be compiled in vain
         if isinstance(one, str) and slot.size > 1 and is_untransformed(model, variable):
             one = _multiplied(model, factor(variable), slot, flat, replaced)
@@ -170,22 +170,21 @@ def _runs(flat: Any, found: _Found) -> bool:
 
 def _multiplied(
     model: pm.Model, factor: Any, slot: Slot, flat: Any, replaced: Mapping[Variable, Variable]
-) -> _Found | str:
+) -> _Found | None:
     """A variable with a factor that is positive, as one of location 0 and scale 1 / factor."""
     if factor is None:
-        return "it is not multiplied"
+        return None
     try:
         one = _given(model, slot, (0.0, 1.0 / factor, 0.0), replaced)
         if isinstance(one, str):
-            return one
+            return None
         scale = jax_function([flat], [one.graphs[1]])
         points = np.random.default_rng(0).normal(0.0, WIDE, (TRIED, flat.type.shape[0]))
         positive = all(np.all(np.asarray(scale(point)[0]) > 0) for point in points)
-    except ConversionError:
-        return "its factor has no conversion"
-    except (TypeError, ValueError):  # what a variable is spread over is no factor of its entries
-        return "its factor has another shape"
-    return one if positive else "its factor changes its sign"
+    except (ConversionError, TypeError, ValueError):
+        # no conversion; or a variable is spread over what is then no factor of its entries
+        return None
+    return one if positive else None
 
 
 def _flat(model: pm.Model, layout: Layout) -> tuple[Any, dict[Variable, Variable]]:
@@ -259,11 +258,13 @@ def _given(
 
 
 def _parents_first(found: Mapping[Variable, _Found]) -> list[_Found]:
-    """The variables in an order in which those come first that others depend on."""
+    """The variables in an order in which those come first that others depend on.
+
+    There are no circles: a factor counts only where all that is made of its variable goes through
+    the product, and what changes its sign, as another variable with a factor does, is none.
+    """
     left, order = dict(found), []
     while left:
         free = [v for v, one in left.items() if not any(p in left for p in one.parents)]
-        if not free:
-            break  # factors of each other
         order += [left.pop(value) for value in free]
     return order
