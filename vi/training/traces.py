@@ -30,6 +30,7 @@ class Traces(History):
     """
 
     def __init__(self, runs: int) -> None:
+        self.before = 0  # several runs begin anew: no losses are of others
         self._traces = [History() for _ in range(runs)]
         self.leader = 0
         """Number of the leading run."""
