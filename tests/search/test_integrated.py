@@ -9,11 +9,14 @@ import scipy.stats
 
 import vi
 from vi.search.given_globals import GivenGlobals
+from vi.search.kernel_mixture import kernel_mixture
 from vi.search.split_t import SplitT, split_t
+from vi.search.walkers import stretched
 
 QUIET = {"progressbar": False, "random_seed": 1}
 GRID = np.linspace(-10.0, 4.0, 2_801)
 COUNTS = np.array([0, 3, 1, 9, 2, 14])
+ROWS = 120
 
 
 def normal_hierarchy():
@@ -156,6 +159,82 @@ def test_without_globals():
     approx = vi.fit(method="integrated_laplace", model=model, **QUIET)
     expected = scipy.stats.multivariate_normal(np.zeros(11), cov).logpdf(y)
     np.testing.assert_allclose(approx.settings()["log_evidence"], expected, atol=1e-8)
+
+
+def two_scales():
+    """Data know the sum of two variances; either of them may be 0."""
+    y = 2.0 * scipy.stats.norm.ppf((np.arange(ROWS) + 0.5) / ROWS)
+    with pm.Model() as model:
+        tau = pm.HalfNormal("tau", 3.0)
+        sigma = pm.HalfNormal("sigma", 3.0)
+        theta = pm.Normal("theta", 0.0, tau, shape=ROWS)
+        pm.Normal("y", theta, sigma, observed=y)
+    at = np.linspace(-9.0, 2.5, 1_151)
+    first, second = np.exp(2 * at)[:, None], np.exp(2 * at)[None]
+    both = first + second
+    log_p = at[:, None] + at[None] - (first + second) / 18
+    log_p = log_p - 0.5 * ROWS * np.log(both) - 0.5 * np.sum(y**2) / both
+    p = np.exp(log_p - log_p.max())
+    return model, at, [p.sum(axis=other) / p.sum() for other in (1, 0)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_tails_of_scales_that_may_be_zero(seed):
+    """Proposals that learn from their own draws meet few of either tail, and no k says so."""
+    model, at, exact_of = two_scales()
+    approx = vi.fit(method="integrated_laplace", model=model, random_seed=seed, progressbar=False)
+    drawn = particles_of(approx)[:, :2]
+    effective = min(approx.settings()["importance_ess"], len(drawn))
+    for column, weight in zip(drawn.T, exact_of, strict=True):
+        for share in (0.03, 0.1, 0.5, 0.9):
+            below = at[np.searchsorted(np.cumsum(weight), share)]
+            error = np.sqrt(share * (1 - share) / effective)
+            assert abs(np.mean(column < below) - share) < 4 * error, share
+
+
+def test_walkers_of_a_flattened_density():
+    """Of a normal with correlations and odd units, to the power 1 / 4: twice as wide."""
+    lower = np.array([[1e-3, 0.0], [2.0, 1.0]])
+    rng = np.random.default_rng(1)
+
+    def log_p(points):
+        return -0.5 * np.square(np.linalg.solve(lower, points.T)).sum(axis=0)
+
+    points = rng.standard_normal((2_000, 2)) @ lower.T
+    walkers, values = stretched(log_p, points, log_p(points), 0.25, 100, rng)
+    np.testing.assert_allclose(values, log_p(walkers))
+    found = np.linalg.solve(lower, walkers.T)
+    # walkers of one turn depend on each other but little
+    assert np.abs(found.mean(axis=1)).max() < 5 * 2 / np.sqrt(2_000)
+    np.testing.assert_allclose(np.cov(found), 4 * np.eye(2), atol=5 * 4 * np.sqrt(2 / 2_000))
+
+
+def test_the_density_of_kernels():
+    """That of the draws, and of the points around which they are drawn."""
+    points = np.random.default_rng(1).standard_normal((50, 2))
+    own = kernel_mixture(points)
+    at = own.draw(20_000, np.random.default_rng(2))
+    each = [
+        scipy.stats.multivariate_t.pdf(at, centre, lower @ lower.T, 5)
+        for centre, lower in zip(own.points, own.lower, strict=True)
+    ]
+    np.testing.assert_allclose(own.log_prob(at), np.log(np.mean(each, axis=0)))
+    # a t with 5 degrees of freedom has 5 / 3 times the covariance that its scale has
+    expected = np.cov(points.T, ddof=0) + 5 / 3 * np.mean(
+        own.lower @ own.lower.transpose(0, 2, 1), axis=0
+    )
+    # its kurtosis is at most 9
+    spread = np.sqrt(9 / len(at)) * np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    assert (np.abs(np.cov(at.T) - expected) < 4 * spread).all()
+
+
+@pytest.mark.parametrize("g", [1, 3])
+def test_kernels_around_points_in_a_line(g):
+    """Points of one direction, as walkers on a ridge are: widths of the others are not 0."""
+    along = np.random.default_rng(1).standard_normal((256, 1))
+    points = along + 1e-7 * np.random.default_rng(2).standard_normal((256, g))
+    own = kernel_mixture(points)
+    assert np.isfinite(own.log_prob(own.draw(100, np.random.default_rng(3)))).all()
 
 
 def test_the_density_of_a_proposal():

@@ -34,6 +34,9 @@ LEAST_GRADIENTS = 100_000
 DRAWS = 2_000
 """Draws that are kept."""
 
+FEWEST = 400
+"""Effective draws that they have to come from, as many as are asked of chains."""
+
 
 def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
     """Draw the globals by weights, from a fit in the structure; the last verdict, this or before.
@@ -55,12 +58,14 @@ def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
         target, mean = target_of_all_rows(fit), mean_and_std(fit)[0]
         try:
             laplace = marginal_laplace(target, family, np.asarray(mean, np.float64))
-            drawn = integrated(target, family, laplace, DRAWS, (fit.seed, INTEGRATED))
+            left = ground.affordable - laplace.products
+            drawn = integrated(target, family, laplace, DRAWS, (fit.seed, INTEGRATED), left)
         except NoSummitError as error:
             write(Stage("", outcome=f"left out: {error}", kept=False))
             return found
         spent = laplace.products + drawn.products
-        kept = drawn.weights.reliable and drawn.others != "normal"
+        kept = drawn.weights.reliable and drawn.weights.ess >= FEWEST
+        kept &= drawn.others != "normal" and not drawn.missed
         if kept:
             verdict = _verdict(fit, drawn, spent)
             ground.approx.change(lambda now: _held(now, drawn))

@@ -68,8 +68,12 @@ class Weights:
 
         By k; or because the weights are nearly equal, so that there is little to rely on.
         """
-        draws = len(self.log_weights)
-        return self.k <= largest_reliable(draws) or self.ess >= EQUAL * draws
+        return self.k <= largest_reliable(len(self.log_weights)) or self.nearly_equal
+
+    @property
+    def nearly_equal(self) -> bool:
+        """Whether nearly all draws count."""
+        return self.ess >= EQUAL * len(self.log_weights)
 
 
 def effective_size(weights: np.ndarray) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +12,10 @@ from vi.diagnostics.importance import Weights, smoothed
 from vi.families import Structured
 from vi.search.given_globals import NORMAL, TOO_FAR, Given, GivenGlobals
 from vi.search.inner_summit import Inner, NoSummitError
+from vi.search.kernel_mixture import KernelMixture, kernel_mixture
 from vi.search.marginal_laplace import MarginalLaplace
 from vi.search.split_t import SplitT, split_t
+from vi.search.walkers import stretched
 from vi.targets.base import Target
 
 __all__ = ["Integrated", "integrated"]
@@ -24,6 +28,24 @@ ENOUGH = 1000
 
 FIRST = 1.25
 """How much wider than Laplace's approximation the first proposal is."""
+
+SUSPECT = 0.3
+"""Pareto k of these weights from which on tails are looked for. Draws that have not met a tail do
+not say so: of a scale that may be 0 a tail with 3 % of the mass was missed with a k of 0.4 to 0.7,
+while posteriors that those proposals cover have one around 0."""
+
+WIDER, WALKERS, TURNS, POWER = 2.0, 256, 20, 0.4
+"""Who looks for them: walkers, that begin at draws so much wider than Laplace's approximation, how
+often each moves, and the power of the density, in which tails have more of the mass."""
+
+JITTER = 0.1
+"""How far from the draws that they are chosen from walkers begin, in Laplace's widths."""
+
+EXPLORED = 3
+"""How often they go on, at the most, while the weights of the draws around them are no better."""
+
+LAST = 2400
+"""Draws after that, of proposals that have learned nothing from them."""
 
 RARE = 0.05
 """Share of the mass that may have candidates too far to be weighed."""
@@ -48,6 +70,8 @@ class Integrated(NamedTuple):
     others : {"exact", "weighed", "normal"}
         What the others are given the globals: their density, a normal whose draws were weighed, or
         a normal that is taken as it is.
+    missed : bool
+        Whether tails may have been missed, as there was no budget to look for them.
     products : int
         Gradients and products with the Hessian.
     """
@@ -58,6 +82,7 @@ class Integrated(NamedTuple):
     error: float
     spread: float
     others: str
+    missed: bool
     products: int
 
 
@@ -67,6 +92,7 @@ def integrated(
     laplace: MarginalLaplace,
     draws: int,
     seed: tuple[int, ...],
+    most: float = np.inf,
 ) -> Integrated:
     r"""Draw globals by importance weights, then all others given them.
 
@@ -78,6 +104,8 @@ def integrated(
     the globals, each further one as the weights before have it; a draw counts as one of their
     mixture. Given the globals the others are normal draws, chosen by the terms of the sum.
     Where these spread too far the sum is left out, and globals and others are as Laplace has them.
+    Where the weights of the globals have a Pareto k above 0.3, walkers look for tails that no draw
+    has met, and the draws are those of proposals around the walkers.
 
     Parameters
     ----------
@@ -91,6 +119,8 @@ def integrated(
         How many are kept.
     seed : tuple of int
         Words of a seed.
+    most : float
+        Gradients and products that it may take, about.
 
     Raises
     ------
@@ -99,6 +129,9 @@ def integrated(
 
     References
     ----------
+    Goodman and Weare (2010). Ensemble samplers with affine invariance. Communications in Applied
+    Mathematics and Computational Science 5.
+
     Cornuet, Marin, Mira and Robert (2012). Adaptive multiple importance sampling. Scandinavian
     Journal of Statistics 39.
 
@@ -106,33 +139,145 @@ def integrated(
     using integrated nested Laplace approximations. JRSS B 71.
     """
     inner = Inner(target, family)
-    given = GivenGlobals(inner, laplace, seed)
     rng = np.random.default_rng(seed)
-    sides = np.full(len(inner.globals), FIRST)
-    proposals = [SplitT(laplace.params["mu"][inner.globals], laplace.params["lower"], sides, sides)]
-    globals_ = np.empty((0, len(sides)))
-    looks: list[Given] = []
-    for turn in range(ROUNDS):
-        fresh = proposals[-1].draw(EACH, rng)
-        looks.append(given.look(fresh, turn * EACH + np.arange(EACH)))
-        globals_ = np.concatenate([globals_, fresh])
-        log_q = np.logaddexp.reduce([p.log_prob(globals_) for p in proposals], axis=0)
-        log_q -= np.log(len(proposals))
-        log_p, spread, others = _marginal(np.concatenate(looks, axis=1), log_q)
-        if not np.isfinite(log_p).any():
-            raise NoSummitError("given the globals no draw has a maximum of the others")
-        weights = smoothed(log_p, log_q)
-        if weights.ess >= ENOUGH:
-            break
-        proposals.append(_learned(globals_, weights, proposals[-1].lower))
+    sampled = _Sampled(GivenGlobals(inner, laplace, seed), rng)
+    mode = laplace.params["mu"][inner.globals], laplace.params["lower"]
+    log_p, log_q = _adapted(sampled, *mode)
+    weights = smoothed(log_p, log_q)
+    missed = weights.k > SUSPECT or weights.ess < len(log_p) / 2
+    missed &= not weights.nearly_equal and sampled.others != "normal"
+    each = inner.products / len(log_p)
+    if missed and inner.products + each * (TURNS * WALKERS + 2 * EACH + LAST) <= most:
+        log_p, log_q = _explored(sampled, *mode, most)
+        weights, missed = smoothed(log_p, log_q), False
     ratios = log_p - log_q
     log_evidence = float(np.logaddexp.reduce(ratios) - np.log(len(ratios)))
     error = float(np.std(np.exp(ratios - log_evidence)) / np.sqrt(len(ratios)))
     chosen, copies = np.unique(weights.resampled(draws, rng), return_counts=True)
-    points = given.draw(globals_[chosen], chosen, copies, weigh=others == "weighed")
+    points = sampled.draw(chosen, copies)
     return Integrated(
-        rng.permutation(points), weights, log_evidence, error, spread, others, inner.products
+        points=rng.permutation(points),
+        weights=weights,
+        log_evidence=log_evidence,
+        error=error,
+        spread=sampled.spread,
+        others=sampled.others,
+        missed=missed,
+        products=inner.products,
     )
+
+
+@dataclass
+class _Sampled:
+    """Draws of the globals, and what is known at them."""
+
+    given: GivenGlobals
+    rng: np.random.Generator
+    globals_: list[np.ndarray] = field(default_factory=list)
+    looks: list[Given] = field(default_factory=list)
+    spread: float = 0.0
+    others: str = "exact"
+    behind: int = 0
+    """Number of the next draw; each has noise of its own for the others."""
+
+    def look(self, points: np.ndarray) -> np.ndarray:
+        """The marginal log density at points that are not kept."""
+        value, correction, _ = self._looked_at(points)
+        return value if self.others == "normal" else value + correction
+
+    def add(self, proposal: SplitT | KernelMixture, draws: int) -> None:
+        """Draw from a proposal."""
+        fresh = proposal.draw(draws, self.rng)
+        self.globals_.append(fresh)
+        self.looks.append(self._looked_at(fresh))
+
+    def begin_anew(self) -> None:
+        """Forget all draws."""
+        self.globals_, self.looks = [], []
+
+    def log_densities(
+        self, proposals: Sequence[SplitT | KernelMixture]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The marginal log density at the draws, and that of the mixture they are from."""
+        points = self.points
+        log_q = np.logaddexp.reduce([p.log_prob(points) for p in proposals], axis=0)
+        log_q -= np.log(len(proposals))
+        looks = np.concatenate(self.looks, axis=1)
+        log_p, self.spread, self.others = _marginal(looks, log_q)
+        if not np.isfinite(log_p).any():
+            raise NoSummitError("given the globals no draw has a maximum of the others")
+        return log_p, log_q
+
+    @property
+    def points(self) -> np.ndarray:
+        """The globals that were drawn, ``(K, g)``."""
+        return np.concatenate(self.globals_)
+
+    def draw(self, chosen: np.ndarray, copies: np.ndarray) -> np.ndarray:
+        """All coordinates at some of the draws, so many copies of each."""
+        points = self.points
+        numbers = self.behind - len(points) + chosen
+        weigh = self.others == "weighed"
+        return self.given.draw(points[chosen], numbers, copies, weigh=weigh)
+
+    def _looked_at(self, points: np.ndarray) -> Given:
+        numbers = self.behind + np.arange(len(points))
+        self.behind += len(points)
+        return self.given.look(points, numbers)
+
+
+def _adapted(
+    sampled: _Sampled, mode: np.ndarray, lower: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log densities at draws of proposals of which each has learned from the draws before."""
+    sides = np.full(len(mode), FIRST)
+    proposals = [SplitT(mode, lower, sides, sides)]
+    for _ in range(ROUNDS):
+        sampled.add(proposals[-1], EACH)
+        log_p, log_q = sampled.log_densities(proposals)
+        weights = smoothed(log_p, log_q)
+        if weights.ess >= ENOUGH:
+            break
+        proposals.append(_learned(sampled.points, weights, proposals[-1].lower))
+    return log_p, log_q
+
+
+def _explored(
+    sampled: _Sampled, mode: np.ndarray, lower: np.ndarray, most: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log densities at draws around walkers that have looked for tails.
+
+    The proposals know nothing of their draws: those that learn from the draws that they weigh put
+    more density where these happen to be, and mass that few draws have met is lost.
+    """
+    rng, inner, sides = sampled.rng, sampled.given.inner, np.full(len(mode), WIDER)
+    wide = SplitT(mode, lower, sides, sides)
+    sampled.begin_anew()
+    sampled.add(wide, EACH)
+    log_p, log_q = sampled.log_densities([wide])
+    flat = smoothed(POWER * log_p, log_q)
+    # few of the draws may count, and walkers that are all at few points do not leave their plane
+    jitter = JITTER * rng.standard_normal((WALKERS, len(mode))) @ lower.T
+    walkers = sampled.points[flat.resampled(WALKERS, rng)] + jitter
+    values = sampled.look(walkers)
+    for _ in range(EXPLORED):
+        before = inner.products
+        walkers, values = stretched(sampled.look, walkers, values, POWER, TURNS, rng)
+        around = kernel_mixture(walkers)
+        sampled.begin_anew()
+        sampled.add(around, EACH)
+        weights = smoothed(*sampled.log_densities([around]))
+        learned = _learned(sampled.points, weights, lower)
+        proposals: list[SplitT | KernelMixture] = [around, learned]
+        sampled.begin_anew()
+        for proposal in proposals:
+            sampled.add(proposal, LAST // len(proposals))
+        log_p, log_q = sampled.log_densities(proposals)
+        weights = smoothed(log_p, log_q)
+        good = weights.k <= SUSPECT and weights.ess >= LAST / 4
+        if good or 2 * inner.products - before > most:
+            break
+    return log_p, log_q
 
 
 def _marginal(found: np.ndarray, log_q: np.ndarray) -> tuple[np.ndarray, float, str]:
