@@ -23,9 +23,10 @@ def of_chains(mean, sd, verdict="good"):
     return Diagnosis(verdict, "4 chains", "", np.nan, np.nan, np.nan, np.nan, table, np.nan, 1)
 
 
-def of_q(mean, sd, ess):
+def of_q(mean, sd, ess, error=0.0):
     columns = {"mean": np.zeros(2), "sd": np.ones(2)}
     columns |= {"wide_mean": np.array(mean), "wide_sd": np.array(sd)}
+    columns |= {f"wide_error_{what}": np.full(2, error) for what in ("mean", "sd")}
     table = by_coordinate(columns, LABELS)
     parts = ("do not use", "", "", -1.0, 0.1, 0.9, 900.0, table, 0.8, 1_000)
     return Diagnosis(*parts, wide_ess=ess)
@@ -60,12 +61,19 @@ def test_chains_that_went_farther_than_the_draws():
     assert beside_weights(far, weights) is far
 
 
+@pytest.mark.parametrize(("error", "verdict"), [(0.1, "do not use"), (0.2, "good")])
+def test_a_few_draws_with_much_of_the_weight(error, verdict):
+    """0.6 sds are beyond three of the smaller errors, and within three of the larger ones."""
+    weights = of_q([0.6, 0.0], [0.0, 0.0], 900.0, error)
+    assert beside_weights(of_chains([0.0, 0.0], [0.0, 0.0]), weights).verdict == verdict
+
+
 def test_what_is_left_alone():
     away = of_q([9.0, 0.0], [0.0, 0.0], 900.0)
     bad = of_chains([0.0, 0.0], [0.0, 0.0], "do not use")
     assert beside_weights(bad, away) is bad
     good = of_chains([0.0, 0.0], [0.0, 0.0])
-    nothing = replace(away, table=away.table.drop_vars(["wide_mean", "wide_sd"]))
+    nothing = replace(away, table=away.table.drop_vars(["wide_error_mean", "wide_error_sd"]))
     assert beside_weights(good, nothing) is good
     # without moments sds do not agree
     tails = replace(good, tails="x has no variance")

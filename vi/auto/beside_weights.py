@@ -16,8 +16,8 @@ FEWEST = 200
 coordinates has 44, whose mean is half an sd off; one coordinate with a far hump has 400 to 700."""
 
 PASSES, ERRORS = 0.1, 3.0
-"""What passes, of means in sds and of log sds, beside so many standard errors of the weights:
-chains that agree know a mean to a twentieth of an sd."""
+"""What passes, of means in sds and of log sds, beside so many standard errors of the weights, of
+all draws or where a few have much of the weight: chains that agree know a mean to a twentieth."""
 
 ADVICE = (
     "pm.sample() with more and longer chains, from many starts; a mixture of the places, "
@@ -39,7 +39,7 @@ def beside_weights(found: Diagnosis, before: Diagnosis) -> Diagnosis:
     before : Diagnosis
         That on the q from which they began.
     """
-    known = before.wide_ess >= FEWEST and "wide_mean" in before.table
+    known = before.wide_ess >= FEWEST and "wide_error_mean" in before.table
     if not known or found.verdict == "do not use" or "chains_mean" not in found.table:
         return found
     of_chains = (found.table[name].to_numpy() for name in ("chains_mean", "chains_sd"))
@@ -49,11 +49,15 @@ def beside_weights(found: Diagnosis, before: Diagnosis) -> Diagnosis:
     if np.max(farthest) > SCALES[-1]:
         return found  # the draws did not get there: it is they that miss mass
     limit = PASSES + ERRORS / np.sqrt(before.wide_ess)
-    wider = before.table["wide_sd"].to_numpy()
+    wider, of_means, of_sds = (
+        before.table[name].to_numpy() for name in ("wide_sd", "wide_error_mean", "wide_error_sd")
+    )
     apart = before.table["wide_mean"].to_numpy() - mean_of_chains
     with np.errstate(all="ignore"):
         means = np.nan_to_num(np.abs(apart) / np.exp(wider))
+        means = np.where(means > PASSES + ERRORS * of_means / np.exp(wider), means, 0.0)
     sds = np.nan_to_num(wider - sd_of_chains)
+    sds = np.where(sds > PASSES + ERRORS * of_sds, sds, 0.0)
     if found.tails:
         sds = np.zeros_like(sds)  # where there are no moments draws do not agree in them
     labels = before.table["unconstrained"].to_numpy()

@@ -10,9 +10,11 @@ from vi.approximation.record.fit_state import FitState
 from vi.approximation.record.log_density import target_of_all_rows
 from vi.approximation.record.parameters import mean_and_std
 from vi.approximation.results.diagnose import diagnose
+from vi.approximation.results.diagnosis_sizes import CHAINS
 from vi.approximation.steps.in_one_go import settled
 from vi.auto.ground import Ground
 from vi.diagnostics.diagnosis import Diagnosis, by_coordinate
+from vi.diagnostics.evidence import SMALL
 from vi.diagnostics.stages import Stage
 from vi.families import Particles, Structured
 from vi.foundation.seeds import INTEGRATED
@@ -33,6 +35,9 @@ LEAST_GRADIENTS = 100_000
 
 DRAWS = 2_000
 """Draws that are kept."""
+
+ERRORS = 2.0
+"""Standard errors of an sd of short chains that pass, where weights have decided."""
 
 FEWEST = 400
 """Effective draws that they have to come from, as many as are asked of chains."""
@@ -70,7 +75,7 @@ def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
             verdict = _verdict(fit, drawn, spent)
             ground.approx.change(lambda now: _held(now, drawn))
             if drawn.others != "exact":
-                verdict = _looked_at(ground, verdict)
+                verdict = _looked_at(ground, verdict, drawn.points)
             kept = verdict.verdict == "good"
             spent = verdict.gradients
             found = verdict if kept else found
@@ -83,24 +88,39 @@ def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
     return found
 
 
-def _looked_at(ground: Ground, verdict: Diagnosis) -> Diagnosis:
+def _looked_at(ground: Ground, verdict: Diagnosis, points: np.ndarray) -> Diagnosis:
     """The verdict, if short chains that begin at the draws move nothing.
 
     Weights are of places that candidates reach. Where the others have tails or further modes given
     the globals, weights of normal draws do not know of them.
     """
-    seen = diagnose(ground.fit, random_seed=ground.fit.seed)
+    fit = ground.fit
+    seen = diagnose(fit, random_seed=fit.seed)
+    judged, why, advice = seen.verdict, seen.why, seen.advice
+    if judged == "means only" and not seen.rival and _is_noise(points, seen):
+        judged, why, advice = "good", "chains move no mean, and no sd by more than their noise", ""
     return replace(
         verdict,
-        verdict=seen.verdict,
-        why=f"{verdict.why}; {seen.why}",
-        advice=seen.advice,
+        verdict=judged,
+        why=f"{verdict.why}; {why}",
+        advice=advice,
         gradients=verdict.gradients + seen.gradients,
         table=seen.table,
         skipped=seen.skipped,
         acceptance=seen.acceptance,
         discrepancy=seen.discrepancy,
     )
+
+
+def _is_noise(points: np.ndarray, seen: Diagnosis) -> bool:
+    """Whether chains move sds by no more than passes and so few of them are off by chance.
+
+    The scale of effects has a long tail, of which 256 chains meet a few more or less.
+    """
+    off = (points - points.mean(axis=0)) / points.std(axis=0)
+    noise = np.sqrt(((off**4).mean(axis=0) - 1) / (4 * CHAINS))
+    moved = np.abs(seen.table["chains_sd"].to_numpy())
+    return bool(np.all(moved < SMALL + ERRORS * noise))
 
 
 def _verdict(fit: FitState, drawn: Integrated, spent: int) -> Diagnosis:

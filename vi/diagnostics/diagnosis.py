@@ -14,7 +14,14 @@ from vi.diagnostics.importance import Weights
 from vi.foundation.arguments import instance
 from vi.foundation.html import card
 
-__all__ = ["Diagnosis", "Verdict", "by_coordinate", "shifts", "weighted_moments"]
+__all__ = [
+    "Diagnosis",
+    "Verdict",
+    "by_coordinate",
+    "shifts",
+    "weighted_errors",
+    "weighted_moments",
+]
 
 NUMBERS = (
     *("elbo", "elbo_error", "pareto_k", "importance_ess", "acceptance", "discrepancy"),
@@ -184,3 +191,17 @@ def weighted_moments(points: np.ndarray, weights: Weights) -> tuple[np.ndarray, 
     w = np.exp(weights.log_weights)[:, None]
     mean = (w * points).sum(axis=0)
     return mean, np.sqrt((w * (points - mean) ** 2).sum(axis=0))
+
+
+def weighted_errors(points: np.ndarray, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """Standard errors of these means, and of the logarithms of these deviations, ``(D,)`` each.
+
+    Where a few points far off have much of the weight they are larger than effective draws say.
+    """
+    w = np.exp(weights.log_weights)[:, None]
+    mean, std = weighted_moments(points, weights)
+    off = points - mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_mean = np.sqrt((w**2 * off**2).sum(axis=0))
+        of_std = np.sqrt((w**2 * (off**2 - std**2) ** 2).sum(axis=0)) / (2 * std**2)
+    return of_mean, of_std

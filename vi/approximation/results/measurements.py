@@ -17,7 +17,7 @@ from vi.approximation.results.mixture_parts import images_of_parts
 from vi.approximation.results.one_period import wider_than_a_turn
 from vi.approximation.results.other_fits import other_fits, restarts_of
 from vi.approximation.results.wide_weights import Drawn, regular, wide_weights
-from vi.diagnostics.diagnosis import shifts, weighted_moments
+from vi.diagnostics.diagnosis import shifts, weighted_errors, weighted_moments
 from vi.diagnostics.discrepancy import relative_discrepancy
 from vi.diagnostics.evidence import SMALL, Evidence
 from vi.diagnostics.gradient import slope
@@ -132,6 +132,8 @@ def _with_wide_draws(fit: DrawnFit, known: Evidence) -> Evidence:
         return _without(known, "draws wider than q: no weight of theirs is finite")
     points, weights = found
     fit.note("wide", *shifts(fit.mean, fit.std, *weighted_moments(points, weights)))
+    of_mean, of_sd = weighted_errors(points, weights)
+    fit.note("wide_error", of_mean / fit.std, of_sd)
     beyond = np.exp(weights.log_weights[len(own.points) :])
     return replace(known, wide=weights, beyond=effective_size(beyond), table=fit.table)
 
