@@ -1,4 +1,4 @@
-"""Globals that are drawn by weights: what short chains from the draws may say besides."""
+"""Globals that are drawn by weights, of fits that a check calls good too."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ def test_chains_know_the_sd_of_a_long_tail_less_well(tail, passes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_hierarchy_of_counts_by_quadrature(seed):
-    """110 groups of three counts with a small scale: mean and log scale on a grid."""
+@pytest.mark.parametrize(("seed", "spread"), [(1, 0.3), (2, 0.3), (2, 0.05)])
+def test_a_hierarchy_of_counts_by_quadrature(seed, spread):
+    """110 groups of three counts with a small scale: mean and log scale on a grid.
+
+    Of the last one the check calls a normal good whose sd of the log scale is 2.7 times too small:
+    neither its draws nor short chains nor draws that are wider along lines are in the tail.
+    """
     rng = np.random.default_rng(1)
     groups, each = 110, 3
-    effects = 0.2 + 0.3 * rng.standard_normal(groups)
+    effects = 0.2 + spread * rng.standard_normal(groups)
     counts = rng.poisson(np.exp(np.repeat(effects, each)))
     with pm.Model() as model:
         mu = pm.Normal("mu", 0.0, 2.0)

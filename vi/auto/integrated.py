@@ -13,8 +13,8 @@ from vi.approximation.results.diagnose import diagnose
 from vi.approximation.results.diagnosis_sizes import CHAINS
 from vi.approximation.steps.in_one_go import settled
 from vi.auto.ground import Ground
-from vi.diagnostics.diagnosis import Diagnosis, by_coordinate
-from vi.diagnostics.evidence import SMALL
+from vi.diagnostics.diagnosis import Diagnosis, by_coordinate, shifts
+from vi.diagnostics.evidence import SMALL, Shift
 from vi.diagnostics.stages import Stage
 from vi.families import Particles, Structured
 from vi.foundation.seeds import INTEGRATED
@@ -47,8 +47,9 @@ def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
     """Draw the globals by weights, from a fit in the structure; the last verdict, this or before.
 
     The draws take the place of the fit where the weights can be relied on, and the others are
-    normal given the globals, or are weighed too and short chains agree. Not where there is another
-    mode, or no posterior, nor where budget and time leave too little.
+    normal given the globals, or are weighed too and short chains agree. A fit that is good stays
+    where the globals' moments are those of the draws. Not where there is another mode, or no
+    posterior, nor where budget and time leave too little.
     """
     fit = ground.fit
     family = fit.family
@@ -71,6 +72,15 @@ def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
         spent = laplace.products + drawn.products
         kept = drawn.weights.reliable and drawn.weights.ess >= FEWEST
         kept &= drawn.others != "normal" and not drawn.missed
+        outcome = in_words(drawn)
+        if found.verdict == "good":
+            off = _off(fit, drawn) if kept else Shift(0.0, "")
+            kept = off.size >= SMALL
+            if kept:
+                why = f"weights of the globals put {off.where} elsewhere, by {off.size:.2f}"
+                found = replace(found, verdict="do not use", why=why)
+            else:
+                outcome += " The fit stays."
         if kept:
             verdict = _verdict(fit, drawn, spent)
             ground.approx.change(lambda now: _held(now, drawn))
@@ -82,9 +92,7 @@ def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
             if not kept:
                 ground.back_to(fit)
             ground.approx.keep(found, ground.fit)
-        write(
-            Stage("", pareto_k=drawn.weights.k, gradients=spent, outcome=in_words(drawn), kept=kept)
-        )
+        write(Stage("", pareto_k=drawn.weights.k, gradients=spent, outcome=outcome, kept=kept))
     return found
 
 
@@ -110,6 +118,16 @@ def _looked_at(ground: Ground, verdict: Diagnosis, points: np.ndarray) -> Diagno
         acceptance=seen.acceptance,
         discrepancy=seen.discrepancy,
     )
+
+
+def _off(fit: FitState, drawn: Integrated) -> Shift:
+    """The largest distance of a mean of the globals, in sds of the draws, or of a log sd."""
+    at = np.asarray(fit.family.globals) if isinstance(fit.family, Structured) else np.empty(0, int)
+    (mean, std), z = mean_and_std(fit), drawn.points[:, at]
+    off = np.abs(np.stack(shifts(z.mean(axis=0), z.std(axis=0), mean[at], std[at])))
+    what, which = np.unravel_index(int(np.argmax(off)), off.shape)
+    name = f"the {('mean', 'sd')[what]} of {fit.layout.label(int(at[which]))}"
+    return Shift(float(off[what, which]), name)
 
 
 def _is_noise(points: np.ndarray, seen: Diagnosis) -> bool:

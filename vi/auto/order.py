@@ -41,7 +41,9 @@ def in_stages(ground: Ground, once: Once) -> Diagnosis | None:
     found = None
     if not batches and ground.goes_on() and once(structured):
         found = None if ground.stopped else once(check)
-        if found is not None and not is_settled(found) and ground.goes_on():
+        if found is not None and ground.goes_on():
+            # also where it is settled: the tail of a scale that may be 0 is a funnel, in which
+            # neither draws of q nor those wider along straight lines are
             found = once(integrate, found)
         if found is None or not full or is_settled(found) or not ground.goes_on():
             return found
