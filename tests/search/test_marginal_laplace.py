@@ -104,3 +104,27 @@ def test_a_density_without_a_maximum_is_refused():
         pm.Potential("p", pm.math.sum(x))
     with pytest.raises(ValueError, match="no structured Laplace approximation"):
         vi.fit(method="structured_laplace", model=model, progressbar=False)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e6])
+def test_units_of_data_do_not_matter(unit):
+    """A location in units of 1e6 has slopes of 1e-6, which end no search."""
+
+    def fitted(unit):
+        y = np.random.default_rng(1).standard_normal(100) + 3.0
+        with pm.Model() as model:
+            tau = pm.HalfNormal("tau", unit)
+            mu = pm.Normal("mu", 0.0, 10 * unit)
+            effect = pm.Normal("effect", mu, tau, shape=100)
+            pm.Normal("y", effect, pm.HalfNormal("sigma", unit), observed=y * unit)
+        approx = vi.fit(method="structured_laplace", model=model, progressbar=False)
+        layout, mean, std = approx.record.layout, approx.mean.eval(), approx.std.eval()
+        at = [layout[name].start for name in ("tau", "sigma", "mu")]
+        units = np.log([unit, unit]), [unit]
+        return np.r_[mean[at[:2]] - units[0], mean[at[2]] / unit], np.r_[
+            std[at[:2]], std[at[2]] / unit
+        ]
+
+    # BFGS ends within a hundredth of a nat for each unit
+    for own, other in zip(fitted(unit), fitted(1.0), strict=True):
+        np.testing.assert_allclose(own, other, rtol=0.02)

@@ -18,7 +18,11 @@ __all__ = ["MarginalLaplace", "NoSummitError", "marginal_laplace"]
 OUTER_STEPS = 100
 
 STEP = 1e-3
-"""Of differences over the globals, in units of one, then of the sds that these imply."""
+"""Of differences over the globals, in their units, then in the sds that these imply."""
+
+FELT, LARGEST = 1e-3, 13
+"""Nats by which a marginal density bends that is curved at all, and powers of ten of steps that are
+tried for it: from a thousandth to 1e9."""
 
 
 class MarginalLaplace(NamedTuple):
@@ -83,10 +87,11 @@ def marginal_laplace(target: Target, family: Structured, start: np.ndarray) -> M
             return -np.inf
 
     centre = start[inner.globals]
+    units = _units(marginal, centre)
     if g:
-        centre = _highest(marginal, inner, centre, held, path)
+        centre = _highest(marginal, inner, centre, units, held, path)
     summit = inner.summit(centre, held[0])
-    widths = np.full(g, STEP)
+    widths = STEP * units
     for _ in range(2 if g else 0):  # the second time in the units that the first has found
         curvature = _curvature(marginal, centre, widths)
         covariance = _inverse(curvature)
@@ -97,38 +102,57 @@ def marginal_laplace(target: Target, family: Structured, start: np.ndarray) -> M
     return MarginalLaplace(params, float(log_evidence), np.array(path), inner.products)
 
 
+def _units(marginal: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+    """How far each global goes until the curvature of its marginal density is felt.
+
+    A location in units of 1e6 has slopes of 1e-6: as it is, no search would see that it is off.
+    """
+    units, middle = np.ones(len(at)), marginal(at)
+    for i, direction in enumerate(np.eye(len(at))):
+        for power in range(LARGEST):
+            step = STEP * 10.0**power
+            bend = marginal(at + step * direction) + marginal(at - step * direction) - 2 * middle
+            if not np.isfinite(bend):
+                break
+            if abs(bend) > FELT:
+                units[i] = step / np.sqrt(abs(bend))
+                break
+    return units
+
+
 def _highest(
     marginal: Callable[[np.ndarray], float],
     inner: Inner,
     start: np.ndarray,
+    units: np.ndarray,
     held: list[np.ndarray],
     path: list[float],
 ) -> np.ndarray:
     """The globals at the maximum of their marginal density."""
 
-    def loss(at: np.ndarray) -> float:
-        value = marginal(at)
+    def loss(x: np.ndarray) -> float:
+        value = marginal(start + units * x)
         return -value if np.isfinite(value) else 1e100
 
-    def slope(at: np.ndarray) -> np.ndarray:
-        sides = [(loss(at + h), loss(at - h)) for h in STEP * np.eye(len(at))]
+    def slope(x: np.ndarray) -> np.ndarray:
+        sides = [(loss(x + h), loss(x - h)) for h in STEP * np.eye(len(x))]
         slopes = np.array([(a - b) / (2 * STEP) for a, b in sides])
         return np.where(np.abs(slopes) < 1e90, slopes, 0.0)
 
-    def keep(at: np.ndarray) -> None:
-        summit = inner.summit(at, held[0])
+    def keep(x: np.ndarray) -> None:
+        summit = inner.summit(start + units * x, held[0])
         held[0] = summit.others
         path.append(summit.value)
 
     found = minimize(
         loss,
-        start,
+        np.zeros(len(start)),
         jac=slope,
         method="BFGS",
         callback=keep,
         options={"maxiter": OUTER_STEPS, "gtol": 1e-2},
     )
-    centre: np.ndarray = found.x
+    centre: np.ndarray = start + units * found.x
     if not (np.isfinite(centre).all() and found.fun < 1e99):
         raise NoSummitError("the marginal density of the globals has no maximum that was found")
     return centre
