@@ -140,6 +140,13 @@ def test_proper_posteriors_are_not_called_improper(build, std):
     assert not look_along_level(*place).improper
 
 
+@pytest.mark.parametrize("build", [alone("HalfCauchy", 1.0), effects])
+def test_an_sd_that_has_collapsed_sees_what_falls(build):
+    """Of a search that has run away: 1e12 of 1e-16 are no distance."""
+    found, _ = far(build(), 1e-16)
+    assert not found.improper
+
+
 def test_a_direction_along_no_coordinate_is_found_by_its_curvature():
     found, place = far(same_predictors())
     assert not found.improper

@@ -32,6 +32,9 @@ much is no number."""
 PERIODIC = "circular"
 """The transform under which log p comes back for ever: that is no tail."""
 
+NARROWEST = 1e-8
+"""The smallest sd that rays are measured by: one that has collapsed to 1e-16 sees nothing fall."""
+
 WIDEST, MOST = 5, 500
 """Principal directions of q that are looked at, the widest, and coordinates."""
 
@@ -196,7 +199,7 @@ def look_along_level(target: Target, mean: np.ndarray, std: np.ndarray, draw: np
 
 def _unit(layout: Layout, std: np.ndarray) -> np.ndarray:
     """Standard deviations; 0 where there is no tail to see."""
-    unit = np.where(np.isfinite(std) & (std > 0), std, 0.0)
+    unit = np.where(np.isfinite(std) & (std > 0), np.maximum(std, NARROWEST), 0.0)
     for slot in layout:
         if slot.transform is not None and slot.transform.startswith(PERIODIC):
             unit[slot.slice] = 0.0
