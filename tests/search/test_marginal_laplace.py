@@ -108,7 +108,7 @@ def test_a_density_without_a_maximum_is_refused():
 
 @pytest.mark.parametrize("unit", [1e-4, 1e6])
 def test_units_of_data_do_not_matter(unit):
-    """A location in units of 1e6 has slopes of 1e-6, which end no search."""
+    """A location in units of 1e6 has slopes of 1e-6: to a search in raw units it is level."""
 
     def fitted(unit):
         y = np.random.default_rng(1).standard_normal(100) + 3.0

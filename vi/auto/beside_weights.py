@@ -48,24 +48,26 @@ def beside_weights(found: Diagnosis, before: Diagnosis) -> Diagnosis:
         farthest = np.abs(mean_of_chains) + np.exp(sd_of_chains)
     if np.max(farthest) > SCALES[-1]:
         return found  # the draws did not get there: it is they that miss mass
-    limit = PASSES + ERRORS / np.sqrt(before.wide_ess)
     wider, of_means, of_sds = (
         before.table[name].to_numpy() for name in ("wide_sd", "wide_error_mean", "wide_error_sd")
     )
+    # where a few draws have much of the weight the error is theirs
+    of_all = 1 / np.sqrt(before.wide_ess)
     apart = before.table["wide_mean"].to_numpy() - mean_of_chains
     with np.errstate(all="ignore"):
         means = np.nan_to_num(np.abs(apart) / np.exp(wider))
-        means = np.where(means > PASSES + ERRORS * of_means / np.exp(wider), means, 0.0)
+        limits = PASSES + ERRORS * np.maximum(of_all, of_means / np.exp(wider))
+    means = np.where(means > limits, means, 0.0)
     sds = np.nan_to_num(wider - sd_of_chains)
-    sds = np.where(sds > PASSES + ERRORS * of_sds, sds, 0.0)
+    sds = np.where(sds > PASSES + ERRORS * np.maximum(of_all, of_sds), sds, 0.0)
     if found.tails:
         sds = np.zeros_like(sds)  # where there are no moments draws do not agree in them
     labels = before.table["unconstrained"].to_numpy()
     verdict: Verdict
-    if means.max() > limit:
+    if means.max() > 0:
         worst = int(means.argmax())
         verdict, what = "do not use", f"put the mean of {labels[worst]} {means[worst]:.2g} sds away"
-    elif sds.max() > limit:
+    elif sds.max() > 0:
         worst = int(sds.argmax())
         verdict = "means only"
         what = f"know an sd of {labels[worst]} that is {np.exp(sds[worst]):.2g} times as large"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -74,7 +75,7 @@ def integrate(ground: Ground, found: Diagnosis) -> Diagnosis:
         kept &= drawn.others != "normal" and not drawn.missed
         outcome = in_words(drawn)
         if found.verdict == "good":
-            off = _off(fit, drawn) if kept else Shift(0.0, "")
+            off = _off(fit, family.globals, drawn) if kept else Shift(0.0, "")
             kept = off.size >= SMALL
             if kept:
                 why = f"weights of the globals put {off.where} elsewhere, by {off.size:.2f}"
@@ -120,9 +121,9 @@ def _looked_at(ground: Ground, verdict: Diagnosis, points: np.ndarray) -> Diagno
     )
 
 
-def _off(fit: FitState, drawn: Integrated) -> Shift:
+def _off(fit: FitState, globals_: Sequence[int], drawn: Integrated) -> Shift:
     """The largest distance of a mean of the globals, in sds of the draws, or of a log sd."""
-    at = np.asarray(fit.family.globals) if isinstance(fit.family, Structured) else np.empty(0, int)
+    at = np.asarray(globals_)
     (mean, std), z = mean_and_std(fit), drawn.points[:, at]
     off = np.abs(np.stack(shifts(z.mean(axis=0), z.std(axis=0), mean[at], std[at])))
     what, which = np.unravel_index(int(np.argmax(off)), off.shape)

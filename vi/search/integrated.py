@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from vi.diagnostics.importance import Weights, smoothed
 from vi.families import Structured
-from vi.search.given_globals import NORMAL, TOO_FAR, Given, GivenGlobals
-from vi.search.inner_summit import Inner, NoSummitError
+from vi.search.given_globals import GivenGlobals
+from vi.search.inner_summit import Inner
 from vi.search.kernel_mixture import KernelMixture, kernel_mixture
 from vi.search.marginal_laplace import MarginalLaplace
+from vi.search.sampled_globals import SampledGlobals
 from vi.search.split_t import SplitT, split_t
 from vi.search.walkers import stretched
 from vi.targets.base import Target
@@ -31,7 +30,7 @@ FIRST = 1.25
 
 SUSPECT = 0.3
 """Pareto k of these weights from which on tails are looked for. Draws that have not met a tail do
-not say so: of a scale that may be 0 a tail with 3 % of the mass was missed with a k of 0.4 to 0.7,
+not say so: of a scale that may be 0 a tail with 3 % of the mass was missed with a k of 0.3 to 0.9,
 while posteriors that those proposals cover have one around 0."""
 
 WIDER, WALKERS, TURNS, POWER = 2.0, 256, 20, 0.4
@@ -46,12 +45,6 @@ EXPLORED = 3
 
 LAST = 2400
 """Draws after that, of proposals that have learned nothing from them."""
-
-RARE = 0.05
-"""Share of the mass that may have candidates too far to be weighed."""
-
-WIDEST = 5.0
-"""Spread beyond which a mass is not told apart any more: it is at least e^12 times Laplace's."""
 
 
 class Integrated(NamedTuple):
@@ -104,8 +97,8 @@ def integrated(
     the globals, each further one as the weights before have it; a draw counts as one of their
     mixture. Given the globals the others are normal draws, chosen by the terms of the sum.
     Where these spread too far the sum is left out, and globals and others are as Laplace has them.
-    Where the weights of the globals have a Pareto k above 0.3, walkers look for tails that no draw
-    has met, and the draws are those of proposals around the walkers.
+    Where these weights have a Pareto k above 0.3, or fewer than half of the draws count, walkers
+    look for tails that no draw has met, and the draws are those of proposals around the walkers.
 
     Parameters
     ----------
@@ -140,7 +133,7 @@ def integrated(
     """
     inner = Inner(target, family)
     rng = np.random.default_rng(seed)
-    sampled = _Sampled(GivenGlobals(inner, laplace, seed), rng)
+    sampled = SampledGlobals(GivenGlobals(inner, laplace, seed), rng)
     mode = laplace.params["mu"][inner.globals], laplace.params["lower"]
     log_p, log_q = _adapted(sampled, *mode)
     weights = smoothed(log_p, log_q)
@@ -167,67 +160,8 @@ def integrated(
     )
 
 
-@dataclass
-class _Sampled:
-    """Draws of the globals, and what is known at them."""
-
-    given: GivenGlobals
-    rng: np.random.Generator
-    globals_: list[np.ndarray] = field(default_factory=list)
-    looks: list[Given] = field(default_factory=list)
-    spread: float = 0.0
-    others: str = "exact"
-    behind: int = 0
-    """Number of the next draw; each has noise of its own for the others."""
-
-    def look(self, points: np.ndarray) -> np.ndarray:
-        """The marginal log density at points that are not kept."""
-        value, correction, _ = self._looked_at(points)
-        return value if self.others == "normal" else value + correction
-
-    def add(self, proposal: SplitT | KernelMixture, draws: int) -> None:
-        """Draw from a proposal."""
-        fresh = proposal.draw(draws, self.rng)
-        self.globals_.append(fresh)
-        self.looks.append(self._looked_at(fresh))
-
-    def begin_anew(self) -> None:
-        """Forget all draws."""
-        self.globals_, self.looks = [], []
-
-    def log_densities(
-        self, proposals: Sequence[SplitT | KernelMixture]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The marginal log density at the draws, and that of the mixture they are from."""
-        points = self.points
-        log_q = np.logaddexp.reduce([p.log_prob(points) for p in proposals], axis=0)
-        log_q -= np.log(len(proposals))
-        looks = np.concatenate(self.looks, axis=1)
-        log_p, self.spread, self.others = _marginal(looks, log_q)
-        if not np.isfinite(log_p).any():
-            raise NoSummitError("given the globals no draw has a maximum of the others")
-        return log_p, log_q
-
-    @property
-    def points(self) -> np.ndarray:
-        """The globals that were drawn, ``(K, g)``."""
-        return np.concatenate(self.globals_)
-
-    def draw(self, chosen: np.ndarray, copies: np.ndarray) -> np.ndarray:
-        """All coordinates at some of the draws, so many copies of each."""
-        points = self.points
-        numbers = self.behind - len(points) + chosen
-        weigh = self.others == "weighed"
-        return self.given.draw(points[chosen], numbers, copies, weigh=weigh)
-
-    def _looked_at(self, points: np.ndarray) -> Given:
-        numbers = self.behind + np.arange(len(points))
-        self.behind += len(points)
-        return self.given.look(points, numbers)
-
-
 def _adapted(
-    sampled: _Sampled, mode: np.ndarray, lower: np.ndarray
+    sampled: SampledGlobals, mode: np.ndarray, lower: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log densities at draws of proposals of which each has learned from the draws before."""
     sides = np.full(len(mode), FIRST)
@@ -243,7 +177,7 @@ def _adapted(
 
 
 def _explored(
-    sampled: _Sampled, mode: np.ndarray, lower: np.ndarray, most: float
+    sampled: SampledGlobals, mode: np.ndarray, lower: np.ndarray, most: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log densities at draws around walkers that have looked for tails.
 
@@ -275,29 +209,10 @@ def _explored(
         log_p, log_q = sampled.log_densities(proposals)
         weights = smoothed(log_p, log_q)
         good = weights.k <= SUSPECT and weights.ess >= LAST / 4
+        # another time would take as many products as this one
         if good or 2 * inner.products - before > most:
             break
     return log_p, log_q
-
-
-def _marginal(found: np.ndarray, log_q: np.ndarray) -> tuple[np.ndarray, float, str]:
-    """The marginal log density at draws, from what is known at each ``(3, K)``.
-
-    Of log weights with a spread of s the mean is about half of s squared above their own, but few
-    of them hardly ever see it: where they spread widely they say too little, and the mass that is
-    lost does not show in what they say. So that mass is guessed by s.
-    """
-    value, correction, spreads = found
-    finite = np.isfinite(value)
-    spread = float(np.median(spreads[finite])) if finite.any() else 0.0
-    if not finite.any() or float(spreads[finite].max()) < NORMAL:
-        return value + correction, spread, "exact"
-    guessed = np.maximum(correction, 0.5 * np.minimum(spreads, WIDEST) ** 2)
-    mass = np.where(finite, value + guessed - log_q, -np.inf)
-    mass = np.exp(mass - np.logaddexp.reduce(mass))
-    if mass[spreads > TOO_FAR].sum() > RARE:
-        return value, spread, "normal"
-    return value + correction, spread, "weighed"
 
 
 def _learned(points: np.ndarray, weights: Weights, before: np.ndarray) -> SplitT:

@@ -1,4 +1,4 @@
-"""A proposal for few dimensions that has any shape: a t distribution around each weighed point."""
+"""A proposal for few dimensions that has any shape: a t distribution around each of many points."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ LEVEL = 1e-9
 
 NEAR, EACH = 32, 4
 """Points around one that say how wide it is: so many, and so many a dimension."""
+
+OF_ALL = 1e-3
+"""The share of the covariance of all points that is added for each dimension, as of one point: that
+of a few may not be regular where theirs is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,6 @@ def kernel_mixture(points: np.ndarray) -> KernelMixture:
     apart = squares[:, None] + squares - 2 * own @ own.T
     around = points[np.argsort(apart, axis=1)[:, :near]] - points[:, None]
     local = around.transpose(0, 2, 1) @ around / near
-    # that of so few points may not be regular where that of all is
-    local = (near * local + g * 1e-3 * whole) / (near + g)
+    local = (near * local + g * OF_ALL * whole) / (near + g)
     width = (4.0 / (near * (g + 2))) ** (1.0 / (g + 4))  # Silverman (1986)
     return KernelMixture(points, min(width, 1.0) * np.linalg.cholesky(local))

@@ -20,9 +20,9 @@ OUTER_STEPS = 100
 STEP = 1e-3
 """Of differences over the globals, in their units, then in the sds that these imply."""
 
-FELT, LARGEST = 1e-3, 13
-"""Nats by which a marginal density bends that is curved at all, and powers of ten of steps that are
-tried for it: from a thousandth to 1e9."""
+FELT, ROUNDED, LARGEST = 1e-3, 100.0, 13
+"""Nats by which a marginal density bends that is curved at all, so many times its rounding at the
+least, and powers of ten of steps that are tried for it: from a thousandth to 1e9."""
 
 
 class MarginalLaplace(NamedTuple):
@@ -87,7 +87,7 @@ def marginal_laplace(target: Target, family: Structured, start: np.ndarray) -> M
             return -np.inf
 
     centre = start[inner.globals]
-    units = _units(marginal, centre)
+    units = _units(marginal, centre, float(np.finfo(target.dtype).eps))
     if g:
         centre = _highest(marginal, inner, centre, units, held, path)
     summit = inner.summit(centre, held[0])
@@ -102,19 +102,20 @@ def marginal_laplace(target: Target, family: Structured, start: np.ndarray) -> M
     return MarginalLaplace(params, float(log_evidence), np.array(path), inner.products)
 
 
-def _units(marginal: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+def _units(marginal: Callable[[np.ndarray], float], at: np.ndarray, rounding: float) -> np.ndarray:
     """How far each global goes until the curvature of its marginal density is felt.
 
     A location in units of 1e6 has slopes of 1e-6: as it is, no search would see that it is off.
     """
     units, middle = np.ones(len(at)), marginal(at)
+    felt = max(FELT, ROUNDED * rounding * abs(middle))
     for i, direction in enumerate(np.eye(len(at))):
         for power in range(LARGEST):
             step = STEP * 10.0**power
             bend = marginal(at + step * direction) + marginal(at - step * direction) - 2 * middle
             if not np.isfinite(bend):
                 break
-            if abs(bend) > FELT:
+            if abs(bend) > felt:
                 units[i] = step / np.sqrt(abs(bend))
                 break
     return units
